@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The event loop: file descriptors, one-shot timers and signals of one thread,
+ * on libqb's qb_loop. Callbacks run on the thread that calls loop_run() and
+ * may add, remove and stop. A loop owns its registrations, not their owners.
+ */
+#pragma once
+
+#include <stdint.h>
+
+struct err;
+struct loop;
+struct loop_timer;
+
+typedef void (*loop_fd_fn)(void *owner, int fd, uint32_t poll_events);
+typedef void (*loop_fn)(void *owner);
+
+struct loop *loop_new(struct err *err);
+void loop_free(struct loop *loop); /* NULL is fine */
+
+/* poll_events as in poll(2): POLLIN, POLLOUT. The fd stays the caller's. */
+int loop_fd_add(struct loop *loop, int fd, uint32_t poll_events, loop_fd_fn fn,
+		void *owner, struct err *err);
+void loop_fd_remove(struct loop *loop, int fd);
+
+/* Fires once, after_ms from now (1 ms .. 24 days); gone when it has fired. */
+struct loop_timer *loop_timer_start(struct loop *loop, uint32_t after_ms,
+				    loop_fn fn, void *owner, struct err *err);
+void loop_timer_cancel(struct loop_timer *timer); /* NULL is fine */
+
+int loop_signal_add(struct loop *loop, int signal_number, loop_fn fn,
+		    void *owner, struct err *err);
+
+/* Runs callbacks until one of them calls loop_stop(). May be run again. */
+void loop_run(struct loop *loop);
+void loop_stop(struct loop *loop);
