@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "bitmap/array.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/text.h"
+#include "bitmap/disk.h"
+
+static int disagree(const struct md_member *a, const struct md_member *b,
+		    const char *field, uint64_t value_a, uint64_t value_b,
+		    struct err *err)
+{
+	return err_set(err, -EBADMSG,
+		       "%s: superblock %s is %" PRIu64 ", but %s has %" PRIu64
+		       ": not members of one array",
+		       b->disk->name, field, value_b, a->disk->name, value_a);
+}
+
+static int check_uuid(const struct md_member *a, const struct md_member *b,
+		      const uint8_t *other_uuid, struct err *err)
+{
+	char text_a[TEXT_UUID_BYTES], text_b[TEXT_UUID_BYTES];
+	bool is_same = memcmp(a->sb.set_uuid, b->sb.set_uuid, 16) == 0;
+
+	if (is_same ||
+	    (other_uuid && memcmp(b->sb.set_uuid, other_uuid, 16) == 0) ||
+	    (other_uuid && memcmp(a->sb.set_uuid, other_uuid, 16) == 0))
+		return 0;
+	return err_set(err, -EBADMSG,
+		       "%s: superblock set_uuid is %s, but %s has %s: not members of one array%s",
+		       b->disk->name, text_uuid(b->sb.set_uuid, text_b),
+		       a->disk->name, text_uuid(a->sb.set_uuid, text_a),
+		       a->sb.ctime == b->sb.ctime && a->sb.size == b->sb.size ?
+			       " (if a change of uuid was interrupted, give the same update --uuid again)" :
+			       "");
+}
+
+/* The fields that mdadm and the kernel require to be equal. */
+static int check_pair(const struct md_member *a, const struct md_member *b,
+		      const uint8_t *other_uuid, struct err *err)
+{
+	const struct md_sb *x = &a->sb, *y = &b->sb;
+	int r = check_uuid(a, b, other_uuid, err);
+
+	if (r < 0)
+		return r;
+	if (a->minor != b->minor)
+		return disagree(a, b, "minor version", a->minor, b->minor, err);
+	if (x->level != y->level)
+		return disagree(a, b, "level", (uint64_t)(int64_t)x->level,
+				(uint64_t)(int64_t)y->level, err);
+	if (x->layout != y->layout)
+		return disagree(a, b, "layout", x->layout, y->layout, err);
+	if (x->chunksize != y->chunksize)
+		return disagree(a, b, "chunksize", x->chunksize, y->chunksize,
+				err);
+	if (x->size != y->size)
+		return disagree(a, b, "size", x->size, y->size, err);
+	if (x->raid_disks != y->raid_disks)
+		return disagree(a, b, "raid_disks", x->raid_disks,
+				y->raid_disks, err);
+	if (x->ctime != y->ctime)
+		return disagree(a, b, "ctime", x->ctime, y->ctime, err);
+	if (memcmp(x->device_uuid, y->device_uuid, 16) == 0 ||
+	    x->dev_number == y->dev_number)
+		return err_set(err, -EBADMSG,
+			       "%s: it is the same member (dev_number %u) as %s",
+			       b->disk->name, y->dev_number, a->disk->name);
+	return 0;
+}
+
+static bool is_spare(const struct md_sb *sb)
+{
+	return md_sb_role(sb) >= MD_ROLE_MAX;
+}
+
+static void choose_freshest(struct md_array *array)
+{
+	size_t i;
+
+	array->freshest = 0;
+	for (i = 1; i < array->count; i++) {
+		const struct md_sb *best = &array->members[array->freshest].sb;
+		const struct md_sb *sb = &array->members[i].sb;
+
+		if (is_spare(best) != is_spare(sb) ? is_spare(best) :
+						     sb->events > best->events)
+			array->freshest = i;
+	}
+}
+
+int md_array_load(struct md_array *array, struct disk *const *disks,
+		  size_t count, const uint8_t *other_uuid, struct err *err)
+{
+	size_t i, j;
+	int r = 0;
+
+	memset(array, 0, sizeof(*array));
+	if (count == 0)
+		return err_set(err, -EINVAL, "no member is given");
+	array->members = calloc(count, sizeof(*array->members));
+	if (!array->members)
+		return err_nomem(err, "the members");
+	for (i = 0; r == 0 && i < count; i++) {
+		r = md_member_load(&array->members[i], disks[i], err);
+		array->count++;
+		for (j = 0; r == 0 && j < i; j++)
+			r = check_pair(&array->members[j], &array->members[i],
+				       other_uuid, err);
+	}
+	for (i = 0; r == 0 && i < count; i++)
+		r = md_member_load_bitmap(&array->members[i], err);
+	if (r < 0) {
+		md_array_fini(array);
+		return r;
+	}
+	choose_freshest(array);
+	return 0;
+}
+
+void md_array_fini(struct md_array *array)
+{
+	size_t i;
+
+	for (i = 0; i < array->count; i++)
+		md_member_fini(&array->members[i]);
+	free(array->members);
+	memset(array, 0, sizeof(*array));
+}
+
+const struct md_member *md_array_freshest(const struct md_array *array)
+{
+	return &array->members[array->freshest];
+}
+
+uint16_t md_array_role(const struct md_array *array,
+		       const struct md_member *member)
+{
+	const struct md_sb *sb = &md_array_freshest(array)->sb;
+
+	return member->sb.dev_number < sb->max_dev ?
+		       sb->roles[member->sb.dev_number] :
+		       (uint16_t)MD_ROLE_SPARE;
+}
+
+bool md_array_is_stale(const struct md_array *array,
+		       const struct md_member *member)
+{
+	/* one behind is tolerated: the last update may have been cut short */
+	return !is_spare(&member->sb) &&
+	       member->sb.events + 1 < md_array_freshest(array)->sb.events;
+}
+
+bool md_array_is_in_sync(const struct md_array *array,
+			 const struct md_member *member)
+{
+	return md_array_role(array, member) < MD_ROLE_MAX &&
+	       !md_array_is_stale(array, member) &&
+	       !(member->sb.feature_map & MD_FEATURE_RECOVERY_OFFSET);
+}
+
+uint32_t md_array_missing(const struct md_array *array)
+{
+	const struct md_sb *sb = &md_array_freshest(array)->sb;
+	uint32_t missing = 0, dev;
+	size_t i;
+
+	for (dev = 0; dev < sb->max_dev; dev++) {
+		if (sb->roles[dev] >= sb->raid_disks)
+			continue;
+		for (i = 0; i < array->count; i++)
+			if (array->members[i].sb.dev_number == dev)
+				break;
+		missing += i == array->count;
+	}
+	return missing;
+}
+
+size_t md_array_copies(const struct md_array *array, bool only_in_sync,
+		       struct bitmap_copy *copies)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < array->count; i++) {
+		const struct md_member *m = &array->members[i];
+
+		if (!only_in_sync || md_array_is_in_sync(array, m))
+			copies[n++] = md_member_copy(m);
+	}
+	return n;
+}
+
+int md_array_load_slot(const struct md_array *array, uint32_t number,
+		       struct bitmap_slot *slot, struct err *err)
+{
+	struct bitmap_copy *copies = calloc(array->count, sizeof(*copies));
+	size_t n;
+	int r;
+
+	memset(slot, 0, sizeof(*slot));
+	if (!copies)
+		return err_nomem(err, "the list of copies");
+	n = md_array_copies(array, true, copies);
+	r = bitmap_slot_init(slot, &md_array_freshest(array)->geo, number, err);
+	if (r == 0)
+		r = bitmap_slot_load(slot, copies, n, err);
+	free(copies);
+	return r;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The members of one array, seen together: do they agree, who is freshest, who
+ * is in sync, and which copies of the bitmap may be believed.
+ *
+ * Offline view: nothing here knows of other nodes. Disks are borrowed.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bitmap/member.h"
+
+struct disk;
+struct err;
+
+struct md_array {
+	struct md_member *members; /* in the order given; owned */
+	size_t count;
+	size_t freshest;           /* index: highest events among non-spares */
+};
+
+/*
+ * Loads all members, with their bitmaps, and checks that they belong together:
+ * same set_uuid, level, layout, chunksize, size, raid_disks and ctime, no
+ * device twice. The error names the disk and the field. Nothing is written.
+ *
+ * other_uuid, if not NULL, is accepted beside the first member's set_uuid: an
+ * interrupted change of uuid leaves members with the old and with the new one.
+ */
+int md_array_load(struct md_array *array, struct disk *const *disks,
+		  size_t count, const uint8_t *other_uuid, struct err *err);
+void md_array_fini(struct md_array *array); /* twice is fine */
+
+const struct md_member *md_array_freshest(const struct md_array *array);
+
+/* What the freshest superblock says of this member. */
+uint16_t md_array_role(const struct md_array *array,
+		       const struct md_member *member);
+
+/* More than one update behind: its bitmap and its data are out of date. */
+bool md_array_is_stale(const struct md_array *array,
+		       const struct md_member *member);
+
+/* Has an active role, is not stale, and is not being rebuilt. */
+bool md_array_is_in_sync(const struct md_array *array,
+			 const struct md_member *member);
+
+/* Active roles (0..raid_disks-1) that no loaded member has. */
+uint32_t md_array_missing(const struct md_array *array);
+
+/*
+ * The copies of the bitmap, into an array of array->count entries; returns how
+ * many. `only_in_sync`: those to read (D12); else all, to write.
+ */
+size_t md_array_copies(const struct md_array *array, bool only_in_sync,
+		       struct bitmap_copy *copies);
+
+/*
+ * Loads one slot as the OR over the in-sync members. Initialises *slot; the
+ * caller ends it with bitmap_slot_fini(), also after an error.
+ */
+int md_array_load_slot(const struct md_array *array, uint32_t number,
+		       struct bitmap_slot *slot, struct err *err);

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A member: a disk with an md superblock on it, and perhaps a bitmap.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bitmap/bitmap_sb.h"
+#include "bitmap/geometry.h"
+#include "bitmap/md_sb.h"
+#include "bitmap/slot.h"
+
+struct disk;
+struct err;
+
+struct md_member {
+	struct disk *disk;       /* borrowed */
+	uint8_t *block;          /* the superblock's 4 KiB as found; owned */
+	enum md_minor minor;
+	struct md_sb sb;
+	bool has_bitmap;         /* the three below are valid */
+	struct bitmap_sb bitmap; /* slot 0's, on this disk */
+	struct bitmap_geometry geo;
+};
+
+/*
+ * Finds and checks the superblock: 1.2, 1.1 and 1.0 are looked for, and if a
+ * disk has several sound ones the youngest (ctime) counts, as mdadm does.
+ * -ENOENT if there is none at all. Every error names the disk. On an error
+ * member->sb may hold what could be read of a damaged one (sb.max_dev != 0).
+ */
+int md_member_load(struct md_member *member, struct disk *disk, struct err *err);
+void md_member_fini(struct md_member *member); /* twice is fine */
+
+/*
+ * Reads slot 0's superblock and checks that the slots lie where they may: on
+ * the disk, outside superblock and data. -ENOENT if the array has no bitmap.
+ */
+int md_member_load_bitmap(struct md_member *member, struct err *err);
+
+struct bitmap_copy md_member_copy(const struct md_member *member);
+
+/* Writes member->sb; returns when it is durable. One 4 KiB write. */
+int md_member_store(struct md_member *member, struct err *err);
+
+/* Bytes from the start of the disk that metadata before the data may use. */
+uint64_t md_member_room_end_bytes(const struct md_member *member);
+
+/*
+ * Would the kernel's md-cluster assemble this array? NULL if so, else one
+ * sentence that says why not. Judges what is on the disks; whether this host
+ * has the modules is another question.
+ */
+const char *md_member_kernel_refusal(const struct md_member *member);

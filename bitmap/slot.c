@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "bitmap/slot.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arith.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "bitmap/bits.h"
+#include "bitmap/disk.h"
+
+LOG_SUBSYSTEM(bitmap);
+
+int bitmap_slot_init(struct bitmap_slot *slot, const struct bitmap_geometry *geo,
+		     uint32_t number, struct err *err)
+{
+	memset(slot, 0, sizeof(*slot));
+	slot->number = number;
+	slot->geo = *geo;
+	slot->image = disk_buffer_new(geo->slot_bytes);
+	if (!slot->image)
+		return err_nomem(err, "a bitmap slot");
+	slot->bits = slot->image + BITMAP_SB_BYTES;
+	return 0;
+}
+
+void bitmap_slot_fini(struct bitmap_slot *slot)
+{
+	free(slot->image);
+	slot->image = NULL;
+	slot->bits = NULL;
+}
+
+static uint64_t copy_offset(const struct bitmap_slot *slot,
+			    const struct bitmap_copy *copy)
+{
+	return copy->start_bytes + slot->number * slot->geo.slot_bytes;
+}
+
+/*
+ * Is this the slot that the array says is here? sync_size may differ by less
+ * than it takes to move a slot: for raid10 on an odd number of disks mdadm
+ * rounds it otherwise than the kernel, which corrects only its own slot.
+ */
+static int check_copy(const struct bitmap_slot *slot, const struct bitmap_sb *sb,
+		      const struct bitmap_copy *copy, struct err *err)
+{
+	struct bitmap_geometry own;
+
+	if (memcmp(sb->uuid, copy->set_uuid, sizeof(sb->uuid)) != 0)
+		return err_set(err, -EBADMSG,
+			       "bitmap uuid is not the array's");
+	if (sb->chunksize != slot->geo.chunk_bytes)
+		return err_set(err, -EBADMSG,
+			       "bitmap chunksize is %u, slot 0 says %u",
+			       sb->chunksize, slot->geo.chunk_bytes);
+	if (bitmap_geometry_init(&own, sb->sync_size, sb->chunksize, sb->nodes, 0,
+				 err) < 0)
+		return err->code;
+	if (own.slot_bytes != slot->geo.slot_bytes)
+		return err_set(err, -EBADMSG,
+			       "bitmap sync_size is %" PRIu64
+			       ", slot 0 says %" PRIu64,
+			       sb->sync_size, slot->geo.sync_size);
+	return 0;
+}
+
+/* Adds what one copy says. `image` is scratch of slot_bytes. */
+static int load_copy(struct bitmap_slot *slot, const struct bitmap_copy *copy,
+		     uint8_t *image, bool is_first, struct err *err)
+{
+	struct bitmap_sb sb;
+	int r;
+
+	r = disk_read_wait(copy->disk, copy_offset(slot, copy), image,
+			   slot->geo.slot_bytes, err);
+	if (r < 0)
+		return r;
+	r = bitmap_sb_parse(image, &sb, err);
+	if (r == 0)
+		r = check_copy(slot, &sb, copy, err);
+	if (r < 0)
+		return err_prefix(err, "%s: slot %u", copy->disk->name,
+				  slot->number);
+	if (is_first)
+		memcpy(slot->image, image, slot->geo.slot_bytes);
+	else
+		bits_or(slot->bits, image + BITMAP_SB_BYTES, slot->geo.chunks);
+	if (bitmap_sb_is_stale(&sb))
+		bits_set_range(slot->bits, 0, slot->geo.chunks - 1);
+	if (is_first || sb.events > slot->sb.events) {
+		uint32_t state = is_first ? 0 : slot->sb.state;
+
+		slot->sb = sb;
+		slot->sb.state |= state; /* one stale copy makes the slot stale */
+	} else {
+		slot->sb.state |= sb.state;
+	}
+	return 0;
+}
+
+int bitmap_slot_load(struct bitmap_slot *slot, const struct bitmap_copy *copies,
+		     size_t count, struct err *err)
+{
+	uint8_t *image = disk_buffer_new(slot->geo.slot_bytes);
+	size_t loaded = 0, i;
+	int r = -ENOENT;
+
+	if (!image)
+		return err_nomem(err, "a bitmap slot");
+	for (i = 0; i < count; i++) {
+		r = load_copy(slot, &copies[i], image, loaded == 0, err);
+		if (r == 0) {
+			loaded++;
+			continue;
+		}
+		if (count > 1)
+			log_warning("MDC2001", "%s; the other copies are used",
+				    err->text);
+	}
+	free(image);
+	if (count == 0)
+		return err_set(err, -ENOENT,
+			       "slot %u: there is no member to read it from",
+			       slot->number);
+	return loaded ? 0 : r;
+}
+
+uint64_t bitmap_slot_dirty_chunks(const struct bitmap_slot *slot)
+{
+	return bits_count(slot->bits, slot->geo.chunks);
+}
+
+uint64_t bitmap_slot_dirty_bytes(const struct bitmap_slot *slot)
+{
+	return bitmap_dirty_bytes(&slot->geo, bitmap_slot_dirty_chunks(slot),
+				  bits_test(slot->bits, slot->geo.chunks - 1));
+}
+
+void bitmap_slot_fill(struct bitmap_slot *slot, bool is_dirty)
+{
+	memset(slot->bits, is_dirty ? 0xff : 0,
+	       slot->geo.slot_bytes - BITMAP_SB_BYTES);
+}
+
+int bitmap_slot_store_pages(struct bitmap_slot *slot, uint32_t first,
+			    uint32_t count, const struct bitmap_copy *copies,
+			    size_t copies_count, struct err *err)
+{
+	struct disk_batch batch = DISK_BATCH_INIT;
+	uint64_t offset = (uint64_t)first * BITMAP_PAGE_BYTES;
+	size_t i;
+	int r;
+
+	bitmap_sb_emit(&slot->sb, slot->image);
+	for (i = 0; i < copies_count; i++)
+		disk_batch_write(&batch, copies[i].disk,
+				 copy_offset(slot, &copies[i]) + offset,
+				 slot->image + offset,
+				 (size_t)count * BITMAP_PAGE_BYTES, false);
+	r = disk_batch_wait(&batch, NULL, err);
+	if (r < 0)
+		return r;
+	for (i = 0; i < copies_count; i++)
+		disk_batch_flush(&batch, copies[i].disk);
+	return disk_batch_wait(&batch, NULL, err);
+}
+
+int bitmap_slot_store(struct bitmap_slot *slot, const struct bitmap_copy *copies,
+		      size_t copies_count, struct err *err)
+{
+	return bitmap_slot_store_pages(slot, 0, slot->geo.slot_pages, copies,
+				       copies_count, err);
+}
+
+int bitmap_slot_merge(struct bitmap_slot *from, struct bitmap_slot *into,
+		      const struct bitmap_copy *copies, size_t copies_count,
+		      struct err *err)
+{
+	int r = 0;
+
+	if (bits_or(into->bits, from->bits, into->geo.chunks))
+		r = bitmap_slot_store(into, copies, copies_count, err);
+	if (r < 0)
+		return r;
+	if (bitmap_slot_dirty_chunks(from) == 0 && from->sb.state == 0)
+		return 0;
+	/* D3: only now, with the bits durable in `into`, may they go here */
+	bitmap_slot_fill(from, false);
+	from->sb.state &= ~(uint32_t)BITMAP_STATE_KNOWN;
+	return bitmap_slot_store(from, copies, copies_count, err);
+}
