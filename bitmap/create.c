@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Order of the writes (tests cut the power after each of them):
+ *
+ *	C1  all slots of all disks, where no live bitmap of an old array is
+ *	C2  flush
+ *	C3  one superblock after the other, FUA, one of each mirror pair first
+ *	C4  if a slot area had to avoid an old one: move it home (relocate.c)
+ */
+#include "bitmap/create.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <uuid/uuid.h>
+
+#include "base/arith.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "bitmap/array.h"
+#include "bitmap/disk.h"
+#include "bitmap/relocate.h"
+
+enum {
+	RAID1_SIZE_UNIT_SECTORS = 128, /* mdadm: in case it becomes a raid5 */
+	ROLES_UNIT_BYTES = 512,
+};
+
+static int check_level(const struct md_create_params *p, struct err *err)
+{
+	switch (p->level) {
+	case MD_LEVEL_RAID1:
+		if (p->chunk_sectors)
+			return err_set(err, -EINVAL,
+				       "chunk: raid1 has no chunk size");
+		break;
+	case MD_LEVEL_RAID10:
+		if (p->near_copies < 2 || p->near_copies > p->raid_disks)
+			return err_set(err, -EINVAL,
+				       "layout: n%u needs between 2 and raid-devices (%u) copies",
+				       p->near_copies, p->raid_disks);
+		if (!is_power_of_two(p->chunk_sectors) || p->chunk_sectors < 8)
+			return err_set(err, -EINVAL,
+				       "chunk: %u sectors is not a power of two of at least 4 KiB",
+				       p->chunk_sectors);
+		break;
+	default:
+		return err_set(err, -EOPNOTSUPP,
+			       "level: only raid1 and raid10 can be clustered");
+	}
+	return 0;
+}
+
+static int check_params(const struct md_create_params *p, size_t count,
+			struct err *err)
+{
+	int r = check_level(p, err);
+
+	if (r < 0)
+		return r;
+	if (p->raid_disks < 2)
+		return err_set(err, -EINVAL,
+			       "raid-devices: %u is too few, a mirror needs 2 (the word 'missing' may stand for one)",
+			       p->raid_disks);
+	if ((uint64_t)p->raid_disks + p->spare_disks > MD_SB_MAX_DEV)
+		return err_set(err, -EINVAL,
+			       "raid-devices: metadata 1.2 holds at most %d devices",
+			       MD_SB_MAX_DEV);
+	if (count != p->raid_disks + p->spare_disks)
+		return err_set(err, -EINVAL,
+			       "%zu devices are given, but raid-devices and spare-devices ask for %u",
+			       count, p->raid_disks + p->spare_disks);
+	if (p->nodes < BITMAP_MIN_NODES || p->nodes > BITMAP_MAX_NODES)
+		return err_set(err, -EINVAL,
+			       "nodes: %u is outside %d..%d", p->nodes,
+			       BITMAP_MIN_NODES, BITMAP_MAX_NODES);
+	if (p->name && strlen(p->name) > MD_NAME_BYTES)
+		return err_set(err, -EINVAL,
+			       "name: '%s' has more than %d bytes", p->name,
+			       MD_NAME_BYTES);
+	if (p->data_offset_sectors % 8)
+		return err_set(err, -EINVAL,
+			       "data-offset: %" PRIu64
+			       " sectors is not a multiple of 4 KiB",
+			       p->data_offset_sectors);
+	return 0;
+}
+
+static struct md_create_params with_defaults(const struct md_create_params *given)
+{
+	struct md_create_params p = *given;
+
+	if (p.level == MD_LEVEL_RAID10) {
+		if (!p.near_copies)
+			p.near_copies = MD_DEFAULT_NEAR_COPIES;
+		if (!p.chunk_sectors)
+			p.chunk_sectors = MD_DEFAULT_CHUNK_SECTORS;
+	}
+	if (!p.nodes)
+		p.nodes = MD_DEFAULT_NODES;
+	if (!p.daemon_sleep_s)
+		p.daemon_sleep_s = MD_DEFAULT_DAEMON_SLEEP_S;
+	return p;
+}
+
+/* Without a disk in each mirror set there is no data to run from. */
+static int check_missing(const struct md_create_params *p,
+			 const uint64_t *disk_sectors, struct err *err)
+{
+	uint32_t copies = p->level == MD_LEVEL_RAID10 ? p->near_copies :
+							p->raid_disks;
+	uint32_t first, i, present;
+
+	for (first = 0; first < p->raid_disks; first += copies) {
+		present = 0;
+		for (i = first; i < first + copies && i < p->raid_disks; i++)
+			present += disk_sectors[i] != 0;
+		if (!present)
+			return err_set(err, -EINVAL,
+				       "devices %u to %u are all missing: nothing holds that part of the data",
+				       first, i - 1);
+	}
+	return 0;
+}
+
+/* Room for data on each disk in mdadm's unit of whole KiB. */
+static int measure_disks(const struct md_create_params *p,
+			 const uint64_t *disk_sectors, const char *const *names,
+			 size_t count, struct md_create_plan *plan,
+			 struct err *err)
+{
+	size_t i;
+
+	plan->smallest_sectors = UINT64_MAX;
+	plan->largest_sectors = 0;
+	for (i = 0; i < count; i++) {
+		uint64_t avail;
+
+		if (!disk_sectors[i])
+			continue;
+		if (plan->sb.data_offset == 0)
+			plan->sb.data_offset =
+				p->data_offset_sectors ?
+					p->data_offset_sectors :
+					bitmap_default_data_offset(
+						disk_sectors[i],
+						p->chunk_sectors);
+		avail = disk_sectors[i] > plan->sb.data_offset ?
+				round_down(disk_sectors[i] - plan->sb.data_offset,
+					   2) :
+				0;
+		if (p->chunk_sectors)
+			avail = round_down(avail, p->chunk_sectors);
+		if (avail < max_u64(p->size_sectors, RAID1_SIZE_UNIT_SECTORS))
+			return err_set(err, -ENOSPC,
+				       "%s: %" PRIu64
+				       " sectors are too few: metadata takes %" PRIu64
+				       ", data needs at least %" PRIu64,
+				       names[i], disk_sectors[i],
+				       plan->sb.data_offset,
+				       max_u64(p->size_sectors,
+					       RAID1_SIZE_UNIT_SECTORS));
+		plan->smallest_sectors = min_u64(plan->smallest_sectors, avail);
+		plan->largest_sectors = max_u64(plan->largest_sectors, avail);
+	}
+	return 0;
+}
+
+static int plan_superblock(const struct md_create_params *p,
+			   const uint64_t *disk_sectors,
+			   const char *const *names, size_t count,
+			   struct md_create_plan *plan, struct err *err)
+{
+	struct md_sb *sb = &plan->sb;
+	uint32_t i, unit = p->chunk_sectors;
+	int r = measure_disks(p, disk_sectors, names, count, plan, err);
+
+	if (r < 0)
+		return r;
+	sb->feature_map = MD_FEATURE_BITMAP_OFFSET | MD_FEATURE_CLUSTERED;
+	if (p->uuid)
+		memcpy(sb->set_uuid, p->uuid, sizeof(sb->set_uuid));
+	else
+		uuid_generate_random(sb->set_uuid);
+	if (p->name)
+		memcpy(sb->set_name, p->name, strlen(p->name));
+	sb->ctime = p->now_s;
+	sb->utime = p->now_s;
+	sb->level = p->level;
+	sb->layout = p->level == MD_LEVEL_RAID10 ? 0x100 | p->near_copies : 0;
+	sb->chunksize = p->chunk_sectors;
+	sb->raid_disks = p->raid_disks;
+	if (!unit)
+		unit = p->size_sectors ? 2 : RAID1_SIZE_UNIT_SECTORS;
+	sb->size = round_down(p->size_sectors ? p->size_sectors :
+						plan->smallest_sectors, unit);
+	if (sb->size == 0)
+		return err_set(err, -EINVAL,
+			       "size: %" PRIu64 " sectors is less than one chunk",
+			       p->size_sectors);
+	sb->bitmap_offset = BITMAP_OFFSET_SECTORS;
+	sb->super_offset = md_sb_location(MD_MINOR_2, 0);
+	sb->resync_offset = p->is_assume_clean ? MD_MAX_SECTOR : 0;
+	sb->max_dev = (uint32_t)((round_up(MD_SB_HEADER_BYTES + 2 * count,
+					   ROLES_UNIT_BYTES) -
+				  MD_SB_HEADER_BYTES) / 2);
+	for (i = 0; i < sb->max_dev; i++)
+		sb->roles[i] = i < p->raid_disks && disk_sectors[i] ?
+				       (uint16_t)i :
+				       (uint16_t)MD_ROLE_SPARE;
+	return 0;
+}
+
+static int plan_bitmap(const struct md_create_params *p,
+		       struct md_create_plan *plan, struct err *err)
+{
+	struct bitmap_sb *bm = &plan->bitmap;
+	uint64_t fit;
+	int r;
+
+	bm->version = BITMAP_VERSION_CLUSTERED;
+	memcpy(bm->uuid, plan->sb.set_uuid, sizeof(bm->uuid));
+	bm->sync_size = md_sb_sync_size(&plan->sb);
+	bm->chunksize = p->bitmap_chunk_bytes ?
+				p->bitmap_chunk_bytes :
+				bitmap_default_chunk_bytes(plan->sb.size,
+							   bm->sync_size);
+	bm->daemon_sleep = p->daemon_sleep_s;
+	bm->nodes = p->nodes;
+	if (!p->cluster_name)
+		return err_set(err, -EINVAL,
+			       "home-cluster: the name of the cluster is required");
+	r = bitmap_sb_set_cluster_name(bm, p->cluster_name, err);
+	if (r < 0)
+		return r;
+	if (!is_power_of_two(bm->chunksize) ||
+	    bm->chunksize < BITMAP_MIN_CREATE_CHUNK)
+		return err_set(err, -EINVAL,
+			       "bitmap-chunk: %u bytes is not a power of two of at least %d",
+			       bm->chunksize, BITMAP_MIN_CREATE_CHUNK);
+	r = bitmap_geometry_init(&plan->geo, bm->sync_size, bm->chunksize,
+				 bm->nodes,
+				 plan->sb.super_offset + BITMAP_OFFSET_SECTORS,
+				 err);
+	if (r < 0)
+		return r;
+	fit = bitmap_max_nodes(&plan->geo, plan->sb.data_offset * SECTOR_BYTES);
+	if (p->nodes > fit)
+		return err_set(err, -ENOSPC,
+			       "nodes: %u slots of %" PRIu64
+			       " bytes do not fit before data_offset %" PRIu64
+			       " sectors; at most %" PRIu64
+			       " nodes fit (a larger bitmap-chunk or data-offset makes room)",
+			       p->nodes, plan->geo.slot_bytes,
+			       plan->sb.data_offset, fit);
+	return 0;
+}
+
+int md_create_make_plan(const struct md_create_params *params,
+			const uint64_t *disk_sectors, const char *const *names,
+			size_t count, struct md_create_plan *plan,
+			struct err *err)
+{
+	struct md_create_params p = with_defaults(params);
+	int r = check_params(&p, count, err);
+
+	memset(plan, 0, sizeof(*plan));
+	if (r == 0)
+		r = check_missing(&p, disk_sectors, err);
+	if (r == 0)
+		r = plan_superblock(&p, disk_sectors, names, count, plan, err);
+	if (r == 0)
+		r = plan_bitmap(&p, plan, err);
+	return r;
+}
+
+/*
+ * Where the slots of one disk go first: home, or clear of the bitmap that an
+ * old array on it still needs.
+ */
+static int find_place(const struct md_create_plan *plan, struct disk *disk,
+		      uint64_t *place, struct err *err)
+{
+	uint64_t home = plan->geo.start_bytes;
+	uint64_t bytes = bitmap_end_bytes(&plan->geo) - home;
+	struct md_member old;
+	int r = md_member_load(&old, disk, err);
+
+	*place = home;
+	if (r == 0 && old.minor == MD_MINOR_2)
+		r = md_member_load_bitmap(&old, err);
+	if (r == 0 && old.has_bitmap) {
+		uint64_t limit = min_u64(md_member_room_end_bytes(&old),
+					 plan->sb.data_offset * SECTOR_BYTES);
+
+		*place = md_relocate_find_room(home, limit, old.geo.start_bytes,
+					       bitmap_end_bytes(&old.geo), bytes);
+		if (*place == UINT64_MAX)
+			*place = home;
+	}
+	md_member_fini(&old);
+	/* no superblock, or none that counts, is no error; a bad read is */
+	return r == -EIO || r == -ENOMEM ? r : 0;
+}
+
+/* C1, C2 */
+static int write_slots(const struct md_create_plan *plan,
+		       const struct bitmap_copy *copies, size_t count,
+		       struct err *err)
+{
+	struct bitmap_slot slot;
+	uint32_t number;
+	int r = bitmap_slot_init(&slot, &plan->geo, 0, err);
+
+	slot.sb = plan->bitmap;
+	for (number = 0; r == 0 && number < plan->geo.nodes; number++) {
+		bool is_clean = plan->sb.resync_offset == MD_MAX_SECTOR;
+
+		slot.number = number;
+		bitmap_slot_fill(&slot, number == 0 && !is_clean);
+		r = bitmap_slot_store(&slot, copies, count, err);
+	}
+	bitmap_slot_fini(&slot);
+	return r;
+}
+
+/* C3, one disk */
+static int write_superblock(const struct md_create_plan *plan,
+			    struct disk *disk, uint32_t dev_number,
+			    uint64_t place, struct err *err)
+{
+	struct md_member m = { .disk = disk, .sb = plan->sb };
+	int r;
+
+	m.block = disk_buffer_new(MD_SB_BYTES);
+	if (!m.block)
+		return err_nomem(err, "a superblock");
+	m.sb.dev_number = dev_number;
+	m.sb.data_size = disk_sectors(disk) - plan->sb.data_offset;
+	m.sb.bitmap_offset =
+		(int32_t)(place / SECTOR_BYTES - plan->sb.super_offset);
+	uuid_generate_random(m.sb.device_uuid);
+	r = md_member_store(&m, err);
+	md_member_fini(&m);
+	return r;
+}
+
+static int write_superblocks(const struct md_create_plan *plan,
+			     struct disk *const *disks, size_t count,
+			     const uint64_t *place, struct err *err)
+{
+	uint32_t copies = plan->sb.level == MD_LEVEL_RAID10 ?
+				  md_sb_near_copies(&plan->sb) :
+				  plan->sb.raid_disks;
+	uint32_t turn;
+	size_t i;
+	int r = 0;
+
+	for (turn = 0; turn < copies; turn++)
+		for (i = turn; r == 0 && i < count; i += copies)
+			if (disks[i])
+				r = write_superblock(plan, disks[i], (uint32_t)i,
+						     place[i], err);
+	return r;
+}
+
+/* C4 */
+static int bring_home(struct disk *const *present, size_t count, struct err *err)
+{
+	struct md_array array;
+	int r = md_array_load(&array, present, count, NULL, err);
+
+	if (r < 0)
+		return r;
+	r = md_relocate(&array, NULL, err);
+	md_array_fini(&array);
+	return r;
+}
+
+int md_create_execute(const struct md_create_plan *plan,
+		      struct disk *const *disks, size_t count, struct err *err)
+{
+	CLEANUP_FREE uint64_t *place = calloc(count, sizeof(*place));
+	CLEANUP_FREE struct bitmap_copy *copies = calloc(count, sizeof(*copies));
+	CLEANUP_FREE struct disk **present = calloc(count, sizeof(*present));
+	bool is_away = false;
+	size_t i, n = 0;
+	int r = 0;
+
+	if (!place || !copies || !present)
+		return err_nomem(err, "the list of disks");
+	for (i = 0; r == 0 && i < count; i++) {
+		if (!disks[i])
+			continue;
+		r = find_place(plan, disks[i], &place[i], err);
+		is_away |= place[i] != plan->geo.start_bytes;
+		present[n] = disks[i];
+		copies[n++] = (struct bitmap_copy){
+			.disk = disks[i],
+			.start_bytes = place[i],
+			.set_uuid = plan->sb.set_uuid,
+		};
+	}
+	if (r == 0)
+		r = write_slots(plan, copies, n, err);
+	if (r == 0)
+		r = write_superblocks(plan, disks, count, place, err);
+	if (r == 0 && is_away)
+		r = bring_home(present, n, err);
+	return r;
+}

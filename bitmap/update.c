@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Order of the writes (tests cut the power after each of them):
+ *
+ *	U1  fewer nodes: the bits of each slot that goes are merged into slot 0,
+ *	    which is durable before the other is cleared (D3)
+ *	U2  more nodes: the new slots are durable on all members before any
+ *	    superblock promises them
+ *	U3  the superblocks of the slots, last slot first, slot 0 last: md reads
+ *	    node count and cluster name from slot 0, and it alone decides
+ *	U4  fewer nodes: what remains of the slots that went is erased
+ *	U5  name: one sector on each member
+ *	U6  uuid: relocate.c
+ *	U7  marks: resync_offset is 0 on disk before the first bit is set (D11)
+ *
+ * A slot's superblock shares a sector with nothing else that changes, so a torn
+ * page write cannot harm its bits.
+ */
+#include "bitmap/update.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arith.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "bitmap/array.h"
+#include "bitmap/bits.h"
+#include "bitmap/disk.h"
+#include "bitmap/relocate.h"
+
+static int check_members(const struct md_array *array,
+			 const struct md_update *update, struct err *err)
+{
+	const struct md_member *best = md_array_freshest(array);
+	uint32_t missing = md_array_missing(array);
+	size_t i;
+
+	for (i = 0; i < array->count; i++) {
+		const struct md_member *m = &array->members[i];
+
+		if (m->bitmap.version != BITMAP_VERSION_CLUSTERED)
+			return err_set(err, -EOPNOTSUPP,
+				       "%s: its bitmap is not a clustered one (version %u)",
+				       m->disk->name, m->bitmap.version);
+		if (m->sb.feature_map & MD_FEATURE_RESHAPE_ACTIVE)
+			return err_set(err, -EBUSY,
+				       "%s: a reshape is in progress: finish it first",
+				       m->disk->name);
+		if (md_array_is_stale(array, m))
+			return err_set(err, -ESTALE,
+				       "%s: superblock events is %" PRIu64
+				       ", but %s has %" PRIu64
+				       ": this member is out of date; leave it out and use --force",
+				       m->disk->name, m->sb.events,
+				       best->disk->name, best->sb.events);
+	}
+	if (missing && !update->is_forced)
+		return err_set(err, -ENOENT,
+			       "%u of %u active members are not given; name them all, or use --force to leave them behind as out of date",
+			       missing, best->sb.raid_disks);
+	return 0;
+}
+
+static int check_nodes(const struct md_array *array, uint32_t nodes,
+		       struct err *err)
+{
+	size_t i;
+
+	if (nodes < BITMAP_MIN_NODES || nodes > BITMAP_MAX_NODES)
+		return err_set(err, -EINVAL, "nodes: %u is outside %d..%d",
+			       nodes, BITMAP_MIN_NODES, BITMAP_MAX_NODES);
+	for (i = 0; i < array->count; i++) {
+		const struct md_member *m = &array->members[i];
+		uint64_t fit = bitmap_max_nodes(&m->geo,
+						md_member_room_end_bytes(m));
+
+		if (nodes > fit)
+			return err_set(err, -ENOSPC,
+				       "%s: nodes: %u slots of %" PRIu64
+				       " bytes do not fit before data_offset %" PRIu64
+				       " sectors; at most %" PRIu64 " nodes fit",
+				       m->disk->name, nodes, m->geo.slot_bytes,
+				       m->sb.data_offset, fit);
+	}
+	return 0;
+}
+
+static int check_marks(const struct md_array *array,
+		       const struct md_update *update, struct err *err)
+{
+	const struct bitmap_geometry *geo = &md_array_freshest(array)->geo;
+	uint32_t nodes = update->nodes ? update->nodes : geo->nodes;
+	size_t i;
+
+	for (i = 0; i < update->mark_count; i++) {
+		const struct md_mark *mark = &update->marks[i];
+
+		if (mark->slot >= nodes)
+			return err_set(err, -EINVAL,
+				       "mark: slot %u is outside 0..%u",
+				       mark->slot, nodes - 1);
+		if (mark->first > mark->last || mark->last >= geo->chunks)
+			return err_set(err, -EINVAL,
+				       "mark: chunks %" PRIu64 "-%" PRIu64
+				       " are not a range within 0..%" PRIu64,
+				       mark->first, mark->last, geo->chunks - 1);
+	}
+	return 0;
+}
+
+static int check(const struct md_array *array, const struct md_update *update,
+		 struct err *err)
+{
+	struct bitmap_sb scratch;
+	int r = check_members(array, update, err);
+
+	if (r == 0 && update->nodes)
+		r = check_nodes(array, update->nodes, err);
+	if (r == 0 && update->cluster_name)
+		r = bitmap_sb_set_cluster_name(&scratch, update->cluster_name,
+					       err);
+	if (r == 0 && update->name && strlen(update->name) > MD_NAME_BYTES)
+		r = err_set(err, -EINVAL, "name: '%s' has more than %d bytes",
+			    update->name, MD_NAME_BYTES);
+	if (r == 0)
+		r = check_marks(array, update, err);
+	return r;
+}
+
+/* Superblocks of all members, one after the other. */
+static int store_superblocks(struct md_array *array, struct err *err)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < array->count; i++)
+		r = md_member_store(&array->members[i], err);
+	return r;
+}
+
+/* What every slot operation needs; all members are written. */
+struct slots {
+	struct md_array *array;
+	struct bitmap_copy *copies;
+	size_t count;
+};
+
+/* U1: the bits of slots [from, end) move to slot 0 */
+static int gather_slots(const struct slots *s, uint32_t from, uint32_t end,
+			struct err *err)
+{
+	struct bitmap_slot zero, other;
+	uint32_t number;
+	int r = md_array_load_slot(s->array, 0, &zero, err);
+
+	for (number = from; r == 0 && number < end; number++) {
+		r = md_array_load_slot(s->array, number, &other, err);
+		if (r == 0)
+			r = bitmap_slot_merge(&other, &zero, s->copies, s->count,
+					      err);
+		bitmap_slot_fini(&other);
+	}
+	bitmap_slot_fini(&zero);
+	return r;
+}
+
+/* U2: slots [from, to) come into being, empty */
+static int add_slots(const struct slots *s, uint32_t from, uint32_t to,
+		     const struct bitmap_sb *sb, struct err *err)
+{
+	struct bitmap_slot slot;
+	uint32_t number;
+	int r = bitmap_slot_init(&slot, &md_array_freshest(s->array)->geo, 0,
+				 err);
+
+	slot.sb = *sb;
+	slot.sb.events = 0;
+	slot.sb.events_cleared = 0;
+	slot.sb.state = 0;
+	for (number = from; r == 0 && number < to; number++) {
+		slot.number = number;
+		r = bitmap_slot_store(&slot, s->copies, s->count, err);
+	}
+	bitmap_slot_fini(&slot);
+	return r;
+}
+
+/* U3: nodes and cluster name of slots [0, count), the last one first */
+static int rewrite_slot_superblocks(const struct slots *s, uint32_t count,
+				    const struct bitmap_sb *wanted,
+				    struct err *err)
+{
+	struct bitmap_slot slot;
+	int r = 0;
+
+	while (r == 0 && count-- > 0) {
+		r = md_array_load_slot(s->array, count, &slot, err);
+		if (r == 0) {
+			slot.sb.nodes = wanted->nodes;
+			memcpy(slot.sb.cluster_name, wanted->cluster_name,
+			       sizeof(slot.sb.cluster_name));
+			r = bitmap_slot_store_pages(&slot, 0, 1, s->copies,
+						    s->count, err);
+		}
+		bitmap_slot_fini(&slot);
+	}
+	return r;
+}
+
+/* U4 */
+static int erase_slots(const struct slots *s, uint32_t from, uint32_t to,
+		       struct err *err)
+{
+	uint64_t slot_bytes = md_array_freshest(s->array)->geo.slot_bytes;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < s->count; i++)
+		r = disk_zero_wait(s->copies[i].disk,
+				   s->copies[i].start_bytes + from * slot_bytes,
+				   (to - from) * slot_bytes, err);
+	return r;
+}
+
+/*
+ * An interrupted update may have left members that promise different numbers
+ * of slots; the larger one counts, for a node may have used such a slot since.
+ */
+static uint32_t promised_nodes(const struct md_array *array)
+{
+	uint32_t nodes = 0;
+	size_t i;
+
+	for (i = 0; i < array->count; i++)
+		if (array->members[i].bitmap.nodes > nodes)
+			nodes = array->members[i].bitmap.nodes;
+	return nodes;
+}
+
+static int update_slots(struct md_array *array, const struct md_update *update,
+			struct err *err)
+{
+	CLEANUP_FREE struct bitmap_copy *copies =
+		calloc(array->count, sizeof(*copies));
+	struct bitmap_sb wanted = md_array_freshest(array)->bitmap;
+	uint32_t now = promised_nodes(array);
+	uint32_t nodes = update->nodes ? update->nodes : now;
+	struct slots s = { .array = array, .copies = copies };
+	size_t i;
+	int r = 0;
+
+	if (!copies)
+		return err_nomem(err, "the list of copies");
+	s.count = md_array_copies(array, false, copies);
+	wanted.nodes = nodes;
+	if (update->cluster_name)
+		r = bitmap_sb_set_cluster_name(&wanted, update->cluster_name,
+					       err);
+	if (r == 0 && (update->is_gathered || nodes < now))
+		r = gather_slots(&s, update->is_gathered ? 1 : nodes, now, err);
+	if (r == 0 && nodes > now)
+		r = add_slots(&s, now, nodes, &wanted, err);
+	if (r == 0 && (update->nodes || update->cluster_name))
+		r = rewrite_slot_superblocks(&s, nodes < now ? nodes : now,
+					     &wanted, err);
+	if (r == 0 && nodes < now)
+		r = erase_slots(&s, nodes, now, err);
+	for (i = 0; r == 0 && i < array->count; i++) {
+		array->members[i].bitmap = wanted;
+		array->members[i].geo.nodes = nodes;
+	}
+	return r;
+}
+
+/* U5 */
+static int update_name(struct md_array *array, const char *name,
+		       struct err *err)
+{
+	size_t i;
+
+	for (i = 0; i < array->count; i++) {
+		struct md_sb *sb = &array->members[i].sb;
+
+		memset(sb->set_name, 0, sizeof(sb->set_name));
+		memcpy(sb->set_name, name, strlen(name));
+	}
+	return store_superblocks(array, err);
+}
+
+static int clear_all_slots(const struct slots *s, struct err *err)
+{
+	uint32_t number, nodes = promised_nodes(s->array);
+	struct bitmap_slot slot;
+	int r = 0;
+
+	for (number = 0; r == 0 && number < nodes; number++) {
+		r = md_array_load_slot(s->array, number, &slot, err);
+		if (r == 0 && bitmap_slot_dirty_chunks(&slot)) {
+			bitmap_slot_fill(&slot, false);
+			slot.sb.state &= ~(uint32_t)BITMAP_STATE_KNOWN;
+			r = bitmap_slot_store(&slot, s->copies, s->count, err);
+		}
+		bitmap_slot_fini(&slot);
+	}
+	return r;
+}
+
+/*
+ * U7, first half: an array whose resync_offset says "in sync" ignores its bits
+ * (D11), and slot 0 may be full of ones that mean nothing, as mdadm leaves it
+ * with --assume-clean. They go before resync_offset gives them a meaning.
+ */
+static int give_bits_a_meaning(const struct slots *s, struct err *err)
+{
+	struct md_array *array = s->array;
+	bool all = true, any = false;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < array->count; i++) {
+		bool is_in_sync =
+			array->members[i].sb.resync_offset == MD_MAX_SECTOR;
+
+		all &= is_in_sync;
+		any |= is_in_sync;
+		array->members[i].sb.resync_offset = 0;
+	}
+	if (all)
+		r = clear_all_slots(s, err);
+	return r == 0 && any ? store_superblocks(array, err) : r;
+}
+
+static int set_marks(const struct slots *s, const struct md_update *update,
+		     struct err *err)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < update->mark_count; i++) {
+		const struct md_mark *mark = &update->marks[i];
+		uint32_t first = bitmap_page_of_chunk(mark->first);
+		uint32_t last = bitmap_page_of_chunk(mark->last);
+		struct bitmap_slot slot;
+
+		r = md_array_load_slot(s->array, mark->slot, &slot, err);
+		if (r == 0) {
+			bits_set_range(slot.bits, mark->first, mark->last);
+			r = bitmap_slot_store_pages(&slot, first,
+						    last - first + 1, s->copies,
+						    s->count, err);
+		}
+		bitmap_slot_fini(&slot);
+	}
+	return r;
+}
+
+/* U7 */
+static int update_marks(struct md_array *array, const struct md_update *update,
+			struct err *err)
+{
+	CLEANUP_FREE struct bitmap_copy *copies =
+		calloc(array->count, sizeof(*copies));
+	struct slots s = { .array = array, .copies = copies };
+	int r;
+
+	if (!copies)
+		return err_nomem(err, "the list of copies");
+	s.count = md_array_copies(array, false, copies);
+	r = give_bits_a_meaning(&s, err);
+	return r < 0 ? r : set_marks(&s, update, err);
+}
+
+/*
+ * The members that are left out must not come back with their old slots and
+ * be believed: they fall behind, first of all. In two steps of one, because
+ * members that are one event apart still count as equals.
+ */
+static int leave_missing_behind(struct md_array *array, struct err *err)
+{
+	int step, r = 0;
+	size_t i;
+
+	for (step = 0; r == 0 && step < 2; step++) {
+		for (i = 0; i < array->count; i++)
+			array->members[i].sb.events++;
+		r = store_superblocks(array, err);
+	}
+	return r;
+}
+
+int md_update_apply(struct md_array *array, const struct md_update *update,
+		    struct err *err)
+{
+	int r = check(array, update, err);
+
+	if (r == 0 && md_array_missing(array))
+		r = leave_missing_behind(array, err);
+	if (r == 0 && (update->nodes || update->cluster_name || update->is_gathered))
+		r = update_slots(array, update, err);
+	if (r == 0 && update->name)
+		r = update_name(array, update->name, err);
+	if (r == 0 && update->uuid)
+		r = md_relocate(array, update->uuid, err);
+	if (r == 0 && update->mark_count)
+		r = update_marks(array, update, err);
+	return r;
+}

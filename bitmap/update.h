@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Changing an array while nobody runs it: nodes, cluster name, array name,
+ * uuid, chunks marked dirty.
+ *
+ * Dirty bits are kept and no resync is forced (mdadm rewrites slot 0 as all
+ * ones each time). All checks come before the first write. A power cut between
+ * any two writes leaves an array that md assembles, with every dirty bit, and
+ * with the old or the new value; the same command, given again, finishes the
+ * job.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+struct md_array;
+
+/* Chunks [first, last] of a slot that shall be resynced at the next start. */
+struct md_mark {
+	uint32_t slot;
+	uint64_t first;
+	uint64_t last;
+};
+
+struct md_update {
+	uint32_t nodes;            /* 0: as it is */
+	const char *cluster_name;  /* NULL: as it is, and so on */
+	const char *name;
+	const uint8_t *uuid;
+	/*
+	 * Gather the dirty bits of all slots in slot 0. The kernel's md-cluster
+	 * (6.1) loses those of its own slot when it assembles an array in which
+	 * another slot is dirty as well; with all of them in slot 0, and that
+	 * node the first to join, it does not.
+	 */
+	bool is_gathered;
+	const struct md_mark *marks;
+	size_t mark_count;
+	/*
+	 * Go on without all members: those that are given get two events more,
+	 * so that the ones left out count as out of date from then on.
+	 */
+	bool is_forced;
+};
+
+/*
+ * Applies the changes in the order of the struct. The array was loaded with
+ * md_array_load() and is up to date afterwards.
+ */
+int md_update_apply(struct md_array *array, const struct md_update *update,
+		    struct err *err);
