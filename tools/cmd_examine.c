@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* mdcluster examine: the superblock of each disk. */
+#include <errno.h>
+
+#include "base/err.h"
+#include "tools/commands.h"
+#include "tools/disks.h"
+#include "tools/show.h"
+
+static const struct cli_option options[] = {
+	CLI_JSON_OPTION,
+	{ "scan", 's', NULL, "what 'mdcluster scan' does" },
+	CLI_COMMON_OPTIONS
+};
+
+/*
+ * A damaged superblock is shown as far as its own bounds can be believed, with
+ * the fault; one that is not there gives only the error.
+ */
+static int examine_disk(struct disk *disk, json_t *list, struct err *err)
+{
+	struct md_member member;
+	struct err bitmap_err = ERR_INIT;
+	int r = md_member_load(&member, disk, err);
+	bool is_shown = r == 0 || (r != -ENOENT && member.sb.max_dev != 0 &&
+				   member.sb.max_dev <= MD_SB_MAX_DEV);
+
+	if (r == 0) {
+		r = md_member_load_bitmap(&member, &bitmap_err);
+		if (r == -ENOENT)
+			r = 0; /* no bitmap: not clustered, but no fault */
+		else if (r < 0)
+			*err = bitmap_err;
+	}
+	if (is_shown && list)
+		json_array_append_new(list, show_member_json(&member,
+							     r < 0 ? err->text :
+								     NULL));
+	else if (is_shown)
+		show_member(stdout, &member, r < 0 ? err->text : NULL);
+	md_member_fini(&member);
+	return r;
+}
+
+static void print_json(json_t *list)
+{
+	json_t *top = json_array_size(list) == 1 ? json_array_get(list, 0) :
+						   list;
+
+	if (json_array_size(list) > 0) {
+		json_dumpf(top, stdout, JSON_INDENT(2));
+		putchar('\n');
+	}
+}
+
+static enum cli_exit run(const struct cli_args *args)
+{
+	bool is_json = cli_has(args, "json");
+	enum cli_exit code = CLI_OK;
+	json_t *list = is_json ? json_array() : NULL;
+	char *const *paths;
+	size_t count, i;
+
+	if (cli_has(args, "scan"))
+		return cmd_scan.run(args);
+	paths = cli_operands(args, &count);
+	if (count == 0)
+		return cli_usage("examine: name at least one disk");
+	for (i = 0; i < count; i++) {
+		struct err err = ERR_INIT;
+		struct disk *disk = disk_aio_open(paths[i], DISK_RDONLY, &err);
+
+		if (!disk || examine_disk(disk, list, &err) < 0)
+			code = cli_fail(&err);
+		disk_close(disk);
+	}
+	if (is_json)
+		print_json(list);
+	json_decref(list);
+	return code;
+}
+
+const struct cli_command cmd_examine = {
+	.name = "examine",
+	.mdadm_long = "examine",
+	.mdadm_letter = 'E',
+	.operands = "DISK...",
+	.summary = "Show the md superblock of each disk.",
+	.options = options,
+	.run = run,
+};

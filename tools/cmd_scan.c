@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* mdcluster scan: the arrays that block devices, and given paths, belong to. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libsmartcols/libsmartcols.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "bitmap/discover.h"
+#include "bitmap/disk.h"
+#include "tools/commands.h"
+#include "tools/show.h"
+
+LOG_SUBSYSTEM(scan);
+
+static const struct cli_option options[] = {
+	CLI_JSON_OPTION,
+	{ "brief", 'b', NULL, "one ARRAY line an array, as for mdadm.conf" },
+	{ "uuid", 'u', "UUID", "only the array with this uuid" },
+	{ "name", 'N', "NAME", "only arrays of this name, with or without host" },
+	CLI_COMMON_OPTIONS
+};
+
+struct scan {
+	bool has_uuid;
+	uint8_t uuid[16];
+	const char *name;
+	struct md_member *members;
+	size_t count;
+	struct disk **disks; /* parallel to members */
+};
+
+static bool is_name(const struct md_sb *sb, const char *wanted)
+{
+	const char *name = (const char *)sb->set_name;
+	size_t length = strnlen(name, MD_NAME_BYTES);
+	const char *colon = memchr(name, ':', length);
+
+	if (length == strlen(wanted) && memcmp(name, wanted, length) == 0)
+		return true;
+	if (!colon)
+		return false;
+	length -= (size_t)(colon + 1 - name);
+	return length == strlen(wanted) && memcmp(colon + 1, wanted, length) == 0;
+}
+
+static bool is_wanted(const struct scan *scan, const struct md_sb *sb)
+{
+	if (scan->has_uuid && memcmp(scan->uuid, sb->set_uuid, 16) != 0)
+		return false;
+	return !scan->name || is_name(sb, scan->name);
+}
+
+/* Takes the disk if it is a member that is asked for. */
+static int look_at(struct scan *scan, const char *path, struct err *err)
+{
+	struct disk *disk = disk_aio_open(path, DISK_RDONLY, err);
+	struct md_member *m = &scan->members[scan->count];
+	struct err ignored = ERR_INIT;
+
+	if (!disk)
+		return err->code;
+	if (md_member_load(m, disk, err) < 0 || !is_wanted(scan, &m->sb)) {
+		md_member_fini(m);
+		disk_close(disk);
+		return err->code;
+	}
+	md_member_load_bitmap(m, &ignored);
+	scan->disks[scan->count++] = disk;
+	return 0;
+}
+
+/* Members of one array stand together, in order of their numbers. */
+static int by_array(const void *a, const void *b)
+{
+	const struct md_member *x = a, *y = b;
+	int order = memcmp(x->sb.set_uuid, y->sb.set_uuid, 16);
+
+	if (order)
+		return order;
+	return (x->sb.dev_number > y->sb.dev_number) -
+	       (x->sb.dev_number < y->sb.dev_number);
+}
+
+static void print_brief(const struct scan *scan)
+{
+	char uuid[TEXT_UUID_BYTES];
+	size_t i;
+
+	for (i = 0; i < scan->count; i++) {
+		const struct md_member *m = &scan->members[i];
+		const char *name = (const char *)m->sb.set_name;
+		int length = (int)strnlen(name, MD_NAME_BYTES);
+		const char *colon = memchr(name, ':', (size_t)length);
+
+		if (i > 0 && memcmp(m->sb.set_uuid, m[-1].sb.set_uuid, 16) == 0)
+			continue;
+		if (colon) {
+			length -= (int)(colon + 1 - name);
+			name = colon + 1;
+		}
+		printf("ARRAY /dev/md/%.*s metadata=1.%d", length, name,
+		       (int)m->minor);
+		if (m->has_bitmap && m->bitmap.nodes)
+			printf(" cluster=%s nodes=%u",
+			       bitmap_sb_cluster_name(&m->bitmap),
+			       m->bitmap.nodes);
+		printf(" UUID=%s\n", text_uuid(m->sb.set_uuid, uuid));
+	}
+}
+
+static void print_json(const struct scan *scan)
+{
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < scan->count; i++)
+		json_array_append_new(list, show_member_json(&scan->members[i],
+							     NULL));
+	json_dumpf(list, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(list);
+}
+
+enum column { COL_DISK, COL_NAME, COL_CLUSTER, COL_LEVEL, COL_ROLE, COL_EVENTS, COL_UUID };
+
+static int add_row(struct libscols_table *table, const struct md_member *m)
+{
+	struct libscols_line *line = scols_table_new_line(table, NULL);
+	char text[64], role[16];
+
+	if (!line)
+		return -ENOMEM;
+	scols_line_set_data(line, COL_DISK, m->disk->name);
+	snprintf(text, sizeof(text), "%.32s", (const char *)m->sb.set_name);
+	scols_line_set_data(line, COL_NAME, text);
+	scols_line_set_data(line, COL_CLUSTER,
+			    m->has_bitmap && m->bitmap.nodes ?
+				    bitmap_sb_cluster_name(&m->bitmap) :
+				    "-");
+	scols_line_set_data(line, COL_LEVEL, show_level(m->sb.level));
+	scols_line_set_data(line, COL_ROLE, show_role(md_sb_role(&m->sb), role));
+	snprintf(text, sizeof(text), "%" PRIu64, m->sb.events);
+	scols_line_set_data(line, COL_EVENTS, text);
+	return scols_line_set_data(line, COL_UUID,
+				   text_uuid(m->sb.set_uuid, text));
+}
+
+static int print_table(const struct scan *scan, struct err *err)
+{
+	struct libscols_table *table = scols_new_table();
+	size_t i;
+	int r = table ? 0 : -ENOMEM;
+
+	if (table) {
+		scols_table_new_column(table, "DISK", 0, 0);
+		scols_table_new_column(table, "NAME", 0, 0);
+		scols_table_new_column(table, "CLUSTER", 0, 0);
+		scols_table_new_column(table, "LEVEL", 0, 0);
+		scols_table_new_column(table, "ROLE", 0, SCOLS_FL_RIGHT);
+		scols_table_new_column(table, "EVENTS", 0, SCOLS_FL_RIGHT);
+		scols_table_new_column(table, "UUID", 0, 0);
+	}
+	for (i = 0; r == 0 && i < scan->count; i++)
+		r = add_row(table, &scan->members[i]);
+	if (r == 0)
+		r = scols_print_table(table);
+	scols_unref_table(table);
+	return r < 0 ? err_set(err, r, "cannot print the table: %s",
+			       strerror(-r)) :
+		       0;
+}
+
+static int print(const struct scan *scan, const struct cli_args *args,
+		 struct err *err)
+{
+	if (cli_has(args, "json"))
+		print_json(scan);
+	else if (cli_has(args, "brief") || cli_has(args, "scan"))
+		print_brief(scan);
+	else if (scan->count > 0)
+		return print_table(scan, err);
+	return 0;
+}
+
+/* Given paths must be readable; what the host has is looked at as it comes. */
+static int collect(struct scan *scan, char *const *paths, size_t count,
+		   struct err *err)
+{
+	char **found = NULL;
+	int members = md_discover_members(&found, err), i;
+	size_t all = (members > 0 ? (size_t)members : 0) + count, p;
+	int r = members < 0 ? members : 0;
+
+	scan->members = calloc(all + 1, sizeof(*scan->members));
+	scan->disks = calloc(all + 1, sizeof(struct disk *));
+	if (!scan->members || !scan->disks)
+		r = err_nomem(err, "the list of members");
+	for (i = 0; r == 0 && i < members; i++) {
+		struct err one = ERR_INIT;
+
+		if (look_at(scan, found[i], &one) < 0 && one.code != -ENOENT)
+			log_warning("MDC3001", "%s", one.text);
+	}
+	for (p = 0; r == 0 && p < count; p++)
+		r = look_at(scan, paths[p], err);
+	md_discover_free(found, members > 0 ? members : 0);
+	return r;
+}
+
+static enum cli_exit run(const struct cli_args *args)
+{
+	struct scan scan = { .name = cli_value(args, "name") };
+	const char *uuid = cli_value(args, "uuid");
+	struct err err = ERR_INIT;
+	char *const *paths;
+	size_t count, i;
+	int r;
+
+	if (uuid && text_parse_uuid(uuid, "uuid", scan.uuid, &err) < 0)
+		return cli_usage("%s", err.text);
+	scan.has_uuid = uuid != NULL;
+	paths = cli_operands(args, &count);
+	r = collect(&scan, paths, count, &err);
+	if (r == 0) {
+		qsort(scan.members, scan.count, sizeof(*scan.members), by_array);
+		r = print(&scan, args, &err);
+	}
+	if (r == 0 && scan.count == 0 && (scan.has_uuid || scan.name))
+		r = err_set(&err, -ENOENT, "scan: no member of such an array found");
+	for (i = 0; i < scan.count; i++) {
+		md_member_fini(&scan.members[i]);
+		disk_close(scan.disks[i]);
+	}
+	free(scan.members);
+	free(scan.disks);
+	return r < 0 ? cli_fail(&err) : CLI_OK;
+}
+
+const struct cli_command cmd_scan = {
+	.name = "scan",
+	.operands = "[DISK...]",
+	.summary = "List the members of md arrays among all block devices and the given disks.",
+	.options = options,
+	.run = run,
+};

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* mdcluster update: changes an array that nobody runs. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <uuid/uuid.h>
+
+#include "base/err.h"
+#include "base/text.h"
+#include "bitmap/array.h"
+#include "bitmap/update.h"
+#include "tools/commands.h"
+#include "tools/disks.h"
+
+static const struct cli_option options[] = {
+	{ "nodes", 0, "N", "number of slots (nodes), 2..64; dirty bits are kept" },
+	{ "home-cluster", 0, "NAME", "name of the cluster, at most 63 bytes" },
+	{ "name", 'N', "NAME", "name of the array, at most 32 bytes" },
+	{ "uuid", 'u', "UUID", "uuid of the array, or the word 'random'" },
+	{ "gather", 0, NULL,
+	  "move the dirty bits of all slots to slot 0 (before the kernel takes over)" },
+	{ "mark", 0, "SLOT:A-B",
+	  "mark chunks A to B dirty: resynced at the next start; repeatable" },
+	{ "force", 'f', NULL, "go on though members are missing: they fall behind" },
+	CLI_COMMON_OPTIONS
+};
+
+/* "SLOT:FIRST-LAST" or "SLOT:CHUNK" */
+static int parse_mark(const char *text, struct md_mark *mark, struct err *err)
+{
+	char copy[64], *colon, *dash;
+	uint64_t slot;
+	int r;
+
+	if (strlen(text) >= sizeof(copy) || !strchr(text, ':'))
+		return err_set(err, -EINVAL,
+			       "mark: '%s' is not SLOT:FIRST-LAST", text);
+	strcpy(copy, text);
+	colon = strchr(copy, ':');
+	*colon++ = '\0';
+	dash = strchr(colon, '-');
+	if (dash)
+		*dash++ = '\0';
+	r = text_parse_u64(copy, "mark: slot", 0, BITMAP_MAX_NODES, &slot, err);
+	if (r == 0)
+		r = text_parse_u64(colon, "mark: first chunk", 0, UINT64_MAX,
+				   &mark->first, err);
+	if (r == 0)
+		r = text_parse_u64(dash ? dash : colon, "mark: last chunk", 0,
+				   UINT64_MAX, &mark->last, err);
+	mark->slot = (uint32_t)slot;
+	return r;
+}
+
+static int parse_marks(const struct cli_args *args, struct md_mark **marks,
+		       size_t *count, struct err *err)
+{
+	const char *text;
+	size_t cursor = 0;
+	int r = 0;
+
+	*count = 0;
+	*marks = NULL;
+	while (r == 0 && (text = cli_next_value(args, "mark", &cursor))) {
+		struct md_mark *more =
+			reallocarray(*marks, *count + 1, sizeof(**marks));
+
+		if (!more)
+			return err_nomem(err, "the marks");
+		*marks = more;
+		r = parse_mark(text, &more[(*count)++], err);
+	}
+	return r;
+}
+
+static int parse(const struct cli_args *args, struct md_update *update,
+		 uint8_t uuid[16], struct err *err)
+{
+	const char *nodes = cli_value(args, "nodes");
+	const char *uuid_text = cli_value(args, "uuid");
+	uint64_t n = 0;
+	int r = 0;
+
+	if (nodes)
+		r = text_parse_u64(nodes, "nodes", BITMAP_MIN_NODES,
+				   BITMAP_MAX_NODES, &n, err);
+	update->nodes = (uint32_t)n;
+	update->cluster_name = cli_value(args, "home-cluster");
+	update->name = cli_value(args, "name");
+	update->is_gathered = cli_has(args, "gather");
+	update->is_forced = cli_has(args, "force");
+	if (r == 0 && uuid_text) {
+		update->uuid = uuid;
+		if (strcmp(uuid_text, "random") == 0)
+			uuid_generate_random(uuid);
+		else
+			r = text_parse_uuid(uuid_text, "uuid", uuid, err);
+	}
+	return r;
+}
+
+static bool asks_for_something(const struct md_update *u)
+{
+	return u->nodes || u->cluster_name || u->name || u->uuid ||
+	       u->is_gathered || u->mark_count;
+}
+
+static int apply(const struct cli_args *args, const struct md_update *update,
+		 char *const *paths, size_t count, struct err *err)
+{
+	char text[TEXT_UUID_BYTES];
+	struct disk_set set;
+	struct md_array array;
+	int r = disk_set_open(&set, paths, count, DISK_RDWR, false, err);
+
+	if (r < 0)
+		return r;
+	r = md_array_load(&array, set.disks, set.count, update->uuid, err);
+	if (r == 0) {
+		if (update->uuid && !cli_has(args, "quiet"))
+			printf("new uuid: %s (if this is interrupted, give the same --uuid again)\n",
+			       text_uuid(update->uuid, text));
+		fflush(stdout);
+		r = md_update_apply(&array, update, err);
+		md_array_fini(&array);
+	}
+	disk_set_close(&set);
+	return r;
+}
+
+static enum cli_exit run(const struct cli_args *args)
+{
+	struct md_update update = { 0 };
+	struct md_mark *marks;
+	struct err err = ERR_INIT;
+	enum cli_exit code = CLI_OK;
+	uint8_t uuid[16];
+	char *const *paths = NULL;
+	size_t count = 0;
+
+	if (parse(args, &update, uuid, &err) < 0 ||
+	    parse_marks(args, &marks, &update.mark_count, &err) < 0)
+		return cli_usage("%s", err.text);
+	update.marks = marks;
+	paths = cli_operands(args, &count);
+	if (!asks_for_something(&update))
+		code = cli_usage("update: nothing to change is given (mdcluster update --help)");
+	else if (count == 0)
+		code = cli_usage("update: name all members of the array");
+	else if (apply(args, &update, paths, count, &err) < 0)
+		code = cli_fail(&err);
+	free(marks);
+	return code;
+}
+
+const struct cli_command cmd_update = {
+	.name = "update",
+	.operands = "DISK...",
+	.summary = "Change an array that no node runs; dirty bits are kept.",
+	.options = options,
+	.run = run,
+};

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* mdcluster zero: erases md superblocks, so that a disk is nobody's member. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "bitmap/array.h"
+#include "tools/commands.h"
+#include "tools/disks.h"
+
+LOG_SUBSYSTEM(zero);
+
+static const struct cli_option options[] = {
+	{ "force", 'f', NULL, "also one that is damaged or of an unknown kind" },
+	CLI_COMMON_OPTIONS
+};
+
+/*
+ * Erases the superblock's 4 KiB. A disk may carry several (mdadm looks for the
+ * youngest); each run of the loop uncovers the next.
+ */
+static int zero_disk(struct disk *disk, bool is_forced, struct err *err)
+{
+	struct md_member member;
+	int erased = 0, r;
+
+	for (;;) {
+		r = md_member_load(&member, disk, err);
+		md_member_fini(&member);
+		if (r == -ENOENT)
+			return erased ? 0 : r;
+		if (r == -EIO || r == -ENOMEM || (r < 0 && !is_forced))
+			return r;
+		r = disk_zero_wait(disk,
+				   md_sb_location(member.minor,
+						  disk_sectors(disk)) * SECTOR_BYTES,
+				   MD_SB_BYTES, err);
+		if (r == 0)
+			r = disk_flush_wait(disk, err);
+		if (r < 0)
+			return r;
+		erased++;
+		log_notice("MDC3002", "%s: erased the md superblock (metadata 1.%d)",
+			   disk->name, (int)member.minor);
+	}
+}
+
+static enum cli_exit run(const struct cli_args *args)
+{
+	enum cli_exit code = CLI_OK;
+	char *const *paths;
+	size_t count, i;
+
+	paths = cli_operands(args, &count);
+	if (count == 0)
+		return cli_usage("zero: name at least one disk");
+	for (i = 0; i < count; i++) {
+		struct err err = ERR_INIT;
+		struct disk *disk = disk_aio_open(paths[i], DISK_RDWR, &err);
+
+		if (!disk || zero_disk(disk, cli_has(args, "force"), &err) < 0)
+			code = cli_fail(&err);
+		disk_close(disk);
+	}
+	return code;
+}
+
+const struct cli_command cmd_zero = {
+	.name = "zero",
+	.mdadm_long = "zero-superblock",
+	.operands = "DISK...",
+	.summary = "Erase the md superblocks of disks.",
+	.options = options,
+	.run = run,
+};

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The commands; each cmd_*.c defines one. */
+#pragma once
+
+#include "tools/cli.h"
+
+extern const struct cli_command cmd_create;
+extern const struct cli_command cmd_examine;
+extern const struct cli_command cmd_examine_bitmap;
+extern const struct cli_command cmd_update;
+extern const struct cli_command cmd_zero;
+extern const struct cli_command cmd_scan;

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What `examine` and `examine-bitmap` print. The human form has mdadm's lines,
+ * letter for letter and in its order, so that eyes and scripts find them, with
+ * lines of our own between them. JSON: mdcluster-json(7).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include <jansson.h>
+
+#include "bitmap/member.h"
+#include "bitmap/slot.h"
+
+#define SHOW_JSON_SCHEMA "mdcluster/1"
+
+/* fault: why the superblock must not be used, or NULL if it is sound. */
+void show_member(FILE *to, const struct md_member *member, const char *fault);
+json_t *show_member_json(const struct md_member *member, const char *fault);
+
+/* The head of a bitmap, then each of its slots. */
+void show_bitmap(FILE *to, const struct md_member *member);
+void show_slot(FILE *to, const struct md_member *member,
+	       const struct bitmap_slot *slot);
+json_t *show_bitmap_json(const struct md_member *member); /* with empty "slots" */
+json_t *show_slot_json(const struct bitmap_slot *slot);
+
+/* "raid1", "near=2", "128 MB": as mdadm writes them; static storage. */
+const char *show_level(int32_t level);
+const char *show_role(uint16_t role, char to[16]);
+
+/* mdadm's human_size(): "" below 5 MB, else " (63.00 MiB 66.06 MB)". */
+const char *show_size(uint64_t bytes, char to[64]);
