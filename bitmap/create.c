@@ -35,6 +35,8 @@ static int check_level(const struct md_create_params *p, struct err *err)
 		if (p->chunk_sectors)
 			return err_set(err, -EINVAL,
 				       "chunk: raid1 has no chunk size");
+		if (p->near_copies)
+			return err_set(err, -EINVAL, "layout: raid1 has none");
 		break;
 	case MD_LEVEL_RAID10:
 		if (p->near_copies < 2 || p->near_copies > p->raid_disks)

@@ -87,8 +87,18 @@ int md_discover_contents(const char *path, struct md_signature *found,
 	while (count < MD_MAX_SIGNATURES && blkid_do_probe(probe) == 0) {
 		struct md_signature *sig = &found[count];
 
-		if (describe_filesystem(probe, sig) || describe_table(probe, sig))
-			count++;
+		if (!describe_filesystem(probe, sig) &&
+		    !describe_table(probe, sig))
+			continue;
+		count++;
+		/*
+		 * Looked at again as if it were gone, so that what hides behind
+		 * it shows as well: the backup GPT, an older superblock.
+		 */
+		if (blkid_probe_hide_range(probe, sig->offset_bytes,
+					   sig->length_bytes) != 0 ||
+		    blkid_probe_step_back(probe) != 0)
+			break;
 	}
 	return count;
 }

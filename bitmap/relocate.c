@@ -30,7 +30,7 @@ uint64_t md_relocate_find_room(uint64_t from, uint64_t limit,
 			       uint64_t bytes)
 {
 	uint64_t before_end = min_u64(limit, busy_start);
-	uint64_t after = max_u64(from, round_up(busy_end, BITMAP_PAGE_BYTES));
+	uint64_t after = max_u64(from + bytes, round_up(busy_end, BITMAP_PAGE_BYTES));
 
 	if (from < before_end && before_end - from >= bytes)
 		return from;

@@ -27,8 +27,10 @@ int md_relocate(struct md_array *array, const uint8_t *new_uuid,
 		struct err *err);
 
 /*
- * First byte of a place for `bytes` bytes, 4 KiB aligned, in [from, limit) and
- * clear of [busy_start, busy_end); UINT64_MAX if there is none.
+ * First byte of a place for `bytes` bytes, in [from, limit) and clear of
+ * [busy_start, busy_end): `from` itself, or one that leaves [from, from + bytes)
+ * free, so that the bitmap can come home from there. UINT64_MAX if there is
+ * none. `from` is 4 KiB aligned, and so is the result.
  */
 uint64_t md_relocate_find_room(uint64_t from, uint64_t limit,
 			       uint64_t busy_start, uint64_t busy_end,
