@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Offline update: results and refusals; power cuts are in test_power_cut.c. */
+#include "tests/unit/help.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bitmap/bits.h"
+#include "bitmap/relocate.h"
+#include "bitmap/update.h"
+
+enum { SECTORS = 16384 };
+
+static void make(struct rig *rig, size_t disks, uint32_t nodes)
+{
+	struct md_create_params p;
+
+	rig_init(rig, 1, disks, SECTORS);
+	p = rig_params(rig);
+	p.nodes = nodes;
+	p.is_assume_clean = true;
+	rig_create(rig, &p);
+}
+
+static int apply(struct rig *rig, const struct md_update *update,
+		 struct err *err)
+{
+	struct md_array array;
+	int r = md_array_load(&array, rig->disks, rig->count, update->uuid, err);
+
+	if (r < 0)
+		return r;
+	r = md_update_apply(&array, update, err);
+	md_array_fini(&array);
+	return r;
+}
+
+static void edit(struct disk *disk, uint64_t events, uint64_t resync_offset,
+		 uint32_t features)
+{
+	struct md_member m;
+	struct err err = ERR_INIT;
+
+	assert_ok(md_member_load(&m, disk, &err), err);
+	m.sb.events += events;
+	m.sb.resync_offset = resync_offset;
+	m.sb.feature_map |= features;
+	assert_ok(md_member_store(&m, &err), err);
+	md_member_fini(&m);
+}
+
+static struct md_sb superblock(struct disk *disk)
+{
+	struct md_member m;
+	struct err err = ERR_INIT;
+
+	assert_ok(md_member_load(&m, disk, &err), err);
+	md_member_fini(&m);
+	return m.sb;
+}
+
+/* Nothing was written: the writes of the world did not move. */
+static void refused(struct rig *rig, const struct md_update *update, int code,
+		    const char *word, const char *other)
+{
+	uint64_t writes = disk_world_writes(rig->world);
+	struct err err = ERR_INIT;
+
+	assert_refused(apply(rig, update, &err), code, err, word, other);
+	assert_true(disk_world_writes(rig->world) == writes);
+}
+
+static void impossible_updates_are_refused_before_any_write(void **state)
+{
+	const struct md_mark no_slot = { .slot = 4, .first = 0, .last = 0 };
+	const struct md_mark no_chunk = { .slot = 0, .first = 0, .last = 99999 };
+	const struct md_mark backwards = { .slot = 0, .first = 9, .last = 8 };
+	char name[65];
+	struct rig rig;
+
+	(void)state;
+	make(&rig, 2, 4);
+	memset(name, 'n', 64);
+	name[64] = '\0';
+#define REFUSED(code, word, other, ...)                                        \
+	refused(&rig, &(struct md_update){ __VA_ARGS__ }, code, word, other)
+	REFUSED(-EINVAL, "nodes", "2..64", .nodes = 1);
+	REFUSED(-EINVAL, "nodes", "65", .nodes = 65);
+	REFUSED(-EINVAL, "cluster name", "64", .cluster_name = name);
+	REFUSED(-EINVAL, "name", "32", .name = name);
+	REFUSED(-EINVAL, "slot 4", "0..3", .marks = &no_slot, .mark_count = 1);
+	REFUSED(-EINVAL, "99999", "range", .marks = &no_chunk, .mark_count = 1);
+	REFUSED(-EINVAL, "9-8", "range", .marks = &backwards, .mark_count = 1);
+	edit(rig.disks[1], 0, 0, MD_FEATURE_RESHAPE_ACTIVE);
+	REFUSED(-EBUSY, "b: ", "reshape", .nodes = 8);
+#undef REFUSED
+	rig_fini(&rig);
+}
+
+static void member_that_is_out_of_date_is_refused(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	make(&rig, 2, 4);
+	edit(rig.disks[0], 2, 0, 0);
+	refused(&rig, &(struct md_update){ .nodes = 8 }, -ESTALE, "b: ", "events");
+	rig_fini(&rig);
+}
+
+/*
+ * Without all members nothing is done, unless forced; and then the one that
+ * was left out can no longer be taken for an equal.
+ */
+static void member_left_out_falls_behind(void **state)
+{
+	struct rig rig;
+	struct md_array array;
+	struct err err = ERR_INIT;
+	struct md_update update = { .nodes = 8 };
+
+	(void)state;
+	make(&rig, 2, 4);
+	rig.count = 1;
+	refused(&rig, &update, -ENOENT, "1 of 2", "--force");
+	update.is_forced = true;
+	assert_ok(apply(&rig, &update, &err), err);
+	rig.count = 2;
+	assert_ok(md_array_load(&array, rig.disks, 2, NULL, &err), err);
+	assert_false(md_array_is_stale(&array, &array.members[0]));
+	assert_true(md_array_is_stale(&array, &array.members[1]));
+	md_array_fini(&array);
+	rig_fini(&rig);
+}
+
+static void more_nodes_that_do_not_fit_are_refused_with_the_number(void **state)
+{
+	struct rig rig;
+	struct md_create_params p;
+
+	(void)state;
+	rig_init(&rig, 1, 2, SECTORS);
+	p = rig_params(&rig);
+	p.data_offset_sectors = 64; /* six slots behind the superblock */
+	rig_create(&rig, &p);
+	refused(&rig, &(struct md_update){ .nodes = 7 }, -ENOSPC, "nodes",
+		"at most 6");
+	rig_fini(&rig);
+}
+
+/* mdadm's way to say "clean": slot 0 all ones, resync_offset all-ones. */
+static void first_mark_does_not_give_old_ones_a_meaning(void **state)
+{
+	const struct md_mark mark = { .slot = 2, .first = 3, .last = 4 };
+	const struct md_update update = { .marks = &mark, .mark_count = 1 };
+	struct rig rig;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	make(&rig, 2, 4);
+	rig_plant(&rig, 0, 0, 100);
+	assert_ok(apply(&rig, &update, &err), err);
+	assert_int_equal(superblock(rig.disks[0]).resync_offset, 0);
+	assert_int_equal(superblock(rig.disks[1]).resync_offset, 0);
+	assert_int_equal(rig_dirty(&rig, 0), 0);
+	assert_int_equal(rig_dirty(&rig, 2), 2);
+	/* the second mark finds bits that do count, and keeps them */
+	assert_ok(apply(&rig, &update, &err), err);
+	assert_int_equal(rig_dirty(&rig, 2), 2);
+	rig_fini(&rig);
+}
+
+/* A cut left one member at 0, the other at max: the bits count. */
+static void bits_count_if_any_member_says_so(void **state)
+{
+	const struct md_mark mark = { .slot = 2, .first = 3, .last = 4 };
+	const struct md_update update = { .marks = &mark, .mark_count = 1 };
+	struct rig rig;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	make(&rig, 2, 4);
+	edit(rig.disks[0], 0, 0, 0);
+	rig_plant(&rig, 1, 10, 12);
+	assert_ok(apply(&rig, &update, &err), err);
+	assert_int_equal(rig_dirty(&rig, 1), 3);
+	assert_int_equal(superblock(rig.disks[1]).resync_offset, 0);
+	rig_fini(&rig);
+}
+
+/*
+ * Interrupted "more nodes": a already promises 8 slots, b still 4. A node then
+ * used slot 6. Going on must keep its bits, whichever disk comes first.
+ */
+static void slots_that_one_member_promises_are_not_made_anew(void **state)
+{
+	const struct md_update update = { .nodes = 8 };
+	struct rig rig;
+	struct err err = ERR_INIT;
+	struct disk *swap;
+	uint8_t four[4] = { 4, 0, 0, 0 };
+
+	(void)state;
+	make(&rig, 2, 8);
+	rig_plant(&rig, 6, 20, 29);
+	disk_mem_poke(rig.disks[1], 8192 + 68, four, sizeof(four));
+	swap = rig.disks[0];
+	rig.disks[0] = rig.disks[1];
+	rig.disks[1] = swap;
+	assert_ok(apply(&rig, &update, &err), err);
+	assert_int_equal(rig_dirty(&rig, 6), 10);
+	rig_fini(&rig);
+}
+
+static void events_of_slots_and_members_stay(void **state)
+{
+	const struct md_update update = { .nodes = 6, .cluster_name = "beta",
+					  .name = "x" };
+	struct rig rig;
+	struct err err = ERR_INIT;
+	uint8_t events[8] = { 22, 0, 0, 0, 0, 0, 0, 0 };
+
+	(void)state;
+	make(&rig, 2, 4);
+	edit(rig.disks[0], 40, 0, 0);
+	edit(rig.disks[1], 40, 0, 0);
+	disk_mem_poke(rig.disks[0], 8192 + 4096 + 24, events, 8);
+	disk_mem_poke(rig.disks[1], 8192 + 4096 + 24, events, 8);
+	assert_ok(apply(&rig, &update, &err), err);
+	assert_int_equal(superblock(rig.disks[0]).events, 40);
+	disk_mem_peek(rig.disks[1], 8192 + 4096 + 24, events, 8);
+	assert_int_equal(events[0], 22);
+	rig_fini(&rig);
+}
+
+/* Fewer nodes: nothing of the slots that went is left to be found. */
+static void slots_that_went_are_erased(void **state)
+{
+	const struct md_update update = { .nodes = 2 };
+	struct rig rig;
+	struct err err = ERR_INIT;
+	uint8_t page[4096], zero[4096] = { 0 };
+	uint32_t n;
+
+	(void)state;
+	make(&rig, 2, 4);
+	rig_plant(&rig, 3, 9, 9);
+	assert_ok(apply(&rig, &update, &err), err);
+	for (n = 2; n < 4; n++) {
+		disk_mem_peek(rig.disks[1], 8192 + n * 4096, page, sizeof(page));
+		assert_memory_equal(page, zero, sizeof(page));
+	}
+	assert_int_equal(rig_dirty(&rig, 0), 1);
+	rig_fini(&rig);
+}
+
+static void uuid_that_does_not_fit_twice_is_refused(void **state)
+{
+	static const uint8_t uuid[16] = "another uuid...";
+	struct rig rig;
+	struct md_create_params p;
+
+	(void)state;
+	rig_init(&rig, 1, 2, SECTORS);
+	p = rig_params(&rig);
+	p.data_offset_sectors = 72; /* seven slots of room, four are used */
+	rig_create(&rig, &p);
+	refused(&rig, &(struct md_update){ .uuid = uuid }, -ENOSPC, "a: ",
+		"second copy");
+	rig_fini(&rig);
+}
+
+static void nothing_is_left_where_the_bitmap_was_meanwhile(void **state)
+{
+	static const uint8_t uuid[16] = "another uuid...";
+	const struct md_update update = { .uuid = uuid };
+	struct rig rig;
+	struct err err = ERR_INIT;
+	uint8_t room[1 << 18], zero[1 << 18] = { 0 };
+
+	(void)state;
+	make(&rig, 2, 4);
+	assert_ok(apply(&rig, &update, &err), err);
+	disk_mem_peek(rig.disks[0], 8192 + 4 * 4096, room, sizeof(room));
+	assert_memory_equal(room, zero, sizeof(room));
+	assert_memory_equal(superblock(rig.disks[1]).set_uuid, uuid, 16);
+	rig_fini(&rig);
+}
+
+static void room_is_found_before_or_behind_what_is_busy(void **state)
+{
+	const uint64_t none = UINT64_MAX;
+
+	(void)state;
+	/* home is free */
+	assert_int_equal(md_relocate_find_room(8192, 1 << 20, 65536, 81920, 16384),
+			 8192);
+	/* home is busy */
+	assert_int_equal(md_relocate_find_room(8192, 1 << 20, 8192, 24576, 16384),
+			 24576);
+	/* busy is smaller than what comes: home must stay free for the way back */
+	assert_int_equal(md_relocate_find_room(8192, 1 << 20, 8192, 12288, 16384),
+			 24576);
+	assert_true(md_relocate_find_room(8192, 40959, 8192, 24576, 16384) == none);
+	assert_int_equal(md_relocate_find_room(8192, 40960, 8192, 24576, 16384),
+			 24576);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(impossible_updates_are_refused_before_any_write),
+		cmocka_unit_test(member_that_is_out_of_date_is_refused),
+		cmocka_unit_test(member_left_out_falls_behind),
+		cmocka_unit_test(more_nodes_that_do_not_fit_are_refused_with_the_number),
+		cmocka_unit_test(first_mark_does_not_give_old_ones_a_meaning),
+		cmocka_unit_test(bits_count_if_any_member_says_so),
+		cmocka_unit_test(slots_that_one_member_promises_are_not_made_anew),
+		cmocka_unit_test(events_of_slots_and_members_stay),
+		cmocka_unit_test(slots_that_went_are_erased),
+		cmocka_unit_test(uuid_that_does_not_fit_twice_is_refused),
+		cmocka_unit_test(nothing_is_left_where_the_bitmap_was_meanwhile),
+		cmocka_unit_test(room_is_found_before_or_behind_what_is_busy),
+	};
+
+	return cmocka_run_group_tests_name("update", tests, NULL, NULL);
+}
