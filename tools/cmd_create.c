@@ -191,8 +191,6 @@ static int parse(const struct cli_args *args, struct md_create_params *p,
 	if (r == 0)
 		r = parse_number(args, "delay", 1, 86400, &p->daemon_sleep_s,
 				 err);
-	if (r == 0 && p->level == MD_LEVEL_RAID1 && cli_has(args, "layout"))
-		r = err_set(err, -EINVAL, "layout: raid1 has none");
 	if (r == 0)
 		r = parse_layout(cli_value(args, "layout"), &p->near_copies, err);
 	if (r == 0)
@@ -384,7 +382,9 @@ static enum cli_exit run(const struct cli_args *args)
 		return cli_usage("%s", err.text);
 	params.name = name;
 	if (create(args, &params, operands + 1, count - 1, &err) < 0)
-		return cli_fail(&err);
+		/* -EINVAL: what is asked for can never be */
+		return err.code == -EINVAL ? cli_usage("%s", err.text) :
+					     cli_fail(&err);
 	return CLI_OK;
 }
 
