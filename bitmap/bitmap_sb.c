@@ -129,15 +129,15 @@ int bitmap_sb_set_cluster_name(struct bitmap_sb *sb, const char *name,
 	size_t length = strlen(name), i;
 
 	if (length == 0)
-		return err_set(err, -EINVAL, "cluster name: it is empty");
+		return err_set(err, -EINVAL, "home-cluster: the name of the cluster is empty");
 	if (length >= sizeof(sb->cluster_name))
 		return err_set(err, -EINVAL,
-			       "cluster name: '%s' has %zu bytes, at most %zu fit",
-			       name, length, sizeof(sb->cluster_name) - 1);
+			       "home-cluster: the name of the cluster has %zu bytes, at most %zu fit",
+			       length, sizeof(sb->cluster_name) - 1);
 	for (i = 0; i < length; i++)
 		if (iscntrl((unsigned char)name[i]))
 			return err_set(err, -EINVAL,
-				       "cluster name: byte %zu is a control character",
+				       "home-cluster: byte %zu of the name is a control character",
 				       i);
 	memset(sb->cluster_name, 0, sizeof(sb->cluster_name));
 	memcpy(sb->cluster_name, name, length);

@@ -72,16 +72,12 @@ static int check_params(const struct md_create_params *p, size_t count,
 			       MD_SB_MAX_DEV);
 	if (count != p->raid_disks + p->spare_disks)
 		return err_set(err, -EINVAL,
-			       "%zu devices are given, but raid-devices and spare-devices ask for %u",
+			       "disks: %zu given, but raid-devices and spare-devices ask for %u",
 			       count, p->raid_disks + p->spare_disks);
 	if (p->nodes < BITMAP_MIN_NODES || p->nodes > BITMAP_MAX_NODES)
 		return err_set(err, -EINVAL,
 			       "nodes: %u is outside %d..%d", p->nodes,
 			       BITMAP_MIN_NODES, BITMAP_MAX_NODES);
-	if (p->name && strlen(p->name) > MD_NAME_BYTES)
-		return err_set(err, -EINVAL,
-			       "name: '%s' has more than %d bytes", p->name,
-			       MD_NAME_BYTES);
 	if (p->data_offset_sectors % 8)
 		return err_set(err, -EINVAL,
 			       "data-offset: %" PRIu64
@@ -115,6 +111,11 @@ static int check_missing(const struct md_create_params *p,
 							p->raid_disks;
 	uint32_t first, i, present;
 
+	for (i = p->raid_disks; i < p->raid_disks + p->spare_disks; i++)
+		if (!disk_sectors[i])
+			return err_set(err, -EINVAL,
+				       "device %u: 'missing' cannot stand for a spare",
+				       i);
 	for (first = 0; first < p->raid_disks; first += copies) {
 		present = 0;
 		for (i = first; i < first + copies && i < p->raid_disks; i++)
@@ -186,8 +187,9 @@ static int plan_superblock(const struct md_create_params *p,
 		memcpy(sb->set_uuid, p->uuid, sizeof(sb->set_uuid));
 	else
 		uuid_generate_random(sb->set_uuid);
-	if (p->name)
-		memcpy(sb->set_name, p->name, strlen(p->name));
+	r = md_sb_set_name(sb, p->name, err);
+	if (r < 0)
+		return r;
 	sb->ctime = p->now_s;
 	sb->utime = p->now_s;
 	sb->level = p->level;

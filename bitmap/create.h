@@ -40,7 +40,7 @@ struct md_create_params {
 	uint32_t daemon_sleep_s;     /* default 5 */
 	uint32_t nodes;              /* 2..64; default 4 */
 	const char *cluster_name;    /* required */
-	const char *name;            /* "host:name" or "name", at most 32 bytes */
+	const char *name;            /* required: "host:name" or "name" */
 	const uint8_t *uuid;         /* NULL: a random one */
 	bool is_assume_clean;
 	uint64_t now_s;              /* for ctime */

@@ -8,6 +8,7 @@
  */
 #include "bitmap/md_sb.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "base/arith.h"
 #include "base/codec.h"
 #include "base/err.h"
+#include "base/text.h"
 
 enum {
 	AT_PAD0 = 12,
@@ -269,6 +271,31 @@ uint16_t md_sb_role(const struct md_sb *sb)
 {
 	return sb->dev_number < sb->max_dev ? sb->roles[sb->dev_number] :
 					      (uint16_t)MD_ROLE_SPARE;
+}
+
+char *md_sb_name(const struct md_sb *sb, char to[MD_NAME_BYTES + 1])
+{
+	return text_printable(sb->set_name, MD_NAME_BYTES, to,
+			      MD_NAME_BYTES + 1);
+}
+
+int md_sb_set_name(struct md_sb *sb, const char *name, struct err *err)
+{
+	size_t length = strlen(name), i;
+
+	if (length == 0)
+		return err_set(err, -EINVAL, "name: it is empty");
+	if (length > MD_NAME_BYTES)
+		return err_set(err, -EINVAL, "name: it has %zu bytes, at most %d fit",
+			       length, MD_NAME_BYTES);
+	for (i = 0; i < length; i++)
+		if (iscntrl((unsigned char)name[i]) || name[i] == '/')
+			return err_set(err, -EINVAL,
+				       "name: byte %zu is a slash or a control character",
+				       i);
+	memset(sb->set_name, 0, sizeof(sb->set_name));
+	memcpy(sb->set_name, name, length);
+	return 0;
 }
 
 uint32_t md_sb_near_copies(const struct md_sb *sb)

@@ -128,6 +128,12 @@ uint32_t md_sb_checksum(const uint8_t block[MD_SB_BYTES], uint32_t max_dev);
 /* Role of this member as its own superblock says: roles[dev_number]. */
 uint16_t md_sb_role(const struct md_sb *sb);
 
+/* The name as printable text, NUL terminated. Returns `to`. */
+char *md_sb_name(const struct md_sb *sb, char to[MD_NAME_BYTES + 1]);
+
+/* Sets the name: 1..32 bytes, no control characters, no slash. */
+int md_sb_set_name(struct md_sb *sb, const char *name, struct err *err);
+
 /* raid10 layout word: near copies, far copies (1 for near layouts), offset. */
 uint32_t md_sb_near_copies(const struct md_sb *sb);
 bool md_sb_is_near_layout(const struct md_sb *sb);

@@ -111,10 +111,11 @@ static int check_marks(const struct md_array *array,
 	return 0;
 }
 
-static int check(const struct md_array *array, const struct md_update *update,
-		 struct err *err)
+int md_update_check(const struct md_array *array, const struct md_update *update,
+		    struct err *err)
 {
 	struct bitmap_sb scratch;
+	struct md_sb scratch_sb;
 	int r = check_members(array, update, err);
 
 	if (r == 0 && update->nodes)
@@ -122,9 +123,8 @@ static int check(const struct md_array *array, const struct md_update *update,
 	if (r == 0 && update->cluster_name)
 		r = bitmap_sb_set_cluster_name(&scratch, update->cluster_name,
 					       err);
-	if (r == 0 && update->name && strlen(update->name) > MD_NAME_BYTES)
-		r = err_set(err, -EINVAL, "name: '%s' has more than %d bytes",
-			    update->name, MD_NAME_BYTES);
+	if (r == 0 && update->name)
+		r = md_sb_set_name(&scratch_sb, update->name, err);
 	if (r == 0)
 		r = check_marks(array, update, err);
 	return r;
@@ -280,14 +280,11 @@ static int update_name(struct md_array *array, const char *name,
 		       struct err *err)
 {
 	size_t i;
+	int r = 0;
 
-	for (i = 0; i < array->count; i++) {
-		struct md_sb *sb = &array->members[i].sb;
-
-		memset(sb->set_name, 0, sizeof(sb->set_name));
-		memcpy(sb->set_name, name, strlen(name));
-	}
-	return store_superblocks(array, err);
+	for (i = 0; r == 0 && i < array->count; i++)
+		r = md_sb_set_name(&array->members[i].sb, name, err);
+	return r < 0 ? r : store_superblocks(array, err);
 }
 
 static int clear_all_slots(const struct slots *s, struct err *err)
@@ -394,7 +391,7 @@ static int leave_missing_behind(struct md_array *array, struct err *err)
 int md_update_apply(struct md_array *array, const struct md_update *update,
 		    struct err *err)
 {
-	int r = check(array, update, err);
+	int r = md_update_check(array, update, err);
 
 	if (r == 0 && md_array_missing(array))
 		r = leave_missing_behind(array, err);

@@ -5,9 +5,10 @@
  *
  * Dirty bits are kept and no resync is forced (mdadm rewrites slot 0 as all
  * ones each time). All checks come before the first write. A power cut between
- * any two writes leaves an array that md assembles, with every dirty bit, and
- * with the old or the new value; the same command, given again, finishes the
- * job.
+ * any two writes leaves members that md assembles, with every dirty bit, and
+ * each with the old or the new value; the same command, given again, finishes
+ * the job. (In the middle of a change of uuid the members are of two arrays, as
+ * md sees it: finish before starting either.)
  */
 #pragma once
 
@@ -45,6 +46,10 @@ struct md_update {
 	 */
 	bool is_forced;
 };
+
+/* Could the update be applied? Reads and writes nothing. */
+int md_update_check(const struct md_array *array, const struct md_update *update,
+		    struct err *err);
 
 /*
  * Applies the changes in the order of the struct. The array was loaded with

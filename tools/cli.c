@@ -179,11 +179,10 @@ void cli_print_help(const struct cli_command *command)
 	printf("Usage: mdcluster %s [OPTION]... %s\n%s\n\n", command->name,
 	       command->operands, command->summary);
 	if (command->mdadm_long)
-		printf("mdadm's spelling works too: --%s%s%c [OPTION]... %s\n\n",
-		       command->mdadm_long,
-		       command->mdadm_letter ? " or -" : "",
-		       command->mdadm_letter ? command->mdadm_letter : ' ',
-		       command->operands);
+		printf("mdadm's spelling works too: --%s%.*s%.*s [OPTION]... %s\n\n",
+		       command->mdadm_long, command->mdadm_letter ? 5 : 0,
+		       " or -", command->mdadm_letter ? 1 : 0,
+		       &command->mdadm_letter, command->operands);
 	for (o = command->options; o->name; o++) {
 		char left[64], letter[8] = "";
 
@@ -198,6 +197,7 @@ void cli_print_help(const struct cli_command *command)
 
 enum cli_exit cli_fail(const struct err *err)
 {
+	fflush(stdout); /* what went well stands before what did not */
 	fprintf(stderr, "mdcluster: %s\n", err->text);
 	return CLI_FAILED;
 }

@@ -76,11 +76,10 @@ static int parse_layout(const char *text, uint32_t *copies, struct err *err)
 		return err_set(err, -EINVAL,
 			       "layout: '%s': only near layouts (n2, n3) can be clustered",
 			       text);
-	if (text[0] != 'n')
+	if (text[0] != 'n' ||
+	    text_parse_u64(text + 1, "layout", 2, 255, &n, err) < 0)
 		return err_set(err, -EINVAL, "layout: '%s' is not n2, n3, ...",
 			       text);
-	if (text_parse_u64(text + 1, "layout", 2, 255, &n, err) < 0)
-		return err->code;
 	*copies = (uint32_t)n;
 	return 0;
 }
@@ -141,6 +140,7 @@ static int make_name(const struct cli_args *args, const char *operand,
 	const char *given = cli_value(args, "name");
 	const char *homehost = cli_value(args, "homehost");
 	const char *name = given ? given : operand;
+	struct md_sb scratch;
 	char host[65] = "";
 
 	if (!given && strncmp(name, "/dev/", 5) == 0)
@@ -150,11 +150,8 @@ static int make_name(const struct cli_args *args, const char *operand,
 	else if (!given && strncmp(name, "md", 2) == 0 &&
 		 isdigit((unsigned char)name[2]))
 		name += 2;
-	if (*name == '\0' || strchr(name, '/'))
-		return err_set(err, -EINVAL, "name: '%s' is not a name", name);
-	if (strlen(name) > MD_NAME_BYTES)
-		return err_set(err, -EINVAL, "name: '%s' has more than %d bytes",
-			       name, MD_NAME_BYTES);
+	if (md_sb_set_name(&scratch, name, err) < 0)
+		return err->code;
 	if (!homehost)
 		gethostname(host, sizeof(host) - 1);
 	else if (strcmp(homehost, "none") != 0)
@@ -238,7 +235,7 @@ static int look_at_disks(const struct disk_set *set, bool is_forced,
 			return holdings->count[i];
 		if (holdings->count[i] > 0 && !is_forced)
 			return err_set(err, -EEXIST,
-				       "%s: holds a %s%s%s%s; nothing was written (--force overwrites it)",
+				       "%s: already holds: %s%s%s%s; nothing was written (--force overwrites it)",
 				       set->disks[i]->name, first->what,
 				       first->label[0] ? " '" : "", first->label,
 				       first->label[0] ? "'" : "");
@@ -279,8 +276,7 @@ static int ask_about_sizes(const struct md_create_plan *plan, bool is_run,
 	if (!isatty(STDIN_FILENO))
 		return err_set(err, -ECANCELED,
 			       "create: give --run to leave that much of a disk unused; nothing was written");
-	printf("Continue creating array? ");
-	fflush(stdout);
+	fprintf(stderr, "Continue creating array? ");
 	if (!fgets(answer, sizeof(answer), stdin) ||
 	    (answer[0] != 'y' && answer[0] != 'Y'))
 		return err_set(err, -ECANCELED,

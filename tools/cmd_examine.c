@@ -42,22 +42,11 @@ static int examine_disk(struct disk *disk, json_t *list, struct err *err)
 	return r;
 }
 
-static void print_json(json_t *list)
-{
-	json_t *top = json_array_size(list) == 1 ? json_array_get(list, 0) :
-						   list;
-
-	if (json_array_size(list) > 0) {
-		json_dumpf(top, stdout, JSON_INDENT(2));
-		putchar('\n');
-	}
-}
-
 static enum cli_exit run(const struct cli_args *args)
 {
 	bool is_json = cli_has(args, "json");
 	enum cli_exit code = CLI_OK;
-	json_t *list = is_json ? json_array() : NULL;
+	json_t *list;
 	char *const *paths;
 	size_t count, i;
 
@@ -66,6 +55,7 @@ static enum cli_exit run(const struct cli_args *args)
 	paths = cli_operands(args, &count);
 	if (count == 0)
 		return cli_usage("examine: name at least one disk");
+	list = is_json ? json_array() : NULL;
 	for (i = 0; i < count; i++) {
 		struct err err = ERR_INIT;
 		struct disk *disk = disk_aio_open(paths[i], DISK_RDONLY, &err);
@@ -75,8 +65,7 @@ static enum cli_exit run(const struct cli_args *args)
 		disk_close(disk);
 	}
 	if (is_json)
-		print_json(list);
-	json_decref(list);
+		show_json_list(list, count);
 	return code;
 }
 

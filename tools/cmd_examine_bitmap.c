@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -144,14 +145,10 @@ static void report_all(struct view *view)
 		report_merged(view, list);
 	else
 		for (i = 0; i < view->set.count; i++)
-			report_disk(view, view->set.disks[i], list);
-	if (list && json_array_size(list) > 0) {
-		json_dumpf(json_array_size(list) == 1 ? json_array_get(list, 0) :
-							list,
-			   stdout, JSON_INDENT(2));
-		putchar('\n');
-	}
-	json_decref(list);
+			if (view->set.disks[i])
+				report_disk(view, view->set.disks[i], list);
+	if (list)
+		show_json_list(list, view->is_merged ? 1 : view->set.count);
 	fflush(stdout);
 }
 
@@ -160,7 +157,7 @@ static void watch_tick(void *owner)
 	struct view *view = owner;
 	struct err err = ERR_INIT;
 
-	if (!view->is_json)
+	if (!view->is_json && isatty(STDOUT_FILENO))
 		fputs("\033[H\033[2J", stdout);
 	report_all(view);
 	if (!loop_timer_start(view->loop, view->watch_s * 1000, watch_tick, view,
@@ -193,6 +190,27 @@ static int watch(struct view *view, struct err *err)
 	return r;
 }
 
+/* Merged, all must open; else each that does not is an error of its own. */
+static int open_disks(struct view *view, char *const *paths, size_t count,
+		      struct err *err)
+{
+	size_t i;
+
+	if (view->is_merged)
+		return disk_set_open(&view->set, paths, count, DISK_RDONLY, false,
+				     err);
+	view->set.disks = calloc(count, sizeof(struct disk *));
+	if (!view->set.disks)
+		return err_nomem(err, "the list of disks");
+	view->set.count = count;
+	for (i = 0; i < count; i++) {
+		view->set.disks[i] = disk_aio_open(paths[i], DISK_RDONLY, err);
+		if (!view->set.disks[i])
+			view->code = cli_fail(err);
+	}
+	return 0;
+}
+
 static enum cli_exit run(const struct cli_args *args)
 {
 	struct view view = {
@@ -216,7 +234,7 @@ static enum cli_exit run(const struct cli_args *args)
 	    text_parse_u64(seconds, "watch", 1, 86400, &watch_s, &err) < 0)
 		return cli_usage("%s", err.text);
 	view.watch_s = (uint32_t)watch_s;
-	if (disk_set_open(&view.set, paths, count, DISK_RDONLY, false, &err) < 0)
+	if (open_disks(&view, paths, count, &err) < 0)
 		return cli_fail(&err);
 	if (view.watch_s == 0)
 		report_all(&view);

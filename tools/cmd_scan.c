@@ -7,13 +7,13 @@
 
 #include <libsmartcols/libsmartcols.h>
 
-#include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "bitmap/discover.h"
 #include "bitmap/disk.h"
 #include "tools/commands.h"
+#include "tools/disks.h"
 #include "tools/show.h"
 
 LOG_SUBSYSTEM(scan);
@@ -32,21 +32,23 @@ struct scan {
 	const char *name;
 	struct md_member *members;
 	size_t count;
-	struct disk **disks; /* parallel to members */
+	struct disk **disks; /* owned; the members' */
 };
+
+/* The name without its host: what stands behind "/dev/md/". */
+static const char *short_name(const struct md_sb *sb, char to[MD_NAME_BYTES + 1])
+{
+	const char *colon = strchr(md_sb_name(sb, to), ':');
+
+	return colon ? colon + 1 : to;
+}
 
 static bool is_name(const struct md_sb *sb, const char *wanted)
 {
-	const char *name = (const char *)sb->set_name;
-	size_t length = strnlen(name, MD_NAME_BYTES);
-	const char *colon = memchr(name, ':', length);
+	char name[MD_NAME_BYTES + 1];
 
-	if (length == strlen(wanted) && memcmp(name, wanted, length) == 0)
-		return true;
-	if (!colon)
-		return false;
-	length -= (size_t)(colon + 1 - name);
-	return length == strlen(wanted) && memcmp(colon + 1, wanted, length) == 0;
+	return strcmp(short_name(sb, name), wanted) == 0 ||
+	       strcmp(name, wanted) == 0;
 }
 
 static bool is_wanted(const struct scan *scan, const struct md_sb *sb)
@@ -56,19 +58,34 @@ static bool is_wanted(const struct scan *scan, const struct md_sb *sb)
 	return !scan->name || is_name(sb, scan->name);
 }
 
+static bool is_known(const struct scan *scan, const char *path)
+{
+	size_t i;
+
+	for (i = 0; i < scan->count; i++)
+		if (disk_is_same(scan->disks[i]->name, path))
+			return true;
+	return false;
+}
+
 /* Takes the disk if it is a member that is asked for. */
 static int look_at(struct scan *scan, const char *path, struct err *err)
 {
-	struct disk *disk = disk_aio_open(path, DISK_RDONLY, err);
 	struct md_member *m = &scan->members[scan->count];
 	struct err ignored = ERR_INIT;
+	struct disk *disk;
+	int r;
 
+	if (is_known(scan, path))
+		return 0;
+	disk = disk_aio_open(path, DISK_RDONLY, err);
 	if (!disk)
 		return err->code;
-	if (md_member_load(m, disk, err) < 0 || !is_wanted(scan, &m->sb)) {
+	r = md_member_load(m, disk, err);
+	if (r < 0 || !is_wanted(scan, &m->sb)) {
 		md_member_fini(m);
 		disk_close(disk);
-		return err->code;
+		return r;
 	}
 	md_member_load_bitmap(m, &ignored);
 	scan->disks[scan->count++] = disk;
@@ -87,28 +104,30 @@ static int by_array(const void *a, const void *b)
 	       (x->sb.dev_number < y->sb.dev_number);
 }
 
+/* The disks are only kept to be closed: their order does not matter. */
+static void sort(struct scan *scan)
+{
+	qsort(scan->members, scan->count, sizeof(*scan->members), by_array);
+}
+
 static void print_brief(const struct scan *scan)
 {
+	char name[MD_NAME_BYTES + 1], cluster[BITMAP_CLUSTER_NAME_BYTES];
 	char uuid[TEXT_UUID_BYTES];
 	size_t i;
 
 	for (i = 0; i < scan->count; i++) {
 		const struct md_member *m = &scan->members[i];
-		const char *name = (const char *)m->sb.set_name;
-		int length = (int)strnlen(name, MD_NAME_BYTES);
-		const char *colon = memchr(name, ':', (size_t)length);
 
 		if (i > 0 && memcmp(m->sb.set_uuid, m[-1].sb.set_uuid, 16) == 0)
 			continue;
-		if (colon) {
-			length -= (int)(colon + 1 - name);
-			name = colon + 1;
-		}
-		printf("ARRAY /dev/md/%.*s metadata=1.%d", length, name,
-		       (int)m->minor);
+		printf("ARRAY /dev/md/%s metadata=1.%d",
+		       short_name(&m->sb, name), (int)m->minor);
 		if (m->has_bitmap && m->bitmap.nodes)
 			printf(" cluster=%s nodes=%u",
-			       bitmap_sb_cluster_name(&m->bitmap),
+			       text_printable(m->bitmap.cluster_name,
+					      BITMAP_CLUSTER_NAME_BYTES, cluster,
+					      sizeof(cluster)),
 			       m->bitmap.nodes);
 		printf(" UUID=%s\n", text_uuid(m->sb.set_uuid, uuid));
 	}
@@ -137,8 +156,7 @@ static int add_row(struct libscols_table *table, const struct md_member *m)
 	if (!line)
 		return -ENOMEM;
 	scols_line_set_data(line, COL_DISK, m->disk->name);
-	snprintf(text, sizeof(text), "%.32s", (const char *)m->sb.set_name);
-	scols_line_set_data(line, COL_NAME, text);
+	scols_line_set_data(line, COL_NAME, md_sb_name(&m->sb, text));
 	scols_line_set_data(line, COL_CLUSTER,
 			    m->has_bitmap && m->bitmap.nodes ?
 				    bitmap_sb_cluster_name(&m->bitmap) :
@@ -188,29 +206,39 @@ static int print(const struct scan *scan, const struct cli_args *args,
 	return 0;
 }
 
-/* Given paths must be readable; what the host has is looked at as it comes. */
+/*
+ * What the host has is looked at as it comes; a path that was given and is no
+ * member is an error, and the others are still shown. Returns how many such.
+ */
 static int collect(struct scan *scan, char *const *paths, size_t count,
 		   struct err *err)
 {
 	char **found = NULL;
-	int members = md_discover_members(&found, err), i;
-	size_t all = (members > 0 ? (size_t)members : 0) + count, p;
-	int r = members < 0 ? members : 0;
+	int members = md_discover_members(&found, err), i, failed = 0;
+	size_t all, p;
 
+	if (members < 0)
+		return members;
+	all = (size_t)members + count;
 	scan->members = calloc(all + 1, sizeof(*scan->members));
 	scan->disks = calloc(all + 1, sizeof(struct disk *));
-	if (!scan->members || !scan->disks)
-		r = err_nomem(err, "the list of members");
-	for (i = 0; r == 0 && i < members; i++) {
+	if (!scan->members || !scan->disks) {
+		md_discover_free(found, members);
+		return err_nomem(err, "the list of members");
+	}
+	for (i = 0; i < members; i++) {
 		struct err one = ERR_INIT;
 
 		if (look_at(scan, found[i], &one) < 0 && one.code != -ENOENT)
 			log_warning("MDC3001", "%s", one.text);
 	}
-	for (p = 0; r == 0 && p < count; p++)
-		r = look_at(scan, paths[p], err);
-	md_discover_free(found, members > 0 ? members : 0);
-	return r;
+	for (p = 0; p < count; p++)
+		if (look_at(scan, paths[p], err) < 0) {
+			cli_fail(err);
+			failed++;
+		}
+	md_discover_free(found, members);
+	return failed;
 }
 
 static enum cli_exit run(const struct cli_args *args)
@@ -220,18 +248,19 @@ static enum cli_exit run(const struct cli_args *args)
 	struct err err = ERR_INIT;
 	char *const *paths;
 	size_t count, i;
-	int r;
+	int failed, r;
 
 	if (uuid && text_parse_uuid(uuid, "uuid", scan.uuid, &err) < 0)
 		return cli_usage("%s", err.text);
 	scan.has_uuid = uuid != NULL;
 	paths = cli_operands(args, &count);
-	r = collect(&scan, paths, count, &err);
-	if (r == 0) {
-		qsort(scan.members, scan.count, sizeof(*scan.members), by_array);
+	failed = collect(&scan, paths, count, &err);
+	r = failed < 0 ? failed : 0;
+	if (r == 0)
+		sort(&scan);
+	if (r == 0)
 		r = print(&scan, args, &err);
-	}
-	if (r == 0 && scan.count == 0 && (scan.has_uuid || scan.name))
+	if (r == 0 && failed == 0 && scan.count == 0 && (scan.has_uuid || scan.name))
 		r = err_set(&err, -ENOENT, "scan: no member of such an array found");
 	for (i = 0; i < scan.count; i++) {
 		md_member_fini(&scan.members[i]);
@@ -239,7 +268,9 @@ static enum cli_exit run(const struct cli_args *args)
 	}
 	free(scan.members);
 	free(scan.disks);
-	return r < 0 ? cli_fail(&err) : CLI_OK;
+	if (r < 0)
+		return cli_fail(&err);
+	return failed ? CLI_FAILED : CLI_OK;
 }
 
 const struct cli_command cmd_scan = {

@@ -43,7 +43,8 @@ static int parse_mark(const char *text, struct md_mark *mark, struct err *err)
 	dash = strchr(colon, '-');
 	if (dash)
 		*dash++ = '\0';
-	r = text_parse_u64(copy, "mark: slot", 0, BITMAP_MAX_NODES, &slot, err);
+	r = text_parse_u64(copy, "mark: slot", 0, BITMAP_MAX_NODES - 1, &slot,
+			   err);
 	if (r == 0)
 		r = text_parse_u64(colon, "mark: first chunk", 0, UINT64_MAX,
 				   &mark->first, err);
@@ -119,11 +120,13 @@ static int apply(const struct cli_args *args, const struct md_update *update,
 		return r;
 	r = md_array_load(&array, set.disks, set.count, update->uuid, err);
 	if (r == 0) {
-		if (update->uuid && !cli_has(args, "quiet"))
+		r = md_update_check(&array, update, err);
+		if (r == 0 && update->uuid && !cli_has(args, "quiet"))
 			printf("new uuid: %s (if this is interrupted, give the same --uuid again)\n",
 			       text_uuid(update->uuid, text));
 		fflush(stdout);
-		r = md_update_apply(&array, update, err);
+		if (r == 0)
+			r = md_update_apply(&array, update, err);
 		md_array_fini(&array);
 	}
 	disk_set_close(&set);
@@ -133,7 +136,7 @@ static int apply(const struct cli_args *args, const struct md_update *update,
 static enum cli_exit run(const struct cli_args *args)
 {
 	struct md_update update = { 0 };
-	struct md_mark *marks;
+	struct md_mark *marks = NULL;
 	struct err err = ERR_INIT;
 	enum cli_exit code = CLI_OK;
 	uint8_t uuid[16];
@@ -141,8 +144,10 @@ static enum cli_exit run(const struct cli_args *args)
 	size_t count = 0;
 
 	if (parse(args, &update, uuid, &err) < 0 ||
-	    parse_marks(args, &marks, &update.mark_count, &err) < 0)
+	    parse_marks(args, &marks, &update.mark_count, &err) < 0) {
+		free(marks);
 		return cli_usage("%s", err.text);
+	}
 	update.marks = marks;
 	paths = cli_operands(args, &count);
 	if (!asks_for_something(&update))
@@ -150,7 +155,8 @@ static enum cli_exit run(const struct cli_args *args)
 	else if (count == 0)
 		code = cli_usage("update: name all members of the array");
 	else if (apply(args, &update, paths, count, &err) < 0)
-		code = cli_fail(&err);
+		code = err.code == -EINVAL ? cli_usage("%s", err.text) :
+					     cli_fail(&err);
 	free(marks);
 	return code;
 }

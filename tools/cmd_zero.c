@@ -28,8 +28,11 @@ static int zero_disk(struct disk *disk, bool is_forced, struct err *err)
 	for (;;) {
 		r = md_member_load(&member, disk, err);
 		md_member_fini(&member);
-		if (r == -ENOENT)
-			return erased ? 0 : r;
+		if (r == -ENOENT) {
+			if (!erased) /* mdadm too calls this no failure */
+				log_notice("MDC3004", "%s", err->text);
+			return 0;
+		}
 		if (r == -EIO || r == -ENOMEM || (r < 0 && !is_forced))
 			return r;
 		r = disk_zero_wait(disk,

@@ -16,6 +16,14 @@ static bool is_same_disk(const struct stat *a, const struct stat *b)
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
+bool disk_is_same(const char *path, const char *other)
+{
+	struct stat a, b;
+
+	return stat(path, &a) == 0 && stat(other, &b) == 0 &&
+	       is_same_disk(&a, &b);
+}
+
 static int check_twice(char *const *paths, const struct stat *stats, size_t i,
 		       struct err *err)
 {
@@ -24,7 +32,7 @@ static int check_twice(char *const *paths, const struct stat *stats, size_t i,
 	for (j = 0; j < i; j++)
 		if (stats[j].st_mode && is_same_disk(&stats[i], &stats[j]))
 			return err_set(err, -EINVAL,
-				       "%s: is given twice (as %s, too)",
+				       "%s: it is the same disk as %s, which is given as well",
 				       paths[i], paths[j]);
 	return 0;
 }

@@ -19,4 +19,7 @@ struct disk_set {
 int disk_set_open(struct disk_set *set, char *const *paths, size_t count,
 		  enum disk_mode mode, bool is_missing_allowed,
 		  struct err *err);
+/* Do two paths name one block device, or one file? */
+bool disk_is_same(const char *path, const char *other);
+
 void disk_set_close(struct disk_set *set); /* twice is fine */

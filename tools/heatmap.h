@@ -10,7 +10,7 @@
 #include "bitmap/slot.h"
 
 enum heatmap_style {
-	HEATMAP_ASCII,  /* " .:-=+*#" */
+	HEATMAP_ASCII,  /* " .:-=+*#@" */
 	HEATMAP_BLOCKS, /* eighths of a block, UTF-8 */
 	HEATMAP_COLOUR, /* blocks, green to red */
 };

@@ -116,12 +116,16 @@ int main(int argc, char **argv)
 		command = by_name(argv[1]);
 		if (command)
 			return (int)run(command, argc - 2, argv + 2);
-		if (strcmp(argv[1], "help") == 0)
+		if (strcmp(argv[1], "help") == 0 && argc == 3 && by_name(argv[2])) {
+			cli_print_help(by_name(argv[2]));
+			return CLI_OK;
+		}
+		if (strcmp(argv[1], "help") == 0 && argc == 2)
 			goto help;
-		if (strcmp(argv[1], "version") == 0)
+		if (strcmp(argv[1], "version") == 0 && argc == 2)
 			goto version;
 		return (int)cli_usage("'%s' is not a command (mdcluster help lists them)",
-				      argv[1]);
+				      argv[argc > 2 ? 2 : 1]);
 	}
 	command = by_mdadm_mode(&argc, argv);
 	if (command)

@@ -50,7 +50,7 @@ static void show_events(FILE *to, const struct bitmap_sb *sb)
 void show_bitmap(FILE *to, const struct md_member *member)
 {
 	const struct bitmap_sb *sb = &member->bitmap;
-	char text[64];
+	char text[BITMAP_CLUSTER_NAME_BYTES];
 
 	fprintf(to, "        Filename : %s\n", member->disk->name);
 	fprintf(to, "           Magic : %08x\n", BITMAP_SB_MAGIC);
@@ -70,7 +70,9 @@ void show_bitmap(FILE *to, const struct md_member *member)
 	if (sb->nodes) {
 		fprintf(to, "   Cluster nodes : %u\n", sb->nodes);
 		fprintf(to, "    Cluster name : %-64s\n",
-			bitmap_sb_cluster_name(sb));
+			text_printable(sb->cluster_name,
+				       BITMAP_CLUSTER_NAME_BYTES, text,
+				       sizeof(text)));
 	}
 }
 

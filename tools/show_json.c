@@ -176,3 +176,14 @@ json_t *show_slot_json(const struct bitmap_slot *slot)
 			 (json_int_t)bitmap_slot_dirty_bytes(slot),
 			 "dirty_ranges", ranges);
 }
+
+void show_json_list(json_t *list, size_t asked)
+{
+	const json_t *top = asked == 1 ? json_array_get(list, 0) : list;
+
+	if (top) {
+		json_dumpf(top, stdout, JSON_INDENT(2));
+		putchar('\n');
+	}
+	json_decref(list);
+}

@@ -86,11 +86,10 @@ static void show_time(FILE *to, const char *label, uint64_t stamp)
 
 static void show_name(FILE *to, const struct md_sb *sb)
 {
-	const char *name = (const char *)sb->set_name;
-	char host[65] = "";
+	char name[MD_NAME_BYTES + 1], host[65] = "";
 	size_t length;
 
-	fprintf(to, "           Name : %.32s", name);
+	fprintf(to, "           Name : %s", md_sb_name(sb, name));
 	gethostname(host, sizeof(host) - 1);
 	length = strlen(host);
 	if (length > 0 && length < MD_NAME_BYTES && name[length] == ':' &&
@@ -248,7 +247,7 @@ static void show_kernel_verdict(FILE *to, const struct md_member *m,
 void show_member(FILE *to, const struct md_member *m, const char *fault)
 {
 	const struct md_sb *sb = &m->sb;
-	char uuid[TEXT_UUID_BYTES];
+	char uuid[TEXT_UUID_BYTES], cluster[BITMAP_CLUSTER_NAME_BYTES];
 
 	fprintf(to, "%s:\n", m->disk->name);
 	fprintf(to, "          Magic : %08x\n", MD_SB_MAGIC);
@@ -258,7 +257,9 @@ void show_member(FILE *to, const struct md_member *m, const char *fault)
 	show_name(to, sb);
 	if (m->has_bitmap && m->bitmap.nodes > 0) {
 		fprintf(to, "   Cluster Name : %-64s\n",
-			bitmap_sb_cluster_name(&m->bitmap));
+			text_printable(m->bitmap.cluster_name,
+				       BITMAP_CLUSTER_NAME_BYTES, cluster,
+				       sizeof(cluster)));
 		fprintf(to, "  Cluster Nodes : %u (room for %" PRIu64 ")\n",
 			m->bitmap.nodes,
 			bitmap_max_nodes(&m->geo, md_member_room_end_bytes(m)));

@@ -144,6 +144,19 @@ static void uuid_survives_text_and_back(void **state)
 			       -EINVAL, err, "uuid");
 }
 
+static void control_characters_of_a_disk_never_reach_a_terminal(void **state)
+{
+	char to[8];
+
+	(void)state;
+	assert_string_equal(text_printable("a\033[2J\n", 32, to, sizeof(to)),
+			    "a?[2J?");
+	/* no NUL in the field, and cut to what there is room for */
+	assert_string_equal(text_printable("abcdefghij", 3, to, sizeof(to)), "abc");
+	assert_string_equal(text_printable("abcdefghij", 10, to, sizeof(to)),
+			    "abcdefg");
+}
+
 static void numbers_outside_their_range_are_refused_by_name(void **state)
 {
 	struct err err = ERR_INIT;
@@ -298,6 +311,7 @@ int main(void)
 		cmocka_unit_test(writer_never_writes_past_the_end),
 		cmocka_unit_test(sizes_are_read_as_mdadm_reads_them),
 		cmocka_unit_test(uuid_survives_text_and_back),
+		cmocka_unit_test(control_characters_of_a_disk_never_reach_a_terminal),
 		cmocka_unit_test(numbers_outside_their_range_are_refused_by_name),
 		cmocka_unit_test(rounding_is_exact_at_the_edges),
 		cmocka_unit_test(loop_runs_timers_fds_and_signals_again_and_again),

@@ -180,7 +180,7 @@ static void impossible_wishes_are_refused_by_name(void **state)
 	p.raid_disks = 1;
 	REFUSED(1, -EINVAL, "raid-devices");
 	p = two_disk_params();
-	REFUSED(3, -EINVAL, "3 devices");
+	REFUSED(3, -EINVAL, "disks: 3");
 	p.nodes = 1;
 	REFUSED(2, -EINVAL, "nodes");
 	p.nodes = 65;
@@ -200,7 +200,7 @@ static void impossible_wishes_are_refused_by_name(void **state)
 	REFUSED(2, -EINVAL, "chunk");
 	p = two_disk_params();
 	p.name = "a-name-of-thirty-three-characters";
-	REFUSED(2, -EINVAL, "name", "32");
+	REFUSED(2, -EINVAL, "name", "33 bytes");
 	p = two_disk_params();
 	p.cluster_name = NULL;
 	REFUSED(2, -EINVAL, "home-cluster");

@@ -198,6 +198,25 @@ static void sync_size_of_raid10_counts_whole_chunks(void **state)
 	assert_int_equal(md_sb_sync_size(&sb), 0);
 }
 
+static void name_of_32_bytes_fits_and_worse_ones_are_refused(void **state)
+{
+	const char *full = "0123456789abcdef0123456789abcdef";
+	struct md_sb sb = sound_sb();
+	char name[MD_NAME_BYTES + 1];
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_ok(md_sb_set_name(&sb, full, &err), err);
+	assert_string_equal(md_sb_name(&sb, name), full);
+	assert_refused(md_sb_set_name(&sb, "0123456789abcdef0123456789abcdef0",
+				      &err), -EINVAL, err, "name", "33");
+	assert_refused(md_sb_set_name(&sb, "", &err), -EINVAL, err, "name");
+	assert_refused(md_sb_set_name(&sb, "a/b", &err), -EINVAL, err, "slash");
+	assert_refused(md_sb_set_name(&sb, "w\nARRAY", &err), -EINVAL, err,
+		       "control");
+	assert_string_equal(md_sb_name(&sb, name), full);
+}
+
 /* --- bitmap superblock ------------------------------------------------------ */
 
 static struct bitmap_sb sound_bitmap(void)
@@ -290,14 +309,14 @@ static void cluster_name_of_63_bytes_fits_and_64_is_refused(void **state)
 	memset(name, 'n', 64);
 	name[64] = '\0';
 	assert_refused(bitmap_sb_set_cluster_name(&sb, name, &err), -EINVAL, err,
-		       "cluster name", "64", "63");
+		       "home-cluster", "64", "63");
 	name[63] = '\0';
 	assert_ok(bitmap_sb_set_cluster_name(&sb, name, &err), err);
 	assert_string_equal(bitmap_sb_cluster_name(&sb), name);
 	assert_refused(bitmap_sb_set_cluster_name(&sb, "", &err), -EINVAL, err,
-		       "cluster name");
+		       "home-cluster");
 	assert_refused(bitmap_sb_set_cluster_name(&sb, "a\tb", &err), -EINVAL,
-		       err, "cluster name", "control");
+		       err, "home-cluster", "control");
 }
 
 int main(void)
@@ -310,6 +329,7 @@ int main(void)
 		cmocka_unit_test(odd_number_of_roles_counts_its_last_half_word),
 		cmocka_unit_test(superblock_sits_where_its_minor_version_says),
 		cmocka_unit_test(sync_size_of_raid10_counts_whole_chunks),
+		cmocka_unit_test(name_of_32_bytes_fits_and_worse_ones_are_refused),
 		cmocka_unit_test(emitted_bitmap_superblock_parses_to_the_same_fields),
 		cmocka_unit_test(each_broken_bitmap_field_is_refused_by_name),
 		cmocka_unit_test(plain_bitmap_of_version_4_is_read),

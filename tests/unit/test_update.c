@@ -87,7 +87,7 @@ static void impossible_updates_are_refused_before_any_write(void **state)
 	refused(&rig, &(struct md_update){ __VA_ARGS__ }, code, word, other)
 	REFUSED(-EINVAL, "nodes", "2..64", .nodes = 1);
 	REFUSED(-EINVAL, "nodes", "65", .nodes = 65);
-	REFUSED(-EINVAL, "cluster name", "64", .cluster_name = name);
+	REFUSED(-EINVAL, "home-cluster", "64", .cluster_name = name);
 	REFUSED(-EINVAL, "name", "32", .name = name);
 	REFUSED(-EINVAL, "slot 4", "0..3", .marks = &no_slot, .mark_count = 1);
 	REFUSED(-EINVAL, "99999", "range", .marks = &no_chunk, .mark_count = 1);
