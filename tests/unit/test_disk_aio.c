@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Disks: what is libaio's own, on files and on loop devices. What they share with
+ * other disks is in test_disk.c.
+ *
+ * io_submit and io_getevents are ours here: they pass on to the kernel, and lie
+ * when a test asks for it.
+ */
+#include "tests/unit/disk_rig.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libaio.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/mount.h> /* fsopen() and its kin */
+
+#include "base/arith.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/loop.h"
+
+/* The kernel's side, with lies */
+
+static struct {
+	int submit_error;    /* what io_submit answers ... */
+	int submit_failures; /* ... so many times */
+	int event_failures;  /* so many completions ... */
+	long event_result;   /* ... have this instead */
+	bool is_getevents_broken;
+	bool is_getevents_blind;
+} lies;
+
+static struct iocb last_iocb; /* that io_submit was given */
+
+int io_submit(io_context_t ctx, long nr, struct iocb **iocbs)
+{
+	long r;
+
+	last_iocb = *iocbs[0];
+	if (lies.submit_failures > 0) {
+		lies.submit_failures--;
+		return lies.submit_error;
+	}
+	r = syscall(SYS_io_submit, ctx, nr, iocbs);
+	return r < 0 ? -errno : (int)r;
+}
+
+int io_getevents(io_context_t ctx, long min_nr, long nr,
+		 struct io_event *events, struct timespec *timeout)
+{
+	long i, r;
+
+	if (lies.is_getevents_broken)
+		return -EINVAL;
+	if (lies.is_getevents_blind)
+		return 0;
+	r = syscall(SYS_io_getevents, ctx, min_nr, nr, events, timeout);
+	for (i = 0; i < r && lies.event_failures > 0; i++) {
+		lies.event_failures--;
+		events[i].res = (unsigned long)lies.event_result;
+	}
+	return r < 0 ? -errno : (int)r;
+}
+
+/* Fixture: nobody lies at the beginning, nor when the disks are closed */
+
+static timer_t storm; /* of signals */
+static bool has_storm;
+
+static int setup(void **state)
+{
+	memset(&lies, 0, sizeof(lies));
+	return disk_rig_setup(state);
+}
+
+static int teardown(void **state)
+{
+	if (has_storm)
+		timer_delete(storm);
+	has_storm = false;
+	memset(&lies, 0, sizeof(lies));
+	return disk_rig_teardown(state);
+}
+
+/* Completions */
+
+struct loop_watch {
+	struct loop *loop;
+	struct disk *disk;
+	int left;
+};
+
+static void disk_readable(void *owner, int fd, uint32_t poll_events)
+{
+	struct loop_watch *watch = owner;
+	int r;
+
+	assert_int_equal(fd, disk_poll_fd(watch->disk));
+	assert_true(poll_events & POLLIN);
+	r = disk_pump(watch->disk, 0);
+	assert_true(r >= 0);
+	watch->left -= r;
+	if (watch->left == 0)
+		loop_stop(watch->loop);
+}
+
+static void gave_up(void *owner)
+{
+	struct loop_watch *watch = owner;
+
+	loop_stop(watch->loop);
+}
+
+/* Also with more than the queue holds, with EAGAIN, and with the helper. */
+static void an_event_loop_sees_every_completion(void **state)
+{
+	static struct disk_req reqs[MANY];
+	struct disk *disk = disk_rig_or_skip(state)->disks[0];
+	CLEANUP_FREE uint8_t *page = page_of(9);
+	struct err err = ERR_INIT;
+	struct loop_watch watch = { loop_new(&err), disk, MANY };
+	struct counter counter = { 0, 0 };
+	struct loop_timer *timer;
+	int i;
+
+	assert_ok(loop_fd_add(watch.loop, disk_poll_fd(disk), POLLIN,
+			      disk_readable, &watch, &err), err);
+	timer = loop_timer_start(watch.loop, 20000, gave_up, &watch, &err);
+	lies.submit_error = -EAGAIN;
+	lies.submit_failures = 3; /* at the first, with nothing under way */
+	for (i = 0; i < MANY; i++) {
+		reqs[i] = (struct disk_req){
+			.op = i % 10 == 9 ? DISK_ZERO : DISK_WRITE,
+			.offset_bytes = (uint64_t)(i % 200) * PAGE,
+			.length_bytes = PAGE,
+			.buffer = page,
+			.done = count_done,
+			.owner = &counter,
+		};
+		submit(disk, &reqs[i]);
+	}
+	loop_run(watch.loop);
+	assert_int_equal(watch.left, 0);
+	assert_int_equal(counter.calls, MANY);
+	assert_int_equal(counter.result, 0);
+	loop_timer_cancel(timer);
+	loop_fd_remove(watch.loop, disk_poll_fd(disk));
+	loop_free(watch.loop);
+}
+
+static void an_idle_disk_is_not_readable(void **state)
+{
+	struct disk *disk = disk_rig_or_skip(state)->disks[0];
+	struct pollfd pfd = { .fd = disk_poll_fd(disk), .events = POLLIN };
+	struct err err = ERR_INIT;
+	int i;
+
+	write_page(disk, 0, 1);
+	assert_ok(disk_zero_wait(disk, 0, PAGE, &err), err);
+	/* the kernel may signal just after the event was collected */
+	for (i = 0; i < 100 && poll(&pfd, 1, 10) == 1; i++)
+		assert_int_equal(disk_pump(disk, 0), 0);
+	assert_int_equal(poll(&pfd, 1, 0), 0);
+}
+
+static void eagain_is_tried_again_without_a_loop(void **state)
+{
+	struct disk *disk = disk_rig_or_skip(state)->disks[0];
+
+	lies.submit_error = -EAGAIN;
+	lies.submit_failures = 5;
+	write_page(disk, PAGE, 0x21);
+	assert_int_equal(lies.submit_failures, 0);
+	expect_page(disk, PAGE, 0x21);
+}
+
+/* What is written is durable only if the kernel is told so. */
+static void fua_and_flush_reach_the_kernel(void **state)
+{
+	struct disk *disk = disk_rig_or_skip(state)->disks[0];
+	CLEANUP_FREE uint8_t *page = page_of(1);
+	struct err err = ERR_INIT;
+
+	write_page(disk, 0, 1);
+	assert_int_equal(last_iocb.aio_lio_opcode, IO_CMD_PWRITE);
+	assert_int_equal(last_iocb.aio_rw_flags, 0);
+	assert_ok(disk_write_wait(disk, 0, page, PAGE, true, &err), err);
+	assert_int_equal(last_iocb.aio_lio_opcode, IO_CMD_PWRITE);
+	assert_int_equal(last_iocb.aio_rw_flags, RWF_DSYNC);
+	assert_ok(disk_flush_wait(disk, &err), err);
+	assert_int_equal(last_iocb.aio_lio_opcode, IO_CMD_FDSYNC);
+}
+
+static void what_io_submit_says_comes_through_done(void **state)
+{
+	struct disk *disk = disk_rig_or_skip(state)->disks[0];
+	CLEANUP_FREE uint8_t *page = page_of(1);
+	struct err err = ERR_INIT;
+
+	lies.submit_error = -EOVERFLOW;
+	lies.submit_failures = 1;
+	assert_int_equal(disk_write_wait(disk, 0, page, PAGE, false, &err),
+			 -EOVERFLOW);
+	expect_page(disk, 0, 0);
+	assert_int_equal(disk->in_flight, 0);
+}
+
+static void short_transfers_and_errors_are_named(void **state)
+{
+	struct disk_rig *rig = disk_rig_or_skip(state);
+	struct disk *disk = rig->disks[0];
+	CLEANUP_FREE uint8_t *page = page_of(1);
+	struct err err = ERR_INIT;
+	char want[256];
+
+	lies.event_failures = 1;
+	lies.event_result = 512;
+	assert_int_equal(disk_write_wait(disk, 8192, page, PAGE, true, &err),
+			 -EIO);
+	(void)snprintf(want, sizeof(want),
+		       "%s: write of 4096 bytes at byte 8192: Input/output error",
+		       disk->name);
+	assert_string_equal(err.text, want);
+	lies.event_failures = 1;
+	lies.event_result = -ENOSPC;
+	assert_int_equal(disk_read_wait(disk, 0, page, PAGE, &err), -ENOSPC);
+	(void)snprintf(want, sizeof(want),
+		       "%s: read of 4096 bytes at byte 0: No space left on device",
+		       disk->name);
+	assert_string_equal(err.text, want);
+	lies.event_failures = 1;
+	lies.event_result = -EIO;
+	assert_int_equal(disk_flush_wait(disk, &err), -EIO);
+	(void)snprintf(want, sizeof(want), "%s: flush: Input/output error",
+		       disk->name);
+	assert_string_equal(err.text, want);
+}
+
+static void an_error_does_not_leave_requests_behind(void **state)
+{
+	struct disk_rig *rig = disk_rig_or_skip(state);
+	struct disk_batch batch = DISK_BATCH_INIT;
+	CLEANUP_FREE uint8_t *page = page_of(0x31);
+	struct disk *failed = NULL;
+	struct err err = ERR_INIT;
+	size_t i, k;
+
+	/* the first to come back, wherever it is, has failed */
+	for (k = 0; k < 20; k++)
+		for (i = 0; i < DISKS; i++)
+			disk_batch_write(&batch, rig->disks[i], k * PAGE, page,
+					 PAGE, false);
+	lies.event_failures = 1;
+	lies.event_result = -EIO;
+	assert_int_equal(disk_batch_wait(&batch, &failed, &err), -EIO);
+	assert_ptr_equal(failed, rig->disks[0]);
+	for (i = 0; i < DISKS; i++) {
+		assert_int_equal(rig->disks[i]->in_flight, 0);
+		for (k = 0; k < 20; k++)
+			expect_page(rig->disks[i], k * PAGE, 0x31);
+	}
+}
+
+static void broken_completions_are_an_error_not_a_hang(void **state)
+{
+	struct disk_rig *rig = disk_rig_or_skip(state);
+	/* both must outlive the request, which nobody gives back in time */
+	CLEANUP_FREE uint8_t *page = page_of(1);
+	struct counter counter = { 0, 0 };
+	struct disk_req req = { .op = DISK_WRITE,
+				.length_bytes = PAGE,
+				.buffer = page,
+				.done = count_done,
+				.owner = &counter };
+
+	submit(rig->disks[0], &req);
+	lies.is_getevents_broken = true;
+	assert_int_equal(disk_pump(rig->disks[0], -1), -EINVAL);
+	disk_close(rig->disks[0]);
+	rig->disks[0] = NULL;
+	assert_int_equal(counter.calls, 0);
+}
+
+static void pump_waits_as_long_as_it_was_told(void **state)
+{
+	struct disk *disk = disk_rig_or_skip(state)->disks[0];
+	CLEANUP_FREE uint8_t *page = page_of(1);
+	struct counter counter = { 0, 0 };
+	struct disk_req req = { .op = DISK_WRITE,
+				.length_bytes = PAGE,
+				.buffer = page,
+				.done = count_done,
+				.owner = &counter };
+	uint64_t began = clock_boot_ns(), took;
+
+	submit(disk, &req);
+	lies.is_getevents_blind = true;
+	assert_int_equal(disk_pump(disk, 0), 0);
+	assert_int_equal(disk_pump(disk, 50), 0);
+	took = clock_boot_ns() - began;
+	assert_true(took >= 50 * NS_PER_MS && took < 5 * NS_PER_S);
+	lies.is_getevents_blind = false;
+	assert_int_equal(disk_pump(disk, -1), 1);
+	assert_int_equal(counter.calls, 1);
+}
+
+static void ignore_signal(int signal_number)
+{
+	(void)signal_number;
+}
+
+/*
+ * poll(2) is interrupted whatever SA_RESTART says. Not by SIGALRM: that one ends
+ * a test that hangs. teardown() ends the storm.
+ */
+static void signals_do_not_disturb(void **state)
+{
+	struct itimerspec often = { { 0, 200000 }, { 0, 200000 } };
+	struct sigaction action = { .sa_handler = ignore_signal,
+				    .sa_flags = SA_RESTART };
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL,
+				  .sigev_signo = SIGUSR1 };
+
+	sigaction(SIGUSR1, &action, NULL);
+	assert_int_equal(timer_create(CLOCK_MONOTONIC, &event, &storm), 0);
+	has_storm = true;
+	assert_int_equal(timer_settime(storm, 0, &often, NULL), 0);
+	run_many(disk_rig_or_skip(state)->disks[0]);
+	pump_waits_as_long_as_it_was_told(state);
+}
+
+/* Opening */
+
+static void a_second_writer_is_refused(void **state)
+{
+	struct disk_rig *rig = disk_rig_or_skip(state);
+	const char *name = rig->disks[0]->name;
+	struct err err = ERR_INIT;
+
+	assert_null(disk_aio_open(name, DISK_RDWR, &err));
+	assert_int_equal(err.code, -EBUSY);
+	assert_non_null(strstr(err.text, "in use ("));
+	assert_non_null(strstr(err.text, "stop that first"));
+	assert_memory_equal(err.text, name, strlen(name));
+}
+
+static void a_reader_may_look_but_not_change(void **state)
+{
+	struct disk_rig *rig = disk_rig_or_skip(state);
+	CLEANUP_FREE uint8_t *page = page_of(1);
+	struct err err = ERR_INIT;
+	struct disk *reader;
+
+	write_page(rig->disks[0], PAGE, 0x13);
+	reader = disk_aio_open(rig->disks[0]->name, DISK_RDONLY, &err);
+	assert_ok(reader ? 0 : -1, err);
+	expect_page(reader, PAGE, 0x13);
+	assert_int_equal(disk_write_wait(reader, 0, page, PAGE, false, &err),
+			 -EROFS);
+	assert_non_null(strstr(err.text, "read-only"));
+	assert_int_equal(disk_zero_wait(reader, 0, PAGE, &err), -EROFS);
+	disk_close(reader);
+}
+
+static void what_is_no_disk_is_refused(void **state)
+{
+	static const struct {
+		const char *path;
+		int code;
+		const char *words;
+	} cases[] = {
+		{ "/", -EOPNOTSUPP, "/: is a directory" },
+		{ "/dev/null", -EOPNOTSUPP, "/dev/null: is a character device" },
+		{ "/no/such/disk", -ENOENT, "/no/such/disk: No such file" },
+		{ "/proc/self/status", -ENOSPC, "no room" },
+	};
+	struct err err = ERR_INIT;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_null(disk_aio_open(cases[i].path, DISK_RDONLY, &err));
+		assert_int_equal(err.code, cases[i].code);
+		if (!strstr(err.text, cases[i].words))
+			fail_msg("'%s' does not say '%s'", err.text,
+				 cases[i].words);
+	}
+}
+
+/* A ramfs, which knows no O_DIRECT, mounted nowhere: gone with its fd. Or -1. */
+static int ramfs_new(void)
+{
+	long context = syscall(SYS_fsopen, "ramfs", FSOPEN_CLOEXEC);
+	long fd = -1;
+
+	if (context < 0)
+		return -1;
+	if (syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+		fd = syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0);
+	close((int)context);
+	return (int)fd;
+}
+
+static void without_o_direct_the_page_cache_does(void **state)
+{
+	CLEANUP_FD int ramfs = ramfs_new();
+	struct err err = ERR_INIT;
+	struct disk *disk;
+	char path[64];
+	int fd;
+
+	(void)state;
+	if (ramfs < 0) {
+		print_message("skipped: cannot have a ramfs here\n");
+		skip();
+	}
+	fd = openat(ramfs, "disk", O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	assert_int_equal(ftruncate(fd, DISK_BYTES), 0);
+	close(fd);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d/disk", ramfs);
+	disk = disk_aio_open(path, DISK_RDWR, &err);
+	assert_ok(disk ? 0 : -1, err);
+	assert_false(disk->topology.is_direct);
+	write_page(disk, PAGE, 0x17);
+	assert_ok(disk_flush_wait(disk, &err), err);
+	/* ramfs has no fallocate either: this is written as zeroes */
+	assert_ok(disk_zero_wait(disk, 2 * PAGE, PAGE, &err), err);
+	write_page(disk, 3 * PAGE, 0x17);
+	assert_ok(disk_zero_wait(disk, 3 * PAGE, DISK_BYTES - 3 * PAGE, &err),
+		  err);
+	expect_page(disk, PAGE, 0x17);
+	expect_page(disk, 3 * PAGE, 0);
+	disk_close(disk);
+}
+
+static void sectors_of_4k_are_respected(void **state)
+{
+	char path[DISK_RIG_PATH_BYTES];
+	CLEANUP_FD int loop = disk_rig_loop(4096, path);
+	CLEANUP_FREE uint8_t *page = page_of(1);
+	struct err err = ERR_INIT;
+	struct disk *disk;
+
+	(void)state;
+	if (loop < 0) {
+		print_message("skipped: no loop devices with such sectors\n");
+		skip();
+	}
+	disk = disk_aio_open(path, DISK_RDWR, &err);
+	assert_ok(disk ? 0 : -1, err);
+	assert_int_equal(disk->topology.logical_block_bytes, 4096);
+	assert_int_equal(disk->size_bytes, DISK_BYTES);
+	assert_int_equal(disk_write_wait(disk, 512, page, PAGE, false, &err),
+			 -EINVAL);
+	assert_int_equal(disk_read_wait(disk, 0, page, 512, &err), -EINVAL);
+	write_page(disk, PAGE, 0x44);
+	expect_page(disk, PAGE, 0x44);
+	disk_close(disk);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(an_event_loop_sees_every_completion),
+		TEST(an_idle_disk_is_not_readable),
+		TEST(eagain_is_tried_again_without_a_loop),
+		TEST(fua_and_flush_reach_the_kernel),
+		TEST(what_io_submit_says_comes_through_done),
+		TEST(short_transfers_and_errors_are_named),
+		TEST(an_error_does_not_leave_requests_behind),
+		TEST(broken_completions_are_an_error_not_a_hang),
+		TEST(pump_waits_as_long_as_it_was_told),
+		TEST(signals_do_not_disturb),
+		TEST(a_second_writer_is_refused),
+		TEST(a_reader_may_look_but_not_change),
+	};
+	const struct CMUnitTest opening[] = {
+		cmocka_unit_test(what_is_no_disk_is_refused),
+		cmocka_unit_test(sectors_of_4k_are_respected),
+		cmocka_unit_test(without_o_direct_the_page_cache_does),
+	};
+	int failed;
+
+	alarm(HANG_SECONDS);
+	disk_kind = KIND_FILE;
+	failed = cmocka_run_group_tests_name("aio on files", tests, NULL, NULL);
+	disk_kind = KIND_LOOP;
+	failed += cmocka_run_group_tests_name("aio on loop devices", tests,
+					      NULL, NULL);
+	failed += cmocka_run_group_tests_name("opening", opening, NULL, NULL);
+	return failed;
+}
