@@ -4,7 +4,8 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
+
+#include "base/text.h"
 
 int err_set(struct err *err, int code, const char *fmt, ...)
 {
@@ -14,7 +15,7 @@ int err_set(struct err *err, int code, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	memcpy(err->text, text, sizeof(text));
+	text_printable(text, sizeof(text), err->text, sizeof(err->text));
 	err->code = code;
 	return code;
 }

@@ -22,6 +22,7 @@
  *	-EIO ...     what the kernel said about an I/O
  *	-EINVAL      the caller (or the person) asked for something impossible
  *
+ * Whatever a sentence quotes, it stays one line: control characters become '?'.
  * An err is never NULL and owns no memory. The text of an err may be an
  * argument of a new sentence for the same err.
  */

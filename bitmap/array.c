@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arith.h"
 #include "base/err.h"
 #include "base/text.h"
 #include "bitmap/disk.h"
@@ -15,7 +16,7 @@ static int disagree(const struct md_member *a, const struct md_member *b,
 		    struct err *err)
 {
 	return err_set(err, -EBADMSG,
-		       "%s: superblock %s is %" PRIu64 ", but %s has %" PRIu64
+		       "%s: %s is %" PRIu64 ", but %s has %" PRIu64
 		       ": not members of one array",
 		       b->disk->name, field, value_b, a->disk->name, value_a);
 }
@@ -93,6 +94,46 @@ static void choose_freshest(struct md_array *array)
 	}
 }
 
+/*
+ * Slots are written with one geometry to all members: it must be everybody's,
+ * or what is a slot here would be data there. Only the node count may differ,
+ * after an interrupted change of it; the largest counts, for a node may have
+ * used such a slot since.
+ */
+static int agree_on_slots(struct md_array *array, struct err *err)
+{
+	const struct md_member *first = &array->members[0];
+	uint32_t nodes = 0;
+	size_t i;
+
+	for (i = 0; i < array->count; i++) {
+		const struct md_member *m = &array->members[i];
+
+		if (m->bitmap.version != first->bitmap.version)
+			return disagree(first, m, "bitmap version",
+					first->bitmap.version,
+					m->bitmap.version, err);
+		if (m->geo.chunk_bytes != first->geo.chunk_bytes)
+			return disagree(first, m, "bitmap chunksize",
+					first->geo.chunk_bytes,
+					m->geo.chunk_bytes, err);
+		if (m->geo.slot_bytes != first->geo.slot_bytes)
+			return disagree(first, m, "bitmap sync_size",
+					first->geo.sync_size, m->geo.sync_size,
+					err);
+		if (m->bitmap.nodes > nodes)
+			nodes = m->bitmap.nodes;
+	}
+	for (i = 0; i < array->count; i++) {
+		struct md_member *m = &array->members[i];
+
+		if (md_member_check_area(m, nodes, err) < 0)
+			return err_prefix(err, "%s", m->disk->name);
+		m->geo.nodes = nodes;
+	}
+	return 0;
+}
+
 int md_array_load(struct md_array *array, struct disk *const *disks,
 		  size_t count, const uint8_t *other_uuid, struct err *err)
 {
@@ -114,6 +155,8 @@ int md_array_load(struct md_array *array, struct disk *const *disks,
 	}
 	for (i = 0; r == 0 && i < count; i++)
 		r = md_member_load_bitmap(&array->members[i], err);
+	if (r == 0)
+		r = agree_on_slots(array, err);
 	if (r < 0) {
 		md_array_fini(array);
 		return r;
@@ -151,8 +194,10 @@ bool md_array_is_stale(const struct md_array *array,
 		       const struct md_member *member)
 {
 	/* one behind is tolerated: the last update may have been cut short */
-	return !is_spare(&member->sb) &&
-	       member->sb.events + 1 < md_array_freshest(array)->sb.events;
+	uint64_t freshest = md_array_freshest(array)->sb.events;
+
+	return !is_spare(&member->sb) && member->sb.events < freshest &&
+	       freshest - member->sb.events > 1;
 }
 
 bool md_array_is_in_sync(const struct md_array *array,
@@ -170,7 +215,7 @@ uint32_t md_array_missing(const struct md_array *array)
 	size_t i;
 
 	for (dev = 0; dev < sb->max_dev; dev++) {
-		if (sb->roles[dev] >= sb->raid_disks)
+		if (sb->roles[dev] >= min_u64(sb->raid_disks, MD_ROLE_MAX))
 			continue;
 		for (i = 0; i < array->count; i++)
 			if (array->members[i].sb.dev_number == dev)

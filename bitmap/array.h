@@ -25,7 +25,11 @@ struct md_array {
 /*
  * Loads all members, with their bitmaps, and checks that they belong together:
  * same set_uuid, level, layout, chunksize, size, raid_disks and ctime, no
- * device twice. The error names the disk and the field. Nothing is written.
+ * device twice, slots of one size that have room on all of them. The error
+ * names the disk and the field. Nothing is written.
+ *
+ * geo.nodes of all members is the largest node count that one of them promises;
+ * bitmap.nodes is what each says itself.
  *
  * other_uuid, if not NULL, is accepted beside the first member's set_uuid: an
  * interrupted change of uuid leaves members with the old and with the new one.

@@ -156,15 +156,19 @@ static int measure_disks(const struct md_create_params *p,
 				0;
 		if (p->chunk_sectors)
 			avail = round_down(avail, p->chunk_sectors);
-		if (avail < max_u64(p->size_sectors, RAID1_SIZE_UNIT_SECTORS))
+		if (avail < RAID1_SIZE_UNIT_SECTORS)
 			return err_set(err, -ENOSPC,
-				       "%s: %" PRIu64
-				       " sectors are too few: metadata takes %" PRIu64
-				       ", data needs at least %" PRIu64,
+				       "%s: size of %" PRIu64
+				       " sectors is too small: data-offset is %" PRIu64
+				       ", and data needs at least %d",
 				       names[i], disk_sectors[i],
 				       plan->sb.data_offset,
-				       max_u64(p->size_sectors,
-					       RAID1_SIZE_UNIT_SECTORS));
+				       RAID1_SIZE_UNIT_SECTORS);
+		if (avail < p->size_sectors)
+			return err_set(err, -ENOSPC,
+				       "%s: size: %" PRIu64
+				       " sectors of data do not fit, there is room for %" PRIu64,
+				       names[i], p->size_sectors, avail);
 		plan->smallest_sectors = min_u64(plan->smallest_sectors, avail);
 		plan->largest_sectors = max_u64(plan->largest_sectors, avail);
 	}
@@ -306,13 +310,13 @@ static int find_place(const struct md_create_plan *plan, struct disk *disk,
 	}
 	md_member_fini(&old);
 	/* no superblock, or none that counts, is no error; a bad read is */
-	return r == -EIO || r == -ENOMEM ? r : 0;
+	return r == -ENOENT || r == -EBADMSG || r == -EOPNOTSUPP ? 0 : r;
 }
 
 /* C1, C2 */
 static int write_slots(const struct md_create_plan *plan,
 		       const struct bitmap_copy *copies, size_t count,
-		       struct err *err)
+		       struct md_progress *progress, struct err *err)
 {
 	struct bitmap_slot slot;
 	uint32_t number;
@@ -325,6 +329,8 @@ static int write_slots(const struct md_create_plan *plan,
 		slot.number = number;
 		bitmap_slot_fill(&slot, number == 0 && !is_clean);
 		r = bitmap_slot_store(&slot, copies, count, err);
+		if (progress)
+			progress->step(progress, number + 1, plan->geo.nodes);
 	}
 	bitmap_slot_fini(&slot);
 	return r;
@@ -384,7 +390,8 @@ static int bring_home(struct disk *const *present, size_t count, struct err *err
 }
 
 int md_create_execute(const struct md_create_plan *plan,
-		      struct disk *const *disks, size_t count, struct err *err)
+		      struct disk *const *disks, size_t count,
+		      struct md_progress *progress, struct err *err)
 {
 	CLEANUP_FREE uint64_t *place = calloc(count, sizeof(*place));
 	CLEANUP_FREE struct bitmap_copy *copies = calloc(count, sizeof(*copies));
@@ -408,7 +415,7 @@ int md_create_execute(const struct md_create_plan *plan,
 		};
 	}
 	if (r == 0)
-		r = write_slots(plan, copies, n, err);
+		r = write_slots(plan, copies, n, progress, err);
 	if (r == 0)
 		r = write_superblocks(plan, disks, count, place, err);
 	if (r == 0 && is_away)

@@ -75,10 +75,16 @@ int md_create_make_plan(const struct md_create_params *params,
 			size_t count, struct md_create_plan *plan,
 			struct err *err);
 
+/* Told now and then how far the writing has come; may be NULL. */
+struct md_progress {
+	void (*step)(struct md_progress *progress, uint64_t done, uint64_t total);
+};
+
 /*
  * Carries the plan out. disks[i] is NULL for a missing one. What the disks
  * held before, other than a 1.2 array, is not looked at: the caller asked
  * md_discover_contents() first and erases old signatures afterwards.
  */
 int md_create_execute(const struct md_create_plan *plan,
-		      struct disk *const *disks, size_t count, struct err *err);
+		      struct disk *const *disks, size_t count,
+		      struct md_progress *progress, struct err *err);

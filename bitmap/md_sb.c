@@ -191,22 +191,18 @@ static int check_envelope(const uint8_t block[MD_SB_BYTES], uint64_t at,
 	return 0;
 }
 
+/* Data on the disk, and not over the superblock, wherever that sits. */
 static int check_extents(uint64_t at, uint64_t disk_sectors,
 			 const struct md_sb *sb, struct err *err)
 {
-	uint64_t own_sectors = div_round_up(
-		MD_SB_HEADER_BYTES + 2 * (uint64_t)sb->max_dev, SECTOR_BYTES);
+	uint64_t own_end = at + div_round_up(MD_SB_HEADER_BYTES +
+						     2 * (uint64_t)sb->max_dev,
+					     SECTOR_BYTES);
 
 	if (sb->data_size < MIN_DATA_SECTORS)
 		return err_set(err, -EBADMSG,
 			       "superblock data_size %" PRIu64 " is less than %d sectors",
 			       sb->data_size, MIN_DATA_SECTORS);
-	if (at != md_sb_location(MD_MINOR_0, disk_sectors) &&
-	    sb->data_offset < at + own_sectors)
-		return err_set(err, -EBADMSG,
-			       "superblock data_offset %" PRIu64
-			       " lies inside the superblock",
-			       sb->data_offset);
 	if (sb->data_offset > disk_sectors ||
 	    sb->data_size > disk_sectors - sb->data_offset)
 		return err_set(err, -EBADMSG,
@@ -214,6 +210,12 @@ static int check_extents(uint64_t at, uint64_t disk_sectors,
 			       " + %" PRIu64 ", past the end of the disk (%" PRIu64
 			       " sectors)",
 			       sb->data_offset, sb->data_size, disk_sectors);
+	if (sb->data_offset < own_end && sb->data_offset + sb->data_size > at)
+		return err_set(err, -EBADMSG,
+			       "superblock data_offset %" PRIu64
+			       " and data_size %" PRIu64
+			       " put the data over the superblock",
+			       sb->data_offset, sb->data_size);
 	if (sb->size > sb->data_size)
 		return err_set(err, -EBADMSG,
 			       "superblock size %" PRIu64
@@ -228,6 +230,10 @@ static int check_fields(const struct md_sb *sb, struct err *err)
 		return err_set(err, -EBADMSG,
 			       "superblock dev_number %u is not below max_dev %u",
 			       sb->dev_number, sb->max_dev);
+	if (sb->raid_disks == 0 || sb->raid_disks > MD_SB_MAX_DEV)
+		return err_set(err, -EBADMSG,
+			       "superblock raid_disks %u is outside 1..%d",
+			       sb->raid_disks, MD_SB_MAX_DEV);
 	if (sb->feature_map & MD_FEATURE_BAD_BLOCKS) {
 		if (sb->bblog_offset == 0)
 			return err_set(err, -EBADMSG,
@@ -269,8 +275,10 @@ int md_sb_parse(const uint8_t block[MD_SB_BYTES], uint64_t at,
 
 uint16_t md_sb_role(const struct md_sb *sb)
 {
-	return sb->dev_number < sb->max_dev ? sb->roles[sb->dev_number] :
-					      (uint16_t)MD_ROLE_SPARE;
+	bool is_in_range = sb->dev_number < sb->max_dev &&
+			   sb->dev_number < MD_SB_MAX_DEV;
+
+	return is_in_range ? sb->roles[sb->dev_number] : (uint16_t)MD_ROLE_SPARE;
 }
 
 char *md_sb_name(const struct md_sb *sb, char to[MD_NAME_BYTES + 1])

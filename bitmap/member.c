@@ -100,20 +100,24 @@ static bool overlaps(uint64_t a_start, uint64_t a_end, uint64_t b_start,
 	return a_start < b_end && b_start < a_end;
 }
 
-static int check_area(const struct md_member *member, struct err *err)
+int md_member_check_area(const struct md_member *member, uint32_t nodes,
+			 struct err *err)
 {
 	const struct md_sb *sb = &member->sb;
 	uint64_t start = member->geo.start_bytes;
-	uint64_t end = bitmap_end_bytes(&member->geo);
+	/* a plain bitmap (nodes 0) has one slot */
+	uint64_t end = start + (nodes ? nodes : 1) * member->geo.slot_bytes;
 	uint64_t sb_start = sb->super_offset * SECTOR_BYTES;
 	uint64_t sb_end = sb_start + MD_SB_HEADER_BYTES + 2 * sb->max_dev;
 	uint64_t data_start = sb->data_offset * SECTOR_BYTES;
+	uint64_t bblog_start = (uint64_t)((int64_t)sb->super_offset +
+					  sb->bblog_offset) * SECTOR_BYTES;
 
 	if (end > member->disk->size_bytes)
 		return err_set(err, -EBADMSG,
 			       "bitmap nodes: %u slots of %" PRIu64
 			       " bytes run past the end of the disk",
-			       member->geo.nodes, member->geo.slot_bytes);
+			       nodes, member->geo.slot_bytes);
 	if (overlaps(start, end, data_start,
 		     data_start + sb->data_size * SECTOR_BYTES))
 		return err_set(err, -EBADMSG,
@@ -121,12 +125,18 @@ static int check_area(const struct md_member *member, struct err *err)
 			       " bytes from byte %" PRIu64
 			       ") runs into the data at data_offset %" PRIu64
 			       " sectors",
-			       member->geo.nodes, member->geo.slot_bytes, start,
+			       nodes, member->geo.slot_bytes, start,
 			       sb->data_offset);
 	if (overlaps(start, end, sb_start, sb_end))
 		return err_set(err, -EBADMSG,
 			       "bitmap_offset %d puts the bitmap over the superblock",
 			       sb->bitmap_offset);
+	if (sb->bblog_size && sb->bblog_offset &&
+	    overlaps(start, end, bblog_start,
+		     bblog_start + sb->bblog_size * SECTOR_BYTES))
+		return err_set(err, -EBADMSG,
+			       "bblog_offset %d puts the bad block log over the bitmap",
+			       sb->bblog_offset);
 	return 0;
 }
 
@@ -158,6 +168,12 @@ int md_member_load_bitmap(struct md_member *member, struct err *err)
 		return err_set(err, -EBADMSG,
 			       "%s: superblock bitmap_offset %d points outside the disk",
 			       member->disk->name, sb->bitmap_offset);
+	if ((uint64_t)start * SECTOR_BYTES %
+	    member->disk->topology.logical_block_bytes)
+		return err_set(err, -EBADMSG,
+			       "%s: superblock bitmap_offset %d is not on a block of this disk (%u bytes)",
+			       member->disk->name, sb->bitmap_offset,
+			       member->disk->topology.logical_block_bytes);
 	page = disk_buffer_new(BITMAP_PAGE_BYTES);
 	if (!page)
 		return err_nomem(err, "a bitmap superblock");
@@ -184,7 +200,8 @@ int md_member_load_bitmap(struct md_member *member, struct err *err)
 						 member->bitmap.nodes,
 						 (uint64_t)start, err);
 		if (r == 0)
-			r = check_area(member, err);
+			r = md_member_check_area(member, member->bitmap.nodes,
+						 err);
 		if (r < 0)
 			err_prefix(err, "%s", member->disk->name);
 	}

@@ -40,6 +40,10 @@ void md_member_fini(struct md_member *member); /* twice is fine */
  */
 int md_member_load_bitmap(struct md_member *member, struct err *err);
 
+/* Would `nodes` slots lie where they may? Part of md_member_load_bitmap(). */
+int md_member_check_area(const struct md_member *member, uint32_t nodes,
+			 struct err *err);
+
 struct bitmap_copy md_member_copy(const struct md_member *member);
 
 /* Writes member->sb; returns when it is durable. One 4 KiB write. */
@@ -47,6 +51,12 @@ int md_member_store(struct md_member *member, struct err *err);
 
 /* Bytes from the start of the disk that metadata before the data may use. */
 uint64_t md_member_room_end_bytes(const struct md_member *member);
+
+/*
+ * Can this kind of array be clustered at all (level, layout, metadata version,
+ * journal)? NULL if so, else one sentence that says why not.
+ */
+const char *md_member_kind_refusal(const struct md_member *member);
 
 /*
  * Would the kernel's md-cluster assemble this array? NULL if so, else one

@@ -112,32 +112,54 @@ static int hop(struct md_array *array, const uint64_t *place,
 	return r;
 }
 
+/* Where a member goes that lacks the uuid; STAYS, and no error, if it has it. */
+static int place_for_uuid(const struct md_member *m, const uint8_t *uuid,
+			  uint32_t nodes, uint64_t *place, struct err *err)
+{
+	uint64_t bytes = nodes * m->geo.slot_bytes;
+
+	*place = STAYS;
+	if (memcmp(m->sb.set_uuid, uuid, 16) == 0)
+		return 0;
+	*place = md_relocate_find_room(home(m), md_member_room_end_bytes(m),
+				       m->geo.start_bytes,
+				       m->geo.start_bytes + bytes, bytes);
+	if (*place == STAYS)
+		return err_set(err, -ENOSPC,
+			       "%s: a second copy of the bitmap (%" PRIu64
+			       " bytes) does not fit before data_offset %" PRIu64
+			       " sectors, so the uuid cannot be changed safely",
+			       m->disk->name, bytes, m->sb.data_offset);
+	return 0;
+}
+
+int md_relocate_check(const struct md_array *array, const uint8_t *new_uuid,
+		      uint32_t nodes, struct err *err)
+{
+	uint64_t place;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < array->count; i++)
+		r = place_for_uuid(&array->members[i], new_uuid, nodes, &place,
+				   err);
+	return r;
+}
+
 /* Chooses where each member that lacks the uuid goes. Returns how many do. */
 static int plan_new_uuid(const struct md_array *array, uint64_t *place,
 			 const uint8_t *uuid, struct err *err)
 {
-	int moves = 0;
+	int moves = 0, r = 0;
 	size_t i;
 
-	for (i = 0; i < array->count; i++) {
+	for (i = 0; r == 0 && i < array->count; i++) {
 		const struct md_member *m = &array->members[i];
 
-		place[i] = STAYS;
-		if (memcmp(m->sb.set_uuid, uuid, 16) == 0)
-			continue;
-		place[i] = md_relocate_find_room(
-			home(m), md_member_room_end_bytes(m), m->geo.start_bytes,
-			bitmap_end_bytes(&m->geo), bitmap_bytes(m));
-		if (place[i] == STAYS)
-			return err_set(err, -ENOSPC,
-				       "%s: a second copy of the bitmap (%" PRIu64
-				       " bytes) does not fit before data_offset %" PRIu64
-				       " sectors, so the uuid cannot be changed safely",
-				       m->disk->name, bitmap_bytes(m),
-				       m->sb.data_offset);
-		moves++;
+		r = place_for_uuid(m, uuid, m->geo.nodes, &place[i], err);
+		moves += place[i] != STAYS;
 	}
-	return moves;
+	return r < 0 ? r : moves;
 }
 
 static int plan_home(const struct md_array *array, uint64_t *place)

@@ -27,6 +27,13 @@ int md_relocate(struct md_array *array, const uint8_t *new_uuid,
 		struct err *err);
 
 /*
+ * Is there room for it with `nodes` slots? -ENOSPC, naming the member, if not.
+ * Members that have the uuid already need none.
+ */
+int md_relocate_check(const struct md_array *array, const uint8_t *new_uuid,
+		      uint32_t nodes, struct err *err);
+
+/*
  * First byte of a place for `bytes` bytes, in [from, limit) and clear of
  * [busy_start, busy_end): `from` itself, or one that leaves [from, from + bytes)
  * free, so that the bitmap can come home from there. UINT64_MAX if there is

@@ -41,10 +41,12 @@ static int check_members(const struct md_array *array,
 	for (i = 0; i < array->count; i++) {
 		const struct md_member *m = &array->members[i];
 
-		if (m->bitmap.version != BITMAP_VERSION_CLUSTERED)
+		const char *refusal = md_member_kind_refusal(m);
+
+		if (refusal)
 			return err_set(err, -EOPNOTSUPP,
-				       "%s: its bitmap is not a clustered one (version %u)",
-				       m->disk->name, m->bitmap.version);
+				       "%s: not a clustered array: %s",
+				       m->disk->name, refusal);
 		if (m->sb.feature_map & MD_FEATURE_RESHAPE_ACTIVE)
 			return err_set(err, -EBUSY,
 				       "%s: a reshape is in progress: finish it first",
@@ -111,6 +113,20 @@ static int check_marks(const struct md_array *array,
 	return 0;
 }
 
+/* A slot that no member can give would stop us half way. */
+static int check_slots(const struct md_array *array, struct err *err)
+{
+	uint32_t number, nodes = md_array_freshest(array)->geo.nodes;
+	struct bitmap_slot slot;
+	int r = 0;
+
+	for (number = 0; r == 0 && number < nodes; number++) {
+		r = md_array_load_slot(array, number, &slot, err);
+		bitmap_slot_fini(&slot);
+	}
+	return r;
+}
+
 int md_update_check(const struct md_array *array, const struct md_update *update,
 		    struct err *err)
 {
@@ -125,8 +141,16 @@ int md_update_check(const struct md_array *array, const struct md_update *update
 					       err);
 	if (r == 0 && update->name)
 		r = md_sb_set_name(&scratch_sb, update->name, err);
+	if (r == 0 && update->uuid)
+		r = md_relocate_check(array, update->uuid,
+				      update->nodes ?
+					      update->nodes :
+					      md_array_freshest(array)->geo.nodes,
+				      err);
 	if (r == 0)
 		r = check_marks(array, update, err);
+	if (r == 0)
+		r = check_slots(array, err);
 	return r;
 }
 
@@ -225,28 +249,13 @@ static int erase_slots(const struct slots *s, uint32_t from, uint32_t to,
 	return r;
 }
 
-/*
- * An interrupted update may have left members that promise different numbers
- * of slots; the larger one counts, for a node may have used such a slot since.
- */
-static uint32_t promised_nodes(const struct md_array *array)
-{
-	uint32_t nodes = 0;
-	size_t i;
-
-	for (i = 0; i < array->count; i++)
-		if (array->members[i].bitmap.nodes > nodes)
-			nodes = array->members[i].bitmap.nodes;
-	return nodes;
-}
-
 static int update_slots(struct md_array *array, const struct md_update *update,
 			struct err *err)
 {
 	CLEANUP_FREE struct bitmap_copy *copies =
 		calloc(array->count, sizeof(*copies));
 	struct bitmap_sb wanted = md_array_freshest(array)->bitmap;
-	uint32_t now = promised_nodes(array);
+	uint32_t now = md_array_freshest(array)->geo.nodes;
 	uint32_t nodes = update->nodes ? update->nodes : now;
 	struct slots s = { .array = array, .copies = copies };
 	size_t i;
@@ -289,7 +298,7 @@ static int update_name(struct md_array *array, const char *name,
 
 static int clear_all_slots(const struct slots *s, struct err *err)
 {
-	uint32_t number, nodes = promised_nodes(s->array);
+	uint32_t number, nodes = md_array_freshest(s->array)->geo.nodes;
 	struct bitmap_slot slot;
 	int r = 0;
 

@@ -73,7 +73,7 @@ void rig_create(struct rig *rig, const struct md_create_params *params)
 	}
 	assert_ok(md_create_make_plan(params, sectors, names, rig->count, &plan,
 				      &err), err);
-	assert_ok(md_create_execute(&plan, rig->disks, rig->count, &err), err);
+	assert_ok(md_create_execute(&plan, rig->disks, rig->count, NULL, &err), err);
 }
 
 uint8_t *rig_slot_bits(struct rig *rig, uint32_t slot, uint64_t *chunks)

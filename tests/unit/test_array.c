@@ -247,6 +247,96 @@ static void bitmap_that_lies_wrong_is_refused_by_field(void **state)
 	}
 }
 
+/*
+ * Slots are written with one geometry to all members. If theirs differ, a slot
+ * of one lies over the data of the other: an update once wrote there.
+ */
+static void members_whose_slots_differ_are_refused(void **state)
+{
+	static const struct {
+		uint64_t at;
+		uint32_t value;
+		const char *field;
+	} cases[] = {
+		{ 8192 + 52, 4096, "chunksize" },  /* many more pages */
+		{ 8192 + 40, 4096, "sync_size" },
+		{ 8192 + 4, 4, "version" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct rig rig;
+		struct md_create_params p;
+		struct md_array array;
+		struct err err = ERR_INIT;
+
+		/* 262144 sectors of data: two pages a slot with 4 KiB chunks */
+		rig_init(&rig, 1, 2, 2048 + 262144);
+		p = rig_params(&rig);
+		p.bitmap_chunk_bytes = i == 1 ? 4096 : 65536;
+		rig_create(&rig, &p);
+		poke_u32(&rig, cases[i].at, cases[i].value);
+		assert_refused(md_array_load(&array, rig.disks, 2, NULL, &err),
+			       -EBADMSG, err, cases[i].field, "b: ", "a has");
+		rig_fini(&rig);
+	}
+}
+
+static void data_comes_early(struct md_sb *sb)
+{
+	sb->data_offset = 16 + 2 * 8; /* behind two slots, not four */
+	sb->data_size -= 128;
+	sb->size = 4096;
+}
+
+static void small(struct md_sb *sb)
+{
+	sb->size = 4096;
+}
+
+/* a promises four slots; on b the data begins behind two. */
+static void slots_that_one_member_has_no_room_for_are_refused(void **state)
+{
+	struct rig rig;
+	struct md_array array;
+	struct err err = ERR_INIT;
+	uint8_t two[4] = { 2, 0, 0, 0 }, size[8] = { 0, 0x10 };
+	size_t i;
+
+	(void)state;
+	two_disks(&rig);
+	edit(rig.disks[0], small);
+	edit(rig.disks[1], data_comes_early);
+	for (i = 0; i < 2; i++)
+		disk_mem_poke(rig.disks[i], 8192 + 40, size, sizeof(size));
+	disk_mem_poke(rig.disks[1], 8192 + 68, two, sizeof(two));
+	assert_refused(md_array_load(&array, rig.disks, 2, NULL, &err), -EBADMSG,
+		       err, "b: ", "nodes", "data_offset");
+	rig_fini(&rig);
+}
+
+static void events_at_the_end(struct md_sb *sb)
+{
+	sb->events = UINT64_MAX;
+}
+
+static void freshest_member_is_never_stale(void **state)
+{
+	struct rig rig;
+	struct md_array array;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	two_disks(&rig);
+	edit(rig.disks[0], events_at_the_end);
+	assert_ok(md_array_load(&array, rig.disks, 2, NULL, &err), err);
+	assert_false(md_array_is_stale(&array, &array.members[0]));
+	assert_true(md_array_is_stale(&array, &array.members[1]));
+	md_array_fini(&array);
+	rig_fini(&rig);
+}
+
 static void far_away(struct md_sb *sb)
 {
 	sb->bitmap_offset = 1 << 30;
@@ -419,7 +509,7 @@ static void kernel_verdict_gives_the_reason(void **state)
 	(void)state;
 	assert_string_equal(verdict(NULL), "");
 	assert_non_null(strstr(verdict(no_bitmap), "no bitmap"));
-	assert_non_null(strstr(verdict(raid5), "raid1 and raid10"));
+	assert_non_null(strstr(verdict(raid5), "level"));
 	assert_non_null(strstr(verdict(raid10_far), "near"));
 	assert_non_null(strstr(verdict(with_journal), "journal"));
 }
@@ -434,6 +524,9 @@ int main(void)
 		cmocka_unit_test(missing_members_are_counted),
 		cmocka_unit_test(stale_spare_does_not_become_freshest),
 		cmocka_unit_test(bitmap_that_lies_wrong_is_refused_by_field),
+		cmocka_unit_test(members_whose_slots_differ_are_refused),
+		cmocka_unit_test(slots_that_one_member_has_no_room_for_are_refused),
+		cmocka_unit_test(freshest_member_is_never_stale),
 		cmocka_unit_test(bitmap_offset_that_lies_is_refused),
 		cmocka_unit_test(youngest_of_several_superblocks_counts),
 		cmocka_unit_test(disk_without_superblock_says_so_and_a_damaged_one_says_what),

@@ -137,7 +137,7 @@ static void missing_disk_leaves_its_place_free(void **state)
 	disks[0] = rig.disks[0];
 	disks[1] = NULL;
 	assert_ok(plan_for(&p, sectors, 2, &plan, &err), err);
-	assert_ok(md_create_execute(&plan, disks, 2, &err), err);
+	assert_ok(md_create_execute(&plan, disks, 2, NULL, &err), err);
 	assert_ok(md_array_load(&array, rig.disks, 1, NULL, &err), err);
 	assert_int_equal(array.members[0].sb.raid_disks, 2);
 	assert_int_equal(array.members[0].sb.roles[1], MD_ROLE_SPARE);
@@ -214,10 +214,10 @@ static void impossible_wishes_are_refused_by_name(void **state)
 	REFUSED(2, -EINVAL, "data-offset", "4 KiB");
 	p = two_disk_params();
 	p.size_sectors = SECTORS;
-	REFUSED(2, -ENOSPC, "a: ", "sectors are too few");
+	REFUSED(2, -ENOSPC, "a: ", "size", "room for 129024");
 	p = two_disk_params();
 	assert_refused(plan_for(&p, small, 2, &plan, &err), -ENOSPC, err, "b: ",
-		       "sectors are too few");
+		       "too small", "data-offset");
 #undef REFUSED
 }
 

@@ -102,7 +102,7 @@ static void what_lies_in_the_kept_range_stays(void **state)
 	disks[0] = disk_aio_open(path, DISK_RDWR, &err);
 	assert_non_null(disks[0]);
 	assert_ok(md_create_make_plan(&p, sectors, names, 2, &plan, &err), err);
-	assert_ok(md_create_execute(&plan, disks, 2, &err), err);
+	assert_ok(md_create_execute(&plan, disks, 2, NULL, &err), err);
 	count = md_discover_contents(path, found, &err);
 	assert_int_equal(count, 1);
 	assert_string_equal(found[0].what, "linux_raid_member");

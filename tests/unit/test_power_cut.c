@@ -119,7 +119,7 @@ static int run(const struct scenario *s, struct rig *rig, struct err *err)
 		p.raid_disks = (uint32_t)rig->count;
 		assert_ok(md_create_make_plan(&p, sectors, names, rig->count,
 					      &plan, err), *err);
-		return md_create_execute(&plan, rig->disks, rig->count, err);
+		return md_create_execute(&plan, rig->disks, rig->count, NULL, err);
 	}
 	r = md_array_load(&array, rig->disks, rig->count, s->update.uuid, err);
 	if (r < 0)

@@ -112,6 +112,8 @@ static void each_broken_field_is_refused_by_name(void **state)
 		{ "data_size", 136, UINT64_MAX, 8, true, -EBADMSG },
 		{ "super_offset", 144, 0, 8, true, -EBADMSG },
 		{ "dev_number", 160, 128, 4, true, -EBADMSG },
+		{ "raid_disks", 92, 0, 4, true, -EBADMSG },
+		{ "raid_disks", 92, UINT32_MAX, 4, true, -EBADMSG },
 		{ "bblog_offset", 8, 0x109, 4, true, -EBADMSG },
 		{ "max_dev", 220, 65535, 4, false, -EBADMSG },
 		{ "max_dev", 220, 1921, 4, false, -EBADMSG },
@@ -133,6 +135,38 @@ static void each_broken_field_is_refused_by_name(void **state)
 		assert_refused(md_sb_parse(block, 8, DISK_SECTORS, &back, &err),
 			       spoils[i].code, err, spoils[i].field);
 	}
+}
+
+/* Metadata 1.0 stands behind its data, never inside. */
+static void data_over_the_superblock_is_refused_at_any_place(void **state)
+{
+	struct md_sb sb = sound_sb(), back;
+	uint8_t block[MD_SB_BYTES] = { 0 };
+	uint64_t at = md_sb_location(MD_MINOR_0, DISK_SECTORS);
+	struct err err = ERR_INIT;
+
+	(void)state;
+	sb.super_offset = at;
+	sb.data_offset = 0;
+	sb.size = 1024;
+	sb.data_size = at;
+	md_sb_emit(&sb, block);
+	assert_ok(md_sb_parse(block, at, DISK_SECTORS, &back, &err), err);
+	sb.data_size = at + 1;
+	md_sb_emit(&sb, block);
+	assert_refused(md_sb_parse(block, at, DISK_SECTORS, &back, &err),
+		       -EBADMSG, err, "data_size", "superblock");
+}
+
+/* What a refused superblock left in the struct may be shown: no wild reads. */
+static void role_of_a_damaged_superblock_is_spare(void **state)
+{
+	struct md_sb sb = sound_sb();
+
+	(void)state;
+	sb.max_dev = 65535;
+	sb.dev_number = 60000;
+	assert_int_equal(md_sb_role(&sb), MD_ROLE_SPARE);
 }
 
 static void truncated_disk_is_refused(void **state)
@@ -325,6 +359,8 @@ int main(void)
 		cmocka_unit_test(emitted_superblock_parses_to_the_same_fields),
 		cmocka_unit_test(emit_touches_only_the_bytes_of_the_superblock),
 		cmocka_unit_test(each_broken_field_is_refused_by_name),
+		cmocka_unit_test(data_over_the_superblock_is_refused_at_any_place),
+		cmocka_unit_test(role_of_a_damaged_superblock_is_spare),
 		cmocka_unit_test(truncated_disk_is_refused),
 		cmocka_unit_test(odd_number_of_roles_counts_its_last_half_word),
 		cmocka_unit_test(superblock_sits_where_its_minor_version_says),

@@ -109,6 +109,27 @@ static void member_that_is_out_of_date_is_refused(void **state)
 	rig_fini(&rig);
 }
 
+/* A slot that no disk can give: found out before the first write, not after. */
+static void lost_slot_is_refused_before_any_write(void **state)
+{
+	static const uint8_t uuid[16] = "another uuid...";
+	const struct md_update updates[] = {
+		{ .nodes = 2 }, { .nodes = 8 }, { .is_gathered = true },
+		{ .cluster_name = "beta" }, { .uuid = uuid },
+		{ .nodes = 8, .is_forced = true },
+	};
+	struct rig rig;
+	size_t i;
+
+	(void)state;
+	make(&rig, 2, 4);
+	for (i = 0; i < 2; i++)
+		disk_mem_poke(rig.disks[i], 8192 + 3 * 4096, "gone", 4);
+	for (i = 0; i < sizeof(updates) / sizeof(*updates); i++)
+		refused(&rig, &updates[i], -ENOENT, "slot 3", "magic");
+	rig_fini(&rig);
+}
+
 /*
  * Without all members nothing is done, unless forced; and then the one that
  * was left out can no longer be taken for an equal.
@@ -260,6 +281,7 @@ static void uuid_that_does_not_fit_twice_is_refused(void **state)
 	static const uint8_t uuid[16] = "another uuid...";
 	struct rig rig;
 	struct md_create_params p;
+	struct err err = ERR_INIT;
 
 	(void)state;
 	rig_init(&rig, 1, 2, SECTORS);
@@ -268,6 +290,11 @@ static void uuid_that_does_not_fit_twice_is_refused(void **state)
 	rig_create(&rig, &p);
 	refused(&rig, &(struct md_update){ .uuid = uuid }, -ENOSPC, "a: ",
 		"second copy");
+	/* with fewer nodes it fits; with more of them, nothing is begun */
+	refused(&rig, &(struct md_update){ .nodes = 6, .uuid = uuid }, -ENOSPC,
+		"a: ", "second copy");
+	assert_ok(apply(&rig, &(struct md_update){ .nodes = 3, .uuid = uuid }, &err),
+		  err);
 	rig_fini(&rig);
 }
 
@@ -312,6 +339,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(impossible_updates_are_refused_before_any_write),
 		cmocka_unit_test(member_that_is_out_of_date_is_refused),
+		cmocka_unit_test(lost_slot_is_refused_before_any_write),
 		cmocka_unit_test(member_left_out_falls_behind),
 		cmocka_unit_test(more_nodes_that_do_not_fit_are_refused_with_the_number),
 		cmocka_unit_test(first_mark_does_not_give_old_ones_a_meaning),
