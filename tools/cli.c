@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tools/cli.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/text.h"
 
 enum { MAX_OPTIONS = 48, LONG_ONLY = 256 };
 
@@ -199,17 +201,19 @@ enum cli_exit cli_fail(const struct err *err)
 {
 	fflush(stdout); /* what went well stands before what did not */
 	fprintf(stderr, "mdcluster: %s\n", err->text);
-	return CLI_FAILED;
+	return err->code == -EINVAL ? CLI_USAGE : CLI_FAILED;
 }
 
 enum cli_exit cli_usage(const char *fmt, ...)
 {
 	va_list ap;
 
-	fputs("mdcluster: ", stderr);
+	char text[512], line[512];
+
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
+	text_printable(text, sizeof(text), line, sizeof(line));
+	fprintf(stderr, "mdcluster: %s\n", line);
 	return CLI_USAGE;
 }

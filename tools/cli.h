@@ -62,7 +62,10 @@ char *const *cli_operands(const struct cli_args *args, size_t *count);
 
 void cli_print_help(const struct cli_command *command);
 
-/* "mdcluster: <text>" on stderr; returns the code, to be returned in turn. */
+/*
+ * "mdcluster: <text>" on stderr; returns the code, to be returned in turn:
+ * CLI_USAGE for -EINVAL (what was asked for can never be), else CLI_FAILED.
+ */
 enum cli_exit cli_fail(const struct err *err);
 enum cli_exit cli_usage(const char *fmt, ...)
 	__attribute__((format(printf, 1, 2)));

@@ -284,6 +284,26 @@ static int ask_about_sizes(const struct md_create_plan *plan, bool is_run,
 	return 0;
 }
 
+/* A bar on a terminal, for bitmaps that take a while. */
+struct bar {
+	struct md_progress progress;
+	uint64_t started_ns;
+};
+
+static void draw_bar(struct md_progress *progress, uint64_t done, uint64_t total)
+{
+	struct bar *bar = container_of(progress, struct bar, progress);
+	char line[] = "....................";
+	uint64_t filled = done * (sizeof(line) - 1) / total;
+
+	if (!isatty(STDERR_FILENO) ||
+	    clock_boot_ns() - bar->started_ns < NS_PER_S / 2)
+		return;
+	memset(line, '=', filled);
+	fprintf(stderr, "\r[%s] slot %" PRIu64 " of %" PRIu64 "%s", line, done,
+		total, done == total ? "\n" : "");
+}
+
 static void say_done(const struct md_create_plan *plan, const char *name,
 		     bool is_json)
 {
@@ -335,6 +355,7 @@ static int create(const struct cli_args *args, const struct md_create_params *p,
 		.found = calloc(count + 1, sizeof(*holdings.found)),
 		.count = calloc(count + 1, sizeof(*holdings.count)),
 	};
+	struct bar bar = { { draw_bar }, clock_boot_ns() };
 	struct md_create_plan plan;
 	struct disk_set set = { 0 };
 	int r = 0;
@@ -350,7 +371,10 @@ static int create(const struct cli_args *args, const struct md_create_params *p,
 	if (r == 0)
 		r = ask_about_sizes(&plan, cli_has(args, "run"), err);
 	if (r == 0)
-		r = md_create_execute(&plan, set.disks, set.count, err);
+		r = md_create_execute(&plan, set.disks, set.count,
+				      cli_has(args, "quiet") ? NULL :
+							       &bar.progress,
+				      err);
 	if (r == 0)
 		r = erase_old(&set, &plan, &holdings, err);
 	if (r == 0 && (cli_has(args, "json") || !cli_has(args, "quiet")))
@@ -378,9 +402,7 @@ static enum cli_exit run(const struct cli_args *args)
 		return cli_usage("%s", err.text);
 	params.name = name;
 	if (create(args, &params, operands + 1, count - 1, &err) < 0)
-		/* -EINVAL: what is asked for can never be */
-		return err.code == -EINVAL ? cli_usage("%s", err.text) :
-					     cli_fail(&err);
+		return cli_fail(&err);
 	return CLI_OK;
 }
 

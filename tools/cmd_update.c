@@ -13,6 +13,7 @@
 #include "bitmap/update.h"
 #include "tools/commands.h"
 #include "tools/disks.h"
+#include "tools/show.h"
 
 static const struct cli_option options[] = {
 	{ "nodes", 0, "N", "number of slots (nodes), 2..64; dirty bits are kept" },
@@ -24,6 +25,7 @@ static const struct cli_option options[] = {
 	{ "mark", 0, "SLOT:A-B",
 	  "mark chunks A to B dirty: resynced at the next start; repeatable" },
 	{ "force", 'f', NULL, "go on though members are missing: they fall behind" },
+	CLI_JSON_OPTION,
 	CLI_COMMON_OPTIONS
 };
 
@@ -108,9 +110,27 @@ static bool asks_for_something(const struct md_update *u)
 	       u->is_gathered || u->mark_count;
 }
 
+/* What the array is called afterwards. */
+static void print_json(const struct md_array *array)
+{
+	const struct md_member *m = md_array_freshest(array);
+	char uuid[TEXT_UUID_BYTES], name[MD_NAME_BYTES + 1];
+	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:i, s:i}", "schema",
+			      SHOW_JSON_SCHEMA, "uuid",
+			      text_uuid(m->sb.set_uuid, uuid), "name",
+			      md_sb_name(&m->sb, name), "cluster_name",
+			      bitmap_sb_cluster_name(&m->bitmap), "nodes",
+			      (int)m->bitmap.nodes, "disks", (int)array->count);
+
+	json_dumpf(o, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(o);
+}
+
 static int apply(const struct cli_args *args, const struct md_update *update,
 		 char *const *paths, size_t count, struct err *err)
 {
+	bool is_silent = cli_has(args, "quiet") || cli_has(args, "json");
 	char text[TEXT_UUID_BYTES];
 	struct disk_set set;
 	struct md_array array;
@@ -121,12 +141,14 @@ static int apply(const struct cli_args *args, const struct md_update *update,
 	r = md_array_load(&array, set.disks, set.count, update->uuid, err);
 	if (r == 0) {
 		r = md_update_check(&array, update, err);
-		if (r == 0 && update->uuid && !cli_has(args, "quiet"))
+		if (r == 0 && update->uuid && !is_silent)
 			printf("new uuid: %s (if this is interrupted, give the same --uuid again)\n",
 			       text_uuid(update->uuid, text));
 		fflush(stdout);
 		if (r == 0)
 			r = md_update_apply(&array, update, err);
+		if (r == 0 && cli_has(args, "json"))
+			print_json(&array);
 		md_array_fini(&array);
 	}
 	disk_set_close(&set);
@@ -155,8 +177,7 @@ static enum cli_exit run(const struct cli_args *args)
 	else if (count == 0)
 		code = cli_usage("update: name all members of the array");
 	else if (apply(args, &update, paths, count, &err) < 0)
-		code = err.code == -EINVAL ? cli_usage("%s", err.text) :
-					     cli_fail(&err);
+		code = cli_fail(&err);
 	free(marks);
 	return code;
 }

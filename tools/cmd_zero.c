@@ -8,11 +8,13 @@
 #include "bitmap/array.h"
 #include "tools/commands.h"
 #include "tools/disks.h"
+#include "tools/show.h"
 
 LOG_SUBSYSTEM(zero);
 
 static const struct cli_option options[] = {
 	{ "force", 'f', NULL, "also one that is damaged or of an unknown kind" },
+	CLI_JSON_OPTION,
 	CLI_COMMON_OPTIONS
 };
 
@@ -20,20 +22,23 @@ static const struct cli_option options[] = {
  * Erases the superblock's 4 KiB. A disk may carry several (mdadm looks for the
  * youngest); each run of the loop uncovers the next.
  */
-static int zero_disk(struct disk *disk, bool is_forced, struct err *err)
+static int zero_disk(struct disk *disk, bool is_forced, int *erased,
+		     struct err *err)
 {
 	struct md_member member;
-	int erased = 0, r;
+	bool is_unfit;
+	int r;
 
 	for (;;) {
 		r = md_member_load(&member, disk, err);
 		md_member_fini(&member);
 		if (r == -ENOENT) {
-			if (!erased) /* mdadm too calls this no failure */
+			if (*erased == 0) /* mdadm too calls this no failure */
 				log_notice("MDC3004", "%s", err->text);
 			return 0;
 		}
-		if (r == -EIO || r == -ENOMEM || (r < 0 && !is_forced))
+		is_unfit = r == -EBADMSG || r == -EOPNOTSUPP;
+		if (r < 0 && !(is_unfit && is_forced))
 			return r;
 		r = disk_zero_wait(disk,
 				   md_sb_location(member.minor,
@@ -43,7 +48,7 @@ static int zero_disk(struct disk *disk, bool is_forced, struct err *err)
 			r = disk_flush_wait(disk, err);
 		if (r < 0)
 			return r;
-		erased++;
+		(*erased)++;
 		log_notice("MDC3002", "%s: erased the md superblock (metadata 1.%d)",
 			   disk->name, (int)member.minor);
 	}
@@ -53,19 +58,30 @@ static enum cli_exit run(const struct cli_args *args)
 {
 	enum cli_exit code = CLI_OK;
 	char *const *paths;
+	json_t *list;
 	size_t count, i;
 
 	paths = cli_operands(args, &count);
 	if (count == 0)
 		return cli_usage("zero: name at least one disk");
+	list = json_array();
 	for (i = 0; i < count; i++) {
 		struct err err = ERR_INIT;
 		struct disk *disk = disk_aio_open(paths[i], DISK_RDWR, &err);
+		int erased = 0;
 
-		if (!disk || zero_disk(disk, cli_has(args, "force"), &err) < 0)
+		if (!disk || zero_disk(disk, cli_has(args, "force"), &erased,
+				       &err) < 0)
 			code = cli_fail(&err);
+		json_array_append_new(list, json_pack("{s:s, s:s, s:i}", "schema",
+						      SHOW_JSON_SCHEMA, "disk",
+						      paths[i], "erased", erased));
 		disk_close(disk);
 	}
+	if (cli_has(args, "json"))
+		show_json_list(list, count);
+	else
+		json_decref(list);
 	return code;
 }
 

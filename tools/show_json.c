@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The objects of mdcluster-json(7). Numbers are in the units their names say. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -7,24 +8,29 @@
 #include "bitmap/disk.h"
 #include "tools/show.h"
 
+/* JSON integers end at 2^63 here; what is beyond can only be damage. */
 static json_t *number(uint64_t v)
 {
-	return json_integer((json_int_t)v);
+	return v <= INT64_MAX ? json_integer((json_int_t)v) :
+				json_real((double)v);
 }
 
-/* Names on disks are bytes; what is not UTF-8 is shown as '?'. */
+/* Names on disks, and of disks, are bytes; what is not UTF-8 becomes '?'. */
 static json_t *text(const char *bytes, size_t max)
 {
-	char copy[128];
-	size_t length = strnlen(bytes, max < sizeof(copy) - 1 ? max : sizeof(copy) - 1);
+	size_t length = strnlen(bytes, max), i;
 	json_t *s = json_stringn(bytes, length);
-	size_t i;
+	char *copy;
 
 	if (s)
 		return s;
-	for (i = 0; i < length; i++)
-		copy[i] = (unsigned char)bytes[i] < 0x80 ? bytes[i] : '?';
-	return json_stringn(copy, length);
+	copy = strndup(bytes, length);
+	for (i = 0; copy && i < length; i++)
+		if ((unsigned char)copy[i] >= 0x80)
+			copy[i] = '?';
+	s = json_string(copy ? copy : "");
+	free(copy);
+	return s;
 }
 
 static json_t *role(uint16_t value)
@@ -53,8 +59,8 @@ static json_t *kernel_verdict(const struct md_member *m, const char *fault)
 {
 	const char *refusal = fault ? fault : md_member_kernel_refusal(m);
 
-	return json_pack("{s:b, s:s?}", "accepts", refusal == NULL, "reason",
-			 refusal);
+	return json_pack("{s:b, s:o}", "accepts", refusal == NULL, "reason",
+			 refusal ? text(refusal, SIZE_MAX) : json_null());
 }
 
 static json_t *cluster(const struct md_member *m)
@@ -156,25 +162,42 @@ static json_t *state_words(uint32_t state)
 	return state ? json_sprintf("0x%x", state) : json_string("ok");
 }
 
-json_t *show_slot_json(const struct bitmap_slot *slot)
+/* A slot can have 2^31 ranges: as a tree they would not fit any memory. */
+enum { MAX_RANGES = 100000 };
+
+/* Returns whether they are all there. */
+static bool list_ranges(const struct bitmap_slot *slot, json_t *ranges)
 {
 	struct bits_run run = BITS_RUN_START;
-	json_t *ranges = json_array();
 
-	while (bits_next_run(slot->bits, slot->geo.chunks, &run))
+	while (bits_next_run(slot->bits, slot->geo.chunks, &run)) {
+		if (json_array_size(ranges) == MAX_RANGES)
+			return false;
 		json_array_append_new(ranges,
 				      json_pack("[I, I]", (json_int_t)run.first,
 						(json_int_t)run.last));
-	return json_pack("{s:i, s:I, s:I, s:o, s:I, s:I, s:I, s:o}", "slot",
-			 (int)slot->number, "events",
-			 (json_int_t)slot->sb.events, "events_cleared",
-			 (json_int_t)slot->sb.events_cleared, "state",
-			 state_words(slot->sb.state), "chunks",
-			 (json_int_t)slot->geo.chunks, "dirty",
-			 (json_int_t)bitmap_slot_dirty_chunks(slot),
-			 "dirty_bytes",
-			 (json_int_t)bitmap_slot_dirty_bytes(slot),
-			 "dirty_ranges", ranges);
+	}
+	return true;
+}
+
+json_t *show_slot_json(const struct bitmap_slot *slot)
+{
+	json_t *o = json_object(), *ranges = json_array();
+	bool is_complete = list_ranges(slot, ranges);
+
+	json_object_set_new(o, "slot", number(slot->number));
+	json_object_set_new(o, "events", number(slot->sb.events));
+	json_object_set_new(o, "events_cleared",
+			    number(slot->sb.events_cleared));
+	json_object_set_new(o, "state", state_words(slot->sb.state));
+	json_object_set_new(o, "chunks", number(slot->geo.chunks));
+	json_object_set_new(o, "dirty", number(bitmap_slot_dirty_chunks(slot)));
+	json_object_set_new(o, "dirty_bytes",
+			    number(bitmap_slot_dirty_bytes(slot)));
+	json_object_set_new(o, "dirty_ranges", ranges);
+	json_object_set_new(o, "dirty_ranges_complete",
+			    json_boolean(is_complete));
+	return o;
 }
 
 void show_json_list(json_t *list, size_t asked)

@@ -117,19 +117,20 @@ static void show_sizes(FILE *to, const struct md_sb *sb)
 }
 
 /*
- * Sectors before the data that mdadm calls unused: it keeps 32 KiB for the
- * superblock and counts one slot of the bitmap, whatever the number of nodes.
+ * Sectors before the data that mdadm calls unused, to the letter: it keeps
+ * 32 KiB for the superblock, counts one slot of the bitmap whatever the number
+ * of nodes, and takes the ends of bitmap and bad block log, which are relative
+ * to the superblock, for sectors of the disk.
  */
 static uint64_t unused_before(const struct md_member *m)
 {
 	uint64_t used = m->sb.super_offset + 72;
 
-	if (m->has_bitmap)
-		used = max_u64(used, (m->geo.start_bytes + m->geo.slot_bytes) /
-					     SECTOR_BYTES);
+	if (m->has_bitmap && m->sb.bitmap_offset > 0)
+		used = max_u64(used, (uint32_t)m->sb.bitmap_offset +
+					     m->geo.slot_bytes / SECTOR_BYTES);
 	if (m->sb.bblog_size && m->sb.bblog_offset > 0)
-		used = max_u64(used, m->sb.super_offset +
-					     (uint32_t)m->sb.bblog_offset +
+		used = max_u64(used, (uint32_t)m->sb.bblog_offset +
 					     m->sb.bblog_size);
 	return m->sb.data_offset > used ? m->sb.data_offset - used : 0;
 }
