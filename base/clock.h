@@ -16,5 +16,10 @@
  */
 uint64_t clock_boot_ns(void);
 
-/* Seconds since the epoch: for timestamps that people and disks see. */
-uint64_t clock_wall_s(void);
+/* Microseconds since the epoch: for timestamps that people and disks see. */
+uint64_t clock_wall_us(void);
+
+static inline uint64_t clock_wall_s(void)
+{
+	return clock_wall_us() / 1000000;
+}

@@ -8,8 +8,11 @@
 
 #include "base/arith.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "bitmap/disk.h"
+
+LOG_SUBSYSTEM(array);
 
 static int disagree(const struct md_member *a, const struct md_member *b,
 		    const char *field, uint64_t value_a, uint64_t value_b,
@@ -21,15 +24,32 @@ static int disagree(const struct md_member *a, const struct md_member *b,
 		       b->disk->name, field, value_b, a->disk->name, value_a);
 }
 
+/*
+ * Members with different uuids are of one array only if nothing but the uuid
+ * tells them apart. (Two arrays made by one script share even the second of
+ * their making.)
+ */
+static bool is_halved_change(const struct md_member *a, const struct md_member *b)
+{
+	const struct md_sb *x = &a->sb, *y = &b->sb;
+	uint64_t apart = x->events > y->events ? x->events - y->events :
+						 y->events - x->events;
+
+	return memcmp(x->set_name, y->set_name, sizeof(x->set_name)) == 0 &&
+	       x->max_dev == y->max_dev && apart <= 1 &&
+	       memcmp(x->roles, y->roles, 2 * x->max_dev) == 0;
+}
+
 static int check_uuid(const struct md_member *a, const struct md_member *b,
 		      const uint8_t *other_uuid, struct err *err)
 {
 	char text_a[TEXT_UUID_BYTES], text_b[TEXT_UUID_BYTES];
 	bool is_same = memcmp(a->sb.set_uuid, b->sb.set_uuid, 16) == 0;
+	bool is_change = other_uuid &&
+			 (memcmp(a->sb.set_uuid, other_uuid, 16) == 0 ||
+			  memcmp(b->sb.set_uuid, other_uuid, 16) == 0);
 
-	if (is_same ||
-	    (other_uuid && memcmp(b->sb.set_uuid, other_uuid, 16) == 0) ||
-	    (other_uuid && memcmp(a->sb.set_uuid, other_uuid, 16) == 0))
+	if (is_same || (is_change && is_halved_change(a, b)))
 		return 0;
 	return err_set(err, -EBADMSG,
 		       "%s: superblock set_uuid is %s, but %s has %s: not members of one array%s",
@@ -109,6 +129,12 @@ static int agree_on_slots(struct md_array *array, struct err *err)
 	for (i = 0; i < array->count; i++) {
 		const struct md_member *m = &array->members[i];
 
+		if (memcmp(m->sb.set_uuid, first->sb.set_uuid, 16) != 0 &&
+		    strcmp(bitmap_sb_cluster_name(&m->bitmap),
+			   bitmap_sb_cluster_name(&first->bitmap)) != 0)
+			return err_set(err, -EBADMSG,
+				       "%s: bitmap uuid and cluster_name differ from those of %s: not members of one array",
+				       m->disk->name, first->disk->name);
 		if (m->bitmap.version != first->bitmap.version)
 			return disagree(first, m, "bitmap version",
 					first->bitmap.version,
@@ -252,7 +278,16 @@ int md_array_load_slot(const struct md_array *array, uint32_t number,
 	n = md_array_copies(array, true, copies);
 	r = bitmap_slot_init(slot, &md_array_freshest(array)->geo, number, err);
 	if (r == 0)
-		r = bitmap_slot_load(slot, copies, n, err);
+		r = bitmap_slot_load(slot, copies, n,
+				     array->policy != MD_SLOTS_BEST, err);
+	if (r < 0 && r != -ENOMEM && slot->image &&
+	    array->policy == MD_SLOTS_DIRTY) {
+		log_warning("MDC2002", "%s; all of slot %u counts as dirty",
+			    err->text, number);
+		slot->sb = md_array_freshest(array)->bitmap;
+		bitmap_slot_fill(slot, true);
+		r = 0;
+	}
 	free(copies);
 	return r;
 }

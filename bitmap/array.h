@@ -16,7 +16,15 @@
 struct disk;
 struct err;
 
+/* What a copy of a slot that cannot be read, or is damaged, means. */
+enum md_slot_policy {
+	MD_SLOTS_BEST,   /* the other copies count: to look at */
+	MD_SLOTS_STRICT, /* an error: before the slot is written */
+	MD_SLOTS_DIRTY,  /* every chunk of the slot counts as dirty */
+};
+
 struct md_array {
+	enum md_slot_policy policy; /* MD_SLOTS_BEST after loading */
 	struct md_member *members; /* in the order given; owned */
 	size_t count;
 	size_t freshest;           /* index: highest events among non-spares */
@@ -31,8 +39,9 @@ struct md_array {
  * geo.nodes of all members is the largest node count that one of them promises;
  * bitmap.nodes is what each says itself.
  *
- * other_uuid, if not NULL, is accepted beside the first member's set_uuid: an
- * interrupted change of uuid leaves members with the old and with the new one.
+ * other_uuid, if not NULL, is accepted beside one other set_uuid: an interrupted
+ * change of uuid leaves members with the old and with the new one. They must
+ * then agree in name, cluster, roles and events, too.
  */
 int md_array_load(struct md_array *array, struct disk *const *disks,
 		  size_t count, const uint8_t *other_uuid, struct err *err);
@@ -63,8 +72,9 @@ size_t md_array_copies(const struct md_array *array, bool only_in_sync,
 		       struct bitmap_copy *copies);
 
 /*
- * Loads one slot as the OR over the in-sync members. Initialises *slot; the
- * caller ends it with bitmap_slot_fini(), also after an error.
+ * Loads one slot as the OR over the in-sync members, by array->policy.
+ * Initialises *slot; the caller ends it with bitmap_slot_fini(), also after an
+ * error.
  */
 int md_array_load_slot(const struct md_array *array, uint32_t number,
 		       struct bitmap_slot *slot, struct err *err);

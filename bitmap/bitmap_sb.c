@@ -115,7 +115,7 @@ void bitmap_sb_emit(const struct bitmap_sb *sb, uint8_t bytes[BITMAP_SB_BYTES])
 
 bool bitmap_sb_is_stale(const struct bitmap_sb *sb)
 {
-	return sb->state & (BITMAP_STATE_STALE | BITMAP_STATE_WRITE_ERROR);
+	return sb->state != 0;
 }
 
 const char *bitmap_sb_cluster_name(const struct bitmap_sb *sb)

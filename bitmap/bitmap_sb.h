@@ -60,7 +60,10 @@ int bitmap_sb_parse(const uint8_t bytes[BITMAP_SB_BYTES], struct bitmap_sb *sb,
 		    struct err *err);
 void bitmap_sb_emit(const struct bitmap_sb *sb, uint8_t bytes[BITMAP_SB_BYTES]);
 
-/* Must every chunk of the slot be taken for dirty? (STALE or WRITE_ERROR) */
+/*
+ * Must every chunk of the slot be taken for dirty? STALE and WRITE_ERROR say so;
+ * a bit that we do not know may, and is taken for it.
+ */
 bool bitmap_sb_is_stale(const struct bitmap_sb *sb);
 const char *bitmap_sb_cluster_name(const struct bitmap_sb *sb);
 

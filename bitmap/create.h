@@ -10,9 +10,10 @@
  *
  * Crash safety, per disk and at every instant: a disk has its old superblock
  * (or none), or the new one with all its slots already durable. If the old one
- * belongs to a 1.2 array with room for it, its bitmap stays whole as long as
- * it is the one that counts. Disks change over one by one, one of each mirror
- * pair first, so that one of the two arrays can always be started.
+ * belongs to a 1.2 array, its bitmap stays whole as long as it is the one that
+ * counts; where there is no room for both, create refuses. Disks change over
+ * one by one, one of each mirror pair first, so that of two arrays of one kind
+ * one can always be started.
  */
 #pragma once
 
@@ -44,6 +45,7 @@ struct md_create_params {
 	const uint8_t *uuid;         /* NULL: a random one */
 	bool is_assume_clean;
 	uint64_t now_s;              /* for ctime */
+	uint32_t now_us;             /* its microseconds */
 };
 
 /*
@@ -83,7 +85,7 @@ struct md_progress {
 /*
  * Carries the plan out. disks[i] is NULL for a missing one. What the disks
  * held before, other than a 1.2 array, is not looked at: the caller asked
- * md_discover_contents() first and erases old signatures afterwards.
+ * md_discover_contents() and erased what else they held.
  */
 int md_create_execute(const struct md_create_plan *plan,
 		      struct disk *const *disks, size_t count,

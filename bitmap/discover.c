@@ -70,7 +70,7 @@ int md_discover_contents(const char *path, struct md_signature *found,
 {
 	CLEANUP(free_probe) blkid_probe probe =
 		blkid_new_probe_from_filename(path);
-	int count = 0;
+	int count = 0, r = 0;
 
 	if (!probe)
 		return err_set(err, errno ? -errno : -EIO,
@@ -84,13 +84,15 @@ int md_discover_contents(const char *path, struct md_signature *found,
 	blkid_probe_enable_partitions(probe, 1);
 	blkid_probe_set_partitions_flags(probe, BLKID_PARTS_MAGIC |
 							BLKID_PARTS_FORCE_GPT);
-	while (count < MD_MAX_SIGNATURES && blkid_do_probe(probe) == 0) {
+	while (count < MD_MAX_SIGNATURES && (r = blkid_do_probe(probe)) == 0) {
 		struct md_signature *sig = &found[count];
 
-		if (!describe_filesystem(probe, sig) &&
-		    !describe_table(probe, sig))
-			continue;
 		count++;
+		if (!describe_filesystem(probe, sig) &&
+		    !describe_table(probe, sig)) {
+			*sig = (struct md_signature){ .what = "unknown signature" };
+			break;
+		}
 		/*
 		 * Looked at again as if it were gone, so that what hides behind
 		 * it shows as well: the backup GPT, an older superblock.
@@ -100,6 +102,11 @@ int md_discover_contents(const char *path, struct md_signature *found,
 		    blkid_probe_step_back(probe) != 0)
 			break;
 	}
+	/* 1 is "nothing more"; a disk that could not be read is not empty */
+	if (r < 0)
+		return err_set(err, -EIO,
+			       "%s: cannot look for what it holds: it cannot be read",
+			       path);
 	return count;
 }
 

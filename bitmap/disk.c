@@ -339,8 +339,13 @@ int disk_batch_wait(struct disk_batch *batch, struct disk **failed,
 		       strerror(-bad->result), err);
 	if (failed)
 		*failed = bad ? bad->disk : NULL;
-	if (bad)
+	if (bad) {
 		r = bad->result;
+		/* -EINVAL is for what is asked; of a disk it is a failure */
+		if (r == -EINVAL && !refused)
+			r = -EIO;
+		err->code = r;
+	}
 	batch_reset(batch);
 	return r;
 }

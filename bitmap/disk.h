@@ -13,7 +13,7 @@
  * completed write with is_fua is durable by itself.
  *
  * Array writes go through libaio on purpose: the kernel reaps a killed process
- * only after its in-flight libaio writes are over (ARCHITECTURE.md, D14).
+ * only after its in-flight libaio writes are over (ARCHITECTURE.md).
  *
  * One thread per disk; nothing here blocks but disk_pump() with a timeout and
  * the helpers marked "waits".
@@ -145,7 +145,7 @@ int disk_zero_wait(struct disk *disk, uint64_t offset_bytes,
  *	struct disk_batch batch = DISK_BATCH_INIT;
  *	disk_batch_write(&batch, disk_a, 8192, page, 4096, false);
  *	disk_batch_write(&batch, disk_b, 8192, page, 4096, false);
- *	r = disk_batch_wait(&batch, err);
+ *	r = disk_batch_wait(&batch, NULL, err);
  *
  * Buffers stay the caller's and must live until disk_batch_wait(), which must
  * be called, and which leaves the batch empty and ready for use again.

@@ -114,16 +114,16 @@ static int hop(struct md_array *array, const uint64_t *place,
 
 /* Where a member goes that lacks the uuid; STAYS, and no error, if it has it. */
 static int place_for_uuid(const struct md_member *m, const uint8_t *uuid,
-			  uint32_t nodes, uint64_t *place, struct err *err)
+			  uint64_t *place, struct err *err)
 {
-	uint64_t bytes = nodes * m->geo.slot_bytes;
+	uint64_t bytes = bitmap_bytes(m);
 
 	*place = STAYS;
 	if (memcmp(m->sb.set_uuid, uuid, 16) == 0)
 		return 0;
 	*place = md_relocate_find_room(home(m), md_member_room_end_bytes(m),
 				       m->geo.start_bytes,
-				       m->geo.start_bytes + bytes, bytes);
+				       bitmap_end_bytes(&m->geo), bytes);
 	if (*place == STAYS)
 		return err_set(err, -ENOSPC,
 			       "%s: a second copy of the bitmap (%" PRIu64
@@ -134,15 +134,14 @@ static int place_for_uuid(const struct md_member *m, const uint8_t *uuid,
 }
 
 int md_relocate_check(const struct md_array *array, const uint8_t *new_uuid,
-		      uint32_t nodes, struct err *err)
+		      struct err *err)
 {
 	uint64_t place;
 	size_t i;
 	int r = 0;
 
 	for (i = 0; r == 0 && i < array->count; i++)
-		r = place_for_uuid(&array->members[i], new_uuid, nodes, &place,
-				   err);
+		r = place_for_uuid(&array->members[i], new_uuid, &place, err);
 	return r;
 }
 
@@ -156,7 +155,7 @@ static int plan_new_uuid(const struct md_array *array, uint64_t *place,
 	for (i = 0; r == 0 && i < array->count; i++) {
 		const struct md_member *m = &array->members[i];
 
-		r = place_for_uuid(m, uuid, m->geo.nodes, &place[i], err);
+		r = place_for_uuid(m, uuid, &place[i], err);
 		moves += place[i] != STAYS;
 	}
 	return r < 0 ? r : moves;
@@ -170,12 +169,14 @@ static int plan_home(const struct md_array *array, uint64_t *place)
 	for (i = 0; i < array->count; i++) {
 		const struct md_member *m = &array->members[i];
 		uint64_t to = home(m);
-		bool is_clear = to + bitmap_bytes(m) <= m->geo.start_bytes ||
+		bool is_apart = to + bitmap_bytes(m) <= m->geo.start_bytes ||
 				to >= bitmap_end_bytes(&m->geo);
+		bool has_room = to + bitmap_bytes(m) <=
+				md_member_room_end_bytes(m);
 
-		/* a bitmap that overlaps its home stays: it is as good there */
-		place[i] = is_clear ? to : STAYS;
-		moves += is_clear;
+		/* one that overlaps its home, or has none, is as good where it is */
+		place[i] = is_apart && has_room ? to : STAYS;
+		moves += place[i] != STAYS;
 	}
 	return moves;
 }
@@ -197,29 +198,38 @@ static int erase_left_behind(const struct md_array *array,
 	return r;
 }
 
-int md_relocate(struct md_array *array, const uint8_t *new_uuid,
-		struct err *err)
+/* One hop, and nothing left where the bitmap was. */
+static int move(struct md_array *array, const uint64_t *place,
+		const uint8_t *uuid, struct err *err)
 {
-	CLEANUP_FREE uint64_t *place = calloc(array->count, sizeof(*place));
 	CLEANUP_FREE uint64_t *left = calloc(array->count, sizeof(*left));
-	uint8_t uuid[16];
 	size_t i;
 	int r;
 
-	if (!place || !left)
+	if (!left)
 		return err_nomem(err, "the places of the bitmap");
-	memcpy(uuid, new_uuid ? new_uuid : md_array_freshest(array)->sb.set_uuid,
-	       sizeof(uuid));
-	r = plan_new_uuid(array, place, uuid, err);
-	if (r > 0)
-		r = hop(array, place, uuid, err);
-	if (r < 0)
-		return r;
-	if (plan_home(array, place) == 0)
-		return 0;
 	for (i = 0; i < array->count; i++)
 		left[i] = place[i] == STAYS ? STAYS :
 					      array->members[i].geo.start_bytes;
 	r = hop(array, place, uuid, err);
 	return r < 0 ? r : erase_left_behind(array, left, err);
+}
+
+int md_relocate(struct md_array *array, const uint8_t *new_uuid,
+		struct err *err)
+{
+	CLEANUP_FREE uint64_t *place = calloc(array->count, sizeof(*place));
+	uint8_t uuid[16];
+	int r;
+
+	if (!place)
+		return err_nomem(err, "the places of the bitmap");
+	memcpy(uuid, new_uuid ? new_uuid : md_array_freshest(array)->sb.set_uuid,
+	       sizeof(uuid));
+	r = plan_new_uuid(array, place, uuid, err);
+	if (r > 0)
+		r = move(array, place, uuid, err);
+	if (r == 0 && plan_home(array, place) > 0)
+		r = move(array, place, uuid, err);
+	return r;
 }

@@ -21,17 +21,17 @@ struct md_array;
  * puts it, 4 KiB behind the superblock. Dirty bits are kept. A member that has
  * the new uuid already is left as it is. -ENOSPC, with nothing written, if the
  * room before the data does not hold two bitmaps. Members are up to date
- * afterwards; on an error they are as far as it came.
+ * afterwards; after another error the array must be loaded again.
  */
 int md_relocate(struct md_array *array, const uint8_t *new_uuid,
 		struct err *err);
 
 /*
- * Is there room for it with `nodes` slots? -ENOSPC, naming the member, if not.
- * Members that have the uuid already need none.
+ * Is there room for it? -ENOSPC, naming the member, if not. Members that have
+ * the uuid already need none.
  */
 int md_relocate_check(const struct md_array *array, const uint8_t *new_uuid,
-		      uint32_t nodes, struct err *err);
+		      struct err *err);
 
 /*
  * First byte of a place for `bytes` bytes, in [from, limit) and clear of

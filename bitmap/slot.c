@@ -91,19 +91,23 @@ static int load_copy(struct bitmap_slot *slot, const struct bitmap_copy *copy,
 		bits_or(slot->bits, image + BITMAP_SB_BYTES, slot->geo.chunks);
 	if (bitmap_sb_is_stale(&sb))
 		bits_set_range(slot->bits, 0, slot->geo.chunks - 1);
+	if (!is_first) {
+		/* one stale copy makes the slot stale; the strictest bound counts */
+		sb.state |= slot->sb.state;
+		sb.events_cleared =
+			max_u64(sb.events_cleared, slot->sb.events_cleared);
+	}
 	if (is_first || sb.events > slot->sb.events) {
-		uint32_t state = is_first ? 0 : slot->sb.state;
-
 		slot->sb = sb;
-		slot->sb.state |= state; /* one stale copy makes the slot stale */
 	} else {
-		slot->sb.state |= sb.state;
+		slot->sb.state = sb.state;
+		slot->sb.events_cleared = sb.events_cleared;
 	}
 	return 0;
 }
 
 int bitmap_slot_load(struct bitmap_slot *slot, const struct bitmap_copy *copies,
-		     size_t count, struct err *err)
+		     size_t count, bool is_strict, struct err *err)
 {
 	uint8_t *image = disk_buffer_new(slot->geo.slot_bytes);
 	size_t loaded = 0, i;
@@ -117,11 +121,15 @@ int bitmap_slot_load(struct bitmap_slot *slot, const struct bitmap_copy *copies,
 			loaded++;
 			continue;
 		}
+		if (is_strict)
+			break;
 		if (count > 1)
 			log_warning("MDC2001", "%s; the other copies are used",
 				    err->text);
 	}
 	free(image);
+	if (is_strict && r < 0 && count > 0)
+		return r;
 	if (count == 0)
 		return err_set(err, -ENOENT,
 			       "slot %u: there is no member to read it from",
@@ -155,6 +163,11 @@ int bitmap_slot_store_pages(struct bitmap_slot *slot, uint32_t first,
 	size_t i;
 	int r;
 
+	for (i = 0; i < copies_count; i++)
+		if (memcmp(copies[i].set_uuid, slot->sb.uuid, 16) != 0)
+			return err_set(err, -EBADMSG,
+				       "%s: slot %u: its uuid is not that of the array there",
+				       copies[i].disk->name, slot->number);
 	bitmap_sb_emit(&slot->sb, slot->image);
 	for (i = 0; i < copies_count; i++)
 		disk_batch_write(&batch, copies[i].disk,
@@ -180,14 +193,20 @@ int bitmap_slot_merge(struct bitmap_slot *from, struct bitmap_slot *into,
 		      const struct bitmap_copy *copies, size_t copies_count,
 		      struct err *err)
 {
-	int r = 0;
+	int r;
 
-	if (bits_or(into->bits, from->bits, into->geo.chunks))
-		r = bitmap_slot_store(into, copies, copies_count, err);
-	if (r < 0)
-		return r;
 	if (bitmap_slot_dirty_chunks(from) == 0 && from->sb.state == 0)
 		return 0;
+	bits_or(into->bits, from->bits, into->geo.chunks);
+	into->sb.events_cleared =
+		max_u64(into->sb.events_cleared, from->sb.events_cleared);
+	/*
+	 * Stored even if that set no new bit: `into` is the OR over its copies,
+	 * and a bit may stand in one of them only, cut short by an earlier try.
+	 */
+	r = bitmap_slot_store(into, copies, copies_count, err);
+	if (r < 0)
+		return r;
 	/* D3: only now, with the bits durable in `into`, may they go here */
 	bitmap_slot_fill(from, false);
 	from->sb.state &= ~(uint32_t)BITMAP_STATE_KNOWN;

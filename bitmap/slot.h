@@ -36,7 +36,9 @@ struct bitmap_copy {
 struct bitmap_slot {
 	uint32_t number;
 	struct bitmap_geometry geo; /* its start_bytes has no meaning here */
-	struct bitmap_sb sb;        /* of the copy with the highest events */
+	struct bitmap_sb sb;        /* of the copy with the highest events; of all
+				     * copies the states, and the highest
+				     * events_cleared */
 	uint8_t *image;             /* geo.slot_bytes, 4 KiB aligned; owned */
 	uint8_t *bits;              /* image + 256 */
 };
@@ -47,12 +49,13 @@ int bitmap_slot_init(struct bitmap_slot *slot, const struct bitmap_geometry *geo
 void bitmap_slot_fini(struct bitmap_slot *slot); /* twice is fine */
 
 /*
- * Fills an initialised slot from its copies. A copy that cannot be read, or
- * whose superblock is no good, is skipped with a warning as long as one is
- * sound; the error, if none is, names the last disk tried.
+ * Fills an initialised slot from its copies. Strictly: all must be sound, as is
+ * due before the slot is written back over them. Else a copy that cannot be
+ * read, or whose superblock is no good, is skipped with a warning as long as
+ * one is sound. The error names the disk.
  */
 int bitmap_slot_load(struct bitmap_slot *slot, const struct bitmap_copy *copies,
-		     size_t count, struct err *err);
+		     size_t count, bool is_strict, struct err *err);
 
 /* Chunks that must be taken for dirty, and bytes of the array they cover. */
 uint64_t bitmap_slot_dirty_chunks(const struct bitmap_slot *slot);

@@ -2,19 +2,20 @@
 /*
  * Order of the writes (tests cut the power after each of them):
  *
- *	U1  fewer nodes: the bits of each slot that goes are merged into slot 0,
- *	    which is durable before the other is cleared (D3)
- *	U2  more nodes: the new slots are durable on all members before any
+ *	U1  uuid, before all else: relocate.c
+ *	U2  fewer nodes: the bits of all slots are gathered in slot 0, which is
+ *	    durable before another is cleared (D3)
+ *	U3  more nodes: the new slots are durable on all members before any
  *	    superblock promises them
- *	U3  the superblocks of the slots, last slot first, slot 0 last: md reads
+ *	U4  the superblocks of the slots, last slot first, slot 0 last: md reads
  *	    node count and cluster name from slot 0, and it alone decides
- *	U4  fewer nodes: what remains of the slots that went is erased
- *	U5  name: one sector on each member
- *	U6  uuid: relocate.c
+ *	U5  fewer nodes: what remains of the slots that went is erased
+ *	U6  name: one sector on each member
  *	U7  marks: resync_offset is 0 on disk before the first bit is set (D11)
  *
- * A slot's superblock shares a sector with nothing else that changes, so a torn
- * page write cannot harm its bits.
+ * A torn page cannot harm: the superblock and the first bits share one sector,
+ * and in the other sectors bits are only ever set, or cleared after they are
+ * durable elsewhere.
  */
 #include "bitmap/update.h"
 
@@ -30,129 +31,6 @@
 #include "bitmap/bits.h"
 #include "bitmap/disk.h"
 #include "bitmap/relocate.h"
-
-static int check_members(const struct md_array *array,
-			 const struct md_update *update, struct err *err)
-{
-	const struct md_member *best = md_array_freshest(array);
-	uint32_t missing = md_array_missing(array);
-	size_t i;
-
-	for (i = 0; i < array->count; i++) {
-		const struct md_member *m = &array->members[i];
-
-		const char *refusal = md_member_kind_refusal(m);
-
-		if (refusal)
-			return err_set(err, -EOPNOTSUPP,
-				       "%s: not a clustered array: %s",
-				       m->disk->name, refusal);
-		if (m->sb.feature_map & MD_FEATURE_RESHAPE_ACTIVE)
-			return err_set(err, -EBUSY,
-				       "%s: a reshape is in progress: finish it first",
-				       m->disk->name);
-		if (md_array_is_stale(array, m))
-			return err_set(err, -ESTALE,
-				       "%s: superblock events is %" PRIu64
-				       ", but %s has %" PRIu64
-				       ": this member is out of date; leave it out and use --force",
-				       m->disk->name, m->sb.events,
-				       best->disk->name, best->sb.events);
-	}
-	if (missing && !update->is_forced)
-		return err_set(err, -ENOENT,
-			       "%u of %u active members are not given; name them all, or use --force to leave them behind as out of date",
-			       missing, best->sb.raid_disks);
-	return 0;
-}
-
-static int check_nodes(const struct md_array *array, uint32_t nodes,
-		       struct err *err)
-{
-	size_t i;
-
-	if (nodes < BITMAP_MIN_NODES || nodes > BITMAP_MAX_NODES)
-		return err_set(err, -EINVAL, "nodes: %u is outside %d..%d",
-			       nodes, BITMAP_MIN_NODES, BITMAP_MAX_NODES);
-	for (i = 0; i < array->count; i++) {
-		const struct md_member *m = &array->members[i];
-		uint64_t fit = bitmap_max_nodes(&m->geo,
-						md_member_room_end_bytes(m));
-
-		if (nodes > fit)
-			return err_set(err, -ENOSPC,
-				       "%s: nodes: %u slots of %" PRIu64
-				       " bytes do not fit before data_offset %" PRIu64
-				       " sectors; at most %" PRIu64 " nodes fit",
-				       m->disk->name, nodes, m->geo.slot_bytes,
-				       m->sb.data_offset, fit);
-	}
-	return 0;
-}
-
-static int check_marks(const struct md_array *array,
-		       const struct md_update *update, struct err *err)
-{
-	const struct bitmap_geometry *geo = &md_array_freshest(array)->geo;
-	uint32_t nodes = update->nodes ? update->nodes : geo->nodes;
-	size_t i;
-
-	for (i = 0; i < update->mark_count; i++) {
-		const struct md_mark *mark = &update->marks[i];
-
-		if (mark->slot >= nodes)
-			return err_set(err, -EINVAL,
-				       "mark: slot %u is outside 0..%u",
-				       mark->slot, nodes - 1);
-		if (mark->first > mark->last || mark->last >= geo->chunks)
-			return err_set(err, -EINVAL,
-				       "mark: chunks %" PRIu64 "-%" PRIu64
-				       " are not a range within 0..%" PRIu64,
-				       mark->first, mark->last, geo->chunks - 1);
-	}
-	return 0;
-}
-
-/* A slot that no member can give would stop us half way. */
-static int check_slots(const struct md_array *array, struct err *err)
-{
-	uint32_t number, nodes = md_array_freshest(array)->geo.nodes;
-	struct bitmap_slot slot;
-	int r = 0;
-
-	for (number = 0; r == 0 && number < nodes; number++) {
-		r = md_array_load_slot(array, number, &slot, err);
-		bitmap_slot_fini(&slot);
-	}
-	return r;
-}
-
-int md_update_check(const struct md_array *array, const struct md_update *update,
-		    struct err *err)
-{
-	struct bitmap_sb scratch;
-	struct md_sb scratch_sb;
-	int r = check_members(array, update, err);
-
-	if (r == 0 && update->nodes)
-		r = check_nodes(array, update->nodes, err);
-	if (r == 0 && update->cluster_name)
-		r = bitmap_sb_set_cluster_name(&scratch, update->cluster_name,
-					       err);
-	if (r == 0 && update->name)
-		r = md_sb_set_name(&scratch_sb, update->name, err);
-	if (r == 0 && update->uuid)
-		r = md_relocate_check(array, update->uuid,
-				      update->nodes ?
-					      update->nodes :
-					      md_array_freshest(array)->geo.nodes,
-				      err);
-	if (r == 0)
-		r = check_marks(array, update, err);
-	if (r == 0)
-		r = check_slots(array, err);
-	return r;
-}
 
 /* Superblocks of all members, one after the other. */
 static int store_superblocks(struct md_array *array, struct err *err)
@@ -172,7 +50,7 @@ struct slots {
 	size_t count;
 };
 
-/* U1: the bits of slots [from, end) move to slot 0 */
+/* U2: the bits of slots [from, end) move to slot 0 */
 static int gather_slots(const struct slots *s, uint32_t from, uint32_t end,
 			struct err *err)
 {
@@ -180,6 +58,9 @@ static int gather_slots(const struct slots *s, uint32_t from, uint32_t end,
 	uint32_t number;
 	int r = md_array_load_slot(s->array, 0, &zero, err);
 
+	/* whoever takes over reads one copy only: they must be alike first */
+	if (r == 0)
+		r = bitmap_slot_store(&zero, s->copies, s->count, err);
 	for (number = from; r == 0 && number < end; number++) {
 		r = md_array_load_slot(s->array, number, &other, err);
 		if (r == 0)
@@ -191,7 +72,23 @@ static int gather_slots(const struct slots *s, uint32_t from, uint32_t end,
 	return r;
 }
 
-/* U2: slots [from, to) come into being, empty */
+static int highest_events_cleared(const struct slots *s, uint32_t count,
+				  uint64_t *highest, struct err *err)
+{
+	struct bitmap_slot slot;
+	uint32_t number;
+	int r = 0;
+
+	*highest = 0;
+	for (number = 0; r == 0 && number < count; number++) {
+		r = md_array_load_slot(s->array, number, &slot, err);
+		*highest = max_u64(*highest, slot.sb.events_cleared);
+		bitmap_slot_fini(&slot);
+	}
+	return r;
+}
+
+/* U3: slots [from, to) come into being, empty */
 static int add_slots(const struct slots *s, uint32_t from, uint32_t to,
 		     const struct bitmap_sb *sb, struct err *err)
 {
@@ -202,8 +99,10 @@ static int add_slots(const struct slots *s, uint32_t from, uint32_t to,
 
 	slot.sb = *sb;
 	slot.sb.events = 0;
-	slot.sb.events_cleared = 0;
 	slot.sb.state = 0;
+	/* a member re-added by a node in this slot may have missed as much as any */
+	if (r == 0)
+		r = highest_events_cleared(s, from, &slot.sb.events_cleared, err);
 	for (number = from; r == 0 && number < to; number++) {
 		slot.number = number;
 		r = bitmap_slot_store(&slot, s->copies, s->count, err);
@@ -212,7 +111,7 @@ static int add_slots(const struct slots *s, uint32_t from, uint32_t to,
 	return r;
 }
 
-/* U3: nodes and cluster name of slots [0, count), the last one first */
+/* U4: nodes and cluster name of slots [0, count), the last one first */
 static int rewrite_slot_superblocks(const struct slots *s, uint32_t count,
 				    const struct bitmap_sb *wanted,
 				    struct err *err)
@@ -234,7 +133,7 @@ static int rewrite_slot_superblocks(const struct slots *s, uint32_t count,
 	return r;
 }
 
-/* U4 */
+/* U5 */
 static int erase_slots(const struct slots *s, uint32_t from, uint32_t to,
 		       struct err *err)
 {
@@ -268,8 +167,12 @@ static int update_slots(struct md_array *array, const struct md_update *update,
 	if (update->cluster_name)
 		r = bitmap_sb_set_cluster_name(&wanted, update->cluster_name,
 					       err);
+	/*
+	 * Fewer nodes: all, not only those that go. Slot 0 gets bits, and would
+	 * lose them to a kernel that finds another slot dirty (B56).
+	 */
 	if (r == 0 && (update->is_gathered || nodes < now))
-		r = gather_slots(&s, update->is_gathered ? 1 : nodes, now, err);
+		r = gather_slots(&s, 1, now, err);
 	if (r == 0 && nodes > now)
 		r = add_slots(&s, now, nodes, &wanted, err);
 	if (r == 0 && (update->nodes || update->cluster_name))
@@ -284,7 +187,7 @@ static int update_slots(struct md_array *array, const struct md_update *update,
 	return r;
 }
 
-/* U5 */
+/* U6 */
 static int update_name(struct md_array *array, const char *name,
 		       struct err *err)
 {
@@ -327,12 +230,11 @@ static int give_bits_a_meaning(const struct slots *s, struct err *err)
 	int r = 0;
 
 	for (i = 0; i < array->count; i++) {
-		bool is_in_sync =
-			array->members[i].sb.resync_offset == MD_MAX_SECTOR;
+		struct md_sb *sb = &array->members[i].sb;
 
-		all &= is_in_sync;
-		any |= is_in_sync;
-		array->members[i].sb.resync_offset = 0;
+		all &= sb->resync_offset == MD_MAX_SECTOR;
+		any |= sb->resync_offset != 0; /* hides the bits below it */
+		sb->resync_offset = 0;
 	}
 	if (all)
 		r = clear_all_slots(s, err);
@@ -379,19 +281,38 @@ static int update_marks(struct md_array *array, const struct md_update *update,
 	return r < 0 ? r : set_marks(&s, update, err);
 }
 
+static bool is_given(const struct md_array *array, uint32_t dev_number)
+{
+	size_t i;
+
+	for (i = 0; i < array->count; i++)
+		if (array->members[i].sb.dev_number == dev_number)
+			return true;
+	return false;
+}
+
 /*
  * The members that are left out must not come back with their old slots and
- * be believed: they fall behind, first of all. In two steps of one, because
- * members that are one event apart still count as equals.
+ * be believed: first of all they are marked faulty, as md does with a member
+ * that fails, and fall behind. In two steps of one event, because members that
+ * are one event apart still count as equals.
  */
 static int leave_missing_behind(struct md_array *array, struct err *err)
 {
 	int step, r = 0;
+	uint32_t dev;
 	size_t i;
 
 	for (step = 0; r == 0 && step < 2; step++) {
-		for (i = 0; i < array->count; i++)
-			array->members[i].sb.events++;
+		for (i = 0; i < array->count; i++) {
+			struct md_sb *sb = &array->members[i].sb;
+
+			sb->events++;
+			for (dev = 0; dev < sb->max_dev; dev++)
+				if (sb->roles[dev] < MD_ROLE_MAX &&
+				    !is_given(array, dev))
+					sb->roles[dev] = MD_ROLE_FAULTY;
+		}
 		r = store_superblocks(array, err);
 	}
 	return r;
@@ -400,16 +321,20 @@ static int leave_missing_behind(struct md_array *array, struct err *err)
 int md_update_apply(struct md_array *array, const struct md_update *update,
 		    struct err *err)
 {
-	int r = md_update_check(array, update, err);
+	int r;
+
+	array->policy = update->is_forced ? MD_SLOTS_DIRTY : MD_SLOTS_STRICT;
+	r = md_update_check(array, update, err);
 
 	if (r == 0 && md_array_missing(array))
 		r = leave_missing_behind(array, err);
+	/* first: slots are written alike to all, so they must have one uuid */
+	if (r == 0 && update->uuid)
+		r = md_relocate(array, update->uuid, err);
 	if (r == 0 && (update->nodes || update->cluster_name || update->is_gathered))
 		r = update_slots(array, update, err);
 	if (r == 0 && update->name)
 		r = update_name(array, update->name, err);
-	if (r == 0 && update->uuid)
-		r = md_relocate(array, update->uuid, err);
 	if (r == 0 && update->mark_count)
 		r = update_marks(array, update, err);
 	return r;

@@ -41,19 +41,21 @@ struct md_update {
 	const struct md_mark *marks;
 	size_t mark_count;
 	/*
-	 * Go on without all members: those that are given get two events more,
-	 * so that the ones left out count as out of date from then on.
+	 * Go on without all members: those left out are marked faulty in the
+	 * superblocks of the others, which get two events more. And go on with
+	 * slots that cannot be read: all their chunks count as dirty.
 	 */
 	bool is_forced;
 };
 
-/* Could the update be applied? Reads and writes nothing. */
+/* Could the update be applied? Reads all slots, by array->policy; no write. */
 int md_update_check(const struct md_array *array, const struct md_update *update,
 		    struct err *err);
 
 /*
- * Applies the changes in the order of the struct. The array was loaded with
- * md_array_load() and is up to date afterwards.
+ * Applies the changes. The array was loaded with md_array_load(), with
+ * update->uuid as other_uuid, and is up to date afterwards; after an error it
+ * must be loaded again.
  */
 int md_update_apply(struct md_array *array, const struct md_update *update,
 		    struct err *err);

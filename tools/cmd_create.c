@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "bitmap/create.h"
 #include "bitmap/discover.h"
+#include "bitmap/member.h"
 #include "tools/commands.h"
 #include "tools/disks.h"
 #include "tools/show.h"
@@ -167,7 +168,7 @@ static int parse(const struct cli_args *args, struct md_create_params *p,
 		 uint8_t uuid[16], struct err *err)
 {
 	const char *uuid_text = cli_value(args, "uuid");
-	uint64_t chunk = 0, bitmap_chunk = 0;
+	uint64_t chunk = 0, bitmap_chunk = 0, now_us = clock_wall_us();
 	int r = check_fixed(args, err);
 
 	if (r == 0)
@@ -209,7 +210,8 @@ static int parse(const struct cli_args *args, struct md_create_params *p,
 	p->bitmap_chunk_bytes = (uint32_t)(bitmap_chunk * SECTOR_BYTES);
 	p->cluster_name = cli_value(args, "home-cluster");
 	p->is_assume_clean = cli_has(args, "assume-clean");
-	p->now_s = clock_wall_s();
+	p->now_s = now_us / 1000000;
+	p->now_us = (uint32_t)(now_us % 1000000);
 	return r;
 }
 
@@ -243,19 +245,62 @@ static int look_at_disks(const struct disk_set *set, bool is_forced,
 	return 0;
 }
 
+/*
+ * What the disk held must not be found any more. With assume_clean what lies in
+ * the data is left: it is the array's, as when one is created again to get at
+ * its data.
+ */
+static int erase_signatures(struct disk *disk, const struct md_create_plan *plan,
+			    const struct md_signature *found, int count,
+			    struct err *err)
+{
+	uint64_t metadata_start = plan->sb.super_offset * SECTOR_BYTES;
+	uint64_t metadata_end = bitmap_end_bytes(&plan->geo);
+	uint64_t data_start = plan->sb.data_offset * SECTOR_BYTES;
+	uint64_t data_end = data_start + plan->sb.size * SECTOR_BYTES;
+	bool is_data_kept = plan->sb.resync_offset == MD_MAX_SECTOR;
+	int i, r = 0;
+
+	for (i = 0; r == 0 && i < count; i++) {
+		uint64_t at = found[i].offset_bytes;
+
+		if (is_data_kept && at >= data_start && at < data_end)
+			continue;
+		r = md_discover_erase(disk, &found[i], 1, metadata_start,
+				      metadata_end, err);
+	}
+	return r;
+}
+
+/*
+ * A 1.2 array on the disk stays whole until the new one takes its place: what
+ * else there is goes afterwards. Anything else is broken by the first write of
+ * ours, so its signatures go first: a disk that holds nothing is better than
+ * one that looks mountable.
+ */
 static int erase_old(const struct disk_set *set,
 		     const struct md_create_plan *plan,
-		     const struct holdings *holdings, struct err *err)
+		     const struct holdings *holdings, bool is_before,
+		     struct err *err)
 {
 	size_t i;
 	int r = 0;
 
-	for (i = 0; r == 0 && i < set->count; i++)
-		if (set->disks[i])
-			r = md_discover_erase(set->disks[i], holdings->found[i],
-					      holdings->count[i],
-					      plan->sb.super_offset * SECTOR_BYTES,
-					      bitmap_end_bytes(&plan->geo), err);
+	for (i = 0; r == 0 && i < set->count; i++) {
+		struct md_member old;
+		struct err ignored = ERR_INIT;
+		bool has_array;
+
+		if (!set->disks[i] || holdings->count[i] == 0)
+			continue;
+		has_array = md_member_load(&old, set->disks[i], &ignored) == 0 &&
+			    old.minor == MD_MINOR_2;
+		md_member_fini(&old);
+		if (is_before != has_array)
+			r = erase_signatures(set->disks[i], plan,
+					     holdings->found[i],
+					     holdings->count[i], err);
+	}
 	return r;
 }
 
@@ -313,9 +358,11 @@ static void say_done(const struct md_create_plan *plan, const char *name,
 	text_uuid(plan->sb.set_uuid, uuid);
 	if (is_json) {
 		json_t *o = json_pack(
-			"{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}",
-			"schema", SHOW_JSON_SCHEMA, "uuid", uuid, "name", name,
-			"cluster_name", bitmap_sb_cluster_name(&plan->bitmap),
+			"{s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I}",
+			"schema", SHOW_JSON_SCHEMA, "uuid", uuid, "name",
+			show_json_text(name, SIZE_MAX), "cluster_name",
+			show_json_text(bitmap_sb_cluster_name(&plan->bitmap),
+				       SIZE_MAX),
 			"nodes", (json_int_t)plan->bitmap.nodes, "array_bytes",
 			(json_int_t)bytes, "size_sectors",
 			(json_int_t)plan->sb.size, "data_offset_sectors",
@@ -371,12 +418,14 @@ static int create(const struct cli_args *args, const struct md_create_params *p,
 	if (r == 0)
 		r = ask_about_sizes(&plan, cli_has(args, "run"), err);
 	if (r == 0)
+		r = erase_old(&set, &plan, &holdings, true, err);
+	if (r == 0)
 		r = md_create_execute(&plan, set.disks, set.count,
 				      cli_has(args, "quiet") ? NULL :
 							       &bar.progress,
 				      err);
 	if (r == 0)
-		r = erase_old(&set, &plan, &holdings, err);
+		r = erase_old(&set, &plan, &holdings, false, err);
 	if (r == 0 && (cli_has(args, "json") || !cli_has(args, "quiet")))
 		say_done(&plan, p->name, cli_has(args, "json"));
 	disk_set_close(&set);

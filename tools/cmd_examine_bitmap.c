@@ -50,7 +50,7 @@ static int load_slot(const struct source *source, uint32_t number,
 	int r = bitmap_slot_init(slot, &source->head->geo, number, err);
 
 	return r < 0 ? r :
-		       bitmap_slot_load(slot, source->copies, source->count, err);
+		       bitmap_slot_load(slot, source->copies, source->count, false, err);
 }
 
 static void report_head(const struct view *view, const struct source *source)

@@ -112,7 +112,7 @@ static void sort(struct scan *scan)
 
 static void print_brief(const struct scan *scan)
 {
-	char name[MD_NAME_BYTES + 1], cluster[BITMAP_CLUSTER_NAME_BYTES];
+	char name[MD_NAME_BYTES + 1], full[MD_NAME_BYTES + 1];
 	char uuid[TEXT_UUID_BYTES];
 	size_t i;
 
@@ -121,15 +121,11 @@ static void print_brief(const struct scan *scan)
 
 		if (i > 0 && memcmp(m->sb.set_uuid, m[-1].sb.set_uuid, 16) == 0)
 			continue;
-		printf("ARRAY /dev/md/%s metadata=1.%d",
-		       short_name(&m->sb, name), (int)m->minor);
-		if (m->has_bitmap && m->bitmap.nodes)
-			printf(" cluster=%s nodes=%u",
-			       text_printable(m->bitmap.cluster_name,
-					      BITMAP_CLUSTER_NAME_BYTES, cluster,
-					      sizeof(cluster)),
-			       m->bitmap.nodes);
-		printf(" UUID=%s\n", text_uuid(m->sb.set_uuid, uuid));
+		/* only words that mdadm.conf knows */
+		printf("ARRAY /dev/md/%s metadata=1.%d UUID=%s name=%s\n",
+		       short_name(&m->sb, name), (int)m->minor,
+		       text_uuid(m->sb.set_uuid, uuid),
+		       md_sb_name(&m->sb, full));
 	}
 }
 

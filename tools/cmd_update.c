@@ -115,11 +115,14 @@ static void print_json(const struct md_array *array)
 {
 	const struct md_member *m = md_array_freshest(array);
 	char uuid[TEXT_UUID_BYTES], name[MD_NAME_BYTES + 1];
-	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:i, s:i}", "schema",
+	json_t *o = json_pack("{s:s, s:s, s:o, s:o, s:i, s:i}", "schema",
 			      SHOW_JSON_SCHEMA, "uuid",
 			      text_uuid(m->sb.set_uuid, uuid), "name",
-			      md_sb_name(&m->sb, name), "cluster_name",
-			      bitmap_sb_cluster_name(&m->bitmap), "nodes",
+			      show_json_text(md_sb_name(&m->sb, name), SIZE_MAX),
+			      "cluster_name",
+			      show_json_text(bitmap_sb_cluster_name(&m->bitmap),
+					     SIZE_MAX),
+			      "nodes",
 			      (int)m->bitmap.nodes, "disks", (int)array->count);
 
 	json_dumpf(o, stdout, JSON_INDENT(2));

@@ -19,6 +19,9 @@ static const struct cli_option options[] = {
 };
 
 /*
+ * One whose super_offset names another place belongs to another view of the
+ * disk, the last partition say: not even force erases that from here.
+ *
  * Erases the superblock's 4 KiB. A disk may carry several (mdadm looks for the
  * youngest); each run of the loop uncovers the next.
  */
@@ -37,7 +40,9 @@ static int zero_disk(struct disk *disk, bool is_forced, int *erased,
 				log_notice("MDC3004", "%s", err->text);
 			return 0;
 		}
-		is_unfit = r == -EBADMSG || r == -EOPNOTSUPP;
+		is_unfit = (r == -EBADMSG || r == -EOPNOTSUPP) &&
+			   member.sb.super_offset ==
+				   md_sb_location(member.minor, disk_sectors(disk));
 		if (r < 0 && !(is_unfit && is_forced))
 			return r;
 		r = disk_zero_wait(disk,
@@ -73,9 +78,11 @@ static enum cli_exit run(const struct cli_args *args)
 		if (!disk || zero_disk(disk, cli_has(args, "force"), &erased,
 				       &err) < 0)
 			code = cli_fail(&err);
-		json_array_append_new(list, json_pack("{s:s, s:s, s:i}", "schema",
+		json_array_append_new(list, json_pack("{s:s, s:o, s:i}", "schema",
 						      SHOW_JSON_SCHEMA, "disk",
-						      paths[i], "erased", erased));
+						      show_json_text(paths[i],
+								     SIZE_MAX),
+						      "erased", erased));
 		disk_close(disk);
 	}
 	if (cli_has(args, "json"))

@@ -27,13 +27,16 @@ void show_slot(FILE *to, const struct md_member *member,
 json_t *show_bitmap_json(const struct md_member *member); /* with empty "slots" */
 json_t *show_slot_json(const struct bitmap_slot *slot);
 
+/* Bytes up to a NUL, or `max`, as a JSON string; what is not UTF-8 becomes '?'. */
+json_t *show_json_text(const char *bytes, size_t max);
+
 /*
  * Prints a list of such objects: the one itself if only one disk was asked for,
  * an array if several were. Takes the list.
  */
 void show_json_list(json_t *list, size_t asked);
 
-/* "raid1", "near=2", "128 MB": as mdadm writes them; static storage. */
+/* "raid1": static storage. "0", "spare": static, or in `to`. */
 const char *show_level(int32_t level);
 const char *show_role(uint16_t role, char to[16]);
 

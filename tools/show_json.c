@@ -15,8 +15,7 @@ static json_t *number(uint64_t v)
 				json_real((double)v);
 }
 
-/* Names on disks, and of disks, are bytes; what is not UTF-8 becomes '?'. */
-static json_t *text(const char *bytes, size_t max)
+json_t *show_json_text(const char *bytes, size_t max)
 {
 	size_t length = strnlen(bytes, max), i;
 	json_t *s = json_stringn(bytes, length);
@@ -60,7 +59,7 @@ static json_t *kernel_verdict(const struct md_member *m, const char *fault)
 	const char *refusal = fault ? fault : md_member_kernel_refusal(m);
 
 	return json_pack("{s:b, s:o}", "accepts", refusal == NULL, "reason",
-			 refusal ? text(refusal, SIZE_MAX) : json_null());
+			 refusal ? show_json_text(refusal, SIZE_MAX) : json_null());
 }
 
 static json_t *cluster(const struct md_member *m)
@@ -68,7 +67,7 @@ static json_t *cluster(const struct md_member *m)
 	if (!m->has_bitmap || m->bitmap.nodes == 0)
 		return json_null();
 	return json_pack("{s:o, s:i}", "name",
-			 text(bitmap_sb_cluster_name(&m->bitmap),
+			 show_json_text(bitmap_sb_cluster_name(&m->bitmap),
 			      BITMAP_CLUSTER_NAME_BYTES),
 			 "nodes", (int)m->bitmap.nodes);
 }
@@ -81,13 +80,13 @@ json_t *show_member_json(const struct md_member *m, const char *fault)
 	json_t *o = json_object();
 
 	json_object_set_new(o, "schema", json_string(SHOW_JSON_SCHEMA));
-	json_object_set_new(o, "disk", text(m->disk->name, SIZE_MAX));
+	json_object_set_new(o, "disk", show_json_text(m->disk->name, SIZE_MAX));
 	json_object_set_new(o, "metadata",
 			    json_sprintf("1.%d", (int)m->minor));
 	json_object_set_new(o, "uuid",
 			    json_string(text_uuid(sb->set_uuid, uuid)));
 	json_object_set_new(o, "name",
-			    text((const char *)sb->set_name, MD_NAME_BYTES));
+			    show_json_text((const char *)sb->set_name, MD_NAME_BYTES));
 	json_object_set_new(o, "cluster", cluster(m));
 	json_object_set_new(o, "level", json_integer(sb->level));
 	json_object_set_new(o, "level_name", json_string(show_level(sb->level)));
@@ -124,7 +123,7 @@ json_t *show_member_json(const struct md_member *m, const char *fault)
 					 sb->checksum));
 	json_object_set_new(o, "kernel_md_cluster", kernel_verdict(m, fault));
 	json_object_set_new(o, "fault",
-			    fault ? text(fault, SIZE_MAX) : json_null());
+			    fault ? show_json_text(fault, SIZE_MAX) : json_null());
 	return o;
 }
 
@@ -135,7 +134,7 @@ json_t *show_bitmap_json(const struct md_member *m)
 	json_t *o = json_object();
 
 	json_object_set_new(o, "schema", json_string(SHOW_JSON_SCHEMA));
-	json_object_set_new(o, "disk", text(m->disk->name, SIZE_MAX));
+	json_object_set_new(o, "disk", show_json_text(m->disk->name, SIZE_MAX));
 	json_object_set_new(o, "uuid", json_string(text_uuid(sb->uuid, uuid)));
 	json_object_set_new(o, "version", number(sb->version));
 	json_object_set_new(o, "chunk_bytes", number(sb->chunksize));
@@ -144,7 +143,7 @@ json_t *show_bitmap_json(const struct md_member *m)
 	json_object_set_new(o, "write_behind", number(sb->write_behind));
 	json_object_set_new(o, "nodes", number(sb->nodes));
 	json_object_set_new(o, "cluster_name",
-			    text(bitmap_sb_cluster_name(sb),
+			    show_json_text(bitmap_sb_cluster_name(sb),
 				 BITMAP_CLUSTER_NAME_BYTES));
 	json_object_set_new(o, "slot_bytes", number(m->geo.slot_bytes));
 	json_object_set_new(o, "is_ignored",

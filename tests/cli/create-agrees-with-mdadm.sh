@@ -23,6 +23,7 @@ agree() {
   for f in 'Array UUID' 'Name' 'Raid Level' 'Raid Devices' 'Avail Dev Size' 'Array Size' \
     'Data Offset' 'Unused Space' 'State' 'Checksum' 'Device Role' 'Array State' 'Chunk Size'; do
     expect_equal "$1: $f" "$(field "$f" E.theirs)" "$(field "$f" E.ours)"
+    [ "$f" = 'Chunk Size' ] || [ -n "$(field "$f" E.ours)" ] || fail "$1: no $f"
   done
   expect_equal "$1: Cluster nodes" "$(field 'Cluster nodes' X.theirs)" "$(field 'Cluster nodes' X.ours)"
   expect_equal "$1: Chunksize" "$(field 'Chunksize' X.theirs)" "$(field 'Chunksize' X.ours)"
@@ -66,6 +67,15 @@ for k in 100 1008; do
   done
 done
 
+# raid10 on four disks: chunks of 128 sectors, k bitmap chunks +- one raid chunk
+for k in 100 1008; do
+  for d in -1 0 1; do
+    size=$(((k + d) * 128))
+    array "raid10, $k chunks $d" $((4096 + size + 16)) 4 64K --level raid10 --chunk 64 \
+      --data-offset 2M --size "${size}s"
+  done
+done
+
 # pages a slot: 30720 bits in the first, 32768 in each more; 4 KiB a bit
 for pages in 1 2 3 4 200; do
   bits=$((30720 + 32768 * (pages - 1)))
@@ -74,6 +84,11 @@ for pages in 1 2 3 4 200; do
     array "$bits + $d bits, about $pages pages" $((16384 + sectors)) 4 4K --level raid1 \
       --size "${sectors}s" --data-offset 8M
   done
+done
+for pages in 2 17; do
+  bits=$((30720 + 32768 * (pages - 1)))
+  array "raid10, $pages pages" $((16384 + bits * 4)) 4 4K --level raid10 --chunk 4 \
+    --size "$((bits * 4))s" --data-offset 8M
 done
 
 # the default choices, on disks from tiny to large

@@ -10,7 +10,7 @@ uuid=$(mdcluster -E --json c.img | jq -r .uuid)
 
 mdcluster scan --brief b.img c.img a.img d.img >out
 expect_equal "arrays" 2 "$(grep -c '^ARRAY' out)"
-grep -q "^ARRAY /dev/md/shop metadata=1.2 cluster=alpha nodes=8 UUID=$uuid$" out || fail "$(cat out)"
+grep -q "^ARRAY /dev/md/shop metadata=1.2 UUID=$uuid name=shop$" out || fail "$(cat out)"
 mdcluster scan --uuid="$uuid" ./*.img >table
 expect_equal "rows of the table" 3 "$(wc -l <table)"
 grep -q '^DISK .*NAME .*CLUSTER .*LEVEL .*ROLE' table || fail "$(cat table)"

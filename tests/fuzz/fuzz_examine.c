@@ -374,7 +374,7 @@ static void look_at_slots(const struct input *in, const struct md_member *m,
 		int r = bitmap_slot_init(&slot, &m->geo, number, &err);
 
 		EXPECT(r == 0);
-		r = bitmap_slot_load(&slot, copies, count, &err);
+		r = bitmap_slot_load(&slot, copies, count, false, &err);
 		if (r == 0)
 			look_at_slot(in, m, &slot);
 		else if (count > 0)

@@ -268,7 +268,7 @@ static void clock_of_boot_never_goes_back(void **state)
 		assert_true(now >= before);
 		before = now;
 	}
-	assert_true(clock_wall_s() > 1700000000);
+	assert_true(clock_wall_us() > 1700000000ull * 1000000);
 }
 
 /* --- the log ---------------------------------------------------------------- */

@@ -63,7 +63,7 @@ static void every_slot_of_every_disk_is_as_md_expects_it(void **state)
 			struct bitmap_slot slot;
 
 			assert_ok(bitmap_slot_init(&slot, &m->geo, n, &err), err);
-			assert_ok(bitmap_slot_load(&slot, &copy, 1, &err), err);
+			assert_ok(bitmap_slot_load(&slot, &copy, 1, false, &err), err);
 			/* a full resync, from slot 0 only */
 			assert_int_equal(bitmap_slot_dirty_chunks(&slot),
 					 n ? 0 : slot.geo.chunks);
@@ -119,6 +119,29 @@ static void nothing_but_metadata_is_written(void **state)
 	assert_memory_equal(after + 8192 + 4 * 4096, fill, BYTES - 8192 - 4 * 4096);
 	free(fill);
 	free(after);
+	rig_fini(&rig);
+}
+
+/* No room for the new bitmap beside the one that still counts. */
+static void old_array_that_leaves_no_room_is_named_and_left_alone(void **state)
+{
+	struct rig rig;
+	struct md_create_params p;
+	struct md_create_plan plan;
+	const uint64_t sectors[2] = { SECTORS, SECTORS };
+	struct err err = ERR_INIT;
+	uint64_t writes;
+
+	(void)state;
+	rig_init(&rig, 1, 2, SECTORS);
+	p = rig_params(&rig);
+	p.data_offset_sectors = 64; /* six slots; four are taken */
+	rig_create(&rig, &p);
+	assert_ok(plan_for(&p, sectors, 2, &plan, &err), err);
+	writes = disk_world_writes(rig.world);
+	assert_refused(md_create_execute(&plan, rig.disks, 2, NULL, &err), -ENOSPC,
+		       err, "a: ", "mdcluster zero");
+	assert_true(disk_world_writes(rig.world) == writes);
 	rig_fini(&rig);
 }
 
@@ -288,6 +311,7 @@ int main(void)
 		cmocka_unit_test(every_slot_of_every_disk_is_as_md_expects_it),
 		cmocka_unit_test(assume_clean_leaves_no_bit_set),
 		cmocka_unit_test(nothing_but_metadata_is_written),
+		cmocka_unit_test(old_array_that_leaves_no_room_is_named_and_left_alone),
 		cmocka_unit_test(missing_disk_leaves_its_place_free),
 		cmocka_unit_test(mirror_set_without_any_disk_is_refused),
 		cmocka_unit_test(impossible_wishes_are_refused_by_name),

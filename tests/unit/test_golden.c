@@ -142,7 +142,7 @@ static void check_slots(const struct md_member *m, const json_t *slots)
 		struct bitmap_slot slot;
 
 		assert_ok(bitmap_slot_init(&slot, &m->geo, i, &err), err);
-		assert_ok(bitmap_slot_load(&slot, &copy, 1, &err), err);
+		assert_ok(bitmap_slot_load(&slot, &copy, 1, false, &err), err);
 		assert_true(bitmap_slot_offset_bytes(&m->geo, i) ==
 			    fact(facts, "offset"));
 		assert_true(slot.sb.version == fact(facts, "version"));

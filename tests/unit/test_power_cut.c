@@ -21,7 +21,12 @@
 #include "bitmap/bits.h"
 #include "bitmap/update.h"
 
-enum { SEEDS = 6, SECTORS = 16384, MAX_CHUNKS = 4096 };
+enum {
+	SEEDS = 6,
+	SECTORS = 16384,
+	LARGE_SECTORS = 2048 + 80000 * 8, /* 80000 chunks of 4 KiB: three pages */
+	MAX_CHUNKS = 81920,
+};
 
 static const uint8_t old_uuid[16] = "the old array..";
 static const uint8_t new_uuid[16] = "the new array..";
@@ -33,6 +38,7 @@ struct scenario {
 	const char *cluster;       /* of the old array */
 	bool is_raid10;
 	bool is_assume_clean;
+	bool is_large;             /* three pages a slot, bits in the last */
 	struct md_update update;   /* what is done to it, or ... */
 	struct md_create_params create; /* ... a new one on top, if level is set */
 	uint32_t new_nodes;        /* what must come out of it */
@@ -42,9 +48,9 @@ struct scenario {
 };
 
 /* Chunks that are dirty before: one range in each slot of the old array. */
-static uint64_t planted_first(uint32_t slot)
+static uint64_t planted_first(const struct scenario *s, uint32_t slot)
 {
-	return 7 + 20ull * slot;
+	return (s->is_large ? 70000 : 7) + 20ull * slot;
 }
 
 static struct md_create_params old_params(const struct scenario *s,
@@ -70,7 +76,7 @@ static void set_up(const struct scenario *s, struct rig *rig, uint64_t seed)
 	struct md_create_params p;
 	uint32_t slot;
 
-	rig_init(rig, seed, s->disks, SECTORS);
+	rig_init(rig, seed, s->disks, s->is_large ? LARGE_SECTORS : SECTORS);
 	if (s->nodes == 0)
 		return;
 	p = old_params(s, rig);
@@ -93,8 +99,8 @@ static void set_up(const struct scenario *s, struct rig *rig, uint64_t seed)
 		}
 		md_array_fini(&array);
 		for (slot = 0; slot < s->nodes; slot++)
-			rig_plant(rig, slot, planted_first(slot),
-				  planted_first(slot) + slot);
+			rig_plant(rig, slot, planted_first(s, slot),
+				  planted_first(s, slot) + slot);
 	}
 	for (slot = 0; slot < rig->count; slot++)
 		disk_mem_settle(rig->disks[slot]);
@@ -139,7 +145,7 @@ static void gather_disk(struct md_member *m, uint8_t *dirty, const char *where)
 
 	for (n = 0; n < m->geo.nodes; n++) {
 		assert_ok(bitmap_slot_init(&slot, &m->geo, n, &err), err);
-		if (bitmap_slot_load(&slot, &copy, 1, &err) < 0)
+		if (bitmap_slot_load(&slot, &copy, 1, false, &err) < 0)
 			fail_msg("%s: a slot is lost: %s", where, err.text);
 		bits_or(dirty, slot.bits, slot.geo.chunks);
 		bitmap_slot_fini(&slot);
@@ -157,7 +163,7 @@ static void check_nothing_lost(const struct scenario *s, const uint8_t *dirty,
 	for (slot = 0; slot < s->nodes; slot++) {
 		uint64_t c;
 
-		for (c = planted_first(slot); c <= planted_first(slot) + slot; c++)
+		for (c = planted_first(s, slot); c <= planted_first(s, slot) + slot; c++)
 			if (!bits_test(dirty, c))
 				fail_msg("%s: dirty chunk %llu of slot %u is lost",
 					 where, (unsigned long long)c, slot);
@@ -302,6 +308,7 @@ static void cut_at(const struct scenario *s, uint64_t write, uint64_t seed)
 	if (run(s, &rig, &err) < 0)
 		fail_msg("%s: cannot be finished: %s", where, err.text);
 	check_done(s, &rig, where);
+	check_all_disks(s, &rig, where); /* each alone: md reads one copy */
 	rig_fini(&rig);
 }
 
@@ -323,6 +330,7 @@ static void fail_at(const struct scenario *s, size_t disk, uint64_t write)
 	if (r < 0 && run(s, &rig, &err) < 0)
 		fail_msg("%s: cannot be finished: %s", where, err.text);
 	check_done(s, &rig, where);
+	check_all_disks(s, &rig, where);
 	rig_fini(&rig);
 }
 
@@ -404,6 +412,18 @@ static void update_to_fewer_nodes(void **state)
 	const struct scenario s = {
 		.name = "fewer nodes", .disks = 3, .nodes = 5, .cluster = "alpha",
 		.update = { .nodes = 2 }, .new_nodes = 2, .new_cluster = "alpha",
+	};
+
+	(void)state;
+	survives(&s);
+}
+
+static void update_to_fewer_nodes_with_slots_of_many_pages(void **state)
+{
+	const struct scenario s = {
+		.name = "fewer nodes, many pages", .disks = 2, .nodes = 3,
+		.cluster = "alpha", .is_large = true, .update = { .nodes = 2 },
+		.new_nodes = 2, .new_cluster = "alpha",
 	};
 
 	(void)state;
@@ -496,6 +516,7 @@ int main(void)
 		cmocka_unit_test(create_over_an_old_raid10),
 		cmocka_unit_test(update_to_more_nodes),
 		cmocka_unit_test(update_to_fewer_nodes),
+		cmocka_unit_test(update_to_fewer_nodes_with_slots_of_many_pages),
 		cmocka_unit_test(update_of_the_cluster_name),
 		cmocka_unit_test(update_of_the_array_name),
 		cmocka_unit_test(update_of_the_uuid),

@@ -152,14 +152,14 @@ static void set_state(struct pair *p, size_t disk, uint32_t slot,
 static void stale_slot_reads_as_all_dirty_and_is_not_written(void **state)
 {
 	static const uint32_t states[] = { BITMAP_STATE_STALE,
-					   BITMAP_STATE_WRITE_ERROR };
+					   BITMAP_STATE_WRITE_ERROR, 1 << 4 };
 	struct pair p;
 	struct bitmap_slot slot;
 	uint64_t writes;
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < 3; i++) {
 		pair_init(&p);
 		set_state(&p, 1, 1, states[i]); /* on one of the disks only */
 		writes = disk_world_writes(p.rig.world);
@@ -210,6 +210,55 @@ static void merge_moves_bits_and_never_drops_one(void **state)
 		pair_fini(&p);
 	}
 	assert_int_equal(writes, 4);
+}
+
+/*
+ * An earlier merge was cut short: the bit stands in slot 0 on one disk only, so
+ * the OR has it already. It must be stored all the same before slot 1 is
+ * cleared, for md will read the other disk.
+ */
+static void merge_stores_what_only_one_copy_has(void **state)
+{
+	struct pair p;
+	struct bitmap_slot from, into;
+	struct err err = ERR_INIT;
+	uint8_t byte;
+
+	(void)state;
+	pair_init(&p);
+	rig_plant(&p.rig, 1, 9, 9);
+	poke_slot(&p, 0, 0, 256 + 1, "\x02", 1); /* chunk 9, on disk a alone */
+	load(&p, 0, &into);
+	load(&p, 1, &from);
+	assert_ok(bitmap_slot_merge(&from, &into, p.copies, 2, &err), err);
+	disk_mem_peek(p.rig.disks[1], 8192 + 256 + 1, &byte, 1);
+	assert_int_equal(byte, 2);
+	bitmap_slot_fini(&from);
+	bitmap_slot_fini(&into);
+	pair_fini(&p);
+}
+
+/* A re-added member missed what any slot says: the highest bound counts. */
+static void events_cleared_is_the_highest_of_all(void **state)
+{
+	struct pair p;
+	struct bitmap_slot from, into;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	pair_init(&p);
+	poke_slot(&p, 1, 1, 32, "\x63", 1); /* 99, on disk b alone */
+	rig_plant(&p.rig, 1, 9, 9);
+	load(&p, 0, &into);
+	load(&p, 1, &from);
+	assert_int_equal(from.sb.events_cleared, 99);
+	assert_ok(bitmap_slot_merge(&from, &into, p.copies, 2, &err), err);
+	bitmap_slot_fini(&into);
+	load(&p, 0, &into);
+	assert_int_equal(into.sb.events_cleared, 99);
+	bitmap_slot_fini(&from);
+	bitmap_slot_fini(&into);
+	pair_fini(&p);
 }
 
 /* B40: "found any" is a count; chunk 0 alone is something. */
@@ -319,6 +368,8 @@ int main(void)
 		cmocka_unit_test(disk_that_cannot_be_read_is_passed_over),
 		cmocka_unit_test(stale_slot_reads_as_all_dirty_and_is_not_written),
 		cmocka_unit_test(merge_moves_bits_and_never_drops_one),
+		cmocka_unit_test(merge_stores_what_only_one_copy_has),
+		cmocka_unit_test(events_cleared_is_the_highest_of_all),
 		cmocka_unit_test(merge_of_chunk_0_alone_is_a_merge),
 		cmocka_unit_test(merge_of_a_clean_slot_writes_nothing),
 		cmocka_unit_test(merge_of_a_stale_slot_dirties_everything_once),

@@ -116,9 +116,9 @@ static void lost_slot_is_refused_before_any_write(void **state)
 	const struct md_update updates[] = {
 		{ .nodes = 2 }, { .nodes = 8 }, { .is_gathered = true },
 		{ .cluster_name = "beta" }, { .uuid = uuid },
-		{ .nodes = 8, .is_forced = true },
 	};
 	struct rig rig;
+	struct err err = ERR_INIT;
 	size_t i;
 
 	(void)state;
@@ -127,6 +127,11 @@ static void lost_slot_is_refused_before_any_write(void **state)
 		disk_mem_poke(rig.disks[i], 8192 + 3 * 4096, "gone", 4);
 	for (i = 0; i < sizeof(updates) / sizeof(*updates); i++)
 		refused(&rig, &updates[i], -ENOENT, "slot 3", "magic");
+	/* by force it comes back, with all chunks dirty */
+	assert_ok(apply(&rig, &(struct md_update){ .nodes = 4, .is_forced = true },
+			&err), err);
+	assert_true(rig_dirty(&rig, 3) > 100);
+	assert_int_equal(rig_dirty(&rig, 2), 0);
 	rig_fini(&rig);
 }
 
@@ -234,6 +239,185 @@ static void slots_that_one_member_promises_are_not_made_anew(void **state)
 	rig_fini(&rig);
 }
 
+/* The one that is left out went on alone: it may even be ahead by now. */
+static void member_left_out_is_faulty_however_far_it_went(void **state)
+{
+	const struct md_update update = { .nodes = 8, .is_forced = true };
+	uint64_t ahead;
+
+	(void)state;
+	for (ahead = 1; ahead <= 3; ahead++) {
+		struct rig rig;
+		struct md_array array;
+		struct err err = ERR_INIT;
+		const struct md_member *best;
+
+		make(&rig, 2, 4);
+		edit(rig.disks[1], ahead, 0, 0);
+		rig.count = 1;
+		assert_ok(apply(&rig, &update, &err), err);
+		assert_int_equal(superblock(rig.disks[0]).roles[1],
+				 MD_ROLE_FAULTY);
+		rig.count = 2;
+		assert_ok(md_array_load(&array, rig.disks, 2, NULL, &err), err);
+		/* never both: one of them is not believed, whichever is fresher */
+		best = md_array_freshest(&array);
+		assert_false(best == &array.members[0] &&
+			     md_array_is_in_sync(&array, &array.members[1]));
+		md_array_fini(&array);
+		rig_fini(&rig);
+	}
+}
+
+/* Made by one script in one second: only names and uuids tell them apart. */
+static void uuid_of_another_array_does_not_join_the_two(void **state)
+{
+	static const uint8_t one[16] = "array number 1", two[16] = "array number 2";
+	struct rig first, second, mixed;
+	struct md_create_params p;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	rig_init(&first, 1, 2, SECTORS);
+	rig_init(&second, 1, 2, SECTORS);
+	p = rig_params(&first);
+	p.uuid = one;
+	rig_create(&first, &p);
+	p.uuid = two;
+	p.name = "host:other";
+	rig_create(&second, &p);
+	mixed = first;
+	mixed.disks[1] = second.disks[1];
+	assert_refused(apply(&mixed, &(struct md_update){ .uuid = one }, &err),
+		       -EBADMSG, err, "b: ", "set_uuid");
+	rig_fini(&first);
+	rig_fini(&second);
+}
+
+/* A slot area before the superblock must not grow over it. */
+static void more_nodes_never_reach_the_superblock(void **state)
+{
+	struct rig rig;
+	struct md_member m;
+	struct err err = ERR_INIT;
+	uint8_t slot[4096];
+	size_t i;
+
+	(void)state;
+	make(&rig, 2, 2);
+	for (i = 0; i < 2; i++) {
+		disk_mem_peek(rig.disks[i], 8192, slot, sizeof(slot));
+		slot[68] = 1; /* one node, at the start of the disk */
+		disk_mem_poke(rig.disks[i], 0, slot, sizeof(slot));
+		assert_ok(md_member_load(&m, rig.disks[i], &err), err);
+		m.sb.bitmap_offset = -8;
+		assert_ok(md_member_store(&m, &err), err);
+		md_member_fini(&m);
+	}
+	refused(&rig, &(struct md_update){ .nodes = 4 }, -EBADMSG,
+		"bitmap_offset", "superblock");
+	rig_fini(&rig);
+}
+
+/* Home is where create puts it, but not if the data begins there. */
+static void bitmap_behind_early_data_stays_where_it_is(void **state)
+{
+	static const uint8_t uuid[16] = "the very same.."; 
+	struct rig rig;
+	struct md_create_params p;
+	struct err err = ERR_INIT;
+	uint8_t slots[4 * 4096], data[512];
+	size_t i;
+
+	(void)state;
+	rig_init(&rig, 1, 2, SECTORS);
+	p = rig_params(&rig);
+	p.uuid = uuid;
+	p.size_sectors = 8192;
+	rig_create(&rig, &p);
+	for (i = 0; i < 2; i++) {
+		struct md_member m;
+
+		disk_mem_peek(rig.disks[i], 8192, slots, sizeof(slots));
+		disk_mem_poke(rig.disks[i], 16000 * 512, slots, sizeof(slots));
+		memset(data, 0xda, sizeof(data));
+		disk_mem_poke(rig.disks[i], 8192, data, sizeof(data));
+		assert_ok(md_member_load(&m, rig.disks[i], &err), err);
+		m.sb.data_offset = 16;
+		m.sb.data_size = 8192;
+		m.sb.bitmap_offset = 16000 - 8;
+		assert_ok(md_member_store(&m, &err), err);
+		md_member_fini(&m);
+	}
+	assert_ok(apply(&rig, &(struct md_update){ .uuid = uuid }, &err), err);
+	disk_mem_peek(rig.disks[0], 8192, data, sizeof(data));
+	assert_int_equal(data[0] & data[511], 0xda);
+	rig_fini(&rig);
+}
+
+/* B45: a's copy cannot be read, b's was never written: not "clean". */
+static void copy_that_cannot_be_read_is_never_written_over(void **state)
+{
+	struct md_update update = { .cluster_name = "beta" };
+	struct rig rig;
+	struct err err = ERR_INIT;
+	uint64_t at = 8192 + 3 * 4096;
+
+	(void)state;
+	make(&rig, 2, 4);
+	edit(rig.disks[0], 0, 0, 0);
+	edit(rig.disks[1], 0, 0, 0);
+	disk_mem_poke(rig.disks[0], at + 256, "\xff", 1);
+	disk_mem_set_fault(rig.disks[0], DISK_MEM_FAIL_READS, at, 4096);
+	refused(&rig, &update, -EIO, "a: ", "read");
+	/* by force: then all of it is dirty */
+	update.is_forced = true;
+	assert_ok(apply(&rig, &update, &err), err);
+	disk_mem_set_fault(rig.disks[0], DISK_MEM_NO_FAULT, 0, 0);
+	assert_true(rig_dirty(&rig, 3) > 100);
+	assert_int_equal(rig_dirty(&rig, 2), 0);
+	rig_fini(&rig);
+}
+
+/* md ignores bits below resync_offset, whatever it is (D11). */
+static void mark_counts_whatever_resync_offset_was(void **state)
+{
+	const struct md_mark mark = { .slot = 1, .first = 3, .last = 4 };
+	const struct md_update update = { .marks = &mark, .mark_count = 1 };
+	struct rig rig;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	make(&rig, 2, 4);
+	edit(rig.disks[0], 0, 4096, 0);
+	edit(rig.disks[1], 0, 4096, 0);
+	rig_plant(&rig, 2, 7, 7);
+	assert_ok(apply(&rig, &update, &err), err);
+	assert_int_equal(superblock(rig.disks[0]).resync_offset, 0);
+	assert_int_equal(superblock(rig.disks[1]).resync_offset, 0);
+	assert_int_equal(rig_dirty(&rig, 2), 1);
+	rig_fini(&rig);
+}
+
+/* A node in a new slot must not take an old member for nearly current. */
+static void new_slots_get_the_highest_events_cleared(void **state)
+{
+	const struct md_update update = { .nodes = 6 };
+	struct rig rig;
+	struct err err = ERR_INIT;
+	uint8_t cleared[8] = { 200, 0, 0, 0, 0, 0, 0, 0 };
+	size_t i;
+
+	(void)state;
+	make(&rig, 2, 4);
+	for (i = 0; i < 2; i++)
+		disk_mem_poke(rig.disks[i], 8192 + 2 * 4096 + 32, cleared, 8);
+	assert_ok(apply(&rig, &update, &err), err);
+	disk_mem_peek(rig.disks[1], 8192 + 5 * 4096 + 32, cleared, 8);
+	assert_int_equal(cleared[0], 200);
+	rig_fini(&rig);
+}
+
 static void events_of_slots_and_members_stay(void **state)
 {
 	const struct md_update update = { .nodes = 6, .cluster_name = "beta",
@@ -290,11 +474,11 @@ static void uuid_that_does_not_fit_twice_is_refused(void **state)
 	rig_create(&rig, &p);
 	refused(&rig, &(struct md_update){ .uuid = uuid }, -ENOSPC, "a: ",
 		"second copy");
-	/* with fewer nodes it fits; with more of them, nothing is begun */
+	/* nor is the rest begun; with fewer nodes it fits */
 	refused(&rig, &(struct md_update){ .nodes = 6, .uuid = uuid }, -ENOSPC,
 		"a: ", "second copy");
-	assert_ok(apply(&rig, &(struct md_update){ .nodes = 3, .uuid = uuid }, &err),
-		  err);
+	assert_ok(apply(&rig, &(struct md_update){ .nodes = 3 }, &err), err);
+	assert_ok(apply(&rig, &(struct md_update){ .uuid = uuid }, &err), err);
 	rig_fini(&rig);
 }
 
@@ -345,6 +529,13 @@ int main(void)
 		cmocka_unit_test(first_mark_does_not_give_old_ones_a_meaning),
 		cmocka_unit_test(bits_count_if_any_member_says_so),
 		cmocka_unit_test(slots_that_one_member_promises_are_not_made_anew),
+		cmocka_unit_test(member_left_out_is_faulty_however_far_it_went),
+		cmocka_unit_test(uuid_of_another_array_does_not_join_the_two),
+		cmocka_unit_test(more_nodes_never_reach_the_superblock),
+		cmocka_unit_test(bitmap_behind_early_data_stays_where_it_is),
+		cmocka_unit_test(copy_that_cannot_be_read_is_never_written_over),
+		cmocka_unit_test(mark_counts_whatever_resync_offset_was),
+		cmocka_unit_test(new_slots_get_the_highest_events_cleared),
 		cmocka_unit_test(events_of_slots_and_members_stay),
 		cmocka_unit_test(slots_that_went_are_erased),
 		cmocka_unit_test(uuid_that_does_not_fit_twice_is_refused),
