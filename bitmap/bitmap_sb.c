@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bitmap/bitmap_sb.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
@@ -111,6 +112,7 @@ void bitmap_sb_emit(const struct bitmap_sb *sb, uint8_t bytes[BITMAP_SB_BYTES])
 	wr_u32(&wr, sb->nodes);
 	wr_bytes(&wr, sb->cluster_name, sizeof(sb->cluster_name));
 	wr_zero(&wr, PAD_BYTES);
+	assert(!wr.failed && wr.at == BITMAP_SB_BYTES);
 }
 
 bool bitmap_sb_is_stale(const struct bitmap_sb *sb)

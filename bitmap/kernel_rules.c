@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The kernel takes a sync_size that is off by part of a chunk and corrects it:
- * mdadm writes such for raid10 with an odd number of disks.
- *
  * What the kernel's md-cluster requires of an array beyond a sound superblock:
  * drivers/md/md.c, md-bitmap.c, md-cluster.c (join), raid10.c (run).
  */
@@ -42,6 +39,11 @@ const char *md_member_kernel_refusal(const struct md_member *member)
 		return "a cluster needs at least two slots (nodes)";
 	if (member->bitmap.nodes > BITMAP_MAX_NODES)
 		return "its recovery map holds 64 slots (nodes)";
+	/*
+	 * It takes a sync_size that is off by part of a chunk and corrects it
+	 * (mdadm writes such for raid10 on an odd number of disks), but looks
+	 * for the slots where its own value puts them.
+	 */
 	if (bitmap_geometry_init(&wanted, md_sb_sync_size(&member->sb),
 				 member->bitmap.chunksize, member->bitmap.nodes,
 				 0, &ignored) < 0 ||

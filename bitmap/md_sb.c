@@ -8,6 +8,7 @@
  */
 #include "bitmap/md_sb.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -26,6 +27,9 @@ enum {
 	MIN_DATA_SECTORS = 10,
 	PAGE_SECTORS = 8,
 };
+
+static_assert(MD_SB_MAX_DEV == 1920, "roles fill the superblock's 4 KiB");
+static_assert(AT_PAD3 + PAD3_BYTES == MD_SB_HEADER_BYTES, "header is 256 bytes");
 
 uint64_t md_sb_location(enum md_minor minor, uint64_t disk_sectors)
 {
@@ -139,9 +143,11 @@ void md_sb_emit(const struct md_sb *sb, uint8_t block[MD_SB_BYTES])
 	wr_u64(&wr, sb->utime);
 	wr_u64(&wr, sb->events);
 	wr_u64(&wr, sb->resync_offset);
+	assert(wr.at == AT_CHECKSUM);
 	wr_u32(&wr, 0); /* checksum, below */
 	wr_u32(&wr, sb->max_dev);
 	wr_zero(&wr, PAD3_BYTES);
+	assert(wr.at == MD_SB_HEADER_BYTES);
 	for (i = 0; i < sb->max_dev; i++)
 		wr_u16(&wr, sb->roles[i]);
 
