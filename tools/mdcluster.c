@@ -16,6 +16,7 @@
 static const struct cli_command *const commands[] = {
 	&cmd_create, &cmd_examine, &cmd_examine_bitmap,
 	&cmd_update, &cmd_zero,    &cmd_scan,
+	&cmd_keygen,
 };
 
 static void print_overview(FILE *to)

@@ -16,7 +16,7 @@ page=$srcdir/man/mdcluster-json.7
 sed -e 's/\\f[BIRP]//g' -e 's/\\-/-/g' "$page" | awk '
 	/^\.SH/ {
 		object = tolower($2)
-		is_object = object ~ /^(examine|examine-bitmap|slot|create|update|zero)$/
+		is_object = object ~ /^(examine|examine-bitmap|slot|create|update|zero|keygen)$/
 	}
 	/^\.TP/ { is_tag = 1; next }
 	is_tag && is_object && /^\.BR [a-z_.]+ "? ?\(/ {
@@ -27,7 +27,7 @@ sed -e 's/\\f[BIRP]//g' -e 's/\\-/-/g' "$page" | awk '
 		print object, $2, types
 	}
 	{ is_tag = 0 }' | sort >promise
-for object in examine examine-bitmap slot create update zero; do
+for object in examine examine-bitmap slot create update zero keygen; do
 	grep -q "^$object " promise ||
 		fail "mdcluster-json.7 describes no field of the object $object"
 done
@@ -265,6 +265,24 @@ check zero "zero" <zero.json
 expect '.disk == "a2.img" and .erased == 1' zero.json "zero"
 mdcluster zero --json --quiet a2.img b2.img >zero.json
 expect '[.[].erased] == [0, 1]' zero.json "zero of two"
+
+# --- keygen ----------------------------------------------------------------------
+mdcluster keygen --json --quiet key >keygen.json
+check keygen "keygen" <keygen.json
+expect '.file == "key" and .did == "create" and .accepts_too == null' keygen.json \
+	"keygen"
+first=$(jq -r .sends_with keygen.json)
+mdcluster keygen --json --add key >keygen.json
+check keygen "keygen --add" <keygen.json
+second=$(jq -r .accepts_too keygen.json)
+expect ".did == \"add\" and .sends_with == \"$first\"" keygen.json "keygen --add"
+mdcluster keygen --promote --json key >keygen.json
+expect ".sends_with == \"$second\" and .accepts_too == \"$first\"" keygen.json \
+	"keygen --promote"
+mdcluster keygen --drop --json key >keygen.json
+check keygen "keygen --drop" <keygen.json
+expect ".sends_with == \"$second\" and .accepts_too == null" keygen.json \
+	"keygen --drop"
 
 # --- raid10 on three disks with a spare, in sync ------------------------------
 for disk in c d e s; do
