@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "base/text.h"
+#include "base/printable.h"
 
 int err_set(struct err *err, int code, const char *fmt, ...)
 {

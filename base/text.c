@@ -115,17 +115,6 @@ char *text_uuid(const uint8_t uuid[16], char to[TEXT_UUID_BYTES])
 	return to;
 }
 
-char *text_printable(const void *bytes, size_t max, char *to, size_t size)
-{
-	const char *from = bytes;
-	size_t i;
-
-	for (i = 0; i < max && i + 1 < size && from[i]; i++)
-		to[i] = iscntrl((unsigned char)from[i]) ? '?' : from[i];
-	to[i] = '\0';
-	return to;
-}
-
 char *text_size(uint64_t bytes, char to[TEXT_SIZE_BYTES])
 {
 	static const char *const units[] = { "B",   "KiB", "MiB", "GiB",

@@ -33,12 +33,5 @@ enum { TEXT_UUID_BYTES = 37, TEXT_SIZE_BYTES = 32 };
 /* mdadm's form, "5c0b0c4b:d6ae0359:f266cacf:72232250". Returns `to`. */
 char *text_uuid(const uint8_t uuid[16], char to[TEXT_UUID_BYTES]);
 
-/*
- * Bytes from a disk as text for people: up to the first NUL or `max` bytes, with
- * control characters shown as '?', so that no name can move a cursor or forge a
- * line. Cut to fit `size` (at least 1). Returns `to`.
- */
-char *text_printable(const void *bytes, size_t max, char *to, size_t size);
-
 /* "63.00 MiB", "512 B": binary units, two decimals. Returns `to`. */
 char *text_size(uint64_t bytes, char to[TEXT_SIZE_BYTES]);

@@ -17,7 +17,7 @@
 #include "base/arith.h"
 #include "base/codec.h"
 #include "base/err.h"
-#include "base/text.h"
+#include "base/printable.h"
 
 enum {
 	AT_PAD0 = 12,

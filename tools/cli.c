@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "base/text.h"
+#include "base/printable.h"
 
 enum { MAX_OPTIONS = 48, LONG_ONLY = 256 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <inttypes.h>
 
+#include "base/printable.h"
 #include "base/text.h"
 #include "bitmap/bits.h"
 #include "bitmap/disk.h"

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/arith.h"
+#include "base/printable.h"
 #include "base/text.h"
 #include "bitmap/disk.h"
 #include "tools/show.h"

@@ -95,7 +95,7 @@ static void check_accepted(const uint8_t *bytes, const struct bitmap_sb *sb)
 	EXPECT(sb->nodes <= BITMAP_SANE_NODES);
 	EXPECT(sb->version != BITMAP_VERSION_CLUSTERED || sb->nodes > 0);
 	EXPECT(strlen(bitmap_sb_cluster_name(sb)) < BITMAP_CLUSTER_NAME_BYTES);
-	EXPECT(bitmap_sb_is_stale(sb) == ((sb->state & BITMAP_STATE_KNOWN) != 0));
+	EXPECT(bitmap_sb_is_stale(sb) == (sb->state != 0));
 }
 
 /* F3 */

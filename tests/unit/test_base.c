@@ -14,6 +14,7 @@
 #include "base/codec.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/printable.h"
 #include "base/text.h"
 
 static void err_keeps_code_and_nests_sentences(void **state)
