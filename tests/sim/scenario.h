@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+struct sim_world;
+
+/* A story with dice: sets the world in motion and says what must come of it. */
+struct scenario {
+	const char *name; /* NULL ends the list */
+	const char *summary;
+	int nodes;
+	void (*run)(struct sim_world *w);
+};
+
+extern const struct scenario scenarios[];

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "tests/sim/checker.h"
+#include "tests/sim/scenario.h"
+#include "tests/sim/world.h"
+
+/* E6: all that live, and only they, are on one ring, and it works. */
+static void expect_one_ring(struct sim_world *w)
+{
+	uint64_t before[SIM_MAX_NODES] = { 0 }, installs[SIM_MAX_NODES] = { 0 };
+	struct node_set all = { { 0 } };
+	int i;
+
+	for (i = 0; i < w->count; i++)
+		if (w->nodes[i].ring)
+			set_add(&all, i);
+	for (i = 0; i < w->count && !w->failure[0]; i++) {
+		const struct ring *r = w->nodes[i].ring;
+
+		if (!r)
+			continue;
+		if (ring_state(r) != RING_OPERATIONAL)
+			sim_fail(w, "E6: n%d is in %s", i + 1,
+				 ring_state_name(ring_state(r)));
+		else if (!set_equal(ring_members(r), all))
+			sim_fail(w, "E6: n%d has members %" PRIx64 ", alive are %" PRIx64,
+				 i + 1, ring_members(r).bits[0], all.bits[0]);
+		before[i] = checker_deliveries(w->checker, i);
+		installs[i] = checker_installs(w->checker, i);
+	}
+	for (i = 0; i < w->count; i++)
+		sim_send(w, i, 2, 100, i % 2);
+	sim_run(w, w->now + 1000ull * SIM_MS);
+	for (i = 0; i < w->count && !w->failure[0]; i++)
+		if (w->nodes[i].ring &&
+		    checker_deliveries(w->checker, i) <
+			    before[i] + 2 * (uint64_t)set_count(all))
+			sim_fail(w, "E6: n%d does not deliver what is sent", i + 1);
+		else if (w->nodes[i].ring &&
+			 checker_installs(w->checker, i) != installs[i])
+			sim_fail(w, "E6: n%d has no peace", i + 1);
+}
+
+static void start_all(struct sim_world *w)
+{
+	int i;
+
+	for (i = 0; i < w->count; i++)
+		sim_start(w, i);
+}
+
+static void some_traffic(struct sim_world *w)
+{
+	int i;
+
+	for (i = 0; i < w->count; i++)
+		if (sim_below(w, 2))
+			sim_send(w, i, (uint32_t)sim_below(w, 8),
+				 (uint32_t)(16 + sim_below(w, 1200)),
+				 sim_below(w, 2));
+}
+
+static void run_calm(struct sim_world *w)
+{
+	int step;
+
+	start_all(w);
+	for (step = 0; step < 20; step++) {
+		sim_run(w, w->now + 50ull * SIM_MS);
+		some_traffic(w);
+	}
+	sim_run(w, w->now + 2000ull * SIM_MS);
+	expect_one_ring(w);
+}
+
+static void bad_weather(struct sim_world *w)
+{
+	w->faults.loss_ppm = (uint32_t)sim_below(w, 100000);
+	w->faults.duplicate_ppm = (uint32_t)sim_below(w, 100000);
+	w->faults.corrupt_ppm = (uint32_t)sim_below(w, 10000);
+	w->faults.delay_max_ns = SIM_MS + sim_below(w, 10 * SIM_MS);
+	w->faults.evidence_ppm = (uint32_t)sim_below(w, 1000000);
+	w->save_ns = SIM_MS + sim_below(w, 100) * SIM_MS;
+}
+
+static void run_lossy(struct sim_world *w)
+{
+	int step;
+
+	bad_weather(w);
+	start_all(w);
+	for (step = 0; step < 60; step++) {
+		sim_run(w, w->now + 100ull * SIM_MS);
+		some_traffic(w);
+	}
+	sim_heal(w);
+	sim_run(w, w->now + 4000ull * SIM_MS);
+	expect_one_ring(w);
+}
+
+static void split(struct sim_world *w)
+{
+	uint64_t side = sim_random(w);
+	int i, j;
+
+	sim_say(w, -1, "the network splits, %" PRIx64, side & 0xffff);
+	for (i = 0; i < w->count; i++)
+		for (j = 0; j < w->count; j++)
+			sim_cut(w, i, j, ((side >> i) & 1) != ((side >> j) & 1));
+}
+
+/* One thing goes wrong, or right. */
+static void mischief(struct sim_world *w)
+{
+	int node = (int)sim_below(w, (uint64_t)w->count);
+	int other = (int)sim_below(w, (uint64_t)w->count);
+
+	switch (sim_below(w, 12)) {
+	case 0:
+	case 1:
+		sim_crash(w, node);
+		break;
+	case 2:
+		sim_leave(w, node);
+		break;
+	case 3:
+	case 4:
+	case 5:
+		sim_start(w, node);
+		break;
+	case 6:
+		split(w);
+		break;
+	case 7:
+	case 8:
+		sim_heal(w);
+		bad_weather(w);
+		break;
+	case 9:
+		sim_say(w, -1, "n%d is not heard by n%d", node + 1, other + 1);
+		sim_cut(w, node, other, true);
+		break;
+	case 10:
+		sim_pause(w, node, sim_below(w, 1500) * SIM_MS);
+		break;
+	default:
+		if (!w->nodes[node].ring) {
+			sim_lose_disk(w, node);
+			sim_start(w, node);
+		}
+		break;
+	}
+}
+
+static void run_chaos(struct sim_world *w)
+{
+	int step;
+
+	bad_weather(w);
+	w->sync_ns = sim_below(w, 3) * 20 * SIM_MS;
+	start_all(w);
+	for (step = 0; step < 40; step++) {
+		sim_run(w, w->now + sim_below(w, 300) * SIM_MS);
+		some_traffic(w);
+		if (sim_below(w, 3) == 0)
+			mischief(w);
+	}
+	sim_heal(w);
+	sim_run(w, w->now + 2000ull * SIM_MS); /* pauses end */
+	start_all(w);
+	sim_run(w, w->now + 6000ull * SIM_MS);
+	expect_one_ring(w);
+}
+
+/* Much to send, and something happens all the time, mostly in recovery. */
+static void run_storm(struct sim_world *w)
+{
+	int step, i;
+
+	bad_weather(w);
+	w->faults.loss_ppm *= 3;
+	w->sync_ns = sim_below(w, 2) * 5 * SIM_MS;
+	start_all(w);
+	sim_run(w, w->now + 60ull * SIM_MS);
+	for (step = 0; step < 60; step++) {
+		for (i = 0; i < w->count; i++)
+			sim_send(w, i, (uint32_t)sim_below(w, 40),
+				 (uint32_t)sim_below(w, 2000), sim_below(w, 2));
+		sim_run(w, w->now + sim_below(w, 60) * SIM_MS);
+		if (sim_below(w, 2) == 0)
+			mischief(w);
+	}
+	sim_heal(w);
+	sim_run(w, w->now + 2000ull * SIM_MS); /* pauses end */
+	start_all(w);
+	sim_run(w, w->now + 6000ull * SIM_MS);
+	expect_one_ring(w);
+}
+
+/*
+ * Some packets are lost, and nobody fails: the ring mends that by itself, and
+ * all that is sent arrives without a new configuration.
+ */
+static void run_drizzle(struct sim_world *w)
+{
+	uint64_t sent = 0;
+	int step, i;
+
+	w->sync_ns = 50ull * SIM_MS;
+	start_all(w);
+	sim_run(w, w->now + 1000ull * SIM_MS);
+	w->faults.loss_ppm = (uint32_t)sim_below(w, 15000);
+	w->faults.duplicate_ppm = (uint32_t)sim_below(w, 500000);
+	w->faults.delay_max_ns = SIM_MS + sim_below(w, 5 * SIM_MS);
+	for (step = 0; step < 40; step++) {
+		some_traffic(w);
+		sim_run(w, w->now + sim_below(w, 100) * SIM_MS);
+	}
+	for (i = 0; i < w->count; i++)
+		sent += w->nodes[i].sent;
+	sim_run(w, w->now + 600ull * SIM_MS);
+	for (i = 0; i < w->count && !w->failure[0]; i++) {
+		if (checker_installs(w->checker, i) != 1)
+			sim_fail(w, "E6: n%d installed %" PRIu64 " rings, and nothing happened",
+				 i + 1, checker_installs(w->checker, i));
+		else if (checker_deliveries(w->checker, i) < sent)
+			sim_fail(w, "E6: n%d lacks messages", i + 1);
+	}
+	w->faults.loss_ppm = 0;
+	expect_one_ring(w);
+}
+
+/*
+ * One or two die under load, while some packets are lost: the others go on in
+ * one new ring, at the first attempt, before three token times are over.
+ */
+static void run_death(struct sim_world *w)
+{
+	int a = (int)sim_below(w, (uint64_t)w->count);
+	int b = (int)sim_below(w, (uint64_t)w->count), i;
+
+	w->faults.evidence_ppm = sim_below(w, 2) ? 1000000 : 0;
+	start_all(w);
+	sim_run(w, w->now + 1000ull * SIM_MS);
+	w->faults.loss_ppm = (uint32_t)sim_below(w, 15000);
+	for (i = 0; i < w->count; i++)
+		sim_send(w, i, 200, (uint32_t)sim_below(w, 2000), i % 2);
+	sim_run(w, w->now + sim_below(w, 100) * SIM_MS);
+	sim_crash(w, a);
+	sim_crash(w, b);
+	sim_run(w, w->now + 3 * w->config.token_ns);
+	for (i = 0; i < w->count && !w->failure[0]; i++)
+		if (w->nodes[i].ring && checker_installs(w->checker, i) != 2)
+			sim_fail(w, "E6: n%d installed %" PRIu64 " rings, and should have 2",
+				 i + 1, checker_installs(w->checker, i));
+	w->faults.loss_ppm = 0;
+	sim_run(w, w->now + 1000ull * SIM_MS);
+	expect_one_ring(w);
+}
+
+/* One node, or one direction, that comes and goes; then it stays. */
+static void run_flap(struct sim_world *w)
+{
+	int a = (int)sim_below(w, (uint64_t)w->count), step, i;
+	bool is_oneway = sim_below(w, 2);
+
+	start_all(w);
+	sim_run(w, w->now + 1000ull * SIM_MS);
+	for (step = 0; step < 40; step++) {
+		sim_say(w, a, "is %s", step % 2 ? "back" : "cut off");
+		for (i = 0; i < w->count; i++) {
+			sim_cut(w, a, i, step % 2 == 0);
+			if (!is_oneway)
+				sim_cut(w, i, a, step % 2 == 0);
+		}
+		some_traffic(w);
+		sim_run(w, w->now + (100 + sim_below(w, 1000)) * SIM_MS);
+	}
+	sim_heal(w);
+	/* a quarantine's 8 tokens on each side, and a gather */
+	sim_run(w, w->now + 6000ull * SIM_MS);
+	expect_one_ring(w);
+}
+
+/* Sixteen nodes, some losses, a few deaths. */
+static void run_big(struct sim_world *w)
+{
+	int step;
+
+	bad_weather(w);
+	w->faults.loss_ppm /= 10;
+	start_all(w);
+	sim_run(w, w->now + 1500ull * SIM_MS);
+	for (step = 0; step < 10; step++) {
+		some_traffic(w);
+		sim_run(w, w->now + sim_below(w, 400) * SIM_MS);
+		mischief(w);
+	}
+	sim_heal(w);
+	sim_run(w, w->now + 2000ull * SIM_MS);
+	start_all(w);
+	sim_run(w, w->now + 6000ull * SIM_MS);
+	expect_one_ring(w);
+}
+
+/* Damaged packets get through: nothing is promised, but that all stay alive. */
+static void run_lawless(struct sim_world *w)
+{
+	int step;
+
+	w->is_lawless = true;
+	bad_weather(w);
+	w->faults.corrupt_ppm = 1000 + (uint32_t)sim_below(w, 100000);
+	w->sync_ns = 10ull * SIM_MS;
+	start_all(w);
+	for (step = 0; step < 60; step++) {
+		some_traffic(w);
+		sim_run(w, w->now + sim_below(w, 150) * SIM_MS);
+		if (sim_below(w, 4) == 0)
+			mischief(w);
+	}
+}
+
+const struct scenario scenarios[] = {
+	{ "calm", "five nodes start, talk, and nothing goes wrong", 5, run_calm },
+	{ "lossy", "five nodes on a network that loses, doubles and delays", 5,
+	  run_lossy },
+	{ "chaos", "crashes, leaves, restarts, splits, one-way cuts, pauses", 5,
+	  run_chaos },
+	{ "storm", "as chaos, closer together and under load", 5, run_storm },
+	{ "drizzle", "packets are lost and doubled, and nobody fails", 5,
+	  run_drizzle },
+	{ "death", "one or two die under load", 5, run_death },
+	{ "flap", "a node that is cut off again and again", 5, run_flap },
+	{ "big", "sixteen nodes", SIM_MAX_NODES, run_big },
+	{ "lawless", "damaged packets get through", 5, run_lawless },
+	{ NULL, NULL, 0, NULL },
+};

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A cluster in one process, on virtual time, from one seed: nodes with their
+ * rings, a network that loses, doubles, delays, corrupts and cuts, and people
+ * who pull plugs. Every run of a seed is the same run.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "totem/ring.h"
+
+enum { SIM_MAX_NODES = 16, SIM_MS = 1000000 };
+
+struct sim_world;
+struct sim_checker;
+
+/* What the network does to each packet, in millionths; delays in ns. */
+struct sim_faults {
+	uint32_t loss_ppm;
+	uint32_t duplicate_ppm;
+	uint32_t corrupt_ppm;
+	uint64_t delay_min_ns;
+	uint64_t delay_max_ns;
+	uint32_t evidence_ppm; /* a packet to a dead process tells its sender */
+};
+
+struct sim_node {
+	struct sim_world *world;
+	int index;
+	struct ring *ring;       /* NULL while crashed */
+	uint64_t incarnation;    /* on "disk", with disk_seq */
+	uint64_t disk_seq;
+	uint64_t paused_until;
+	uint64_t armed_at;       /* the deadline that is in the heap */
+	uint64_t sent;           /* messages, for payload ids */
+	uint32_t want;           /* messages to send yet */
+	uint32_t want_bytes;     /* size of the next */
+	bool want_safe;
+	uint32_t sync_want;      /* messages of its services to send yet */
+};
+
+struct sim_world {
+	uint64_t seed, random;
+	uint64_t now;
+	int count;
+	struct sim_node nodes[SIM_MAX_NODES];
+	bool cut[SIM_MAX_NODES][SIM_MAX_NODES]; /* from, to */
+	struct sim_faults faults;
+	/* More that gets lost: tests that know what they want. May be NULL. */
+	bool (*is_dropped)(const struct sim_world *w, int from, int to,
+			   const uint8_t *bytes, size_t length);
+	/* Damaged packets arrive, as if nothing was sealed: no promise holds. */
+	bool is_lawless;
+	struct ring_config config; /* of all; self and such are filled in */
+	struct sim_checker *checker;
+	FILE *trace; /* NULL: none. Not owned */
+	uint64_t sync_ns; /* services take at most so long; 0: no time at all */
+	uint64_t save_ns; /* a ring seq is durable after at most so long */
+	uint64_t failed_at;
+	char failure[512]; /* what does not hold; "" as long as all does */
+
+	struct sim_event *heap;
+	size_t heap_count, heap_room;
+	uint64_t event_number;
+	uint64_t events; /* done */
+};
+
+struct sim_world *sim_new(uint64_t seed, int nodes, FILE *trace);
+void sim_free(struct sim_world *w);
+
+uint64_t sim_random(struct sim_world *w);
+uint64_t sim_below(struct sim_world *w, uint64_t limit); /* limit > 0 */
+
+void sim_start(struct sim_world *w, int node);
+void sim_crash(struct sim_world *w, int node);
+void sim_lose_disk(struct sim_world *w, int node); /* while crashed */
+void sim_leave(struct sim_world *w, int node);
+void sim_pause(struct sim_world *w, int node, uint64_t for_ns);
+void sim_cut(struct sim_world *w, int from, int to, bool is_cut);
+void sim_heal(struct sim_world *w);
+/* Wants to multicast `count` more messages. */
+void sim_send(struct sim_world *w, int node, uint32_t count, uint32_t bytes,
+	      bool is_safe);
+
+/* Whether some node ever sent the message of this id. */
+bool sim_is_sent(const struct sim_world *w, uint64_t id);
+
+/* Runs until `until`, or the first failure. False: see w->failure. */
+bool sim_run(struct sim_world *w, uint64_t until);
+
+void sim_fail(struct sim_world *w, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+void sim_say(struct sim_world *w, int node, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));

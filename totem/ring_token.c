@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The token: one visit, in recovery and in operation. The order of the steps
+ * matters (spec: Totem paper §4, accelerated ring):
+ *
+ *	T1  what two visits saw received by all is stable: release it
+ *	T2  recovery: is the exchange over?
+ *	T3  how much may be sent (flow control, in bytes)
+ *	T4  send again what others ask for; ask for our own holes, but only those
+ *	    that were surely sent: up to the token.seq of our last visit
+ *	T5  number new messages; send the first part of them
+ *	T6  tell flow, backlog, aru, plug; pass the token on
+ *	T7  send the rest: the successor works already
+ *	T8  deliver
+ *
+ * An idle token is parked at the representative, so that an idle cluster costs
+ * next to nothing; whoever has something to send calls it back.
+ */
+#include <inttypes.h>
+
+#include "base/arith.h"
+#include "totem/ring_private.h"
+
+enum {
+	IDLE_VISITS = 2,       /* then the token is parked */
+	STUCK_TOKENS = 4,      /* as long may our aru hold up the ring */
+	MAX_VISIT_MESSAGES = 1024,
+};
+
+static struct ring_instance *current(struct ring *ring)
+{
+	return ring->state == RING_RECOVERY ? &ring->forming : &ring->installed;
+}
+
+/* T1 */
+static void learn_stable(struct ring *ring, struct ring_instance *i,
+			 const struct wire_token *t)
+{
+	uint64_t stable = min_u64(i->last_token_aru, t->aru);
+
+	i->last_token_aru = t->aru;
+	if (stable > i->stable)
+		i->stable = stable;
+	/* in recovery all is on its way when it is in its place on the old ring */
+	queue_release(&i->queue, ring->state == RING_RECOVERY ?
+					 i->stable :
+					 min_u64(i->stable, i->delivered));
+}
+
+/* T3 */
+static uint32_t allowance(const struct ring *ring, const struct ring_instance *i,
+			  const struct wire_token *t, uint32_t backlog)
+{
+	const struct ring_config *c = &ring->config;
+	uint64_t others = t->flow_bytes > ring->flow_mine ?
+				  t->flow_bytes - ring->flow_mine :
+				  0;
+	uint64_t allowed = others < c->window_bytes ? c->window_bytes - others : 0;
+	uint64_t all = (uint64_t)t->backlog_bytes + backlog;
+
+	all = all > ring->backlog_mine ? all - ring->backlog_mine : backlog;
+	/* a fair share when more waits than the window takes */
+	if (all > c->window_bytes && backlog > 0)
+		allowed = min_u64(allowed,
+				  max_u64((uint64_t)c->window_bytes * backlog / all,
+					  c->packet_bytes));
+	/* in recovery one may hold all that the others lack, and all wait */
+	if (ring->state != RING_RECOVERY)
+		allowed = min_u64(allowed, c->visit_bytes);
+	/* never further ahead of what is released than a queue holds */
+	if (t->seq >= i->queue.released + QUEUE_SLOTS - MAX_VISIT_MESSAGES)
+		allowed = 0;
+	return (uint32_t)allowed;
+}
+
+/* Takes [first, first + n) out of the front of entry k; drops it when empty. */
+static void trim_rtr(struct wire_token *t, int k, uint32_t n)
+{
+	int j;
+
+	t->rtr[k].first += n;
+	t->rtr[k].count -= n;
+	if (t->rtr[k].count > 0)
+		return;
+	for (j = k + 1; j < t->rtr_count; j++)
+		t->rtr[j - 1] = t->rtr[j];
+	t->rtr_count--;
+}
+
+/* T4, first half; returns the bytes that went out. */
+static uint32_t answer(struct ring *ring, const struct ring_instance *i,
+		       struct wire_token *t, uint32_t allowed)
+{
+	uint32_t sent = 0;
+	int k = 0;
+
+	while (k < t->rtr_count && sent < allowed) {
+		const struct queued *m = queue_get(&i->queue, t->rtr[k].first);
+
+		if (!m) {
+			k++; /* somebody else has it */
+			continue;
+		}
+		ring_data_send(ring, i, m);
+		ring->stats.mcast_retx++;
+		sent += (uint32_t)m->length + WIRE_DATA_OVERHEAD;
+		trim_rtr(t, k, 1);
+	}
+	return sent;
+}
+
+static bool is_asked(const struct wire_token *t, struct seq_range r)
+{
+	int k;
+
+	for (k = 0; k < t->rtr_count; k++)
+		if (r.first >= t->rtr[k].first &&
+		    r.first - t->rtr[k].first < t->rtr[k].count)
+			return true;
+	return false;
+}
+
+/* T4, second half */
+static void ask(struct ring *ring, const struct ring_instance *i,
+		struct wire_token *t)
+{
+	struct seq_range holes[WIRE_MAX_RTR];
+	int n = queue_holes(&i->queue, ring->ask_limit, holes, WIRE_MAX_RTR), k;
+
+	for (k = 0; k < n && t->rtr_count < WIRE_MAX_RTR; k++)
+		if (!is_asked(t, holes[k]))
+			t->rtr[t->rtr_count++] = holes[k];
+}
+
+/* Numbers one message and keeps it; it is sent from the queue. */
+static bool number(struct ring *ring, struct ring_instance *i,
+		   struct wire_token *t, struct wire_data *d)
+{
+	d->ring = i->id;
+	if (!queue_insert(&i->queue, t->seq + 1, d))
+		return false;
+	t->seq++;
+	ring->stats.mcast_tx++;
+	return true;
+}
+
+/* T5 in recovery: the next of the old messages that are ours to send. */
+static uint32_t number_old(struct ring *ring, struct ring_instance *i,
+			   struct wire_token *t, uint32_t allowed)
+{
+	uint32_t sent = 0;
+
+	while (ring->resend_next < ring->resend_count && sent < allowed) {
+		uint64_t seq = ring->resend[ring->resend_next];
+		const struct queued *m = queue_get(&ring->installed.queue, seq);
+		struct wire_data d;
+
+		ring->resend_next++;
+		if (!m)
+			continue;
+		d = (struct wire_data){
+			.origin = m->origin,
+			.flags = (uint8_t)(m->flags | WIRE_DATA_RECOVERED),
+			.old_ring = ring->installed.id,
+			.old_seq = seq,
+			.payload = m->payload,
+			.length = m->length,
+		};
+		if (!number(ring, i, t, &d)) {
+			ring->resend_next--;
+			break;
+		}
+		ring->stats.recovered_tx++;
+		sent += (uint32_t)m->length + WIRE_DATA_OVERHEAD;
+	}
+	return sent;
+}
+
+/* T5 in operation: what the owner has to send. */
+static uint32_t number_new(struct ring *ring, struct ring_instance *i,
+			   struct wire_token *t, uint32_t allowed)
+{
+	uint32_t sent = 0, messages = 0;
+	bool is_sync = !ring->is_unplugged;
+
+	/* what fill() gave must find its place: it is not asked for in vain */
+	while (sent < allowed && messages < MAX_VISIT_MESSAGES &&
+	       queue_place_of(&i->queue, t->seq + 1) == QUEUE_FREE) {
+		bool is_safe = false;
+		size_t length = ring->ops.fill(ring->owner, ring->payload,
+					       ring_payload_room(ring), is_sync,
+					       &is_safe);
+		struct wire_data d = {
+			.origin = ring->config.self,
+			.flags = (uint8_t)((is_safe ? WIRE_DATA_SAFE : 0) |
+					   (is_sync ? WIRE_DATA_SYNC : 0)),
+			.payload = ring->payload,
+			.length = length,
+		};
+
+		if (length == 0 || !number(ring, i, t, &d))
+			break;
+		sent += (uint32_t)length + WIRE_DATA_OVERHEAD;
+		messages++;
+	}
+	return sent;
+}
+
+/* Sends [*from, to] until `bytes` are out; *from is where to go on. */
+static void send_numbered(struct ring *ring, const struct ring_instance *i,
+			  uint64_t *from, uint64_t to, uint64_t bytes)
+{
+	uint64_t sent = 0;
+
+	for (; *from <= to && sent < bytes; (*from)++) {
+		const struct queued *m = queue_get(&i->queue, *from);
+
+		if (!m)
+			continue;
+		ring_data_send(ring, i, m);
+		sent += m->length + WIRE_DATA_OVERHEAD;
+	}
+}
+
+/* T6: the lowest aru of all, and whose it is. */
+static void tell_aru(struct ring *ring, const struct ring_instance *i,
+		     struct wire_token *t)
+{
+	uint64_t aru = i->queue.aru;
+
+	/* E4: nothing of the new ring is stable before all have installed it */
+	if (ring->state == RING_RECOVERY && ring->install_known)
+		aru = min_u64(aru, ring->install_seq);
+	if (aru < t->aru || t->aru_node == ring->config.self ||
+	    t->aru_node == 0) {
+		t->aru = aru;
+		t->aru_node = aru == t->seq ? 0 : ring->config.self;
+	}
+}
+
+/* A receiver that never gets what it asks for must not hold the ring up. */
+static bool is_stuck(struct ring *ring, const struct wire_token *t)
+{
+	if (t->aru_node != ring->config.self || t->aru != ring->stuck_aru ||
+	    ring->stuck_since == 0) {
+		ring->stuck_aru = t->aru;
+		ring->stuck_since = ring->now;
+		return false;
+	}
+	return ring->now - ring->stuck_since >
+	       STUCK_TOKENS * ring->config.token_ns;
+}
+
+/* T6: our bit, by our position among the members. */
+static void tell_plug(struct ring *ring, const struct ring_instance *i,
+		      struct wire_token *t)
+{
+	int k, position = 0, n = set_count(i->members);
+
+	if (ring->state != RING_OPERATIONAL)
+		return;
+	for (k = set_next(i->members, 0); k != ring->self;
+	     k = set_next(i->members, k + 1))
+		position++;
+	if (ring->is_synchronised)
+		set_add(&t->plugged, position);
+	if (!set_equal(ring->plugged, t->plugged))
+		ring->idle = 0;
+	ring->plugged = t->plugged;
+	if (!ring->unplug_seen && set_count(t->plugged) == n) {
+		ring->unplug_seen = true;
+		ring->unplug_seq = t->seq;
+	}
+}
+
+static void pass_on(struct ring *ring, const struct ring_instance *i,
+		    struct wire_token *t)
+{
+	int next = ring_successor(ring, i->members);
+	size_t length;
+
+	t->token_seq++;
+	if (next == ring->self) {
+		/* a ring of one: the token comes back by the clock, or a wake */
+		ring->parked = *t;
+		ring->is_parked = true;
+		ring_disarm(ring, TIMER_TOKEN_LOSS);
+		ring_disarm(ring, TIMER_RETRANSMIT);
+		return;
+	}
+	length = wire_write_token(&ring->context, t, ring->last_sent);
+	ring->stats.orf_token_tx++;
+	ring_arm(ring, TIMER_TOKEN_LOSS, ring->config.token_ns);
+	ring_send_token_packet(ring, next, length);
+}
+
+static void count_idle(struct ring *ring, const struct ring_instance *i,
+		       const struct wire_token *t)
+{
+	bool is_quiet = ring->state == RING_OPERATIONAL &&
+			t->seq == ring->seen_seq && t->rtr_count == 0 &&
+			i->stable == t->seq && i->delivered == t->seq &&
+			ring->is_unplugged == ring->unplug_seen;
+
+	ring->idle = is_quiet ? ring->idle + 1 : 0;
+	ring->seen_seq = t->seq;
+}
+
+static void visit(struct ring *ring, struct wire_token *t)
+{
+	struct ring_instance *i = current(ring);
+	uint32_t allowed, resent, fresh, backlog;
+	uint64_t from;
+
+	ring->token_seq = t->token_seq;
+	ring->round++;
+	learn_stable(ring, i, t);
+	if (ring->state == RING_RECOVERY) {
+		ring_recovery_visit(ring, t);
+		i = current(ring);
+	}
+	backlog = ring->state == RING_OPERATIONAL ?
+			  (uint32_t)min_u64(ring->ops.backlog(ring->owner,
+							      !ring->is_unplugged),
+					    UINT32_MAX / TOTEM_MAX_NODES) :
+			  0;
+	allowed = allowance(ring, i, t, backlog);
+	resent = answer(ring, i, t, ring->config.visit_bytes);
+	ask(ring, i, t);
+	from = t->seq + 1;
+	allowed -= (uint32_t)min_u64(allowed, resent);
+	fresh = ring->state == RING_RECOVERY ? number_old(ring, i, t, allowed) :
+					       number_new(ring, i, t, allowed);
+	if (ring->state == RING_RECOVERY)
+		ring_recovery_sent(ring, t);
+	send_numbered(ring, i, &from, t->seq,
+		      fresh > ring->config.ahead_bytes ?
+			      fresh - ring->config.ahead_bytes :
+			      0);
+
+	t->flow_bytes += resent + fresh - ring->flow_mine;
+	t->backlog_bytes += backlog - ring->backlog_mine;
+	ring->flow_mine = resent + fresh;
+	ring->backlog_mine = backlog;
+	tell_aru(ring, i, t);
+	count_idle(ring, i, t);
+	tell_plug(ring, i, t);
+	ring->ask_limit = t->seq;
+	if (is_stuck(ring, t)) {
+		/* we are the one who cannot receive: out, and try again later */
+		ring_gather_alone(ring, "failed to receive");
+		return;
+	}
+	pass_on(ring, i, t);
+	send_numbered(ring, i, &from, t->seq, UINT64_MAX);
+	if (ring->state == RING_OPERATIONAL)
+		ring_data_deliver(ring);
+}
+
+/* A ring of one works until it has nothing to do; the clock moves it then. */
+static void run(struct ring *ring, struct wire_token *t)
+{
+	int turns = 0;
+
+	ring->is_running = true;
+	visit(ring, t);
+	while (ring->is_parked && ring->idle < IDLE_VISITS && turns++ < 64) {
+		struct wire_token again = ring->parked;
+
+		ring->is_parked = false;
+		visit(ring, &again);
+	}
+	ring->is_running = false;
+	if (ring->is_parked)
+		ring_arm(ring, TIMER_HOLD,
+			 ring->idle < IDLE_VISITS ? 1 : ring->config.hold_ns);
+}
+
+void ring_token_first(struct ring *ring)
+{
+	struct wire_token t = { .ring = ring->forming.id };
+
+	ring->is_originated = true;
+	run(ring, &t);
+}
+
+void ring_token_received(struct ring *ring, const struct wire_token *token)
+{
+	struct wire_token t = *token;
+	bool is_representative = set_next(ring->installed.members, 0) ==
+				 ring->self;
+
+	ring->stats.orf_token_rx++;
+	if (!ring_live_instance(ring, t.ring) || t.token_seq <= ring->token_seq ||
+	    (ring->is_parked && t.token_seq <= ring->parked.token_seq)) {
+		ring->stats.rx_msg_dropped++;
+		return;
+	}
+	ring_arm(ring, TIMER_TOKEN_LOSS, ring->config.token_ns);
+	ring_disarm(ring, TIMER_RETRANSMIT);
+	if (ring->state == RING_OPERATIONAL && is_representative &&
+	    ring->idle >= IDLE_VISITS && t.seq == ring->seen_seq &&
+	    ring->ops.backlog(ring->owner, false) == 0) {
+		ring->parked = t;
+		ring->is_parked = true;
+		ring_arm(ring, TIMER_HOLD, ring->config.hold_ns);
+		return;
+	}
+	run(ring, &t);
+}
+
+void ring_token_unpark(struct ring *ring)
+{
+	struct wire_token t = ring->parked;
+
+	ring_disarm(ring, TIMER_HOLD);
+	if (!ring->is_parked)
+		return;
+	ring->is_parked = false;
+	run(ring, &t);
+}
