@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * totem-cat: a ring by hand. Each line typed is multicast to all nodes and
+ * printed by all in one order; membership changes are printed as they come.
+ *
+ *	totem-cat --self 1 --node 1=127.0.0.1:7001 --node 2=127.0.0.1:7002
+ *
+ * HACKING.md tells how to try it in two terminals.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/printable.h"
+#include "base/text.h"
+#include "totem/station.h"
+
+enum { LINE_BYTES = 1024, MAX_LINES = 1024 };
+
+struct cat {
+	struct loop *loop;
+	struct station *station;
+	bool is_safe;
+	bool is_traced;
+	uint32_t self;
+	char *lines[MAX_LINES]; /* typed, not sent yet: a ring buffer */
+	unsigned int first, count;
+	char typed[LINE_BYTES];
+	size_t typed_bytes;
+};
+
+static size_t fill(void *owner, uint8_t *payload, size_t room, bool is_sync,
+		   bool *is_safe)
+{
+	struct cat *cat = owner;
+	char *line = cat->lines[cat->first];
+	size_t length;
+
+	if (is_sync || cat->count == 0)
+		return 0;
+	length = strlen(line);
+	if (length > room)
+		length = room;
+	memcpy(payload, line, length);
+	*is_safe = cat->is_safe;
+	free(line);
+	cat->first = (cat->first + 1) % MAX_LINES;
+	cat->count--;
+	return length;
+}
+
+static size_t backlog(void *owner, bool is_sync)
+{
+	struct cat *cat = owner;
+
+	return is_sync ? 0 : cat->count * (size_t)64;
+}
+
+static void deliver(void *owner, const struct ring_message *m)
+{
+	char text[LINE_BYTES];
+
+	(void)owner;
+	printf("%" PRIu32 "%s %s\n", m->origin, m->is_safe ? "!" : ":",
+	       text_printable(m->payload, m->length, text, sizeof(text)));
+	fflush(stdout);
+}
+
+static void configured(void *owner, const struct ring_configuration *c)
+{
+	struct cat *cat = owner;
+	int i;
+
+	printf("-- %s n%" PRIu32 ".%" PRIu64 ":",
+	       c->is_transitional ? "transitional" : "ring", c->ring.rep,
+	       c->ring.seq);
+	for (i = set_next(c->members, 0); i != TOTEM_NO_INDEX;
+	     i = set_next(c->members, i + 1))
+		printf(" #%d%s", i + 1, set_has(&c->joined, i) ? " (joined)" : "");
+	for (i = set_next(c->left, 0); i != TOTEM_NO_INDEX;
+	     i = set_next(c->left, i + 1))
+		printf(" #%d (left)", i + 1);
+	putchar('\n');
+	fflush(stdout);
+	/* no services of its own: always in step. station is not known yet when
+	 * the first ring is installed within station_open() */
+	if (!c->is_transitional && cat->station)
+		station_synchronised(cat->station);
+}
+
+static void unplugged(void *owner)
+{
+	(void)owner;
+}
+
+static void trace(void *owner, const char *line)
+{
+	(void)owner;
+	fprintf(stderr, "   %s\n", line);
+}
+
+static void take_line(struct cat *cat)
+{
+	char *line = strndup(cat->typed, cat->typed_bytes);
+
+	cat->typed_bytes = 0;
+	if (!line || !*line || cat->count == MAX_LINES) {
+		if (cat->count == MAX_LINES)
+			fprintf(stderr, "totem-cat: the ring is slow: a line is dropped\n");
+		free(line);
+		return;
+	}
+	cat->lines[(cat->first + cat->count++) % MAX_LINES] = line;
+}
+
+static void typed(void *owner, int fd, uint32_t events)
+{
+	struct cat *cat = owner;
+	char bytes[512];
+	ssize_t n = read(fd, bytes, sizeof(bytes)), i;
+
+	(void)events;
+	if (n <= 0) {
+		loop_fd_remove(cat->loop, fd); /* stays on the ring, and listens */
+		return;
+	}
+	for (i = 0; i < n; i++) {
+		if (bytes[i] == '\n' || cat->typed_bytes == LINE_BYTES - 1)
+			take_line(cat);
+		if (bytes[i] != '\n')
+			cat->typed[cat->typed_bytes++] = bytes[i];
+	}
+	station_wake(cat->station);
+}
+
+static void stop(void *owner)
+{
+	loop_stop(((struct cat *)owner)->loop);
+}
+
+/* "ID=ADDRESS:PORT", IPv6 as [::1]:7001; ascending ids. */
+static int parse_node(const char *text, struct station_config *c, struct err *err)
+{
+	int i = c->nodes.count;
+	union transport_address *a = &c->addresses[i];
+	char copy[128], *address, *port;
+	uint64_t id, number;
+
+	if (strlen(text) >= sizeof(copy) || i == TOTEM_MAX_NODES)
+		return err_set(err, -EINVAL, "node: '%s' is too long, or one too many",
+			       text);
+	strcpy(copy, text);
+	address = strchr(copy, '=');
+	port = strrchr(copy, ':');
+	if (!address || !port || port < address)
+		return err_set(err, -EINVAL, "node: '%s' is not ID=ADDRESS:PORT", text);
+	*address++ = '\0';
+	*port++ = '\0';
+	if (text_parse_u64(copy, "node: id", 1, UINT32_MAX, &id, err) < 0 ||
+	    text_parse_u64(port, "node: port", 1, 65535, &number, err) < 0)
+		return err->code;
+	if (i > 0 && id <= c->nodes.ids[i - 1])
+		return err_set(err, -EINVAL, "node: ids must ascend");
+	if (*address == '[' && port[-2] == ']') {
+		port[-2] = '\0';
+		a->in6.sin6_family = AF_INET6;
+		a->in6.sin6_port = htons((uint16_t)number);
+		address = inet_pton(AF_INET6, address + 1, &a->in6.sin6_addr) == 1 ?
+				  address :
+				  NULL;
+	} else {
+		a->in4.sin_family = AF_INET;
+		a->in4.sin_port = htons((uint16_t)number);
+		address = inet_pton(AF_INET, address, &a->in4.sin_addr) == 1 ?
+				  address :
+				  NULL;
+	}
+	if (!address)
+		return err_set(err, -EINVAL, "node: '%s' has no IP address", text);
+	c->nodes.ids[c->nodes.count++] = (uint32_t)id;
+	return 0;
+}
+
+static void usage(FILE *to)
+{
+	fprintf(to,
+		"Usage: totem-cat --self ID --node ID=ADDRESS:PORT... [OPTION]...\n"
+		"A ring by hand: lines typed here are printed by all nodes, in one order.\n\n"
+		"  --cluster=NAME   all nodes say the same (default: cat)\n"
+		"  --key=FILE       seal with this key (mdcluster keygen makes one)\n"
+		"  --state=FILE     boot record (default: totem-cat-ID.boot here)\n"
+		"  --token=MS       token timeout (default 1000)\n"
+		"  --safe           lines are safe messages, marked with !\n"
+		"  --trace          the ring's own steps, on standard error\n");
+}
+
+static int parse(int argc, char **argv, struct station_config *c, struct cat *cat,
+		 struct keyfile *keys, struct err *err)
+{
+	static const struct option longs[] = {
+		{ "self", required_argument, NULL, 's' },
+		{ "node", required_argument, NULL, 'n' },
+		{ "cluster", required_argument, NULL, 'c' },
+		{ "key", required_argument, NULL, 'k' },
+		{ "state", required_argument, NULL, 'b' },
+		{ "token", required_argument, NULL, 't' },
+		{ "safe", no_argument, NULL, 'S' },
+		{ "trace", no_argument, NULL, 'T' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	uint64_t v = 0;
+	int o, r = 0;
+
+	while (r == 0 && (o = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+		switch (o) {
+		case 's':
+			r = text_parse_u64(optarg, "self", 1, UINT32_MAX, &v, err);
+			c->self = (uint32_t)v;
+			break;
+		case 'n':
+			r = parse_node(optarg, c, err);
+			break;
+		case 'c':
+			c->cluster = optarg;
+			break;
+		case 'k':
+			r = keyfile_read(optarg, keys, err);
+			c->keys = keys;
+			break;
+		case 'b':
+			c->boot_path = optarg;
+			break;
+		case 't':
+			r = text_parse_u64(optarg, "token", 50, 60000, &v, err);
+			c->token_ns = v * 1000000;
+			break;
+		case 'S':
+			cat->is_safe = true;
+			break;
+		case 'T':
+			cat->is_traced = true;
+			break;
+		case 'h':
+			usage(stdout);
+			exit(0);
+		default:
+			usage(stderr);
+			exit(2);
+		}
+	}
+	if (r == 0 && node_index(&c->nodes, c->self) == TOTEM_NO_INDEX)
+		r = err_set(err, -EINVAL, "self: no --node has that id");
+	return r;
+}
+
+static int run(struct cat *cat, const struct station_config *c, struct err *err)
+{
+	struct station_ops ops = { fill, backlog, deliver, configured, unplugged,
+				   cat->is_traced ? trace : NULL };
+	int r;
+
+	cat->loop = loop_new(err);
+	if (!cat->loop)
+		return err->code;
+	r = loop_signal_add(cat->loop, SIGINT, stop, cat, err);
+	if (r == 0)
+		r = loop_signal_add(cat->loop, SIGTERM, stop, cat, err);
+	if (r == 0) {
+		cat->station = station_open(c, &ops, cat, cat->loop, err);
+		r = cat->station ? 0 : err->code;
+	}
+	if (r == 0)
+		r = loop_fd_add(cat->loop, STDIN_FILENO, POLLIN, typed, cat, err);
+	if (r == -EPERM)
+		r = 0; /* /dev/null, a file: nobody types there; listen only */
+	if (r == 0)
+		loop_run(cat->loop);
+	station_close(cat->station);
+	loop_free(cat->loop);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct station_config c = { .cluster = "cat" };
+	struct cat cat = { 0 };
+	struct keyfile keys = { .count = 0 };
+	struct err err = ERR_INIT;
+	char path[64];
+	int r = parse(argc, argv, &c, &cat, &keys, &err);
+
+	if (r == 0 && !c.boot_path) {
+		snprintf(path, sizeof(path), "totem-cat-%u.boot", c.self);
+		c.boot_path = path;
+	}
+	if (r == 0)
+		r = log_open("totem-cat", LOG_TO_STDERR, LOG_NOTICE, &err);
+	if (r == 0)
+		r = run(&cat, &c, &err);
+	keyfile_wipe(&keys);
+	log_close();
+	if (r < 0)
+		fprintf(stderr, "totem-cat: %s\n", err.text);
+	return r < 0 ? 1 : 0;
+}
