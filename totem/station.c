@@ -50,6 +50,7 @@ static void time_has_come(void *owner)
 	s->timer = NULL;
 	s->timer_at = UINT64_MAX;
 	ring_advance(s->ring, clock_boot_ns());
+	transport_expire(s->transport, clock_boot_ns());
 	settle(s);
 }
 
