@@ -103,12 +103,20 @@ int ring_successor(const struct ring *ring, struct node_set members)
 	return next == TOTEM_NO_INDEX ? set_next(members, 0) : next;
 }
 
+/* While a ring is formed others wait for consensus_ns only: be quick. */
+static void arm_retransmit(struct ring *ring)
+{
+	ring_arm(ring, TIMER_RETRANSMIT,
+		 ring->state == RING_OPERATIONAL ? ring->config.retransmit_ns :
+						   2 * ring->config.join_ns);
+}
+
 void ring_send_token_packet(struct ring *ring, int to, size_t length)
 {
 	ring->resend_to = to;
 	ring->resend_bytes = length;
 	ring->ops.send_one(ring->owner, to, ring->last_sent, length);
-	ring_arm(ring, TIMER_RETRANSMIT, ring->config.retransmit_ns);
+	arm_retransmit(ring);
 }
 
 static uint64_t or_default(uint64_t value, uint64_t fallback)
@@ -315,7 +323,7 @@ static void fire(struct ring *ring, enum ring_timer timer)
 	case TIMER_RETRANSMIT:
 		ring->ops.send_one(ring->owner, ring->resend_to, ring->last_sent,
 				   ring->resend_bytes);
-		ring_arm(ring, TIMER_RETRANSMIT, ring->config.retransmit_ns);
+		arm_retransmit(ring);
 		break;
 	case TIMER_HOLD:
 		ring_token_unpark(ring);

@@ -67,7 +67,7 @@ static bool enter(struct ring *ring)
 {
 	ring->stats.commit_entered++;
 	ring_move(ring, RING_COMMIT);
-	ring_disarm(ring, TIMER_JOIN);
+	/* joins go on: somebody may lack ours, and would find us silent */
 	ring_disarm(ring, TIMER_CONSENSUS);
 	ring_seen_seq(ring, ring->commit.ring.seq);
 	ring_instance_fini(&ring->forming);

@@ -55,8 +55,11 @@ struct node_set ring_gather_audience(const struct ring *ring)
 
 void ring_gather_send_join(struct ring *ring, bool is_leave)
 {
+	/* who commits still tells the others, as from before: see is_news() */
 	const struct wire_join join = {
-		.ring_seq = ring->high_ring_seq,
+		.ring_seq = ring->state == RING_COMMIT ?
+				    ring->forming.id.seq - 1 :
+				    ring->high_ring_seq,
 		.incarnation = ring->config.incarnation,
 		.is_leave = is_leave,
 		.proc = ring->proc,
@@ -108,7 +111,7 @@ static void begin(struct ring *ring, const char *why, struct node_set known,
 	/* the id of a ring that was being formed stays burnt (E5) */
 	ring_seen_seq(ring, ring->forming.id.seq);
 	start_over(ring);
-	if (ring->lonely_until > ring->now)
+	if (ring->lonely_until > ring->now && set_count(alive(ring)) == 1)
 		ring_arm(ring, TIMER_CONSENSUS, ring->lonely_until - ring->now);
 }
 

@@ -86,6 +86,8 @@ struct ring {
 	uint64_t idle;           /* visits in which nothing moved */
 	uint64_t seen_seq;       /* token.seq at the last visit */
 	uint64_t ask_limit;      /* holes up to here may be asked for */
+	uint64_t asked_aru;      /* our aru when we asked last */
+	uint32_t ask_span, ask_pause; /* visits: see ask() */
 	uint64_t stuck_since;    /* our aru holds the ring up since */
 	uint64_t stuck_aru;
 	bool is_running;         /* a visit is going on */

@@ -5,7 +5,8 @@
  * configuration, all in the same way.
  *
  * Who sends what: the commit token told what each member holds, so that every
- * old message that somebody lacks is sent by one holder, the lowest. When the
+ * old message that somebody lacks is sent by one holder, the lowest (what is
+ * held but found no room in a range, by all who hold it). When the
  * token says that nobody has any left (retrans 0, after all were visited), the
  * messages up to token.seq are the whole exchange: install_seq. It is the same
  * for all, since nobody sends anything new before it has seen the token come
@@ -76,6 +77,17 @@ static int holder_of(const struct ring *ring, uint64_t seq)
 	return TOTEM_NO_INDEX;
 }
 
+static bool all_told(const struct ring *ring, uint64_t seq)
+{
+	struct trans_walk walk = TRANS_WALK(ring);
+	const struct wire_commit_entry *e;
+
+	while ((e = trans_next(&walk)) != NULL)
+		if (!entry_has(e, seq))
+			return false;
+	return true;
+}
+
 /* Lists what we are to send: ours by the rule, or held but told by nobody. */
 static bool list_resends(struct ring *ring)
 {
@@ -104,6 +116,8 @@ static bool list_resends(struct ring *ring)
 
 		if (holder != ring->self && holder != TOTEM_NO_INDEX)
 			continue;
+		if (all_told(ring, seq))
+			continue;
 		if (queue_get(&ring->installed.queue, seq))
 			ring->resend[ring->resend_count++] = seq;
 	}
@@ -114,11 +128,13 @@ bool ring_recovery_enter(struct ring *ring)
 {
 	ring->stats.recovery_entered++;
 	ring_move(ring, RING_RECOVERY);
+	ring_disarm(ring, TIMER_JOIN);
 	ring->was_counted = ring->counts = false;
 	ring->is_originated = ring->install_known = false;
 	ring->install_seq = 0;
 	ring->token_seq = 0;
 	ring->round = ring->idle = ring->seen_seq = ring->ask_limit = 0;
+	ring->ask_span = ring->ask_pause = 0;
 	ring->stuck_since = 0;
 	ring->flow_mine = ring->backlog_mine = 0;
 	if (!list_resends(ring)) {

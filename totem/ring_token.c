@@ -25,6 +25,7 @@ enum {
 	IDLE_VISITS = 2,       /* then the token is parked */
 	STUCK_TOKENS = 4,      /* as long may our aru hold up the ring */
 	MAX_VISIT_MESSAGES = 1024,
+	MAX_ASK_SPAN = 15,     /* visits without asking, after asking in vain */
 };
 
 static struct ring_instance *current(struct ring *ring)
@@ -120,13 +121,35 @@ static bool is_asked(const struct wire_token *t, struct seq_range r)
 	return false;
 }
 
+/*
+ * Who asks in vain asks less and less often: one node that cannot receive must
+ * not have everybody send the same again on every visit (A.14, 10).
+ */
+static bool is_ask_due(struct ring *ring, uint64_t aru)
+{
+	if (aru != ring->asked_aru) {
+		ring->asked_aru = aru;
+		ring->ask_span = ring->ask_pause = 0;
+	}
+	if (ring->ask_pause > 0) {
+		ring->ask_pause--;
+		return false;
+	}
+	return true;
+}
+
 /* T4, second half */
 static void ask(struct ring *ring, const struct ring_instance *i,
 		struct wire_token *t)
 {
 	struct seq_range holes[WIRE_MAX_RTR];
-	int n = queue_holes(&i->queue, ring->ask_limit, holes, WIRE_MAX_RTR), k;
+	int n, k;
 
+	if (i->queue.aru >= ring->ask_limit || !is_ask_due(ring, i->queue.aru))
+		return;
+	n = queue_holes(&i->queue, ring->ask_limit, holes, WIRE_MAX_RTR);
+	ring->ask_pause = ring->ask_span;
+	ring->ask_span = (uint32_t)min_u64(2 * ring->ask_span + 1, MAX_ASK_SPAN);
 	for (k = 0; k < n && t->rtr_count < WIRE_MAX_RTR; k++)
 		if (!is_asked(t, holes[k]))
 			t->rtr[t->rtr_count++] = holes[k];

@@ -22,7 +22,7 @@ max_len()
 	case $1 in
 	md_sb) echo 4105 ;;    # 9 bytes before the block
 	bitmap_sb) echo 273 ;; # 17 bytes before the superblock
-	seal) echo 600 ;;
+	seal | pack) echo 600 ;;
 	*) echo 49156 ;;       # two disks of 24 KiB
 	esac
 }

@@ -25,7 +25,8 @@ struct sim_event {
 	enum sim_event_kind kind;
 	int node;
 	uint64_t incarnation; /* of the node: what was for an earlier one is gone */
-	uint64_t value;       /* EVIDENCE: about whom; else a ring seq */
+	uint64_t value;       /* EVIDENCE: about whom; TIMER: set to; else a
+			       * ring seq */
 	size_t length;
 	uint8_t *bytes;       /* owned */
 };
@@ -353,7 +354,8 @@ static void arm(struct sim_world *w, struct sim_node *n)
 	push(w, (struct sim_event){ .at = max_u64(at, w->now),
 				    .kind = EVENT_TIMER,
 				    .node = n->index,
-				    .incarnation = n->incarnation });
+				    .incarnation = n->incarnation,
+				    .value = at });
 }
 
 void sim_start(struct sim_world *w, int node)
@@ -490,6 +492,8 @@ static void happen(struct sim_world *w, struct sim_event *e)
 		ring_receive(n->ring, w->now, e->bytes, e->length);
 		break;
 	case EVENT_TIMER:
+		if (e->value != n->armed_at)
+			return; /* an earlier one was set since, and went off */
 		n->armed_at = UINT64_MAX;
 		ring_advance(n->ring, w->now);
 		break;
