@@ -15,7 +15,15 @@ if [ -f "$srcdir/tests/sim/seeds.txt" ]; then
 fi
 
 seeds=${SIM_SEEDS:-600}
-for scenario in calm lossy chaos; do
-  "$builddir/sim" --scenario "$scenario" --first 1 --count "$seeds" --jobs "$(nproc)" >out ||
+
+simulate() # SCENARIO COUNT
+{
+  "$builddir/sim" --scenario "$1" --first 1 --count "$2" --jobs "$(nproc)" >out ||
     fail "$(cat out)"
+}
+for scenario in calm lossy chaos; do
+  simulate "$scenario" "$seeds"
+done
+for scenario in storm drizzle death flap big lawless; do
+  simulate "$scenario" $((seeds / 10))
 done
