@@ -5,11 +5,12 @@
 # waited for has a generous deadline; how fast it is, `make bench` says.
 . "$(dirname "$0")/functions.sh"
 need mkfifo
+own_network "$0"
 
 cat=$builddir/totem-cat
 [ -x "$cat" ] || fail "totem-cat is not built"
 mdcluster keygen --quiet key
-base=$((20000 + $$ % 20000))
+base=$((10000 + $$ % 20000))
 pids=()
 
 end_all() {
@@ -41,11 +42,11 @@ pid_of() { eval "echo \$pid_$1"; }
 # say I TEXT
 say() { echo "$2" >"in.$1"; }
 
-# await WHAT COMMAND...: until it is true; 20 s are far beyond any of it
+# await WHAT COMMAND...: until it is true; 60 s are far beyond any of it
 await() {
   local what=$1 i
   shift
-  for ((i = 0; i < 200; i++)); do
+  for ((i = 0; i < 600; i++)); do
     "$@" && return 0
     sleep 0.1
   done
