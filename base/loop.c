@@ -1,13 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Descriptors and signals are libqb's. Its timers are not used: it waits for them
+ * in whole milliseconds, rounded down, and polls without pause for the rest, up to
+ * a millisecond of CPU each time. Ours are a list in the order of their times and
+ * one timerfd, armed for the first of them or for earlier: who is cancelled or
+ * wound for later leaves it as it is, and the loop wakes once for nothing.
+ */
 #include "base/loop.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include <qb/qblist.h>
 #include <qb/qbloop.h>
 
+#include "base/arith.h"
 #include "base/clock.h"
 #include "base/err.h"
 
@@ -23,7 +34,7 @@ struct watch {
 struct loop_timer {
 	struct qb_list_head link; /* in loop->timers */
 	struct loop *loop;
-	qb_loop_timer_handle handle;
+	uint64_t at; /* on the clock of boot */
 	loop_fn fn;
 	void *owner;
 };
@@ -31,12 +42,41 @@ struct loop_timer {
 struct loop {
 	qb_loop_t *qb;
 	struct qb_list_head watches;
-	struct qb_list_head timers;
+	struct qb_list_head timers; /* the next one first */
+	int timer_fd;
+	uint64_t armed_at; /* UINT64_MAX: it is not */
+	bool is_stopping;
 };
+
+static int32_t timer_fd_ready(int32_t fd, int32_t revents, void *data);
+
+static int timers_open(struct loop *loop)
+{
+	loop->armed_at = UINT64_MAX;
+	loop->timer_fd = timerfd_create(CLOCK_BOOTTIME,
+					TFD_NONBLOCK | TFD_CLOEXEC);
+	if (loop->timer_fd < 0)
+		return -errno;
+	return qb_loop_poll_add(loop->qb, QB_LOOP_HIGH, loop->timer_fd, POLLIN,
+				loop, timer_fd_ready);
+}
+
+static void timers_close(struct loop *loop)
+{
+	struct qb_list_head *at, *next;
+
+	qb_list_for_each_safe(at, next, &loop->timers)
+		loop_timer_cancel(qb_list_entry(at, struct loop_timer, link));
+	if (loop->timer_fd < 0)
+		return;
+	qb_loop_poll_del(loop->qb, loop->timer_fd);
+	close(loop->timer_fd);
+}
 
 struct loop *loop_new(struct err *err)
 {
 	struct loop *loop = calloc(1, sizeof(*loop));
+	int r;
 
 	if (loop)
 		loop->qb = qb_loop_create();
@@ -47,6 +87,12 @@ struct loop *loop_new(struct err *err)
 	}
 	QB_INIT_LIST_HEAD(&loop->watches);
 	QB_INIT_LIST_HEAD(&loop->timers);
+	r = timers_open(loop);
+	if (r < 0) {
+		err_set(err, r, "no timers: %s", strerror(-r));
+		loop_free(loop);
+		return NULL;
+	}
 	return loop;
 }
 
@@ -56,8 +102,7 @@ void loop_free(struct loop *loop)
 
 	if (!loop)
 		return;
-	qb_list_for_each_safe(at, next, &loop->timers)
-		loop_timer_cancel(qb_list_entry(at, struct loop_timer, link));
+	timers_close(loop);
 	qb_list_for_each_safe(at, next, &loop->watches) {
 		struct watch *w = qb_list_entry(at, struct watch, link);
 
@@ -127,45 +172,107 @@ void loop_fd_remove(struct loop *loop, int fd)
 	}
 }
 
-static void timer_fired(void *data)
-{
-	struct loop_timer timer = *(struct loop_timer *)data;
+/* --- timers ---------------------------------------------------------------- */
 
-	qb_list_del(&((struct loop_timer *)data)->link);
-	free(data);
-	timer.fn(timer.owner);
+static struct loop_timer *first_timer(struct loop *loop)
+{
+	return qb_list_empty(&loop->timers)
+		       ? NULL
+		       : qb_list_first_entry(&loop->timers, struct loop_timer,
+					     link);
+}
+
+static int arm(struct loop *loop)
+{
+	const struct loop_timer *first = first_timer(loop);
+	struct itimerspec when = { 0 };
+
+	if (!first || loop->armed_at <= first->at)
+		return 0;
+	when.it_value.tv_sec = (time_t)(first->at / NS_PER_S);
+	when.it_value.tv_nsec = (long)(first->at % NS_PER_S);
+	if (timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &when, NULL) < 0)
+		return -errno;
+	loop->armed_at = first->at;
+	return 0;
+}
+
+static void timer_free(struct loop_timer *timer)
+{
+	qb_list_del(&timer->link);
+	free(timer);
+}
+
+/*
+ * What callbacks start now is not due: they cannot keep the loop here. What they
+ * cancel is off the list, so nothing is kept of it from one step to the next.
+ */
+static void ring_due(struct loop *loop, uint64_t now)
+{
+	struct loop_timer *timer;
+
+	while (!loop->is_stopping && (timer = first_timer(loop)) &&
+	       timer->at <= now) {
+		struct loop_timer due = *timer;
+
+		timer_free(timer);
+		due.fn(due.owner);
+	}
+}
+
+static int32_t timer_fd_ready(int32_t fd, int32_t revents, void *data)
+{
+	struct loop *loop = data;
+	uint64_t times;
+
+	(void)revents;
+	if (read(fd, &times, sizeof(times)) < 0)
+		return 0; /* armed anew since it was ready */
+	loop->armed_at = UINT64_MAX;
+	ring_due(loop, clock_boot_ns());
+	(void)arm(loop); /* has no way to fail: the times are sound */
+	return 0;
+}
+
+/* After those of the same time; most are later than all others. */
+static void enlist(struct loop *loop, struct loop_timer *timer)
+{
+	struct qb_list_head *before = loop->timers.prev;
+
+	while (before != &loop->timers &&
+	       qb_list_entry(before, struct loop_timer, link)->at > timer->at)
+		before = before->prev;
+	qb_list_add(&timer->link, before);
 }
 
 struct loop_timer *loop_timer_start(struct loop *loop, uint32_t after_ms,
 				    loop_fn fn, void *owner, struct err *err)
 {
 	struct loop_timer *timer = calloc(1, sizeof(*timer));
-	int r = -ENOMEM;
+	int r;
 
-	if (timer) {
-		timer->loop = loop;
-		timer->fn = fn;
-		timer->owner = owner;
-		r = qb_loop_timer_add(loop->qb, QB_LOOP_HIGH,
-				      after_ms * NS_PER_MS, timer, timer_fired,
-				      &timer->handle);
+	if (!timer) {
+		err_nomem(err, "a timer");
+		return NULL;
 	}
+	timer->loop = loop;
+	timer->at = clock_boot_ns() + max_u64(after_ms, 1) * NS_PER_MS;
+	timer->fn = fn;
+	timer->owner = owner;
+	enlist(loop, timer);
+	r = arm(loop);
 	if (r < 0) {
-		free(timer);
+		timer_free(timer);
 		err_set(err, r, "cannot start a timer: %s", strerror(-r));
 		return NULL;
 	}
-	qb_list_add(&timer->link, &loop->timers);
 	return timer;
 }
 
 void loop_timer_cancel(struct loop_timer *timer)
 {
-	if (!timer)
-		return;
-	qb_loop_timer_del(timer->loop->qb, timer->handle);
-	qb_list_del(&timer->link);
-	free(timer);
+	if (timer)
+		timer_free(timer);
 }
 
 static int32_t signal_raised(int32_t signal_number, void *data)
@@ -199,10 +306,12 @@ int loop_signal_add(struct loop *loop, int signal_number, loop_fn fn,
 
 void loop_run(struct loop *loop)
 {
+	loop->is_stopping = false;
 	qb_loop_run(loop->qb);
 }
 
 void loop_stop(struct loop *loop)
 {
+	loop->is_stopping = true;
 	qb_loop_stop(loop->qb);
 }

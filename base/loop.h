@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The event loop: file descriptors, one-shot timers and signals of one thread,
- * on libqb's qb_loop. Callbacks run on the thread that calls loop_run() and
- * may add, remove and stop. A loop owns its registrations, not their owners.
+ * on libqb's qb_loop and a timerfd. Callbacks run on the thread that calls
+ * loop_run() and may add, remove and stop. A loop owns its registrations, not
+ * their owners.
  */
 #pragma once
 
@@ -23,7 +24,10 @@ int loop_fd_add(struct loop *loop, int fd, uint32_t poll_events, loop_fd_fn fn,
 		void *owner, struct err *err);
 void loop_fd_remove(struct loop *loop, int fd);
 
-/* Fires once, after_ms from now (1 ms .. 24 days); gone when it has fired. */
+/*
+ * Fires once, after_ms from now (1 ms at least; time asleep counts), in the order
+ * of the times; gone when it has fired.
+ */
 struct loop_timer *loop_timer_start(struct loop *loop, uint32_t after_ms,
 				    loop_fn fn, void *owner, struct err *err);
 void loop_timer_cancel(struct loop_timer *timer); /* NULL is fine */

@@ -3,8 +3,6 @@
 #include "tests/unit/help.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,7 +11,6 @@
 #include "base/clock.h"
 #include "base/codec.h"
 #include "base/log.h"
-#include "base/loop.h"
 #include "base/printable.h"
 #include "base/text.h"
 
@@ -183,80 +180,7 @@ static void rounding_is_exact_at_the_edges(void **state)
 	assert_true(is_power_of_two(1ull << 63));
 }
 
-/* --- the loop ------------------------------------------------------------- */
-
-struct seen {
-	struct loop *loop;
-	int timers, bytes, signals;
-	int fds[2];
-};
-
-static void byte_arrived(void *owner, int fd, uint32_t events)
-{
-	struct seen *seen = owner;
-	char c;
-
-	(void)events;
-	assert_int_equal(read(fd, &c, 1), 1);
-	seen->bytes++;
-	raise(SIGUSR1);
-}
-
-static void timer_rang(void *owner)
-{
-	struct seen *seen = owner;
-
-	seen->timers++;
-	assert_int_equal(write(seen->fds[1], "x", 1), 1);
-}
-
-static void signal_came(void *owner)
-{
-	struct seen *seen = owner;
-
-	seen->signals++;
-	loop_stop(seen->loop);
-}
-
-static void never(void *owner)
-{
-	(void)owner;
-	fail_msg("a cancelled timer fired");
-}
-
-static void loop_runs_timers_fds_and_signals_again_and_again(void **state)
-{
-	struct seen seen = { 0 };
-	struct err err = ERR_INIT;
-	struct loop_timer *timer;
-	int round;
-
-	(void)state;
-	assert_int_equal(pipe(seen.fds), 0);
-	seen.loop = loop_new(&err);
-	assert_non_null(seen.loop);
-	assert_ok(loop_fd_add(seen.loop, seen.fds[0], POLLIN, byte_arrived, &seen,
-			      &err), err);
-	assert_ok(loop_signal_add(seen.loop, SIGUSR1, signal_came, &seen, &err),
-		  err);
-	for (round = 1; round <= 3; round++) {
-		timer = loop_timer_start(seen.loop, 1, never, &seen, &err);
-		assert_non_null(timer);
-		loop_timer_cancel(timer);
-		assert_non_null(loop_timer_start(seen.loop, 1, timer_rang, &seen,
-						 &err));
-		loop_run(seen.loop);
-		assert_int_equal(seen.timers, round);
-		assert_int_equal(seen.bytes, round);
-		assert_int_equal(seen.signals, round);
-	}
-	/* what is still registered goes with the loop */
-	assert_non_null(loop_timer_start(seen.loop, 60000, never, &seen, &err));
-	loop_fd_remove(seen.loop, seen.fds[0]);
-	loop_free(seen.loop);
-	close(seen.fds[0]);
-	close(seen.fds[1]);
-}
+/* --- the clock ------------------------------------------------------------ */
 
 static void clock_of_boot_never_goes_back(void **state)
 {
@@ -315,7 +239,6 @@ int main(void)
 		cmocka_unit_test(control_characters_of_a_disk_never_reach_a_terminal),
 		cmocka_unit_test(numbers_outside_their_range_are_refused_by_name),
 		cmocka_unit_test(rounding_is_exact_at_the_edges),
-		cmocka_unit_test(loop_runs_timers_fds_and_signals_again_and_again),
 		cmocka_unit_test(clock_of_boot_never_goes_back),
 		cmocka_unit_test(log_line_names_level_subsystem_and_id),
 	};

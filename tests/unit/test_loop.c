@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The event loop: who is called, in which order, and that it sleeps meanwhile. */
+#include "tests/unit/help.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/loop.h"
+
+/* The loop's way to wait, counted. */
+static unsigned int waits;
+
+int epoll_wait(int fd, struct epoll_event *events, int max, int timeout_ms)
+{
+	waits++;
+	return (int)syscall(SYS_epoll_pwait, fd, events, max, timeout_ms, NULL,
+			    0);
+}
+
+struct seen {
+	struct loop *loop;
+	int timers, bytes, signals;
+	int fds[2];
+};
+
+static void byte_arrived(void *owner, int fd, uint32_t events)
+{
+	struct seen *seen = owner;
+	char c;
+
+	(void)events;
+	assert_int_equal(read(fd, &c, 1), 1);
+	seen->bytes++;
+	raise(SIGUSR1);
+}
+
+static void timer_rang(void *owner)
+{
+	struct seen *seen = owner;
+
+	seen->timers++;
+	assert_int_equal(write(seen->fds[1], "x", 1), 1);
+}
+
+static void signal_came(void *owner)
+{
+	struct seen *seen = owner;
+
+	seen->signals++;
+	loop_stop(seen->loop);
+}
+
+static void never(void *owner)
+{
+	(void)owner;
+	fail_msg("a cancelled timer fired");
+}
+
+static void loop_runs_timers_fds_and_signals_again_and_again(void **state)
+{
+	struct seen seen = { 0 };
+	struct err err = ERR_INIT;
+	struct loop_timer *timer;
+	int round;
+
+	(void)state;
+	assert_int_equal(pipe(seen.fds), 0);
+	seen.loop = loop_new(&err);
+	assert_non_null(seen.loop);
+	assert_ok(loop_fd_add(seen.loop, seen.fds[0], POLLIN, byte_arrived, &seen,
+			      &err), err);
+	assert_ok(loop_signal_add(seen.loop, SIGUSR1, signal_came, &seen, &err),
+		  err);
+	for (round = 1; round <= 3; round++) {
+		timer = loop_timer_start(seen.loop, 1, never, &seen, &err);
+		assert_non_null(timer);
+		loop_timer_cancel(timer);
+		assert_non_null(loop_timer_start(seen.loop, 1, timer_rang, &seen,
+						 &err));
+		loop_run(seen.loop);
+		assert_int_equal(seen.timers, round);
+		assert_int_equal(seen.bytes, round);
+		assert_int_equal(seen.signals, round);
+	}
+	/* what is still registered goes with the loop */
+	assert_non_null(loop_timer_start(seen.loop, 60000, never, &seen, &err));
+	loop_fd_remove(seen.loop, seen.fds[0]);
+	loop_free(seen.loop);
+	close(seen.fds[0]);
+	close(seen.fds[1]);
+}
+
+/* --- timers --------------------------------------------------------------- */
+
+enum { TIMERS = 8, LATE_MS = 60000 };
+
+/* Timer number i writes it down when it rings. */
+struct bell {
+	struct desk *desk;
+	int number;
+	struct loop_timer *timer; /* NULL: it rang, or was cancelled */
+	int again;                /* so often it starts itself once more */
+	struct bell *silences;    /* cancels this one */
+};
+
+struct desk {
+	struct loop *loop;
+	struct bell bells[TIMERS];
+	int rang[4 * TIMERS];
+	int count;
+	int stop_at; /* the loop stops after so many */
+};
+
+static struct desk desk;
+
+static void rings(void *owner);
+
+static void wind(int number, uint32_t after_ms)
+{
+	struct bell *bell = &desk.bells[number];
+	struct err err = ERR_INIT;
+
+	bell->desk = &desk;
+	bell->number = number;
+	bell->timer = loop_timer_start(desk.loop, after_ms, rings, bell, &err);
+	if (!bell->timer)
+		fail_msg("%s", err.text);
+}
+
+static void silence(int number)
+{
+	loop_timer_cancel(desk.bells[number].timer);
+	desk.bells[number].timer = NULL;
+}
+
+static void rings(void *owner)
+{
+	struct bell *bell = owner;
+
+	bell->timer = NULL;
+	desk.rang[desk.count++] = bell->number;
+	if (bell->again > 0) {
+		bell->again--;
+		wind(bell->number, 1);
+	}
+	if (bell->silences)
+		silence(bell->silences->number);
+	if (desk.count == desk.stop_at)
+		loop_stop(desk.loop);
+}
+
+static void run_until(int count)
+{
+	desk.stop_at = count;
+	loop_run(desk.loop);
+	assert_int_equal(desk.count, count);
+}
+
+/* All that were wound for less than this are due. */
+static void oversleep(unsigned int ms)
+{
+	struct timespec t = { .tv_nsec = (long)(ms * NS_PER_MS) };
+
+	nanosleep(&t, NULL);
+}
+
+static int desk_setup(void **state)
+{
+	struct err err = ERR_INIT;
+
+	(void)state;
+	memset(&desk, 0, sizeof(desk));
+	desk.loop = loop_new(&err);
+	return desk.loop ? 0 : -1;
+}
+
+static int desk_teardown(void **state)
+{
+	(void)state;
+	loop_free(desk.loop);
+	return 0;
+}
+
+static void timers_ring_in_the_order_of_their_times(void **state)
+{
+	static const int wanted[] = { 3, 1, 4, 2, 0 };
+	uint64_t began;
+
+	(void)state;
+	/* All are wound before the distance of two: else we were held up. */
+	do {
+		for (int i = 0; i < 5; i++)
+			silence(i);
+		began = clock_boot_ns();
+		wind(0, 50);
+		wind(1, 20);
+		wind(2, 40);
+		wind(3, 10);
+		wind(4, 30);
+	} while (clock_boot_ns() - began > 10 * NS_PER_MS);
+	run_until(5);
+	assert_memory_equal(desk.rang, wanted, sizeof(wanted));
+}
+
+static void an_earlier_timer_does_not_wait_for_a_later_one(void **state)
+{
+	(void)state;
+	wind(0, LATE_MS);
+	wind(1, 1);
+	run_until(1);
+	assert_int_equal(desk.rang[0], 1);
+	/* nor does one that is wound while the loop waits for the late one */
+	wind(2, 1);
+	desk.bells[2].again = 2;
+	run_until(4);
+	assert_int_equal(desk.rang[3], 2);
+}
+
+static void cancelling_the_first_leaves_the_others(void **state)
+{
+	(void)state;
+	wind(0, 1);
+	wind(1, 2);
+	wind(2, 3);
+	silence(0);
+	silence(1);
+	run_until(1);
+	assert_int_equal(desk.rang[0], 2);
+}
+
+static void a_callback_cancels_one_that_is_due_as_well(void **state)
+{
+	(void)state;
+	wind(0, 1);
+	wind(1, 1);
+	wind(2, 2);
+	desk.bells[0].silences = &desk.bells[1];
+	desk.bells[1].silences = &desk.bells[0];
+	oversleep(5);
+	run_until(2);
+	assert_int_equal(desk.rang[0], 0);
+	assert_int_equal(desk.rang[1], 2);
+}
+
+static void a_callback_winds_its_own_timer_again(void **state)
+{
+	static const int wanted[] = { 0, 1, 0, 0, 0 };
+
+	(void)state;
+	wind(0, 1);
+	wind(1, 1);
+	desk.bells[0].again = 3;
+	oversleep(5);
+	/* those that are due come first, however late it is */
+	run_until(5);
+	assert_memory_equal(desk.rang, wanted, sizeof(wanted));
+}
+
+static void what_is_due_when_the_loop_stops_rings_when_it_runs_again(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		wind(i, 1);
+	oversleep(5);
+	for (int i = 0; i < 3; i++) {
+		run_until(i + 1);
+		assert_int_equal(desk.rang[i], i);
+	}
+}
+
+/* libqb's own timers turn in circles for their last millisecond. */
+static void the_loop_sleeps_until_a_timer_is_due(void **state)
+{
+	enum { ROUNDS = 20 };
+
+	(void)state;
+	waits = 0;
+	wind(0, 3);
+	desk.bells[0].again = ROUNDS - 1;
+	run_until(ROUNDS);
+	assert_in_range(waits, ROUNDS, 4 * ROUNDS);
+}
+
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, desk_setup, desk_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(loop_runs_timers_fds_and_signals_again_and_again),
+		TEST(timers_ring_in_the_order_of_their_times),
+		TEST(an_earlier_timer_does_not_wait_for_a_later_one),
+		TEST(cancelling_the_first_leaves_the_others),
+		TEST(a_callback_cancels_one_that_is_due_as_well),
+		TEST(a_callback_winds_its_own_timer_again),
+		TEST(what_is_due_when_the_loop_stops_rings_when_it_runs_again),
+		TEST(the_loop_sleeps_until_a_timer_is_due),
+	};
+
+	alarm(60); /* a loop that forgets a timer runs for ever */
+	return cmocka_run_group_tests_name("loop", tests, NULL, NULL);
+}
