@@ -24,6 +24,7 @@
 
 /* What a registration calls back; qb_loop keeps one pointer only. */
 struct watch {
+	struct loop *loop;
 	struct qb_list_head link; /* in loop->watches */
 	int fd;                   /* -1 for a signal */
 	loop_fd_fn fd_fn;
@@ -43,6 +44,7 @@ struct loop {
 	qb_loop_t *qb;
 	struct qb_list_head watches;
 	struct qb_list_head timers; /* the next one first */
+	struct qb_list_head jobs;   /* struct loop_job; theirs */
 	int timer_fd;
 	uint64_t armed_at; /* UINT64_MAX: it is not */
 	bool is_stopping;
@@ -87,6 +89,7 @@ struct loop *loop_new(struct err *err)
 	}
 	QB_INIT_LIST_HEAD(&loop->watches);
 	QB_INIT_LIST_HEAD(&loop->timers);
+	QB_INIT_LIST_HEAD(&loop->jobs);
 	r = timers_open(loop);
 	if (r < 0) {
 		err_set(err, r, "no timers: %s", strerror(-r));
@@ -120,6 +123,7 @@ static struct watch *watch_new(struct loop *loop, int fd, void *owner)
 
 	if (!w)
 		return NULL;
+	w->loop = loop;
 	w->fd = fd;
 	w->owner = owner;
 	qb_list_add(&w->link, &loop->watches);
@@ -132,11 +136,49 @@ static void watch_free(struct watch *w)
 	free(w);
 }
 
+/* --- jobs ------------------------------------------------------------------ */
+
+/*
+ * libqb's own jobs are not used: those that come while others run wait until
+ * something else happens, or for 50 ms.
+ */
+void loop_soon(struct loop *loop, struct loop_job *job)
+{
+	if (job->is_queued)
+		return;
+	job->is_queued = true;
+	qb_list_add_tail(&job->link, &loop->jobs);
+}
+
+void loop_soon_cancel(struct loop_job *job)
+{
+	if (!job->is_queued)
+		return;
+	job->is_queued = false;
+	qb_list_del(&job->link);
+}
+
+/* Behind every callback; what jobs queue comes in the same go. */
+static void do_jobs(struct loop *loop)
+{
+	while (!qb_list_empty(&loop->jobs)) {
+		struct loop_job *job = qb_list_first_entry(&loop->jobs,
+							   struct loop_job, link);
+
+		loop_soon_cancel(job);
+		job->fn(job->owner);
+	}
+}
+
+/* --- descriptors ------------------------------------------------------------- */
+
 static int32_t fd_ready(int32_t fd, int32_t revents, void *data)
 {
 	struct watch *w = data;
+	struct loop *loop = w->loop;
 
-	w->fd_fn(w->owner, fd, (uint32_t)revents);
+	w->fd_fn(w->owner, fd, (uint32_t)revents); /* may free w */
+	do_jobs(loop);
 	return 0;
 }
 
@@ -217,6 +259,7 @@ static void ring_due(struct loop *loop, uint64_t now)
 
 		timer_free(timer);
 		due.fn(due.owner);
+		do_jobs(loop);
 	}
 }
 
@@ -281,6 +324,7 @@ static int32_t signal_raised(int32_t signal_number, void *data)
 
 	(void)signal_number;
 	w->fn(w->owner);
+	do_jobs(w->loop);
 	return 0;
 }
 
@@ -307,6 +351,7 @@ int loop_signal_add(struct loop *loop, int signal_number, loop_fn fn,
 void loop_run(struct loop *loop)
 {
 	loop->is_stopping = false;
+	do_jobs(loop);
 	qb_loop_run(loop->qb);
 }
 

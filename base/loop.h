@@ -7,7 +7,10 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include <qb/qblist.h>
 
 struct err;
 struct loop;
@@ -31,6 +34,22 @@ void loop_fd_remove(struct loop *loop, int fd);
 struct loop_timer *loop_timer_start(struct loop *loop, uint32_t after_ms,
 				    loop_fn fn, void *owner, struct err *err);
 void loop_timer_cancel(struct loop_timer *timer); /* NULL is fine */
+
+/* Something to do soon; its owner's, who fills in fn and owner. */
+struct loop_job {
+	loop_fn fn;
+	void *owner;
+	bool is_queued;
+	struct qb_list_head link;
+};
+
+/*
+ * Calls job->fn once, as soon as the callback that is under way has returned, in
+ * the order of these calls: for what must not happen inside of the caller. One that
+ * is queued already stays where it is.
+ */
+void loop_soon(struct loop *loop, struct loop_job *job);
+void loop_soon_cancel(struct loop_job *job);
 
 int loop_signal_add(struct loop *loop, int signal_number, loop_fn fn,
 		    void *owner, struct err *err);

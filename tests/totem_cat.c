@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * totem-cat: a ring by hand. Each line typed is multicast to all nodes and
- * printed by all in one order; membership changes are printed as they come.
+ * totem-cat: a ring by hand. Each line typed is multicast to a process group in
+ * which all are, and printed by all in one order; changes of membership are
+ * printed as they come.
  *
  *	totem-cat --self 1 --node 1=127.0.0.1:7001 --node 2=127.0.0.1:7002
  *
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -25,62 +27,58 @@
 #include "base/text.h"
 #include "totem/station.h"
 
-enum { LINE_BYTES = 1024, MAX_LINES = 1024 };
+enum { LINE_BYTES = 1024 };
+
+static const char group_name[] = "totem-cat";
 
 struct cat {
 	struct loop *loop;
 	struct station *station;
+	struct group *group;
 	bool is_safe;
 	bool is_traced;
-	uint32_t self;
-	char *lines[MAX_LINES]; /* typed, not sent yet: a ring buffer */
-	unsigned int first, count;
+	bool is_waiting; /* for credit; what is typed meanwhile stays where it is */
 	char typed[LINE_BYTES];
 	size_t typed_bytes;
 };
 
-static size_t fill(void *owner, uint8_t *payload, size_t room, bool is_sync,
-		   bool *is_safe)
-{
-	struct cat *cat = owner;
-	char *line = cat->lines[cat->first];
-	size_t length;
-
-	if (is_sync || cat->count == 0)
-		return 0;
-	length = strlen(line);
-	if (length > room)
-		length = room;
-	memcpy(payload, line, length);
-	*is_safe = cat->is_safe;
-	free(line);
-	cat->first = (cat->first + 1) % MAX_LINES;
-	cat->count--;
-	return length;
-}
-
-static size_t backlog(void *owner, bool is_sync)
-{
-	struct cat *cat = owner;
-
-	return is_sync ? 0 : cat->count * (size_t)64;
-}
-
-static void deliver(void *owner, const struct ring_message *m)
+static void deliver(void *owner, struct group *group, const struct group_member *sender,
+		    const void *message, size_t length)
 {
 	char text[LINE_BYTES];
 
 	(void)owner;
-	printf("%" PRIu32 "%s %s\n", m->origin, m->is_safe ? "!" : ":",
-	       text_printable(m->payload, m->length, text, sizeof(text)));
+	(void)group;
+	printf("%" PRIu32 ": %s\n", sender->node,
+	       text_printable(message, length, text, sizeof(text)));
+	fflush(stdout);
+}
+
+static void print_members(const char *what, const struct group_member *members,
+			  size_t count, bool has_reasons)
+{
+	for (size_t i = 0; i < count; i++)
+		printf("%s%" PRIu32 ".%" PRIu32 "%s%s", i ? " " : what, members[i].node,
+		       members[i].handle, has_reasons ? "/" : "",
+		       has_reasons ? group_reason_name(members[i].reason) : "");
+}
+
+static void changed(void *owner, struct group *group, const struct group_change *c)
+{
+	(void)owner;
+	(void)group;
+	print_members("-- group: ", c->members, c->member_count, false);
+	print_members(", joined: ", c->joined, c->joined_count, false);
+	print_members(", left: ", c->left, c->left_count, true);
+	putchar('\n');
 	fflush(stdout);
 }
 
 static void configured(void *owner, const struct ring_configuration *c)
 {
-	struct cat *cat = owner;
 	int i;
 
+	(void)owner;
 	printf("-- %s n%" PRIu32 ".%" PRIu64 ":",
 	       c->is_transitional ? "transitional" : "ring", c->ring.rep,
 	       c->ring.seq);
@@ -92,15 +90,6 @@ static void configured(void *owner, const struct ring_configuration *c)
 		printf(" #%d (left)", i + 1);
 	putchar('\n');
 	fflush(stdout);
-	/* no services of its own: always in step. station is not known yet when
-	 * the first ring is installed within station_open() */
-	if (!c->is_transitional && cat->station)
-		station_synchronised(cat->station);
-}
-
-static void unplugged(void *owner)
-{
-	(void)owner;
 }
 
 static void trace(void *owner, const char *line)
@@ -109,38 +98,72 @@ static void trace(void *owner, const char *line)
 	fprintf(stderr, "   %s\n", line);
 }
 
-static void take_line(struct cat *cat)
-{
-	char *line = strndup(cat->typed, cat->typed_bytes);
+static void typed(void *owner, int fd, uint32_t events);
 
-	cat->typed_bytes = 0;
-	if (!line || !*line || cat->count == MAX_LINES) {
-		if (cat->count == MAX_LINES)
-			fprintf(stderr, "totem-cat: the ring is slow: a line is dropped\n");
-		free(line);
-		return;
+/* False: there is no credit for it. */
+static bool send_line(struct cat *cat, char *line, size_t length)
+{
+	const struct iovec part = { line, length };
+	int r;
+
+	if (length == 0)
+		return true;
+	r = group_multicast(cat->group, cat->is_safe ? GROUP_SAFE : GROUP_AGREED, &part,
+			    1);
+	if (r < 0 && r != -EAGAIN)
+		fprintf(stderr, "totem-cat: a line is not sent: %s\n", strerror(-r));
+	return r != -EAGAIN;
+}
+
+/* All lines that are whole, or as long as a line may be. */
+static void send_lines(struct cat *cat)
+{
+	size_t at = 0;
+
+	while (at < cat->typed_bytes && !cat->is_waiting) {
+		size_t rest = cat->typed_bytes - at;
+		char *line = cat->typed + at, *end = memchr(line, '\n', rest);
+
+		if (!end && rest < LINE_BYTES)
+			break;
+		if (!send_line(cat, line, end ? (size_t)(end - line) : rest))
+			cat->is_waiting = true;
+		else
+			at += end ? (size_t)(end - line) + 1 : rest;
 	}
-	cat->lines[(cat->first + cat->count++) % MAX_LINES] = line;
+	cat->typed_bytes -= at;
+	memmove(cat->typed, cat->typed + at, cat->typed_bytes);
+}
+
+static int listen_to_keyboard(struct cat *cat, struct err *err)
+{
+	return loop_fd_add(cat->loop, STDIN_FILENO, POLLIN, typed, cat, err);
 }
 
 static void typed(void *owner, int fd, uint32_t events)
 {
 	struct cat *cat = owner;
-	char bytes[512];
-	ssize_t n = read(fd, bytes, sizeof(bytes)), i;
+	ssize_t n = read(fd, cat->typed + cat->typed_bytes,
+			 sizeof(cat->typed) - cat->typed_bytes);
 
 	(void)events;
-	if (n <= 0) {
+	if (n > 0)
+		cat->typed_bytes += (size_t)n;
+	send_lines(cat);
+	if (n <= 0 || cat->is_waiting)
 		loop_fd_remove(cat->loop, fd); /* stays on the ring, and listens */
-		return;
-	}
-	for (i = 0; i < n; i++) {
-		if (bytes[i] == '\n' || cat->typed_bytes == LINE_BYTES - 1)
-			take_line(cat);
-		if (bytes[i] != '\n')
-			cat->typed[cat->typed_bytes++] = bytes[i];
-	}
-	station_wake(cat->station);
+}
+
+static void credit_opened(void *owner, struct group *group)
+{
+	struct cat *cat = owner;
+	struct err err = ERR_INIT;
+
+	(void)group;
+	cat->is_waiting = false;
+	send_lines(cat);
+	if (!cat->is_waiting && listen_to_keyboard(cat, &err) < 0)
+		fprintf(stderr, "totem-cat: %s\n", err.text);
 }
 
 static void stop(void *owner)
@@ -200,7 +223,7 @@ static void usage(FILE *to)
 		"  --key=FILE       seal with this key (mdcluster keygen makes one)\n"
 		"  --state=FILE     boot record (default: totem-cat-ID.boot here)\n"
 		"  --token=MS       token timeout (default 1000)\n"
-		"  --safe           lines are safe messages, marked with !\n"
+		"  --safe           lines are delivered when every node holds them\n"
 		"  --trace          the ring's own steps, on standard error\n");
 }
 
@@ -264,10 +287,26 @@ static int parse(int argc, char **argv, struct station_config *c, struct cat *ca
 	return r;
 }
 
+static int open_station(struct cat *cat, const struct station_config *c, struct err *err)
+{
+	static const struct group_handlers handlers = { deliver, changed, credit_opened };
+	struct station_ops ops = { .configured = configured, .broken = stop };
+	int r;
+
+	if (cat->is_traced)
+		ops.trace = trace;
+	cat->station = station_open(c, &ops, cat, cat->loop, err);
+	if (!cat->station)
+		return err->code;
+	r = group_join(totem_groups(station_totem(cat->station)), group_name,
+		       sizeof(group_name) - 1, &handlers, cat, &cat->group, err);
+	if (r == 0)
+		station_start(cat->station);
+	return r;
+}
+
 static int run(struct cat *cat, const struct station_config *c, struct err *err)
 {
-	struct station_ops ops = { fill, backlog, deliver, configured, unplugged,
-				   cat->is_traced ? trace : NULL };
 	int r;
 
 	cat->loop = loop_new(err);
@@ -276,12 +315,10 @@ static int run(struct cat *cat, const struct station_config *c, struct err *err)
 	r = loop_signal_add(cat->loop, SIGINT, stop, cat, err);
 	if (r == 0)
 		r = loop_signal_add(cat->loop, SIGTERM, stop, cat, err);
-	if (r == 0) {
-		cat->station = station_open(c, &ops, cat, cat->loop, err);
-		r = cat->station ? 0 : err->code;
-	}
 	if (r == 0)
-		r = loop_fd_add(cat->loop, STDIN_FILENO, POLLIN, typed, cat, err);
+		r = open_station(cat, c, err);
+	if (r == 0)
+		r = listen_to_keyboard(cat, err);
 	if (r == -EPERM)
 		r = 0; /* /dev/null, a file: nobody types there; listen only */
 	if (r == 0)

@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The lower face: packets, configurations, the sync phase. R1 to R5: group_ring.h.
- *
- *	             regular configuration
- *	   +------------------------------------------------+
- *	   v                                                |
- *	telling --all told--> synchronised --unplugged--> active
- *	   ^                        |
- *	   +--regular configuration-+  (then what was told is pending: R3)
+ * The lower face: packets, and the sync service. R1 to R5: group_ring.h. What was
+ * told for a configuration that is over before it was activated here is pending
+ * when it was complete: somebody may have activated it (R3).
  */
 #include <assert.h>
 #include <errno.h>
@@ -19,16 +14,14 @@
 
 enum { DEFAULT_QUEUE_BYTES = 4 << 20 };
 
+static const struct sync_service_ops service;
+
 void group_ring_break(struct group_ring *g, const char *why)
 {
-	if (g->is_broken)
-		return;
-	g->is_broken = true;
-	g->ops.broken(g->owner, why);
+	sync_break(g->config.sync, why);
 }
 
 struct group_ring *group_ring_new(const struct group_ring_config *config,
-				  const struct group_ring_ops *ops, void *owner,
 				  struct err *err)
 {
 	int self = node_index(&config->nodes, config->self);
@@ -51,12 +44,10 @@ struct group_ring *group_ring_new(const struct group_ring_config *config,
 	}
 	g->base.ops = &group_ring_engine_ops;
 	g->config = *config;
-	g->ops = *ops;
-	g->owner = owner;
 	g->self = self;
-	pack_queue_init(&g->ordinary, config->queue_bytes ? config->queue_bytes :
-							    DEFAULT_QUEUE_BYTES);
-	pack_queue_init(&g->sync, 0);
+	pack_queue_init(&g->queue, config->queue_bytes ? config->queue_bytes :
+							 DEFAULT_QUEUE_BYTES);
+	sync_register(config->sync, SYNC_GROUPS, "groups", &service, g);
 	return g;
 }
 
@@ -64,13 +55,11 @@ void group_ring_free(struct group_ring *g)
 {
 	if (!g)
 		return;
-	pack_queue_fini(&g->ordinary);
-	pack_queue_fini(&g->sync);
+	pack_queue_fini(&g->queue);
 	while (g->handles)
 		group_handle_free(g, g->handles);
 	for (int i = 0; i < TOTEM_MAX_NODES; i++) {
-		pack_assembly_drop(&g->ordinary_in[i]);
-		pack_assembly_drop(&g->sync_in[i]);
+		pack_assembly_drop(&g->in[i]);
 		roster_clear(&g->live[i], &g->names);
 	}
 	if (g->proposal)
@@ -88,59 +77,50 @@ struct group_engine *group_ring_engine(struct group_ring *g)
 	return &g->base;
 }
 
-/* --- sending --------------------------------------------------------------------- */
+/* --- ordinary messages --------------------------------------------------------------- */
 
-/* Ours, once; again at the next token when there was no memory. */
-static void tell_state(struct group_ring *g)
-{
-	struct pack_message *m = g->needs_state ? group_state_message(g) : NULL;
-
-	if (!m)
-		return;
-	g->needs_state = false;
-	pack_queue_append(&g->sync, m);
-}
-
-size_t group_ring_fill(void *groups, uint8_t *payload, size_t room, bool is_sync,
+size_t group_ring_fill(struct group_ring *g, uint8_t *payload, size_t room,
 		       bool *is_safe)
 {
-	struct group_ring *g = groups;
 	size_t length;
 
-	if (g->is_broken)
-		return 0;
-	if (is_sync) {
-		tell_state(g);
-		return pack_queue_fill(&g->sync, payload, room, is_safe);
-	}
-	if (!g->is_active)
+	if (!g->is_active || group_is_broken(g))
 		return 0; /* R1 */
-	length = pack_queue_fill(&g->ordinary, payload, room, is_safe);
+	length = pack_queue_fill(&g->queue, payload, room, is_safe);
 	group_credit_check(g);
 	return length;
 }
 
-size_t group_ring_backlog(void *groups, bool is_sync)
+size_t group_ring_backlog(const struct group_ring *g)
 {
-	const struct group_ring *g = groups;
-
-	if (g->is_broken)
-		return 0;
-	if (is_sync)
-		return g->sync.unsent + (g->needs_state ? PACK_MIN_ROOM : 0);
-	return g->is_active ? g->ordinary.unsent : 0;
+	return g->is_active && !group_is_broken(g) ? g->queue.unsent : 0;
 }
 
-/* --- configurations ---------------------------------------------------------------- */
-
-/* R2, R3: what was told for the configuration that is over. */
-static void put_aside(struct group_ring *g)
+void group_ring_deliver(struct group_ring *g, struct ring_id ring, int from,
+			const uint8_t *payload, size_t length)
 {
-	struct group_proposal *p = g->proposal;
+	struct group_source source = { g, from };
 
-	if (g->is_active || ring_id_equal(g->ring, (struct ring_id){ 0 }))
-		return; /* it was activated, and is empty */
-	g->stats.aborts++;
+	if (group_is_broken(g))
+		return;
+	if (from < 0 || !set_has(&g->members, from) || !ring_id_equal(ring, g->ring))
+		g->stats.faults[GROUP_FAULT_STRANGER]++;
+	else if (!g->is_active)
+		g->stats.faults[GROUP_FAULT_PHASE]++;
+	else if (pack_receive(&g->in[from], payload, length, &g->stats.pack, group_take,
+			      &source) == PACK_NO_MEMORY)
+		group_ring_break(g, "has no memory for a message");
+}
+
+/* --- the sync service ------------------------------------------------------------------ */
+
+/* A configuration was over before it was active. R2, R3 */
+static void service_abort(void *groups)
+{
+	struct group_ring *g = groups;
+	struct group_proposal *p = g->proposal;
+	struct node_set gone = p->gone;
+
 	if (proposal_is_complete(p)) {
 		assert(!g->has_pending); /* completion settles it */
 		g->proposal = g->pending;
@@ -148,120 +128,85 @@ static void put_aside(struct group_ring *g)
 		g->has_pending = true;
 		g->pending_is_confirmed = false;
 	} else {
-		struct node_set gone = p->gone;
-
 		proposal_clear(p, &g->names);
 		p->gone = gone;
 	}
 }
 
-static void start_over(struct group_ring *g)
-{
-	for (int i = 0; i < TOTEM_MAX_NODES; i++) {
-		pack_assembly_drop(&g->ordinary_in[i]); /* R4 */
-		pack_assembly_drop(&g->sync_in[i]);
-	}
-	pack_queue_restart(&g->ordinary);
-	pack_queue_fini(&g->sync);
-	g->needs_state = true;
-	g->is_active = false;
-}
-
-void group_ring_configured(void *groups, const struct ring_configuration *c)
+static void service_init(void *groups, const struct sync_configuration *c)
 {
 	struct group_ring *g = groups;
 
-	if (g->is_broken)
-		return;
-	g->is_transitional = c->is_transitional;
-	if (c->is_transitional)
-		return;
-	put_aside(g);
-	start_over(g);
-	g->ring = g->proposal->ring = c->ring;
+	for (int i = 0; i < TOTEM_MAX_NODES; i++)
+		pack_assembly_drop(&g->in[i]); /* R4 */
+	pack_queue_restart(&g->queue);
+	g->is_active = false;
+	g->ring = g->proposal->ring = c->id;
 	g->members = g->proposal->members = c->members;
 	g->proposal->gone = set_union(g->proposal->gone, c->left);
-	g->ops.wake(g->owner);
 }
 
-/* All told: the proposal before this one is settled, and we are synchronised. */
+static enum sync_progress service_process(void *groups)
+{
+	struct group_ring *g = groups;
+	int r = group_state_tell(g);
+
+	if (r == -ENOMEM)
+		group_ring_break(g, "has no memory to tell its groups");
+	return r == -EAGAIN ? SYNC_AGAIN : SYNC_DONE;
+}
+
+/* All told: the proposal before this one is settled. */
 static void settle(struct group_ring *g)
 {
-	if (g->has_pending) {
-		g->has_pending = false;
-		if (g->pending_is_confirmed) {
-			group_view_activate(g, g->pending);
-		} else {
-			g->proposal->gone = set_union(g->proposal->gone,
-						      g->pending->gone);
-			proposal_clear(g->pending, &g->names);
-		}
+	g->has_pending = false;
+	if (g->pending_is_confirmed) {
+		group_view_activate(g, g->pending);
+	} else {
+		g->proposal->gone = set_union(g->proposal->gone, g->pending->gone);
+		proposal_clear(g->pending, &g->names);
 	}
-	if (!g->is_transitional && !g->is_broken)
-		g->ops.synchronised(g->owner);
 }
 
-void group_ring_unplugged(void *groups)
+static void service_deliver(void *groups, int from, const uint8_t *state, size_t length)
 {
 	struct group_ring *g = groups;
 
-	if (g->is_broken || g->is_active)
+	if (group_is_broken(g))
 		return;
-	if (!proposal_is_complete(g->proposal)) {
-		/* somebody sends ahead of the order: no view of ours would be true */
-		group_ring_break(g, "was told that all are synchronised, and it is not");
-		return;
-	}
-	g->is_active = true;
-	group_view_activate(g, g->proposal);
-	if (g->ordinary.first)
-		g->ops.wake(g->owner);
-}
-
-/* --- receiving ------------------------------------------------------------------- */
-
-void group_ring_deliver(void *groups, const struct ring_message *m)
-{
-	struct group_ring *g = groups;
-	struct group_source source = { g, node_index(&g->config.nodes, m->origin) };
-	enum pack_fault fault;
-	bool was_complete;
-
-	if (g->is_broken)
-		return;
-	if (source.from == TOTEM_NO_INDEX || !set_has(&g->members, source.from) ||
-	    !ring_id_equal(m->ring, g->ring)) {
-		g->stats.faults[GROUP_FAULT_STRANGER]++;
-		return;
-	}
-	if (m->is_sync == g->is_active) {
-		g->stats.faults[GROUP_FAULT_PHASE]++;
-		return;
-	}
-	was_complete = !g->is_active && proposal_is_complete(g->proposal);
-	fault = pack_receive(m->is_sync ? &g->sync_in[source.from] :
-					  &g->ordinary_in[source.from],
-			     m->payload, m->length, &g->stats.pack,
-			     m->is_sync ? group_take_sync : group_take_ordinary,
-			     &source);
-	if (fault == PACK_NO_MEMORY)
-		group_ring_break(g, "has no memory for a message");
-	if (!g->is_active && !was_complete && !g->is_broken &&
-	    proposal_is_complete(g->proposal))
+	group_state_take(g, from, state, length);
+	if (g->has_pending && !group_is_broken(g) && proposal_is_complete(g->proposal))
 		settle(g);
 }
+
+static void service_activate(void *groups)
+{
+	struct group_ring *g = groups;
+
+	if (group_is_broken(g))
+		return;
+	/* what made no sense anywhere (rule 5) is nothing everywhere */
+	if (g->has_pending)
+		settle(g);
+	g->is_active = true;
+	group_view_activate(g, g->proposal);
+	if (g->queue.first)
+		g->config.wake(g->config.owner);
+}
+
+static const struct sync_service_ops service = {
+	.init = service_init,
+	.process = service_process,
+	.deliver = service_deliver,
+	.abort = service_abort,
+	.activate = service_activate,
+};
 
 /* --- looking ----------------------------------------------------------------------- */
 
 const struct group_ring_stats *group_ring_stats(const struct group_ring *g)
 {
 	return &g->stats;
-}
-
-struct node_set group_ring_waiting_for(const struct group_ring *g)
-{
-	return g->is_active ? (struct node_set){ { 0 } } :
-			      set_minus(g->proposal->members, g->proposal->told);
 }
 
 bool group_ring_is_active(const struct group_ring *g)

@@ -43,9 +43,9 @@ static struct pack_message *message(enum group_kind kind, uint32_t handle,
 
 static void append(struct group_ring *g, struct pack_message *m)
 {
-	pack_queue_append(&g->ordinary, m);
+	pack_queue_append(&g->queue, m);
 	if (g->is_active)
-		g->ops.wake(g->owner);
+		g->config.wake(g->config.owner);
 }
 
 static uint32_t free_number(struct group_ring *g)
@@ -102,7 +102,7 @@ static int engine_join(struct group_engine *engine, const char *name,
 	if (name_length < 1 || name_length > GROUP_MAX_NAME)
 		return err_set(err, -EINVAL, "a group's name has 1 to %d bytes, not %zu",
 			       GROUP_MAX_NAME, name_length);
-	if (g->is_broken)
+	if (group_is_broken(g))
 		return err_set(err, -ESHUTDOWN, "group %.*s: this node is leaving the cluster",
 			       (int)name_length, name);
 	if (g->handle_count >= GROUP_MAX_HANDLES)
@@ -150,14 +150,14 @@ static int engine_multicast(struct group *group, enum group_order order,
 	struct pack_message *m;
 	size_t length = 0;
 
-	if (h->is_leaving || g->is_broken)
+	if (h->is_leaving || group_is_broken(g))
 		return -ESHUTDOWN;
 	for (int i = 0; i < count; i++) {
 		if (parts[i].iov_len > GROUP_MAX_MESSAGE - length)
 			return -EMSGSIZE;
 		length += parts[i].iov_len;
 	}
-	if (length + DATA_COST > pack_credit(&g->ordinary)) {
+	if (length + DATA_COST > pack_credit(&g->queue)) {
 		refuse(g, h, length + DATA_COST);
 		return -EAGAIN;
 	}
@@ -173,7 +173,7 @@ static int engine_multicast(struct group *group, enum group_order order,
 static size_t engine_credit(const struct group_engine *engine)
 {
 	const struct group_ring *g = (const struct group_ring *)engine;
-	size_t credit = pack_credit(&g->ordinary);
+	size_t credit = pack_credit(&g->queue);
 
 	return credit > DATA_COST ? min_u64(credit - DATA_COST, GROUP_MAX_MESSAGE) : 0;
 }
@@ -181,13 +181,13 @@ static size_t engine_credit(const struct group_engine *engine)
 /* Half the queue at least, so that nobody is woken for each message. */
 void group_credit_check(struct group_ring *g)
 {
-	size_t credit = pack_credit(&g->ordinary);
+	size_t credit = pack_credit(&g->queue);
 	struct group_handle *h;
 
-	if (g->waiting == 0 || credit < g->ordinary.limit / 2)
+	if (g->waiting == 0 || credit < g->queue.limit / 2)
 		return;
 	for (h = g->handles; h && g->waiting > 0; h = h->next) {
-		if (h->wanted == 0 || h->wanted > pack_credit(&g->ordinary))
+		if (h->wanted == 0 || h->wanted > pack_credit(&g->queue))
 			continue;
 		h->wanted = 0;
 		g->waiting--;

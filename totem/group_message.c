@@ -4,15 +4,17 @@
  * message that is not as it should be changes nothing but a counter.
  */
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/uio.h>
 
 #include "base/codec.h"
 #include "totem/group_private.h"
 
-enum { STATE_HEAD_BYTES = 1 + 4 + 8 + 4, STATE_ENTRY_BYTES = 4 + 1 };
+enum { STATE_HEAD_BYTES = 4 + 8 + 4, STATE_ENTRY_BYTES = 4 + 1 };
 
 static_assert(STATE_HEAD_BYTES + GROUP_MAX_HANDLES *
-	      (STATE_ENTRY_BYTES + GROUP_MAX_NAME) <= PACK_MAX_MESSAGE,
+	      (STATE_ENTRY_BYTES + GROUP_MAX_NAME) <= SYNC_MAX_MESSAGE,
 	      "the state of a node does not fit in a message");
 static_assert(GROUP_HEAD_BYTES + GROUP_MAX_MESSAGE <= PACK_MAX_MESSAGE,
 	      "the largest message does not fit");
@@ -66,7 +68,7 @@ static void take_leave(struct group_ring *g, int from, uint32_t handle,
 		group_view_leave(g, from, handle, (enum group_reason)*bytes);
 }
 
-void group_take_ordinary(void *source, const uint8_t *message, size_t length)
+void group_take(void *source, const uint8_t *message, size_t length)
 {
 	const struct group_source *s = source;
 	struct rd rd = rd_over(message, length);
@@ -75,7 +77,7 @@ void group_take_ordinary(void *source, const uint8_t *message, size_t length)
 	const uint8_t *rest = message + rd.at;
 	size_t left = length - rd.at;
 
-	if (s->g->is_broken)
+	if (group_is_broken(s->g))
 		return;
 	if (rd.failed)
 		fault(s->g, GROUP_FAULT_MESSAGE);
@@ -86,22 +88,21 @@ void group_take_ordinary(void *source, const uint8_t *message, size_t length)
 	else if (kind == GROUP_KIND_LEAVE)
 		take_leave(s->g, s->from, handle, rest, left);
 	else
-		fault(s->g, kind == GROUP_KIND_STATE ? GROUP_FAULT_PHASE :
-						       GROUP_FAULT_MESSAGE);
+		fault(s->g, GROUP_FAULT_MESSAGE);
 }
 
-struct pack_message *group_state_message(const struct group_ring *g)
+int group_state_tell(const struct group_ring *g)
 {
 	const struct roster *r = &g->live[g->self];
 	size_t room = STATE_HEAD_BYTES +
 		      r->count * (STATE_ENTRY_BYTES + GROUP_MAX_NAME);
 	uint8_t *bytes = malloc(room);
 	struct wr wr = wr_over(bytes, room);
-	struct pack_message *m;
+	struct iovec part = { .iov_base = bytes };
+	int result;
 
 	if (!bytes)
-		return NULL;
-	wr_u8(&wr, GROUP_KIND_STATE);
+		return -ENOMEM;
 	wr_u32(&wr, g->activated.rep);
 	wr_u64(&wr, g->activated.seq);
 	wr_u32(&wr, (uint32_t)r->count);
@@ -111,9 +112,10 @@ struct pack_message *group_state_message(const struct group_ring *g)
 		wr_bytes(&wr, r->entries[i].name->bytes, r->entries[i].name->length);
 	}
 	assert(!wr.failed);
-	m = pack_message_new(bytes, wr.at, NULL, 0, false);
+	part.iov_len = wr.at;
+	result = sync_tell(g->config.sync, SYNC_GROUPS, &part, 1);
 	free(bytes);
-	return m;
+	return result;
 }
 
 /* False: it is not what a node may say. Then the roster is for the bin. */
@@ -144,18 +146,20 @@ static bool read_roster(struct group_ring *g, struct rd *rd, struct roster *r)
 	return !rd->failed && rd->at == rd->length;
 }
 
-static void take_state(struct group_ring *g, int from, struct rd *rd)
+void group_state_take(struct group_ring *g, int from, const uint8_t *state,
+		      size_t length)
 {
 	struct group_proposal *p = g->proposal;
+	struct rd rd = rd_over(state, length);
 	struct roster roster = { 0 };
-	struct ring_id activated = { .rep = rd_u32(rd) };
+	struct ring_id activated = { .rep = rd_u32(&rd) };
 
-	activated.seq = rd_u64(rd);
+	activated.seq = rd_u64(&rd);
 	if (set_has(&p->told, from)) {
 		fault(g, GROUP_FAULT_HANDLE);
 		return;
 	}
-	if (!read_roster(g, rd, &roster)) {
+	if (!read_roster(g, &rd, &roster)) {
 		roster_clear(&roster, &g->names);
 		fault(g, GROUP_FAULT_MESSAGE);
 		return;
@@ -164,20 +168,4 @@ static void take_state(struct group_ring *g, int from, struct rd *rd)
 	set_add(&p->told, from);
 	if (g->has_pending && ring_id_equal(activated, g->pending->ring))
 		g->pending_is_confirmed = true; /* R3 */
-}
-
-void group_take_sync(void *source, const uint8_t *message, size_t length)
-{
-	const struct group_source *s = source;
-	struct rd rd = rd_over(message, length);
-	uint8_t kind = rd_u8(&rd);
-
-	if (s->g->is_broken)
-		return;
-	if (s->g->is_active || (kind >= GROUP_KIND_DATA && kind < GROUP_KIND_STATE))
-		fault(s->g, GROUP_FAULT_PHASE);
-	else if (rd.failed || kind != GROUP_KIND_STATE)
-		fault(s->g, GROUP_FAULT_MESSAGE);
-	else
-		take_state(s->g, s->from, &rd);
 }

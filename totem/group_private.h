@@ -8,7 +8,6 @@ enum group_kind {
 	GROUP_KIND_DATA = 1,
 	GROUP_KIND_JOIN,
 	GROUP_KIND_LEAVE,
-	GROUP_KIND_STATE,
 };
 
 enum { GROUP_HEAD_BYTES = 5 /* kind, handle */ };
@@ -93,14 +92,11 @@ struct group_handle {
 struct group_ring {
 	struct group_engine base; /* first */
 	struct group_ring_config config;
-	struct group_ring_ops ops;
-	void *owner;
 	int self;
 	struct group_ring_stats stats;
 
-	struct pack_queue ordinary, sync; /* R1 */
-	struct pack_assembly ordinary_in[TOTEM_MAX_NODES];
-	struct pack_assembly sync_in[TOTEM_MAX_NODES];
+	struct pack_queue queue; /* R1 */
+	struct pack_assembly in[TOTEM_MAX_NODES];
 
 	struct group_names names;
 	struct group_handle *handles; /* owned */
@@ -116,10 +112,7 @@ struct group_ring {
 
 	struct ring_id ring;     /* the configuration we are in: {0, 0} before the first */
 	struct node_set members; /* by index */
-	bool is_transitional;
 	bool is_active;
-	bool needs_state;     /* ours is to be told */
-	bool is_broken;
 
 	struct group_member *scratch; /* three lists, each of scratch_room */
 	size_t scratch_room;
@@ -127,22 +120,31 @@ struct group_ring {
 
 extern const struct group_engine_ops group_ring_engine_ops; /* group_handle.c */
 
+/* R5 */
 void group_ring_break(struct group_ring *g, const char *why);
+
+static inline bool group_is_broken(const struct group_ring *g)
+{
+	return sync_is_broken(g->config.sync);
+}
+
 void group_handle_free(struct group_ring *g, struct group_handle *h);
 /* After messages went out. */
 void group_credit_check(struct group_ring *g);
 
 /* --- messages: group_message.c ---------------------------------------------------------- */
 
-/* NULL: out of memory. */
-struct pack_message *group_state_message(const struct group_ring *g);
-/* pack_fn's, for g->from; ordinary and of the sync phase. */
+/* What this node has, to the sync service. 0, -EAGAIN, -ENOMEM. */
+int group_state_tell(const struct group_ring *g);
+void group_state_take(struct group_ring *g, int from, const uint8_t *state,
+		      size_t length);
+
+/* Of ordinary messages: a pack_fn. */
 struct group_source {
 	struct group_ring *g;
 	int from; /* index */
 };
-void group_take_ordinary(void *source, const uint8_t *message, size_t length);
-void group_take_sync(void *source, const uint8_t *message, size_t length);
+void group_take(void *source, const uint8_t *message, size_t length);
 
 /* --- views: group_view.c ----------------------------------------------------------------- */
 

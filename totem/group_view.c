@@ -189,7 +189,6 @@ void group_view_activate(struct group_ring *g, struct group_proposal *p)
 		p->rosters[i] = old;
 	}
 	g->activated = p->ring;
-	g->stats.activations++;
 	for (int b = 0; b < GROUP_BUCKETS; b++) {
 		for (name = g->names.buckets[b]; name; name = name->next) {
 			struct lists l = lists_of(g);

@@ -25,7 +25,8 @@ struct station {
 	struct loop *loop;
 	struct loop_timer *timer;
 	uint64_t timer_at; /* UINT64_MAX: none */
-	struct ring *ring;
+	struct totem *totem;
+	struct loop_job wake; /* programs have something to send */
 	struct seal *seal;
 	struct transport *transport;
 	struct boot *boot;
@@ -49,14 +50,14 @@ static void time_has_come(void *owner)
 
 	s->timer = NULL;
 	s->timer_at = UINT64_MAX;
-	ring_advance(s->ring, clock_boot_ns());
+	totem_advance(s->totem, clock_boot_ns());
 	transport_expire(s->transport, clock_boot_ns());
 	settle(s);
 }
 
 static void arm(struct station *s)
 {
-	uint64_t at = ring_deadline(s->ring), now = clock_boot_ns();
+	uint64_t at = totem_deadline(s->totem), now = clock_boot_ns();
 	uint64_t ms = at > now ? (at - now + NS_PER_MS - 1) / NS_PER_MS : 1;
 	struct err err = ERR_INIT;
 
@@ -93,42 +94,6 @@ static void op_send_all(void *owner, struct node_set to, const uint8_t *bytes,
 	send_sealed(owner, to, bytes, length);
 }
 
-static size_t op_fill(void *owner, uint8_t *payload, size_t room, bool is_sync,
-		      bool *is_safe)
-{
-	struct station *s = owner;
-
-	return s->ops.fill(s->owner, payload, room, is_sync, is_safe);
-}
-
-static size_t op_backlog(void *owner, bool is_sync)
-{
-	struct station *s = owner;
-
-	return s->ops.backlog(s->owner, is_sync);
-}
-
-static void op_deliver(void *owner, const struct ring_message *message)
-{
-	struct station *s = owner;
-
-	s->ops.deliver(s->owner, message);
-}
-
-static void op_configured(void *owner, const struct ring_configuration *c)
-{
-	struct station *s = owner;
-
-	s->ops.configured(s->owner, c);
-}
-
-static void op_unplugged(void *owner)
-{
-	struct station *s = owner;
-
-	s->ops.unplugged(s->owner);
-}
-
 static void op_save_seq(void *owner, uint64_t seq)
 {
 	boot_save(((struct station *)owner)->boot, seq);
@@ -139,6 +104,65 @@ static void op_trace(void *owner, const char *line)
 	struct station *s = owner;
 
 	s->ops.trace(s->owner, line);
+}
+
+/* Not at once: who sends is not to be called back from within. */
+static void wake_now(void *owner)
+{
+	struct station *s = owner;
+
+	totem_wake(s->totem, clock_boot_ns());
+	settle(s);
+}
+
+static void op_wake(void *owner)
+{
+	struct station *s = owner;
+
+	loop_soon(s->loop, &s->wake);
+}
+
+static void op_configured(void *owner, const struct ring_configuration *c)
+{
+	struct station *s = owner;
+
+	if (s->ops.configured)
+		s->ops.configured(s->owner, c);
+}
+
+static void op_synchronised(void *owner)
+{
+	struct station *s = owner;
+
+	if (s->ops.synchronised)
+		s->ops.synchronised(s->owner);
+}
+
+/* --- what an admin is told ----------------------------------------------------- */
+
+static void op_late(void *owner, int node, const char *service)
+{
+	const struct station *s = owner;
+
+	log_warning("MDC4110", "node %" PRIu32 " is late: the cluster waits for its %s",
+		    s->config.nodes.ids[node], service);
+}
+
+static void op_evicted(void *owner, int node, const char *service)
+{
+	const struct station *s = owner;
+
+	log_error("MDC4111", "node %" PRIu32 " is left out: it did not finish its %s",
+		  s->config.nodes.ids[node], service);
+}
+
+static void op_broken(void *owner, const char *why)
+{
+	struct station *s = owner;
+
+	log_error("MDC4112", "this node has left the cluster: it %s", why);
+	if (s->ops.broken)
+		s->ops.broken(s->owner);
 }
 
 /* --- in ------------------------------------------------------------------------ */
@@ -172,7 +196,7 @@ static void datagram_came(void *owner, int from, const uint8_t *bytes,
 	if (r < 0)
 		complain(s, -r, &label);
 	else
-		ring_receive(s->ring, clock_boot_ns(), s->opened, plain);
+		totem_receive(s->totem, clock_boot_ns(), s->opened, plain);
 }
 
 static void evidence_came(void *owner, int node, enum transport_evidence kind,
@@ -183,7 +207,7 @@ static void evidence_came(void *owner, int node, enum transport_evidence kind,
 	(void)error;
 	/* "unreachable" and "link down" may be ours, or pass: only refusals convict */
 	if (kind == TRANSPORT_REFUSED)
-		ring_evidence(s->ring, clock_boot_ns(), s->config.nodes.ids[node]);
+		totem_evidence(s->totem, clock_boot_ns(), s->config.nodes.ids[node]);
 }
 
 static void round_is_over(void *owner)
@@ -195,7 +219,7 @@ static void seq_was_saved(void *owner, uint64_t seq)
 {
 	struct station *s = owner;
 
-	ring_seq_saved(s->ring, clock_boot_ns(), seq);
+	totem_seq_saved(s->totem, clock_boot_ns(), seq);
 	settle(s);
 }
 
@@ -243,35 +267,39 @@ static int open_seal(struct station *s, struct err *err)
 	return s->seal ? 0 : err->code;
 }
 
-static int open_ring(struct station *s, struct err *err)
+static int open_totem(struct station *s, struct err *err)
 {
-	static const struct ring_ops ops = {
+	static const struct totem_ops ops = {
 		.send_one = op_send_one,
 		.send_all = op_send_all,
-		.fill = op_fill,
-		.backlog = op_backlog,
-		.deliver = op_deliver,
-		.configured = op_configured,
-		.unplugged = op_unplugged,
 		.save_seq = op_save_seq,
 		.trace = op_trace,
+		.wake = op_wake,
+		.configured = op_configured,
+		.synchronised = op_synchronised,
+		.late = op_late,
+		.evicted = op_evicted,
+		.broken = op_broken,
 	};
-	struct ring_ops with = ops;
-	const struct ring_config c = {
-		.nodes = s->config.nodes,
-		.self = s->config.self,
-		.cluster = s->config.cluster,
-		.incarnation = boot_number(s->boot),
-		.first_ring_seq = boot_first_ring_seq(s->boot),
-		.packet_bytes = transport_payload_bytes(s->transport) -
-				seal_overhead(),
-		.token_ns = s->config.token_ns,
+	struct totem_ops with = ops;
+	const struct totem_config c = {
+		.ring = {
+			.nodes = s->config.nodes,
+			.self = s->config.self,
+			.cluster = s->config.cluster,
+			.incarnation = boot_number(s->boot),
+			.first_ring_seq = boot_first_ring_seq(s->boot),
+			.packet_bytes = transport_payload_bytes(s->transport) -
+					seal_overhead(),
+			.token_ns = s->config.token_ns,
+		},
+		.sync_deadline_ns = s->config.sync_deadline_ns,
 	};
 
 	if (!s->ops.trace)
 		with.trace = NULL;
-	s->ring = ring_new(&c, &with, s);
-	return s->ring ? 0 : err_nomem(err, "the ring");
+	s->totem = totem_new(&c, &with, s, err);
+	return s->totem ? 0 : err->code;
 }
 
 struct station *station_open(const struct station_config *config,
@@ -290,6 +318,7 @@ struct station *station_open(const struct station_config *config,
 	s->owner = owner;
 	s->loop = loop;
 	s->timer_at = UINT64_MAX;
+	s->wake = (struct loop_job){ .fn = wake_now, .owner = s };
 	s->boot = boot_open(config->boot_path, clock_wall_us(), loop, seq_was_saved,
 			    s, err);
 	if (!s->boot)
@@ -299,45 +328,39 @@ struct station *station_open(const struct station_config *config,
 	if (r == 0)
 		r = open_transport(s, err);
 	if (r == 0)
-		r = open_ring(s, err);
+		r = open_totem(s, err);
 	if (r < 0) {
 		station_close(s);
 		return NULL;
 	}
 	s->config.keys = NULL; /* the seal has its own copy */
-	ring_start(s->ring, clock_boot_ns());
-	settle(s);
 	return s;
+}
+
+void station_start(struct station *s)
+{
+	totem_start(s->totem, clock_boot_ns());
+	settle(s);
 }
 
 void station_close(struct station *s)
 {
 	if (!s)
 		return;
-	if (s->ring) {
-		ring_leave(s->ring, clock_boot_ns());
+	if (s->totem) {
+		totem_leave(s->totem, clock_boot_ns());
 		transport_flush(s->transport);
 	}
+	loop_soon_cancel(&s->wake);
 	loop_timer_cancel(s->timer);
-	ring_free(s->ring);
+	totem_free(s->totem);
 	transport_free(s->transport);
 	seal_free(s->seal);
 	boot_close(s->boot);
 	free(s);
 }
 
-void station_wake(struct station *s)
+struct totem *station_totem(struct station *s)
 {
-	ring_wake(s->ring, clock_boot_ns());
-	settle(s);
-}
-
-void station_synchronised(struct station *s)
-{
-	ring_synchronised(s->ring, clock_boot_ns());
-}
-
-const struct ring *station_ring(const struct station *s)
-{
-	return s->ring;
+	return s->totem;
 }

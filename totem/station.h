@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A station: one node's ring with all that it needs in the world: sealing,
- * transport, the boot record and an event loop. The ring stays pure; this is
+ * A station: one node's totem with all that it needs in the world: sealing,
+ * transport, the boot record and an event loop. The totem stays pure; this is
  * where its actions become packets and its events come from sockets and clocks.
  *
  * Datagrams are opened before the ring sees them; what does not open is counted
@@ -12,22 +12,22 @@
 #include <stdint.h>
 
 #include "totem/keyfile.h"
-#include "totem/ring.h"
+#include "totem/totem.h"
 #include "totem/transport_udp.h"
 
 struct err;
 struct loop;
 struct station;
 
-/* What the owner of the messages does; as in struct ring_ops. */
+/* Any may be NULL. */
 struct station_ops {
-	size_t (*fill)(void *owner, uint8_t *payload, size_t room, bool is_sync,
-		       bool *is_safe);
-	size_t (*backlog)(void *owner, bool is_sync);
-	void (*deliver)(void *owner, const struct ring_message *message);
+	/* Membership as the ring has it, transitional and regular. */
 	void (*configured)(void *owner, const struct ring_configuration *c);
-	void (*unplugged)(void *owner);
-	void (*trace)(void *owner, const char *line); /* may be NULL */
+	/* All services of all members are done: programs may go on. */
+	void (*synchronised)(void *owner);
+	/* This node has left by itself; the log says why. Close the station. */
+	void (*broken)(void *owner);
+	void (*trace)(void *owner, const char *line); /* of the ring's steps */
 };
 
 struct station_config {
@@ -38,19 +38,20 @@ struct station_config {
 	const struct keyfile *keys; /* NULL: plain, for tests alone */
 	const char *boot_path;
 	uint64_t token_ns; /* 0: 1 s */
+	uint64_t sync_deadline_ns; /* 0: 30 s */
 	uint32_t mtu_bytes;
 };
 
-/* The loop outlives the station. NULL with a sentence. */
+/*
+ * The loop outlives the station. Services are registered, and groups joined, before
+ * station_start(). NULL with a sentence.
+ */
 struct station *station_open(const struct station_config *config,
 			     const struct station_ops *ops, void *owner,
 			     struct loop *loop, struct err *err);
+void station_start(struct station *station);
 /* Leaves the ring, if it is on one. NULL is fine. */
 void station_close(struct station *station);
 
-/* fill() has something to give. */
-void station_wake(struct station *station);
-/* The services of this node are synchronised in this configuration. */
-void station_synchronised(struct station *station);
-
-const struct ring *station_ring(const struct station *station);
+/* Groups and services; they live as long as the station. */
+struct totem *station_totem(struct station *station);

@@ -19,10 +19,9 @@
  *	ring_load --make-key=FILE
  *	ring_load --table=NAME   rows from standard input, through bench.h
  *
- * Groups are not there yet, so messages are put into packets here: records of a
- * 16-bit length, whose top bit says that the message ends, and the bytes. As in
- * the real thing small messages share a packet and large ones take several; a
- * message counts when its last record is delivered, and its number is checked.
+ * All nodes are in one process group; the messages pass through it. As in the
+ * real thing small ones share a packet and large ones take several; a message's
+ * number is checked when it comes.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -35,6 +34,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/timerfd.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/arith.h"
@@ -47,9 +47,6 @@
 #include "totem/station.h"
 
 enum {
-	RECORD_BYTES = 2,
-	RECORD_LAST = 0x8000,
-	MIN_PIECE_BYTES = 64, /* less of a message is not worth a record */
 	NODES = 3,
 	MAX_MESSAGE_BYTES = 1 << 20,
 	MAX_LATENCIES = 1 << 20,
@@ -60,25 +57,18 @@ enum {
 
 enum mode { FLOOD, LONE, BACK, WATCH };
 
-/* What is under way from one node. */
-struct arrival {
-	uint64_t number; /* the next */
-	size_t bytes;
-	uint8_t *message;
-};
-
 struct load {
 	struct loop *loop;
 	struct station *station;
+	struct group *group;
 	enum mode mode;
 	uint32_t self;
 	uint64_t size, outstanding, seconds, settle_ms;
 	uint64_t under_way, next_number;
 	uint64_t sent_at; /* lone and back: the one under way */
 	int gap_fd; /* not a timer of the loop: it spins in the last millisecond */
-	uint8_t *message; /* the one that is put into packets */
-	size_t message_at; /* so much of it is; size: all */
-	struct arrival arrivals[NODES + 1]; /* by id */
+	uint8_t *message;
+	uint64_t arrived[NODES + 1]; /* number of the next, by id */
 	uint64_t delivered, delivered_bytes;
 	bool is_scheduled, is_started, is_measured, has_failed;
 	uint64_t began, began_cpu, began_delivered, began_bytes;
@@ -95,72 +85,38 @@ static void fail(struct load *load, const char *why)
 
 /* --- messages ------------------------------------------------------------------ */
 
-static bool is_partly_sent(const struct load *load)
+/* What is missing to the number that shall be outstanding. */
+static void send_more(struct load *load)
 {
-	return load->message_at < load->size;
-}
+	const struct iovec part = { load->message, load->size };
 
-static bool may_begin(const struct load *load)
-{
-	return load->is_started && load->under_way < load->outstanding;
-}
+	while (load->is_started && load->under_way < load->outstanding) {
+		int r;
 
-static void begin_message(struct load *load)
-{
-	memcpy(load->message, &load->next_number, sizeof(load->next_number));
-	load->next_number++;
-	load->under_way++;
-	load->message_at = 0;
-}
-
-static size_t put_record(struct load *load, uint8_t *to, size_t room)
-{
-	size_t rest = load->size - load->message_at;
-	size_t piece = min_u64(rest, room - RECORD_BYTES);
-	uint16_t head = (uint16_t)(piece | (piece == rest ? RECORD_LAST : 0));
-
-	memcpy(to, &head, RECORD_BYTES);
-	memcpy(to + RECORD_BYTES, load->message + load->message_at, piece);
-	load->message_at += piece;
-	return RECORD_BYTES + piece;
-}
-
-static size_t fill(void *owner, uint8_t *payload, size_t room, bool is_sync,
-		   bool *is_safe)
-{
-	struct load *load = owner;
-	size_t used = 0;
-
-	*is_safe = false;
-	if (is_sync)
-		return 0;
-	while (room - used >= RECORD_BYTES + min_u64(load->size, MIN_PIECE_BYTES)) {
-		if (!is_partly_sent(load)) {
-			if (!may_begin(load))
-				break;
-			begin_message(load);
+		memcpy(load->message, &load->next_number, sizeof(load->next_number));
+		r = group_multicast(load->group, GROUP_AGREED, &part, 1);
+		if (r == -EAGAIN)
+			return; /* credit_opened() */
+		if (r < 0) {
+			fail(load, strerror(-r));
+			return;
 		}
-		used += put_record(load, payload + used, room - used);
+		load->next_number++;
+		load->under_way++;
 	}
-	return used;
 }
 
-static size_t backlog(void *owner, bool is_sync)
+static void credit_opened(void *owner, struct group *group)
 {
-	struct load *load = owner;
-	size_t bytes = load->size - load->message_at;
-
-	if (may_begin(load))
-		bytes += (load->outstanding - load->under_way) *
-			 (load->size + RECORD_BYTES);
-	return is_sync ? 0 : bytes;
+	(void)group;
+	send_more(owner);
 }
 
 static void send_lone(struct load *load)
 {
 	load->outstanding = 1;
 	load->sent_at = clock_boot_ns();
-	station_wake(load->station);
+	send_more(load);
 }
 
 static void gap_is_over(void *owner, int fd, uint32_t events)
@@ -188,68 +144,28 @@ static void lone_came_back(struct load *load)
 		fail(load, strerror(errno));
 }
 
-static void message_came(struct load *load, uint32_t origin,
-			 const uint8_t *bytes, size_t length)
+static void deliver(void *owner, struct group *group, const struct group_member *sender,
+		    const void *message, size_t length)
 {
-	struct arrival *a = &load->arrivals[origin];
+	struct load *load = owner;
 	uint64_t number;
 
-	memcpy(&number, bytes, sizeof(number));
-	if (length != load->size || number != a->number) {
+	(void)group;
+	memcpy(&number, message, sizeof(number));
+	if (length != load->size || number != load->arrived[sender->node]) {
 		fail(load, "a message is not the next of its sender");
 		return;
 	}
-	a->number++;
+	load->arrived[sender->node]++;
 	load->delivered++;
 	load->delivered_bytes += length;
-	if (origin != load->self)
+	if (sender->node != load->self)
 		return;
 	load->under_way--;
 	if (load->mode == LONE || load->mode == BACK)
 		lone_came_back(load);
-}
-
-static void record_came(struct load *load, uint32_t origin, const uint8_t *bytes,
-			size_t length, bool is_last)
-{
-	struct arrival *a = &load->arrivals[origin];
-
-	if (is_last && a->bytes == 0) {
-		message_came(load, origin, bytes, length);
-		return;
-	}
-	if (length > load->size - a->bytes) {
-		fail(load, "a message is longer than all are");
-		return;
-	}
-	memcpy(a->message + a->bytes, bytes, length);
-	a->bytes += length;
-	if (is_last) {
-		message_came(load, origin, a->message, a->bytes);
-		a->bytes = 0;
-	}
-}
-
-static void deliver(void *owner, const struct ring_message *m)
-{
-	struct load *load = owner;
-	size_t at = 0;
-	uint16_t head;
-
-	while (at + RECORD_BYTES < m->length && !load->has_failed) {
-		size_t piece;
-
-		memcpy(&head, m->payload + at, RECORD_BYTES);
-		piece = head & (RECORD_LAST - 1u);
-		at += RECORD_BYTES;
-		if (piece > m->length - at) {
-			fail(load, "a record is longer than its packet");
-			return;
-		}
-		record_came(load, m->origin, m->payload + at, piece,
-			    head & RECORD_LAST);
-		at += piece;
-	}
+	else
+		send_more(load);
 }
 
 /* --- measuring ----------------------------------------------------------------- */
@@ -339,7 +255,7 @@ static void load_begins(void *owner)
 
 	load->is_started = true;
 	if (load->mode == FLOOD)
-		station_wake(load->station);
+		send_more(load);
 	else
 		send_lone(load);
 	after(load, load->settle_ms, measure_begins);
@@ -364,9 +280,6 @@ static void configured(void *owner, const struct ring_configuration *c)
 	printf("configuration %" PRIu64 " %d\n", clock_wall_us(),
 	       set_count(c->members));
 	fflush(stdout);
-	/* not known yet within station_open(): run() does it then */
-	if (load->station)
-		station_synchronised(load->station);
 	if (load->is_scheduled && load->mode != WATCH && !load->is_measured)
 		fail(load, "the ring broke while it was measured");
 	if (set_count(c->members) < NODES || load->is_scheduled)
@@ -376,15 +289,27 @@ static void configured(void *owner, const struct ring_configuration *c)
 		after(load, load->settle_ms, load_begins);
 }
 
-static void unplugged(void *owner)
+static int open_station(struct load *load, const struct station_config *c,
+			struct err *err)
 {
-	(void)owner;
+	static const struct station_ops ops = { .configured = configured, .broken = stop };
+	static const struct group_handlers handlers = {
+		.deliver = deliver, .credit_opened = credit_opened,
+	};
+	int r;
+
+	load->station = station_open(c, &ops, load, load->loop, err);
+	if (!load->station)
+		return err->code;
+	r = group_join(totem_groups(station_totem(load->station)), "load", 4, &handlers,
+		       load, &load->group, err);
+	if (r == 0)
+		station_start(load->station);
+	return r;
 }
 
 static int run(struct load *load, const struct station_config *c, struct err *err)
 {
-	static const struct station_ops ops = { fill, backlog, deliver, configured,
-						unplugged, NULL };
 	int r;
 
 	load->loop = loop_new(err);
@@ -393,10 +318,8 @@ static int run(struct load *load, const struct station_config *c, struct err *er
 	r = loop_signal_add(load->loop, SIGTERM, stop, load, err);
 	if (r == 0)
 		r = loop_signal_add(load->loop, SIGINT, stop, load, err);
-	if (r == 0) {
-		load->station = station_open(c, &ops, load, load->loop, err);
-		r = load->station ? 0 : err->code;
-	}
+	if (r == 0)
+		r = open_station(load, c, err);
 	load->gap_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (r == 0 && load->gap_fd < 0)
 		r = err_set(err, -errno, "no timer: %s", strerror(errno));
@@ -404,7 +327,6 @@ static int run(struct load *load, const struct station_config *c, struct err *er
 		r = loop_fd_add(load->loop, load->gap_fd, POLLIN, gap_is_over, load,
 				err);
 	if (r == 0) {
-		station_synchronised(load->station);
 		after(load, FORM_MS, form_ends);
 		loop_run(load->loop);
 	}
@@ -417,25 +339,13 @@ static int run(struct load *load, const struct station_config *c, struct err *er
 
 static int prepare(struct load *load, struct err *err)
 {
-	int i;
-
 	load->message = calloc(1, load->size);
-	load->message_at = load->size;
 	load->latencies = calloc(MAX_LATENCIES, sizeof(*load->latencies));
-	for (i = 1; i <= NODES; i++) {
-		load->arrivals[i].message = malloc(load->size);
-		if (!load->arrivals[i].message)
-			return err_nomem(err, "messages");
-	}
 	return load->message && load->latencies ? 0 : err_nomem(err, "messages");
 }
 
 static void release(struct load *load)
 {
-	int i;
-
-	for (i = 1; i <= NODES; i++)
-		free(load->arrivals[i].message);
 	free(load->message);
 	free(load->latencies);
 }

@@ -37,6 +37,7 @@ struct log {
 
 struct node {
 	struct bus *bus;
+	struct sync *sync;
 	struct group_ring *g;
 	struct log *log;
 	size_t read;
@@ -82,24 +83,48 @@ static void on_broken(void *owner, const char *why)
 	((struct node *)owner)->broken = why;
 }
 
+static void on_late(void *owner, int node, const char *service)
+{
+	(void)owner;
+	fail_msg("node %d is late with its %s", node, service);
+}
+
+static bool on_is_quorate(void *owner, struct node_set members)
+{
+	(void)owner;
+	(void)members;
+	return true;
+}
+
 static void start(struct bus *bus, int i)
 {
-	static const struct group_ring_ops ops = { on_wake, on_synchronised, on_broken };
-	struct group_ring_config config = { .self = (uint32_t)i + 1 };
+	static const struct sync_ops ops = {
+		on_wake, on_synchronised, on_broken, on_late, on_late, on_is_quorate,
+	};
+	struct node *n = &bus->nodes[i];
+	struct sync_config sync = { .self = (uint32_t)i + 1 };
+	struct group_ring_config config = {
+		.self = (uint32_t)i + 1, .wake = on_wake, .owner = n,
+	};
 	struct err err = ERR_INIT;
 
-	for (config.nodes.count = 0; config.nodes.count < NODES; config.nodes.count++)
-		config.nodes.ids[config.nodes.count] =
-			(uint32_t)config.nodes.count + 1;
-	bus->nodes[i] = (struct node){ .bus = bus };
-	bus->nodes[i].g = group_ring_new(&config, &ops, &bus->nodes[i], &err);
-	if (!bus->nodes[i].g)
+	for (int k = 0; k < NODES; k++)
+		config.nodes.ids[k] = (uint32_t)k + 1;
+	config.nodes.count = NODES;
+	sync.nodes = config.nodes;
+	*n = (struct node){ .bus = bus };
+	n->sync = config.sync = sync_new(&sync, &ops, n, &err);
+	if (!n->sync)
+		fail_msg("%s", err.text);
+	n->g = group_ring_new(&config, &err);
+	if (!n->g)
 		fail_msg("%s", err.text);
 }
 
 static void crash(struct bus *bus, int i)
 {
 	group_ring_free(bus->nodes[i].g);
+	sync_free(bus->nodes[i].sync);
 	bus->nodes[i] = (struct node){ .bus = bus };
 }
 
@@ -134,7 +159,7 @@ static void unplug(struct node *n)
 	if (n->is_unplugged)
 		return;
 	n->is_unplugged = true;
-	group_ring_unplugged(n->g);
+	sync_unplugged(n->sync);
 }
 
 /* One packet, if there is one, and the end of the sync phase where it is due. */
@@ -145,24 +170,25 @@ static bool read_one(struct node *n)
 
 	if (any) {
 		const struct packet *p = &l->packets[n->read++];
-		const struct ring_message m = {
-			.ring = l->id, .seq = n->read, .origin = p->origin,
-			.is_safe = p->is_safe, .is_sync = p->is_sync,
-			.payload = p->bytes, .length = p->length,
-		};
+		int from = (int)p->origin - 1;
 
-		if (!p->is_sync)
+		if (p->is_sync) {
+			sync_deliver(n->sync, l->id, from, p->bytes, p->length);
+		} else {
 			unplug(n);
-		group_ring_deliver(n->g, &m);
+			group_ring_deliver(n->g, l->id, from, p->bytes, p->length);
+		}
 	}
 	return any;
 }
 
-static void poll_unplug(struct node *n)
+static bool poll_unplug(struct node *n)
 {
-	if (set_equal(n->log->synced, n->log->members) &&
-	    n->read >= n->log->sync_end)
-		unplug(n);
+	if (n->is_unplugged || !set_equal(n->log->synced, n->log->members) ||
+	    n->read < n->log->sync_end)
+		return false;
+	unplug(n);
+	return true;
 }
 
 static bool send_one(struct node *n)
@@ -172,7 +198,8 @@ static bool send_one(struct node *n)
 	struct packet p = { .origin = (uint32_t)(n - n->bus->nodes) + 1,
 			    .is_sync = !n->is_unplugged };
 
-	p.length = group_ring_fill(n->g, bytes, ROOM, p.is_sync, &p.is_safe);
+	p.length = p.is_sync ? sync_fill(n->sync, bytes, ROOM, &p.is_safe) :
+			       group_ring_fill(n->g, bytes, ROOM, &p.is_safe);
 	if (p.length == 0)
 		return false;
 	p.bytes = malloc(p.length);
@@ -181,6 +208,16 @@ static bool send_one(struct node *n)
 	assert_true(l->count < MAX_PACKETS);
 	l->packets[l->count++] = p;
 	return true;
+}
+
+/* A packet of each of the first `count` nodes, read by them: greetings, then state. */
+static void tell_stage(struct bus *bus, int count)
+{
+	for (int i = 0; i < count; i++)
+		send_one(&bus->nodes[i]);
+	for (int i = 0; i < count; i++)
+		while (read_one(&bus->nodes[i]))
+			;
 }
 
 /* Until nothing more happens; the nodes before `first` are asleep. */
@@ -198,7 +235,7 @@ static void run_from(struct bus *bus, int first)
 			any |= send_one(n);
 			for (int k = 0; k < NODES + 1; k++)
 				any |= read_one(n);
-			poll_unplug(n);
+			any |= poll_unplug(n);
 		}
 	}
 }
@@ -229,9 +266,7 @@ static void go_over(struct node *n, struct log *l, struct node_set trans)
 		left = set_minus(old->members, trans);
 		while (n->read < half)
 			(void)read_one(n);
-		group_ring_configured(n->g, &(struct ring_configuration){
-			.is_transitional = true, .ring = old->id,
-			.members = trans, .left = left });
+		sync_ending(n->sync);
 		while (read_one(n))
 			;
 	}
@@ -239,8 +274,8 @@ static void go_over(struct node *n, struct log *l, struct node_set trans)
 	n->read = 0;
 	n->is_unplugged = false;
 	n->wakes = 0;
-	group_ring_configured(n->g, &(struct ring_configuration){
-		.ring = l->id, .members = l->members,
+	sync_configured(n->sync, 0, &(struct sync_configuration){
+		.id = l->id, .members = l->members,
 		.joined = set_minus(l->members, trans), .left = left });
 	assert_true(n->wakes > 0);
 }
@@ -547,12 +582,13 @@ static void a_node_that_dies_before_the_end_leaves_no_ghost(void **state)
 		configure(bus, "3");
 		run(bus);
 		configure(bus, "123");
+		tell_stage(bus, 3);
 		for (int i = 2; i > 2 - sent; i--)
 			send_one(&bus->nodes[i]);
 		for (int i = 0; i < 3; i++) /* heard by all, synchronised nowhere */
 			while (read_one(&bus->nodes[i]))
 				;
-		assert_int_equal(set_count(group_ring_waiting_for(bus->nodes[0].g)),
+		assert_int_equal(set_count(sync_waiting_for(bus->nodes[0].sync)),
 				 3 - sent);
 		crash(bus, 2);
 		configure(bus, "12");
@@ -562,7 +598,7 @@ static void a_node_that_dies_before_the_end_leaves_no_ghost(void **state)
 		say(&a[0], "we two");
 		run(bus);
 		saw(&a[1], "n1.1:we two ");
-		assert_int_equal(group_ring_stats(bus->nodes[0].g)->aborts, 1);
+		assert_int_equal(sync_stats(bus->nodes[0].sync)->aborts, 1);
 		bus_free(bus);
 	}
 }
@@ -578,12 +614,9 @@ static void what_one_node_activated_the_others_activate_too(void **state)
 	configure(bus, "3");
 	run(bus);
 	configure(bus, "123");
-	for (int i = 0; i < 3; i++)
-		send_one(&bus->nodes[i]);
-	for (int i = 0; i < 3; i++)
-		while (read_one(&bus->nodes[i]))
-			;
-	poll_unplug(&bus->nodes[0]);
+	tell_stage(bus, 3);
+	tell_stage(bus, 3);
+	assert_true(poll_unplug(&bus->nodes[0]));
 	assert_true(group_ring_is_active(bus->nodes[0].g));
 	assert_false(group_ring_is_active(bus->nodes[1].g));
 	crash(bus, 2);
@@ -600,17 +633,14 @@ static void what_one_node_activated_the_others_activate_too(void **state)
 static void who_left_in_an_interrupted_change_is_not_forgotten(void **state)
 {
 	(void)state;
-	for (int told = 0; told < 2; told++) {
+	for (int told = 0; told < 3; told++) {
 		struct app a[3], again = { 0 };
 		struct bus *bus = together(a, 3);
 
 		crash(bus, 2);
 		configure(bus, "12");
-		for (int i = 0; told && i < 2; i++)
-			send_one(&bus->nodes[i]);
-		for (int i = 0; i < 2; i++)
-			while (read_one(&bus->nodes[i]))
-				;
+		for (int k = 0; k < told; k++)
+			tell_stage(bus, 2);
 		start(bus, 2);
 		join(&again, bus, 2, "g");
 		configure(bus, "3");
@@ -641,13 +671,15 @@ static void what_waited_before_the_change_goes_behind_the_sync_messages(void **s
 	for (int i = 0; i < 10; i++)
 		send_one(&bus->nodes[0]); /* half of it is out */
 	configure(bus, "12");
-	assert_int_equal(group_ring_backlog(bus->nodes[0].g, false), 0);
-	assert_int_equal(group_ring_fill(bus->nodes[0].g, packet, ROOM, false, &is_safe), 0);
-	assert_true(group_ring_backlog(bus->nodes[0].g, true) > 0);
+	assert_int_equal(group_ring_backlog(bus->nodes[0].g), 0);
+	assert_int_equal(group_ring_fill(bus->nodes[0].g, packet, ROOM, &is_safe), 0);
+	assert_true(sync_backlog(bus->nodes[0].sync) > 0);
 	run(bus);
 	l = bus->nodes[0].log;
-	assert_true(l->packets[0].is_sync && l->packets[1].is_sync);
-	assert_false(l->packets[2].is_sync);
+	/* greetings and states first */
+	for (int i = 0; i < 4; i++)
+		assert_true(l->packets[i].is_sync);
+	assert_false(l->packets[4].is_sync);
 	/* R4, row 2: again from its start, once, whole */
 	assert_int_equal(a[1].messages, 1);
 	assert_int_equal(a[0].digest, a[1].digest);
@@ -822,21 +854,19 @@ static void hostile_messages_change_nothing(void **state)
 {
 	static const struct {
 		enum group_fault fault;
-		bool is_sync;
 		size_t length;
 		uint8_t bytes[16];
 	} cases[] = {
-		{ GROUP_FAULT_MESSAGE, false, 0, { 0 } },
-		{ GROUP_FAULT_MESSAGE, false, 4, { 1, 1, 0, 0 } },
-		{ GROUP_FAULT_MESSAGE, false, 6, { 9, 1, 0, 0, 0, 'x' } },
-		{ GROUP_FAULT_HANDLE, false, 6, { 1, 77, 0, 0, 0, 'x' } },
-		{ GROUP_FAULT_HANDLE, false, 6, { 2, 1, 0, 0, 0, 'g' } },
-		{ GROUP_FAULT_MESSAGE, false, 5, { 2, 5, 0, 0, 0 } },
-		{ GROUP_FAULT_HANDLE, false, 6, { 3, 77, 0, 0, 0, GROUP_LEAVE } },
-		{ GROUP_FAULT_MESSAGE, false, 6, { 3, 1, 0, 0, 0, GROUP_NODEDOWN } },
-		{ GROUP_FAULT_MESSAGE, false, 5, { 3, 1, 0, 0, 0 } },
-		{ GROUP_FAULT_PHASE, false, 5, { 4, 1, 0, 0, 0 } },
-		{ GROUP_FAULT_PHASE, true, 5, { 4, 1, 0, 0, 0 } },
+		{ GROUP_FAULT_MESSAGE, 0, { 0 } },
+		{ GROUP_FAULT_MESSAGE, 4, { 1, 1, 0, 0 } },
+		{ GROUP_FAULT_MESSAGE, 6, { 9, 1, 0, 0, 0, 'x' } },
+		{ GROUP_FAULT_HANDLE, 6, { 1, 77, 0, 0, 0, 'x' } },
+		{ GROUP_FAULT_HANDLE, 6, { 2, 1, 0, 0, 0, 'g' } },
+		{ GROUP_FAULT_MESSAGE, 5, { 2, 5, 0, 0, 0 } },
+		{ GROUP_FAULT_HANDLE, 6, { 3, 77, 0, 0, 0, GROUP_LEAVE } },
+		{ GROUP_FAULT_MESSAGE, 6, { 3, 1, 0, 0, 0, GROUP_NODEDOWN } },
+		{ GROUP_FAULT_MESSAGE, 5, { 3, 1, 0, 0, 0 } },
+		{ GROUP_FAULT_MESSAGE, 5, { 4, 1, 0, 0, 0 } },
 	};
 	struct app a[2];
 	struct bus *bus = together(a, 2);
@@ -846,18 +876,16 @@ static void hostile_messages_change_nothing(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		uint64_t before = group_ring_stats(n->g)->faults[cases[i].fault];
 		uint8_t packet[32] = { 0x51, (uint8_t)(cases[i].length << 2 | 1) };
-		struct ring_message m = {
-			.ring = n->log->id, .origin = 2, .is_sync = cases[i].is_sync,
-			.payload = packet, .length = 5 + cases[i].length,
-		};
+		size_t length = 5 + cases[i].length;
 
 		memcpy(packet + 5, cases[i].bytes, cases[i].length);
-		group_ring_deliver(n->g, &m);
+		group_ring_deliver(n->g, n->log->id, 1, packet, length);
 		assert_int_equal(group_ring_stats(n->g)->faults[cases[i].fault],
 				 before + 1);
-		m.origin = i % 2 ? 3 : 99; /* not in the ring, not configured */
 		before = group_ring_stats(n->g)->faults[GROUP_FAULT_STRANGER];
-		group_ring_deliver(n->g, &m);
+		/* not in the ring, not configured */
+		group_ring_deliver(n->g, n->log->id, i % 2 ? 2 : TOTEM_NO_INDEX, packet,
+				   length);
 		assert_int_equal(group_ring_stats(n->g)->faults[GROUP_FAULT_STRANGER],
 				 before + 1);
 	}
@@ -886,19 +914,16 @@ static void hostile_states_are_not_believed(void **state)
 
 	(void)state;
 	configure(bus, "12");
+	tell_stage(bus, 2);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		uint8_t packet[64] = { 0x51, (uint8_t)((13 + cases[i].length) << 2 | 1),
-				       0, 0, 0, 4 };
-		const struct ring_message m = {
-			.ring = n->log->id, .origin = 2, .is_sync = true,
-			.payload = packet, .length = 18 + cases[i].length,
-		};
+		uint8_t packet[64] = { 0x51, (uint8_t)((14 + cases[i].length) << 2 | 1),
+				       0, 0, 0, 2, SYNC_GROUPS };
 
-		memcpy(packet + 18, cases[i].bytes, cases[i].length);
-		group_ring_deliver(n->g, &m);
+		memcpy(packet + 19, cases[i].bytes, cases[i].length);
+		sync_deliver(n->sync, n->log->id, 1, packet, 19 + cases[i].length);
 		assert_int_equal(group_ring_stats(n->g)->faults[GROUP_FAULT_MESSAGE],
 				 i + 1);
-		waiting = group_ring_waiting_for(n->g);
+		waiting = sync_waiting_for(n->sync);
 		assert_true(set_has(&waiting, 1));
 	}
 	run(bus); /* and the true one still comes */
@@ -916,10 +941,10 @@ static void who_is_told_to_begin_too_early_stops(void **state)
 
 	(void)state;
 	configure(bus, "12");
-	group_ring_unplugged(n->g);
+	sync_unplugged(n->sync);
 	assert_non_null(n->broken);
 	assert_int_equal(say_as(&a[0], GROUP_AGREED, "x"), -ESHUTDOWN);
-	assert_int_equal(group_ring_backlog(n->g, true), 0);
+	assert_int_equal(sync_backlog(n->sync), 0);
 	assert_false(send_one(n));
 	n->broken = NULL;
 	bus_free(bus);

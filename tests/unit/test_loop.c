@@ -290,6 +290,70 @@ static void the_loop_sleeps_until_a_timer_is_due(void **state)
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, desk_setup, desk_teardown)
 
+struct chain {
+	struct loop *loop;
+	struct loop_job first, second, cancelled;
+	int depth;
+	char order[8];
+	size_t count;
+};
+
+static void first_done(void *owner)
+{
+	struct chain *c = owner;
+
+	assert_int_equal(c->depth, 0);
+	c->order[c->count++] = '1';
+	if (c->count < 3)
+		loop_soon(c->loop, &c->first); /* from within itself */
+}
+
+static void second_done(void *owner)
+{
+	struct chain *c = owner;
+
+	c->order[c->count++] = '2';
+	if (c->count == 5)
+		loop_stop(c->loop);
+}
+
+static void queue_jobs(void *owner)
+{
+	struct chain *c = owner;
+
+	c->depth++;
+	loop_soon(c->loop, &c->first);
+	loop_soon(c->loop, &c->cancelled);
+	loop_soon(c->loop, &c->second);
+	loop_soon(c->loop, &c->first); /* is queued already */
+	loop_soon_cancel(&c->cancelled);
+	c->depth--;
+}
+
+/* libqb's wait up to 50 ms, or for something else to happen. */
+static void jobs_come_when_the_callback_has_returned_and_nothing_waits(void **state)
+{
+	struct err err = ERR_INIT;
+	struct chain c = { .loop = loop_new(&err) };
+	unsigned int before;
+
+	(void)state;
+	assert_non_null(c.loop);
+	c.first = (struct loop_job){ .fn = first_done, .owner = &c };
+	c.second = (struct loop_job){ .fn = second_done, .owner = &c };
+	c.cancelled = (struct loop_job){ .fn = never, .owner = &c };
+	assert_non_null(loop_timer_start(c.loop, 1, queue_jobs, &c, &err));
+	before = waits;
+	c.count = 0;
+	/* 1, 2, and 1 again by itself; then 1, 2 and the end */
+	assert_non_null(loop_timer_start(c.loop, 20, queue_jobs, &c, &err));
+	loop_run(c.loop);
+	assert_string_equal(c.order, "12112");
+	assert_true(waits - before <= 4);
+	loop_soon_cancel(&c.cancelled); /* nothing to take back */
+	loop_free(c.loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,6 +365,7 @@ int main(void)
 		TEST(a_callback_winds_its_own_timer_again),
 		TEST(what_is_due_when_the_loop_stops_rings_when_it_runs_again),
 		TEST(the_loop_sleeps_until_a_timer_is_due),
+		cmocka_unit_test(jobs_come_when_the_callback_has_returned_and_nothing_waits),
 	};
 
 	alarm(60); /* a loop that forgets a timer runs for ever */

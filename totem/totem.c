@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "totem/totem.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/arith.h"
+#include "base/err.h"
+
+struct totem {
+	struct totem_ops ops;
+	void *owner;
+	struct node_table nodes;
+	struct ring *ring;
+	struct sync *sync;
+	struct group_ring *groups;
+
+	uint64_t now;    /* of the event that is under way */
+	unsigned depth;  /* events under way: a wake inside of one needs no other */
+	const char *why_broken; /* leave when the event is over; NULL: go on */
+	bool has_left;
+	struct node_set to_evict; /* when the event is over */
+};
+
+static void enter(struct totem *t, uint64_t now)
+{
+	t->now = now;
+	t->depth++;
+}
+
+static void evict(struct totem *t)
+{
+	struct node_set evicted = t->to_evict;
+
+	t->to_evict = (struct node_set){ { 0 } };
+	for (int i = set_next(evicted, 0); i != TOTEM_NO_INDEX;
+	     i = set_next(evicted, i + 1))
+		ring_evidence(t->ring, t->now, t->nodes.ids[i]);
+}
+
+/* What the ring must not be told in the middle of its own event. */
+static void leave_event(struct totem *t)
+{
+	if (t->depth == 1 && !set_is_empty(t->to_evict))
+		evict(t);
+	if (t->depth == 1 && t->why_broken && !t->has_left) {
+		t->has_left = true;
+		ring_leave(t->ring, t->now);
+		t->ops.broken(t->owner, t->why_broken);
+	}
+	t->depth--;
+}
+
+/* --- from the ring, upwards ---------------------------------------------------------- */
+
+static void ring_send_one(void *owner, int to, const uint8_t *bytes, size_t length)
+{
+	struct totem *t = owner;
+
+	t->ops.send_one(t->owner, to, bytes, length);
+}
+
+static void ring_send_all(void *owner, struct node_set to, const uint8_t *bytes,
+			  size_t length)
+{
+	struct totem *t = owner;
+
+	t->ops.send_all(t->owner, to, bytes, length);
+}
+
+static size_t ring_fill(void *owner, uint8_t *payload, size_t room, bool is_sync,
+			bool *is_safe)
+{
+	struct totem *t = owner;
+
+	return is_sync ? sync_fill(t->sync, payload, room, is_safe) :
+			 group_ring_fill(t->groups, payload, room, is_safe);
+}
+
+static size_t ring_backlog(void *owner, bool is_sync)
+{
+	struct totem *t = owner;
+
+	return is_sync ? sync_backlog(t->sync) : group_ring_backlog(t->groups);
+}
+
+static void ring_deliver(void *owner, const struct ring_message *m)
+{
+	struct totem *t = owner;
+	int from = node_index(&t->nodes, m->origin);
+
+	if (m->is_sync)
+		sync_deliver(t->sync, m->ring, from, m->payload, m->length);
+	else
+		group_ring_deliver(t->groups, m->ring, from, m->payload, m->length);
+}
+
+static void ring_configured(void *owner, const struct ring_configuration *c)
+{
+	struct totem *t = owner;
+
+	t->ops.configured(t->owner, c);
+	if (c->is_transitional)
+		sync_ending(t->sync);
+	else
+		sync_configured(t->sync, t->now, &(struct sync_configuration){
+			.id = c->ring, .members = c->members,
+			.joined = c->joined, .left = c->left });
+}
+
+static void ring_unplugged(void *owner)
+{
+	struct totem *t = owner;
+
+	sync_unplugged(t->sync);
+	if (!t->why_broken)
+		t->ops.synchronised(t->owner);
+}
+
+static void ring_save_seq(void *owner, uint64_t seq)
+{
+	struct totem *t = owner;
+
+	t->ops.save_seq(t->owner, seq);
+}
+
+static void ring_trace(void *owner, const char *line)
+{
+	struct totem *t = owner;
+
+	t->ops.trace(t->owner, line);
+}
+
+/* --- from above, downwards ------------------------------------------------------------ */
+
+static void upper_wake(void *owner)
+{
+	struct totem *t = owner;
+
+	if (t->depth > 0)
+		ring_wake(t->ring, t->now);
+	else
+		t->ops.wake(t->owner);
+}
+
+static void sync_is_done(void *owner)
+{
+	struct totem *t = owner;
+
+	ring_synchronised(t->ring, t->now);
+}
+
+static void sync_is_broken_by(void *owner, const char *why)
+{
+	struct totem *t = owner;
+
+	t->why_broken = why;
+	if (t->depth == 0) /* the owner's next event leaves */
+		t->ops.wake(t->owner);
+}
+
+static void sync_is_late(void *owner, int node, const char *service)
+{
+	struct totem *t = owner;
+
+	t->ops.late(t->owner, node, service);
+}
+
+static void sync_evicts(void *owner, int node, const char *service)
+{
+	struct totem *t = owner;
+
+	set_add(&t->to_evict, node);
+	t->ops.evicted(t->owner, node, service);
+}
+
+static bool sync_asks_for_quorum(void *owner, struct node_set members)
+{
+	struct totem *t = owner;
+
+	if (t->ops.is_quorate)
+		return t->ops.is_quorate(t->owner, members);
+	return 2 * set_count(members) > t->nodes.count;
+}
+
+/* --- life ------------------------------------------------------------------------------ */
+
+static int make_ring(struct totem *t, const struct ring_config *config, struct err *err)
+{
+	static const struct ring_ops ops = {
+		.send_one = ring_send_one,
+		.send_all = ring_send_all,
+		.fill = ring_fill,
+		.backlog = ring_backlog,
+		.deliver = ring_deliver,
+		.configured = ring_configured,
+		.unplugged = ring_unplugged,
+		.save_seq = ring_save_seq,
+		.trace = ring_trace,
+	};
+	struct ring_ops with = ops;
+
+	if (!t->ops.trace)
+		with.trace = NULL;
+	t->ring = ring_new(config, &with, t);
+	return t->ring ? 0 : err_nomem(err, "the ring");
+}
+
+static int make_sync(struct totem *t, const struct totem_config *config, struct err *err)
+{
+	static const struct sync_ops ops = {
+		.wake = upper_wake,
+		.synchronised = sync_is_done,
+		.broken = sync_is_broken_by,
+		.late = sync_is_late,
+		.evict = sync_evicts,
+		.is_quorate = sync_asks_for_quorum,
+	};
+	const struct sync_config c = {
+		.nodes = config->ring.nodes,
+		.self = config->ring.self,
+		.deadline_ns = config->sync_deadline_ns,
+	};
+
+	t->sync = sync_new(&c, &ops, t, err);
+	return t->sync ? 0 : err->code;
+}
+
+static int make_groups(struct totem *t, const struct totem_config *config,
+		       struct err *err)
+{
+	const struct group_ring_config c = {
+		.nodes = config->ring.nodes,
+		.self = config->ring.self,
+		.queue_bytes = config->queue_bytes,
+		.sync = t->sync,
+		.wake = upper_wake,
+		.owner = t,
+	};
+
+	t->groups = group_ring_new(&c, err);
+	return t->groups ? 0 : err->code;
+}
+
+struct totem *totem_new(const struct totem_config *config, const struct totem_ops *ops,
+			void *owner, struct err *err)
+{
+	struct totem *t = calloc(1, sizeof(*t));
+	int r;
+
+	if (!t) {
+		err_nomem(err, "the totem");
+		return NULL;
+	}
+	t->ops = *ops;
+	t->owner = owner;
+	t->nodes = config->ring.nodes;
+	r = make_ring(t, &config->ring, err);
+	if (r == 0)
+		r = make_sync(t, config, err);
+	if (r == 0)
+		r = make_groups(t, config, err);
+	if (r < 0) {
+		totem_free(t);
+		return NULL;
+	}
+	return t;
+}
+
+void totem_free(struct totem *t)
+{
+	if (!t)
+		return;
+	group_ring_free(t->groups);
+	sync_free(t->sync);
+	ring_free(t->ring);
+	free(t);
+}
+
+/* --- events ---------------------------------------------------------------------------- */
+
+void totem_start(struct totem *t, uint64_t now)
+{
+	enter(t, now);
+	ring_start(t->ring, now);
+	leave_event(t);
+}
+
+void totem_receive(struct totem *t, uint64_t now, const uint8_t *bytes, size_t length)
+{
+	enter(t, now);
+	ring_receive(t->ring, now, bytes, length);
+	leave_event(t);
+}
+
+void totem_advance(struct totem *t, uint64_t now)
+{
+	enter(t, now);
+	ring_advance(t->ring, now);
+	sync_advance(t->sync, now);
+	leave_event(t);
+}
+
+void totem_evidence(struct totem *t, uint64_t now, uint32_t node)
+{
+	enter(t, now);
+	ring_evidence(t->ring, now, node);
+	leave_event(t);
+}
+
+void totem_wake(struct totem *t, uint64_t now)
+{
+	enter(t, now);
+	ring_wake(t->ring, now);
+	leave_event(t);
+}
+
+void totem_seq_saved(struct totem *t, uint64_t now, uint64_t seq)
+{
+	enter(t, now);
+	ring_seq_saved(t->ring, now, seq);
+	leave_event(t);
+}
+
+void totem_leave(struct totem *t, uint64_t now)
+{
+	if (t->has_left)
+		return;
+	t->has_left = true;
+	ring_leave(t->ring, now);
+}
+
+uint64_t totem_deadline(const struct totem *t)
+{
+	return min_u64(ring_deadline(t->ring), sync_deadline(t->sync));
+}
+
+struct group_engine *totem_groups(struct totem *t)
+{
+	return group_ring_engine(t->groups);
+}
+
+struct sync *totem_sync(struct totem *t)
+{
+	return t->sync;
+}
+
+const struct ring *totem_ring(const struct totem *t)
+{
+	return t->ring;
+}
+
+const struct group_ring_stats *totem_group_stats(const struct totem *t)
+{
+	return group_ring_stats(t->groups);
+}
