@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "tests/sim/apps.h"
 #include "tests/sim/checker.h"
 #include "tests/sim/scenario.h"
 #include "tests/sim/world.h"
@@ -324,6 +325,30 @@ static void run_lawless(struct sim_world *w)
 	}
 }
 
+/* --- whole totems ------------------------------------------------------------------- */
+
+/* Programs in groups, and services that synchronise, on what goes wrong in chaos. */
+static void run_groups(struct sim_world *w)
+{
+	int step;
+
+	sim_use_totems(w);
+	bad_weather(w);
+	w->sync_deadline_ns = 60000ull * SIM_MS; /* longer than it all */
+	start_all(w);
+	for (step = 0; step < 40; step++) {
+		sim_run(w, w->now + sim_below(w, 300) * SIM_MS);
+		apps_stir(w->apps);
+		if (sim_below(w, 3) == 0)
+			mischief(w);
+	}
+	sim_heal(w);
+	sim_run(w, w->now + 2000ull * SIM_MS); /* pauses end */
+	start_all(w);
+	sim_run(w, w->now + 6000ull * SIM_MS);
+	apps_expect_order(w->apps);
+}
+
 const struct scenario scenarios[] = {
 	{ "calm", "five nodes start, talk, and nothing goes wrong", 5, run_calm },
 	{ "lossy", "five nodes on a network that loses, doubles and delays", 5,
@@ -337,5 +362,7 @@ const struct scenario scenarios[] = {
 	{ "flap", "a node that is cut off again and again", 5, run_flap },
 	{ "big", "sixteen nodes", SIM_MAX_NODES, run_big },
 	{ "lawless", "damaged packets get through", 5, run_lawless },
+	{ "groups", "as chaos, with programs in groups and sync services", 5,
+	  run_groups },
 	{ NULL, NULL, 0, NULL },
 };

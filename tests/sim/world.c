@@ -8,7 +8,10 @@
 #include <string.h>
 
 #include "base/arith.h"
+#include "tests/sim/apps.h"
 #include "tests/sim/checker.h"
+#include "tests/sim/totem_node.h"
+#include "totem/totem.h"
 
 enum { SOCKET_BYTES = 1 << 18 };
 
@@ -18,6 +21,8 @@ enum sim_event_kind {
 	EVENT_EVIDENCE,
 	EVENT_SAVED,
 	EVENT_SYNCHRONISED,
+	EVENT_WAKE,
+	EVENT_POKE,
 };
 
 struct sim_event {
@@ -261,7 +266,7 @@ static void op_configured(void *owner, const struct ring_configuration *c)
 	n->sync_want = 0;
 	if (w->sync_ns == 0) {
 		checker_synchronised(w->checker, n->index);
-		ring_synchronised(n->ring, w->now);
+		ring_synchronised(n->bare, w->now);
 		return;
 	}
 	n->sync_want = (uint32_t)sim_below(w, 4);
@@ -331,12 +336,32 @@ struct sim_world *sim_new(uint64_t seed, int nodes, FILE *trace)
 	return w;
 }
 
+void sim_use_totems(struct sim_world *w)
+{
+	w->apps = apps_new(w);
+	w->probes = probes_new();
+}
+
+/* Its process is gone. */
+static void end_node(struct sim_node *n)
+{
+	if (n->totem)
+		totem_node_end(n);
+	ring_free(n->bare);
+	n->bare = NULL;
+	n->ring = NULL;
+}
+
 void sim_free(struct sim_world *w)
 {
 	int i;
 
 	for (i = 0; i < w->count; i++)
-		ring_free(w->nodes[i].ring);
+		end_node(&w->nodes[i]);
+	if (w->apps) {
+		apps_free(w->apps);
+		probes_free(w->probes);
+	}
 	while (w->heap_count > 0)
 		free(w->heap[--w->heap_count].bytes);
 	free(w->heap);
@@ -346,7 +371,9 @@ void sim_free(struct sim_world *w)
 
 static void arm(struct sim_world *w, struct sim_node *n)
 {
-	uint64_t at = n->ring ? ring_deadline(n->ring) : UINT64_MAX;
+	uint64_t at = n->totem ? totem_deadline(n->totem) :
+		      n->bare  ? ring_deadline(n->bare) :
+				 UINT64_MAX;
 
 	if (at == UINT64_MAX || at >= n->armed_at)
 		return;
@@ -391,11 +418,15 @@ void sim_start(struct sim_world *w, int node)
 	n->armed_at = UINT64_MAX;
 	n->paused_until = 0;
 	sim_say(w, node, "starts, incarnation %" PRIu64, n->incarnation);
-	checker_started(w->checker, node);
-	n->ring = ring_new(&config, &with, n);
-	if (!n->ring)
-		abort();
-	ring_start(n->ring, w->now);
+	if (w->apps) {
+		totem_node_start(n, &config, &with);
+	} else {
+		checker_started(w->checker, node);
+		n->ring = n->bare = ring_new(&config, &with, n);
+		if (!n->bare)
+			abort();
+		ring_start(n->bare, w->now);
+	}
 	arm(w, n);
 }
 
@@ -407,8 +438,7 @@ void sim_crash(struct sim_world *w, int node)
 		return;
 	sim_say(w, node, "crashes");
 	checker_crashed(w->checker, node);
-	ring_free(n->ring);
-	n->ring = NULL;
+	end_node(n);
 }
 
 void sim_lose_disk(struct sim_world *w, int node)
@@ -424,10 +454,12 @@ void sim_leave(struct sim_world *w, int node)
 	if (!n->ring)
 		return;
 	sim_say(w, node, "leaves");
-	ring_leave(n->ring, w->now);
+	if (n->totem)
+		totem_leave(n->totem, w->now);
+	else
+		ring_leave(n->bare, w->now);
 	checker_crashed(w->checker, node);
-	ring_free(n->ring);
-	n->ring = NULL;
+	end_node(n);
 }
 
 void sim_pause(struct sim_world *w, int node, uint64_t for_ns)
@@ -461,9 +493,25 @@ void sim_send(struct sim_world *w, int node, uint32_t count, uint32_t bytes,
 	n->want_bytes = bytes;
 	n->want_safe = is_safe;
 	if (n->paused_until <= w->now) {
-		ring_wake(n->ring, w->now);
+		ring_wake(n->bare, w->now);
 		arm(w, n);
 	}
+}
+
+void sim_wake(struct sim_world *w, int node)
+{
+	push(w, (struct sim_event){ .at = w->now,
+				    .kind = EVENT_WAKE,
+				    .node = node,
+				    .incarnation = w->nodes[node].incarnation });
+}
+
+void sim_poke(struct sim_world *w, int node, uint64_t after_ns)
+{
+	push(w, (struct sim_event){ .at = w->now + after_ns,
+				    .kind = EVENT_POKE,
+				    .node = node,
+				    .incarnation = w->nodes[node].incarnation });
 }
 
 /* A paused process finds its packets and timers when it goes on. */
@@ -478,6 +526,64 @@ static bool postpone(struct sim_world *w, struct sim_event *e)
 	return true;
 }
 
+static void happen_to_ring(struct sim_world *w, struct sim_node *n,
+			   const struct sim_event *e)
+{
+	switch (e->kind) {
+	case EVENT_PACKET:
+		ring_receive(n->bare, w->now, e->bytes, e->length);
+		break;
+	case EVENT_TIMER:
+		ring_advance(n->bare, w->now);
+		break;
+	case EVENT_EVIDENCE:
+		ring_evidence(n->bare, w->now, (uint32_t)e->value);
+		break;
+	case EVENT_SAVED:
+		ring_seq_saved(n->bare, w->now, e->value);
+		break;
+	case EVENT_SYNCHRONISED:
+		if (ring_current(n->bare).seq != e->value)
+			break; /* another configuration has come since */
+		n->sync_want = 0;
+		checker_synchronised(w->checker, n->index);
+		ring_synchronised(n->bare, w->now);
+		break;
+	case EVENT_WAKE:
+	case EVENT_POKE:
+		break; /* of totems */
+	}
+}
+
+static void happen_to_totem(struct sim_world *w, struct sim_node *n,
+			    const struct sim_event *e)
+{
+	switch (e->kind) {
+	case EVENT_PACKET:
+		totem_receive(n->totem, w->now, e->bytes, e->length);
+		break;
+	case EVENT_TIMER:
+		totem_advance(n->totem, w->now);
+		break;
+	case EVENT_EVIDENCE:
+		totem_evidence(n->totem, w->now, (uint32_t)e->value);
+		break;
+	case EVENT_SAVED:
+		totem_seq_saved(n->totem, w->now, e->value);
+		break;
+	case EVENT_WAKE:
+		totem_wake(n->totem, w->now);
+		break;
+	case EVENT_POKE:
+		probe_go_on(&n->probe);
+		break;
+	case EVENT_SYNCHRONISED:
+		break; /* of bare rings */
+	}
+	if (n->is_broken)
+		end_node(n);
+}
+
 static void happen(struct sim_world *w, struct sim_event *e)
 {
 	struct sim_node *n = &w->nodes[e->node];
@@ -487,30 +593,15 @@ static void happen(struct sim_world *w, struct sim_event *e)
 		n->disk_seq = max_u64(n->disk_seq, e->value);
 	if (!n->ring || is_stale)
 		return;
-	switch (e->kind) {
-	case EVENT_PACKET:
-		ring_receive(n->ring, w->now, e->bytes, e->length);
-		break;
-	case EVENT_TIMER:
+	if (e->kind == EVENT_TIMER) {
 		if (e->value != n->armed_at)
 			return; /* an earlier one was set since, and went off */
 		n->armed_at = UINT64_MAX;
-		ring_advance(n->ring, w->now);
-		break;
-	case EVENT_EVIDENCE:
-		ring_evidence(n->ring, w->now, (uint32_t)e->value);
-		break;
-	case EVENT_SAVED:
-		ring_seq_saved(n->ring, w->now, e->value);
-		break;
-	case EVENT_SYNCHRONISED:
-		if (ring_current(n->ring).seq != e->value)
-			break; /* another configuration has come since */
-		n->sync_want = 0;
-		checker_synchronised(w->checker, n->index);
-		ring_synchronised(n->ring, w->now);
-		break;
 	}
+	if (n->totem)
+		happen_to_totem(w, n, e);
+	else
+		happen_to_ring(w, n, e);
 	arm(w, n);
 }
 

@@ -11,12 +11,15 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "tests/sim/probe.h"
 #include "totem/ring.h"
 
 enum { SIM_MAX_NODES = 16, SIM_MS = 1000000 };
 
 struct sim_world;
 struct sim_checker;
+struct sim_apps;
+struct totem;
 
 /* What the network does to each packet, in millionths; delays in ns. */
 struct sim_faults {
@@ -31,7 +34,12 @@ struct sim_faults {
 struct sim_node {
 	struct sim_world *world;
 	int index;
-	struct ring *ring;       /* NULL while crashed */
+	const struct ring *ring; /* NULL while crashed */
+	struct ring *bare;       /* it, or */
+	struct totem *totem;     /* what it is in; one of them is NULL */
+	struct probe probe;      /* a service in the totem */
+	bool is_broken;          /* its totem left by itself */
+	uint64_t synchronisations;
 	uint64_t incarnation;    /* on "disk", with disk_seq */
 	uint64_t disk_seq;
 	uint64_t paused_until;
@@ -57,6 +65,10 @@ struct sim_world {
 	bool is_lawless;
 	struct ring_config config; /* of all; self and such are filled in */
 	struct sim_checker *checker;
+	/* Nodes have totems with programs; else rings alone. Before any starts. */
+	struct sim_apps *apps;
+	struct sim_probes *probes;
+	uint64_t sync_deadline_ns;
 	FILE *trace; /* NULL: none. Not owned */
 	uint64_t sync_ns; /* services take at most so long; 0: no time at all */
 	uint64_t save_ns; /* a ring seq is durable after at most so long */
@@ -85,6 +97,13 @@ void sim_heal(struct sim_world *w);
 /* Wants to multicast `count` more messages. */
 void sim_send(struct sim_world *w, int node, uint32_t count, uint32_t bytes,
 	      bool is_safe);
+
+/* Nodes are totems with programs and a service from here on. */
+void sim_use_totems(struct sim_world *w);
+/* The node's programs have sent something. */
+void sim_wake(struct sim_world *w, int node);
+/* Its probe is to go on, later. */
+void sim_poke(struct sim_world *w, int node, uint64_t after_ns);
 
 /* Whether some node ever sent the message of this id. */
 bool sim_is_sent(const struct sim_world *w, uint64_t id);

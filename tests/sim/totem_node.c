@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tests/sim/totem_node.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "tests/sim/apps.h"
+#include "tests/sim/world.h"
+#include "totem/totem.h"
+
+static void op_wake(void *owner)
+{
+	struct sim_node *n = owner;
+
+	sim_wake(n->world, n->index);
+}
+
+static void op_configured(void *owner, const struct ring_configuration *c)
+{
+	struct sim_node *n = owner;
+
+	apps_configured(n->world->apps, n, c);
+}
+
+static void op_synchronised(void *owner)
+{
+	struct sim_node *n = owner;
+
+	n->synchronisations++;
+	sim_say(n->world, n->index, "services are synchronised");
+}
+
+static void op_late(void *owner, int node, const char *service)
+{
+	struct sim_node *n = owner;
+
+	sim_say(n->world, n->index, "n%d is late with its %s", node + 1, service);
+}
+
+static void op_evicted(void *owner, int node, const char *service)
+{
+	struct sim_node *n = owner;
+
+	sim_say(n->world, n->index, "evicts n%d for its %s", node + 1, service);
+}
+
+static void op_broken(void *owner, const char *why)
+{
+	struct sim_node *n = owner;
+
+	n->is_broken = true;
+	sim_say(n->world, n->index, "leaves: it %s", why);
+	if (!n->probe.hangs)
+		sim_fail(n->world, "n%d leaves: it %s", n->index + 1, why);
+}
+
+void totem_node_start(struct sim_node *n, const struct ring_config *config,
+		      const struct ring_ops *packets)
+{
+	const struct totem_ops ops = {
+		.send_one = packets->send_one,
+		.send_all = packets->send_all,
+		.save_seq = packets->save_seq,
+		.trace = packets->trace,
+		.wake = op_wake,
+		.configured = op_configured,
+		.synchronised = op_synchronised,
+		.late = op_late,
+		.evicted = op_evicted,
+		.broken = op_broken,
+	};
+	const struct totem_config c = {
+		.ring = *config,
+		.sync_deadline_ns = n->world->sync_deadline_ns,
+	};
+	struct err err = ERR_INIT;
+
+	n->is_broken = false;
+	n->synchronisations = 0;
+	n->totem = totem_new(&c, &ops, n, &err);
+	if (!n->totem) {
+		fprintf(stderr, "sim: %s\n", err.text);
+		abort();
+	}
+	n->ring = totem_ring(n->totem);
+	probe_start(&n->probe, n);
+	apps_node_started(n->world->apps, n);
+	totem_start(n->totem, n->world->now);
+}
+
+void totem_node_end(struct sim_node *n)
+{
+	apps_node_ended(n->world->apps, n);
+	totem_free(n->totem);
+	n->totem = NULL;
+	n->ring = NULL;
+}
