@@ -519,6 +519,11 @@ const struct sync_stats *sync_stats(const struct sync *s)
 	return &s->stats;
 }
 
+bool sync_has_greeted(const struct sync *s, int node)
+{
+	return s->peers[node].has_greeted;
+}
+
 uint32_t sync_unfinished(const struct sync *s, int node)
 {
 	return s->peers[node].services & ~s->peers[node].done;

@@ -184,6 +184,7 @@ struct ring_id sync_epoch(const struct sync *s);
 const struct sync_stats *sync_stats(const struct sync *s);
 /* Members that are not done yet; empty when all are. */
 struct node_set sync_waiting_for(const struct sync *s);
+bool sync_has_greeted(const struct sync *s, int node);
 /* Services of this member that are not done; a bit each. 0 while it has not greeted. */
 uint32_t sync_unfinished(const struct sync *s, int node);
 /* NULL: no service of this node has the number. */

@@ -15,6 +15,12 @@ enum { MAX_TOLD = 5 };
 /* A number that no true service has. */
 static const enum sync_service_id PROBE_SERVICE = (enum sync_service_id)7;
 
+/* What it tells. */
+struct told {
+	struct ring_id id; /* of the configuration it is told in */
+	uint64_t number;
+};
+
 struct activation {
 	struct ring_id id;
 	uint64_t digest;
@@ -59,13 +65,23 @@ static void on_init(void *owner, const struct sync_configuration *c)
 	p->is_waiting = false;
 }
 
+static void check_greetings(const struct probe *p)
+{
+	for (int i = set_next(p->c.members, 0); i != TOTEM_NO_INDEX;
+	     i = set_next(p->c.members, i + 1))
+		if (!sync_has_greeted(p->sync, i))
+			sim_fail(p->node->world, "Y6: n%d tells before n%d has greeted",
+				 p->node->index + 1, i + 1);
+}
+
 static enum sync_progress on_process(void *owner)
 {
 	struct probe *p = owner;
 	struct sim_world *w = p->node->world;
-	uint64_t number = sim_random(w);
-	const struct iovec part = { &number, sizeof(number) };
+	struct told told = { p->c.id, sim_random(w) };
+	const struct iovec part = { &told, sizeof(told) };
 
+	check_greetings(p);
 	if (p->hangs)
 		return SYNC_AGAIN;
 	while (p->left > 0 && !p->is_waiting) {
@@ -89,16 +105,16 @@ void probe_go_on(struct probe *p)
 static void on_deliver(void *owner, int from, const uint8_t *bytes, size_t length)
 {
 	struct probe *p = owner;
-	uint64_t number;
+	struct told told;
 
+	memcpy(&told, bytes, sizeof(told));
 	if (p->state != PROBE_BEGUN || !set_has(&p->c.members, from) ||
-	    length != sizeof(number)) {
+	    length != sizeof(told) || !ring_id_equal(told.id, p->c.id)) {
 		sim_fail(p->node->world, "Y1, Y4: n%d: state of another time",
 			 p->node->index + 1);
 		return;
 	}
-	memcpy(&number, bytes, sizeof(number));
-	p->digest = (p->digest ^ number ^ (uint64_t)from) * 0x9e3779b97f4a7c15u;
+	p->digest = (p->digest ^ told.number ^ (uint64_t)from) * 0x9e3779b97f4a7c15u;
 }
 
 static void on_abort(void *owner)

@@ -7,6 +7,7 @@
 #include "tests/sim/checker.h"
 #include "tests/sim/scenario.h"
 #include "tests/sim/world.h"
+#include "totem/totem.h"
 
 /* E6: all that live, and only they, are on one ring, and it works. */
 static void expect_one_ring(struct sim_world *w)
@@ -349,6 +350,40 @@ static void run_groups(struct sim_world *w)
 	apps_expect_order(w->apps);
 }
 
+/*
+ * A service of one node never finishes, as the node comes or as another goes: it is
+ * late, then it leaves by itself, and the others go on without it.
+ */
+static void run_hang(struct sim_world *w)
+{
+	int hung = (int)sim_below(w, (uint64_t)w->count), i;
+	int other = (hung + 1) % w->count;
+	bool comes = sim_below(w, 2);
+
+	sim_use_totems(w);
+	w->sync_deadline_ns = 2000ull * SIM_MS;
+	start_all(w);
+	sim_run(w, w->now + 1000ull * SIM_MS);
+	if (comes)
+		sim_crash(w, hung);
+	sim_run(w, w->now + 1000ull * SIM_MS);
+	if (comes)
+		sim_start(w, hung);
+	w->nodes[hung].probe.hangs = true;
+	if (!comes)
+		sim_crash(w, other);
+	apps_stir(w->apps);
+	sim_run(w, w->now + 6000ull * SIM_MS);
+	if (w->nodes[hung].ring)
+		sim_fail(w, "Y5: n%d hangs, and is still there", hung + 1);
+	for (i = 0; i < w->count; i++)
+		if (w->nodes[i].totem && !sync_is_active(totem_sync(w->nodes[i].totem)))
+			sim_fail(w, "Y5: n%d waits for ever", i + 1);
+	start_all(w);
+	sim_run(w, w->now + 6000ull * SIM_MS);
+	apps_expect_order(w->apps);
+}
+
 const struct scenario scenarios[] = {
 	{ "calm", "five nodes start, talk, and nothing goes wrong", 5, run_calm },
 	{ "lossy", "five nodes on a network that loses, doubles and delays", 5,
@@ -364,5 +399,6 @@ const struct scenario scenarios[] = {
 	{ "lawless", "damaged packets get through", 5, run_lawless },
 	{ "groups", "as chaos, with programs in groups and sync services", 5,
 	  run_groups },
+	{ "hang", "a service that never finishes", 5, run_hang },
 	{ NULL, NULL, 0, NULL },
 };
