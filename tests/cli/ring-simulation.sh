@@ -24,6 +24,6 @@ simulate() # SCENARIO COUNT
 for scenario in calm lossy chaos; do
   simulate "$scenario" "$seeds"
 done
-for scenario in storm drizzle death flap big lawless; do
+for scenario in storm drizzle death flap big lawless groups hang; do
   simulate "$scenario" $((seeds / 10))
 done
