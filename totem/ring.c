@@ -11,8 +11,6 @@
 #include "base/arith.h"
 #include "totem/ring_private.h"
 
-enum { MIN_PACKET_BYTES = 256 };
-
 const char *ring_state_name(enum ring_state state)
 {
 	static const char *const names[RING_STATE_COUNT] = {
@@ -104,7 +102,7 @@ int ring_successor(const struct ring *ring, struct node_set members)
 }
 
 /* While a ring is formed others wait for consensus_ns only: be quick. */
-static void arm_retransmit(struct ring *ring)
+void ring_arm_retransmit(struct ring *ring)
 {
 	ring_arm(ring, TIMER_RETRANSMIT,
 		 ring->state == RING_OPERATIONAL ? ring->config.retransmit_ns :
@@ -113,10 +111,11 @@ static void arm_retransmit(struct ring *ring)
 
 void ring_send_token_packet(struct ring *ring, int to, size_t length)
 {
+	ring->is_commit_out = false;
 	ring->resend_to = to;
 	ring->resend_bytes = length;
 	ring->ops.send_one(ring->owner, to, ring->last_sent, length);
-	arm_retransmit(ring);
+	ring_arm_retransmit(ring);
 }
 
 static uint64_t or_default(uint64_t value, uint64_t fallback)
@@ -136,6 +135,12 @@ static void fill_in_defaults(struct ring_config *c)
 	c->window_bytes = (uint32_t)or_default(c->window_bytes, 1 << 20);
 	c->visit_bytes = (uint32_t)or_default(c->visit_bytes, 256 << 10);
 	c->ahead_bytes = (uint32_t)or_default(c->ahead_bytes, 64 << 10);
+}
+
+/* The token with all it asks for, a join with two full sets. */
+size_t ring_packet_min(int nodes)
+{
+	return max_u64(WIRE_MAX_TOKEN, WIRE_JOIN_OVERHEAD + 2 * 4 * (uint64_t)nodes);
 }
 
 struct ring *ring_new(const struct ring_config *config,
@@ -164,7 +169,7 @@ struct ring *ring_new(const struct ring_config *config,
 		ring->due[t] = UINT64_MAX;
 	if (self == TOTEM_NO_INDEX || config->self == 0 || !ring->last_sent ||
 	    !ring->packet || !ring->payload ||
-	    ring->config.packet_bytes < MIN_PACKET_BYTES ||
+	    ring->config.packet_bytes < ring_packet_min(config->nodes.count) ||
 	    ring->config.packet_bytes > WIRE_MAX_PACKET ||
 	    !ring_instance_init(&ring->installed,
 				(struct ring_id){ config->self,
@@ -233,7 +238,7 @@ static void dispatch(struct ring *ring, enum wire_type type, int from,
 		fault = wire_read_commit(&ring->context, bytes, length,
 					 &u.commit);
 		if (fault == WIRE_OK)
-			ring_commit_token(ring, &u.commit);
+			ring_commit_part(ring, &u.commit);
 		break;
 	case WIRE_MERGE:
 		ring->stats.memb_merge_detect_rx++;
@@ -313,6 +318,17 @@ static void merge_detect(struct ring *ring)
 	ring->stats.memb_merge_detect_tx++;
 }
 
+static void send_again(struct ring *ring)
+{
+	if (ring->is_commit_out) {
+		ring_commit_send(ring);
+		return;
+	}
+	ring->ops.send_one(ring->owner, ring->resend_to, ring->last_sent,
+			   ring->resend_bytes);
+	ring_arm_retransmit(ring);
+}
+
 static void fire(struct ring *ring, enum ring_timer timer)
 {
 	ring_disarm(ring, timer);
@@ -321,9 +337,7 @@ static void fire(struct ring *ring, enum ring_timer timer)
 		token_lost(ring);
 		break;
 	case TIMER_RETRANSMIT:
-		ring->ops.send_one(ring->owner, ring->resend_to, ring->last_sent,
-				   ring->resend_bytes);
-		arm_retransmit(ring);
+		send_again(ring);
 		break;
 	case TIMER_HOLD:
 		ring_token_unpark(ring);

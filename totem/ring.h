@@ -62,7 +62,7 @@ struct ring_config {
 	const char *cluster;       /* name; hashed, not kept */
 	uint64_t incarnation;      /* grows at every start of this node */
 	uint64_t first_ring_seq;   /* beyond all that were ever used: see save_seq */
-	size_t packet_bytes;       /* largest packet, 256..WIRE_MAX_PACKET */
+	size_t packet_bytes;       /* largest packet, ring_packet_min().. */
 	uint32_t window_bytes;     /* of payload in one rotation, by all */
 	uint32_t visit_bytes;      /* of payload in one visit of the token */
 	uint32_t ahead_bytes;      /* of these, how many follow the token */
@@ -148,6 +148,12 @@ struct ring_stats {
 	uint64_t own_id_rx; /* somebody else speaks with our id */
 	uint64_t old_incarnation_rx;
 };
+
+/*
+ * The least that packet_bytes may be, up to WIRE_MAX_PACKET: 467 bytes for up
+ * to 53 nodes, then 8 more for each, 1061 for 128.
+ */
+size_t ring_packet_min(int nodes);
 
 /* NULL when out of memory or the configuration makes no sense. */
 struct ring *ring_new(const struct ring_config *config,

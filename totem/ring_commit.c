@@ -4,35 +4,16 @@
  * each member fills in where it stands on its old ring; on the second all learn
  * of all, and enter recovery. When it is back at the representative, the first
  * token of the new ring starts.
+ *
+ * The token of a large ring goes in several packets. Each stands for itself, so
+ * that they may come in any order and more than once; the token has come when
+ * the entries of all members have. If one is lost, all are sent again.
  */
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/arith.h"
 #include "totem/ring_private.h"
-
-/* The entry of node `index`, by its position among the members. */
-static struct wire_commit_entry *entry_of(struct wire_commit *c, int index)
-{
-	int i, position = 0;
-
-	for (i = set_next(c->members, 0); i != index; i = set_next(c->members, i + 1))
-		position++;
-	return &c->entries[position];
-}
-
-/* Ranges that an entry may have, for the commit token to fit a packet. */
-static int have_room(const struct ring *ring)
-{
-	int64_t n = set_count(ring->commit.members);
-	int64_t left = (int64_t)ring->config.packet_bytes -
-		       WIRE_COMMIT_OVERHEAD - n * WIRE_ENTRY_OVERHEAD;
-
-	if (left <= 0)
-		return 0;
-	return (int)min_u64((uint64_t)(left / (n * WIRE_RANGE_BYTES)),
-			    WIRE_MAX_HAVE);
-}
 
 static void fill_entry(struct ring *ring, struct wire_commit_entry *e)
 {
@@ -46,20 +27,50 @@ static void fill_entry(struct ring *ring, struct wire_commit_entry *e)
 		.safe = min_u64(old->stable, old->queue.aru),
 		.is_filled = true,
 	};
-	e->have_count = (uint8_t)queue_held(&old->queue, e->have,
-					    have_room(ring));
+	e->have_count = (uint8_t)queue_held(&old->queue, e->have, WIRE_MAX_HAVE);
+}
+
+/* As many of the members from `first` on as fit one packet; one at least. */
+static struct node_set next_part(const struct ring *ring, int first)
+{
+	const struct wire_commit *c = &ring->commit;
+	size_t bytes = WIRE_COMMIT_OVERHEAD;
+	struct node_set part = { { 0 } };
+	int i;
+
+	for (i = first; i != TOTEM_NO_INDEX; i = set_next(c->members, i + 1)) {
+		bytes += wire_entry_bytes(c, i);
+		if (bytes > ring->config.packet_bytes)
+			break;
+		set_add(&part, i);
+	}
+	return part;
+}
+
+void ring_commit_send(struct ring *ring)
+{
+	const struct wire_commit *c = &ring->commit;
+	int to = ring_successor(ring, c->members);
+	struct node_set left = c->members;
+
+	while (!set_is_empty(left)) {
+		struct node_set part = next_part(ring, set_next(left, 0));
+		size_t length = wire_write_commit(&ring->context, c, part,
+						  ring->packet);
+
+		ring->ops.send_one(ring->owner, to, ring->packet, length);
+		left = set_minus(left, part);
+	}
+	ring_arm_retransmit(ring);
 }
 
 static void forward(struct ring *ring)
 {
-	size_t length;
-
 	ring->commit.token_seq++;
-	length = wire_write_commit(&ring->context, &ring->commit, ring->last_sent);
+	ring->is_commit_out = true;
 	ring->stats.memb_commit_token_tx++;
 	ring_arm(ring, TIMER_TOKEN_LOSS, ring->config.token_ns);
-	ring_send_token_packet(ring, ring_successor(ring, ring->commit.members),
-			       length);
+	ring_commit_send(ring);
 }
 
 /* Takes the new ring's identity: from here on it is burnt, come what may. */
@@ -78,7 +89,7 @@ static bool enter(struct ring *ring)
 	}
 	ring_trace(ring, "commit ring n%u.%" PRIu64, ring->commit.ring.rep,
 		   ring->commit.ring.seq);
-	fill_entry(ring, entry_of(&ring->commit, ring->self));
+	fill_entry(ring, &ring->commit.entries[ring->self]);
 	return true;
 }
 
@@ -140,16 +151,44 @@ static bool is_representative(const struct ring *ring)
 
 static bool all_filled(const struct wire_commit *c)
 {
-	int i, n = set_count(c->members);
+	int i;
 
-	for (i = 0; i < n; i++)
+	for (i = set_next(c->members, 0); i != TOTEM_NO_INDEX;
+	     i = set_next(c->members, i + 1))
 		if (!c->entries[i].is_filled)
 			return false;
 	return true;
 }
 
-void ring_commit_token(struct ring *ring, const struct wire_commit *c)
+/* Adds a part to what has come of the token. True: that is all of it. */
+static bool collect(struct ring *ring, const struct wire_commit *part)
 {
+	struct wire_commit *c = &ring->incoming;
+	bool is_same_ring = ring_id_equal(c->ring, part->ring);
+	int i;
+
+	if (is_same_ring && part->token_seq < c->token_seq) {
+		ring->stats.rx_msg_dropped++;
+		return false;
+	}
+	if (!is_same_ring || part->token_seq != c->token_seq ||
+	    part->round != c->round || part->total != c->total) {
+		*c = *part;
+	} else {
+		for (i = set_next(part->members, 0); i != TOTEM_NO_INDEX;
+		     i = set_next(part->members, i + 1))
+			c->entries[i] = part->entries[i];
+		c->members = set_union(c->members, part->members);
+	}
+	return set_count(c->members) == c->total;
+}
+
+void ring_commit_part(struct ring *ring, const struct wire_commit *part)
+{
+	const struct wire_commit *c = &ring->incoming;
+
+	if (!collect(ring, part))
+		return;
 	ring->stats.memb_commit_token_rx++;
 	if (ring->state == RING_GATHER) {
 		accept_first(ring, c);

@@ -72,6 +72,7 @@ struct ring {
 
 	/* commit, recovery */
 	struct wire_commit commit;
+	struct wire_commit incoming; /* of which some parts have come */
 	struct node_set trans;   /* members that come from our old ring */
 	uint64_t *resend;        /* old messages that are ours to send again */
 	size_t resend_count, resend_next;
@@ -94,6 +95,7 @@ struct ring {
 	bool is_parked;
 	struct wire_token parked;
 	uint32_t flow_mine, backlog_mine; /* as last told in the token */
+	bool is_commit_out;      /* the commit token was sent last; else: */
 	int resend_to;
 	size_t resend_bytes;     /* of last_sent */
 	uint8_t *last_sent;      /* WIRE_MAX_PACKET */
@@ -123,6 +125,7 @@ void ring_instance_fini(struct ring_instance *i);
 int ring_successor(const struct ring *ring, struct node_set members);
 /* Sends the packet in ring->last_sent, and again until the token is seen. */
 void ring_send_token_packet(struct ring *ring, int to, size_t length);
+void ring_arm_retransmit(struct ring *ring);
 
 /* ring_gather.c */
 void ring_gather_enter(struct ring *ring, const char *why);
@@ -141,7 +144,9 @@ struct node_set ring_gather_audience(const struct ring *ring);
 
 /* ring_commit.c */
 void ring_commit_begin(struct ring *ring);
-void ring_commit_token(struct ring *ring, const struct wire_commit *commit);
+/* Sends the commit token as it stands; also again, until the next is seen. */
+void ring_commit_send(struct ring *ring);
+void ring_commit_part(struct ring *ring, const struct wire_commit *part);
 
 /* ring_recovery.c */
 bool ring_recovery_enter(struct ring *ring);

@@ -44,8 +44,7 @@ static bool entry_has(const struct wire_commit_entry *e, uint64_t seq)
 /* Visits the entries of the members that come from our old ring. */
 struct trans_walk {
 	const struct ring *ring;
-	int node;     /* index */
-	int position; /* in the commit token */
+	int node; /* index */
 };
 
 static const struct wire_commit_entry *trans_next(struct trans_walk *w)
@@ -54,16 +53,15 @@ static const struct wire_commit_entry *trans_next(struct trans_walk *w)
 
 	for (;;) {
 		w->node = set_next(c->members, w->node + 1);
-		w->position++;
 		if (w->node == TOTEM_NO_INDEX)
 			return NULL;
-		if (ring_id_equal(c->entries[w->position].old_ring,
+		if (ring_id_equal(c->entries[w->node].old_ring,
 				  w->ring->installed.id))
-			return &c->entries[w->position];
+			return &c->entries[w->node];
 	}
 }
 
-#define TRANS_WALK(ring) { (ring), -1, -1 }
+#define TRANS_WALK(ring) { (ring), -1 }
 
 /* The lowest member that told of holding it, or TOTEM_NO_INDEX. */
 static int holder_of(const struct ring *ring, uint64_t seq)

@@ -274,19 +274,23 @@ enum wire_fault wire_read_commit(const struct wire_context *context,
 	commit->ring = read_ring_id(&rd);
 	commit->token_seq = rd_u64(&rd);
 	commit->round = rd_u16(&rd);
+	commit->total = rd_u16(&rd);
 	fault = read_set(context, &rd, &commit->members);
 	n = set_count(commit->members);
-	if (fault == WIRE_OK && (n == 0 || commit->round > 2))
+	if (fault == WIRE_OK && (n == 0 || n > commit->total ||
+				 commit->total > TOTEM_MAX_NODES ||
+				 commit->round > 2))
 		fault = WIRE_BAD_FIELD;
-	for (i = 0; fault == WIRE_OK && i < n; i++)
+	for (i = set_next(commit->members, 0);
+	     fault == WIRE_OK && i != TOTEM_NO_INDEX;
+	     i = set_next(commit->members, i + 1)) {
 		fault = read_entry(&rd, &commit->entries[i]);
-	if (fault != WIRE_OK)
-		return fault;
-	/* whoever collected all must have them all */
-	for (i = 0; commit->round > 0 && i < n; i++)
-		if (!commit->entries[i].is_filled)
-			return WIRE_BAD_FIELD;
-	return at_end(&rd);
+		/* whoever collected all must have them all */
+		if (fault == WIRE_OK && commit->round > 0 &&
+		    !commit->entries[i].is_filled)
+			fault = WIRE_BAD_FIELD;
+	}
+	return fault == WIRE_OK ? at_end(&rd) : fault;
 }
 
 static struct wr begin(const struct wire_context *context, enum wire_type type,
@@ -382,17 +386,26 @@ static void write_entry(struct wr *wr, const struct wire_commit_entry *e)
 		write_range(wr, e->have[i]);
 }
 
+size_t wire_entry_bytes(const struct wire_commit *commit, int index)
+{
+	return WIRE_ENTRY_OVERHEAD +
+	       (size_t)commit->entries[index].have_count * WIRE_RANGE_BYTES;
+}
+
 size_t wire_write_commit(const struct wire_context *context,
-			 const struct wire_commit *commit, uint8_t *bytes)
+			 const struct wire_commit *commit, struct node_set part,
+			 uint8_t *bytes)
 {
 	struct wr wr = begin(context, WIRE_COMMIT, bytes);
-	int i, n = set_count(commit->members);
+	int i;
 
 	write_ring_id(&wr, commit->ring);
 	wr_u64(&wr, commit->token_seq);
 	wr_u16(&wr, commit->round);
-	write_set(context, &wr, commit->members);
-	for (i = 0; i < n; i++)
+	wr_u16(&wr, (uint16_t)set_count(commit->members));
+	write_set(context, &wr, part);
+	for (i = set_next(part, 0); i != TOTEM_NO_INDEX;
+	     i = set_next(part, i + 1))
 		write_entry(&wr, &commit->entries[i]);
 	return wr.at;
 }

@@ -35,7 +35,11 @@ enum {
 	/* header + the fixed part of a data body */
 	WIRE_DATA_OVERHEAD = WIRE_HEADER_BYTES + 12 + 8 + 8 + 4 + 1 + 12 + 8,
 	WIRE_RANGE_BYTES = 8 + 4,
-	WIRE_COMMIT_OVERHEAD = WIRE_HEADER_BYTES + 12 + 8 + 2 + 2,
+	WIRE_MAX_TOKEN = WIRE_HEADER_BYTES + 12 + 3 * 8 + 3 * 4 + 1 + 16 + 2 +
+			 WIRE_MAX_RTR * WIRE_RANGE_BYTES,
+	/* then 4 a node in each of its two sets */
+	WIRE_JOIN_OVERHEAD = WIRE_HEADER_BYTES + 8 + 8 + 1 + 2 + 2,
+	WIRE_COMMIT_OVERHEAD = WIRE_HEADER_BYTES + 12 + 8 + 2 + 2 + 2,
 	/* a member's id, and its entry without ranges */
 	WIRE_ENTRY_OVERHEAD = 4 + 1 + 12 + 4 * 8 + 1,
 	WIRE_MAX_PACKET = 65536,
@@ -121,13 +125,18 @@ struct wire_commit_entry {
 	struct seq_range have[WIRE_MAX_HAVE]; /* above aru */
 };
 
+/*
+ * The commit token. What does not fit one packet goes in several, in any order:
+ * each is a commit token with the entries of some of the members, and tells how
+ * many there are in all, lest the part be taken for the whole.
+ */
 struct wire_commit {
 	struct ring_id ring; /* the new one */
 	uint64_t token_seq;
 	uint16_t round;      /* 0: collecting, 1: telling, 2: starting */
-	struct node_set members; /* by index in the configuration */
-	/* in the order of the members */
-	struct wire_commit_entry entries[TOTEM_MAX_NODES];
+	uint16_t total;      /* members in all; set by reading */
+	struct node_set members; /* by index in the configuration, as ... */
+	struct wire_commit_entry entries[TOTEM_MAX_NODES]; /* ... their entries */
 };
 
 enum wire_fault {
@@ -183,5 +192,9 @@ size_t wire_write_ring(const struct wire_context *context, enum wire_type type,
 		       struct ring_id ring, uint8_t *bytes);
 size_t wire_write_join(const struct wire_context *context,
 		       const struct wire_join *join, uint8_t *bytes);
+/* `part`: of which members; `commit` knows all of them. */
 size_t wire_write_commit(const struct wire_context *context,
-			 const struct wire_commit *commit, uint8_t *bytes);
+			 const struct wire_commit *commit, struct node_set part,
+			 uint8_t *bytes);
+/* What the entry of member `index` takes in a packet, at most. */
+size_t wire_entry_bytes(const struct wire_commit *commit, int index);

@@ -27,3 +27,4 @@ done
 for scenario in storm drizzle death flap big lawless groups hang; do
   simulate "$scenario" $((seeds / 10))
 done
+simulate hundred $((seeds / 30))

@@ -28,8 +28,10 @@ static void expect_one_ring(struct sim_world *w)
 			sim_fail(w, "E6: n%d is in %s", i + 1,
 				 ring_state_name(ring_state(r)));
 		else if (!set_equal(ring_members(r), all))
-			sim_fail(w, "E6: n%d has members %" PRIx64 ", alive are %" PRIx64,
-				 i + 1, ring_members(r).bits[0], all.bits[0]);
+			sim_fail(w, "E6: n%d has %d members, %d of them are of the %d that live",
+				 i + 1, set_count(ring_members(r)),
+				 set_count(set_and(ring_members(r), all)),
+				 set_count(all));
 		before[i] = checker_deliveries(w->checker, i);
 		installs[i] = checker_installs(w->checker, i);
 	}
@@ -105,13 +107,16 @@ static void run_lossy(struct sim_world *w)
 
 static void split(struct sim_world *w)
 {
-	uint64_t side = sim_random(w);
+	struct node_set side = { { sim_random(w) } };
 	int i, j;
 
-	sim_say(w, -1, "the network splits, %" PRIx64, side & 0xffff);
+	if (w->count > 64)
+		side.bits[1] = sim_random(w);
+	sim_say(w, -1, "the network splits, %" PRIx64 " %" PRIx64, side.bits[1],
+		side.bits[0]);
 	for (i = 0; i < w->count; i++)
 		for (j = 0; j < w->count; j++)
-			sim_cut(w, i, j, ((side >> i) & 1) != ((side >> j) & 1));
+			sim_cut(w, i, j, set_has(&side, i) != set_has(&side, j));
 }
 
 /* One thing goes wrong, or right. */
@@ -308,6 +313,35 @@ static void run_big(struct sim_world *w)
 	expect_one_ring(w);
 }
 
+/*
+ * As many as there may be, on the smallest packets that they can do with, so
+ * that the commit token goes in parts; some of them are lost, and some die.
+ */
+static void run_hundred(struct sim_world *w)
+{
+	int step, i;
+
+	w->config.packet_bytes = ring_packet_min(w->count);
+	w->config.token_ns = 2000ull * SIM_MS;
+	w->faults.loss_ppm = (uint32_t)sim_below(w, 5000);
+	w->faults.duplicate_ppm = (uint32_t)sim_below(w, 20000);
+	start_all(w);
+	sim_run(w, w->now + 2 * w->config.token_ns);
+	for (step = 0; step < 4; step++) {
+		some_traffic(w);
+		sim_run(w, w->now + sim_below(w, 500) * SIM_MS);
+		for (i = (int)sim_below(w, 3); i > 0; i--)
+			sim_crash(w, (int)sim_below(w, (uint64_t)w->count));
+		sim_run(w, w->now + sim_below(w, 2) * 2 * w->config.token_ns);
+		if (sim_below(w, 2))
+			sim_start(w, (int)sim_below(w, (uint64_t)w->count));
+	}
+	sim_heal(w);
+	start_all(w);
+	sim_run(w, w->now + 4 * w->config.token_ns);
+	expect_one_ring(w);
+}
+
 /* Damaged packets get through: nothing is promised, but that all stay alive. */
 static void run_lawless(struct sim_world *w)
 {
@@ -395,7 +429,9 @@ const struct scenario scenarios[] = {
 	  run_drizzle },
 	{ "death", "one or two die under load", 5, run_death },
 	{ "flap", "a node that is cut off again and again", 5, run_flap },
-	{ "big", "sixteen nodes", SIM_MAX_NODES, run_big },
+	{ "big", "sixteen nodes", 16, run_big },
+	{ "hundred", "as many as there may be, on small packets", SIM_MAX_NODES,
+	  run_hundred },
 	{ "lawless", "damaged packets get through", 5, run_lawless },
 	{ "groups", "as chaos, with programs in groups and sync services", 5,
 	  run_groups },

@@ -168,6 +168,9 @@ static void transmit(struct sim_node *from, int to, const uint8_t *bytes,
 {
 	struct sim_world *w = from->world;
 
+	if (length > w->config.packet_bytes)
+		sim_fail(w, "n%d sends a packet of %zu bytes", from->index + 1,
+			 length);
 	if (w->cut[from->index][to] || chance(w, w->faults.loss_ppm) ||
 	    (w->is_dropped && w->is_dropped(w, from->index, to, bytes, length)))
 		return;

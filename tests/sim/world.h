@@ -14,7 +14,7 @@
 #include "tests/sim/probe.h"
 #include "totem/ring.h"
 
-enum { SIM_MAX_NODES = 16, SIM_MS = 1000000 };
+enum { SIM_MAX_NODES = TOTEM_MAX_NODES, SIM_MS = 1000000 };
 
 struct sim_world;
 struct sim_checker;

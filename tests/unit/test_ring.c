@@ -512,7 +512,7 @@ static void say_commit_to(struct sim_world *w, int to, int as,
 	const struct wire_context voice = voice_of(w, as);
 
 	ring_receive(w->nodes[to].ring, w->now, packet,
-		     wire_write_commit(&voice, &c, packet));
+		     wire_write_commit(&voice, &c, c.members, packet));
 }
 
 /* n1..n3 on a ring, n4 away. */

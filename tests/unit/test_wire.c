@@ -233,19 +233,20 @@ static struct wire_commit some_commit(void)
 
 static enum wire_fault commit_with(const struct wire_commit *c)
 {
-	return take_copy(packet, wire_write_commit(&context, c, packet));
+	return take_copy(packet, wire_write_commit(&context, c, c->members, packet));
 }
 
 static void a_commit_token_is_read_as_written_and_refused_in_part(void **state)
 {
 	struct wire_commit c = some_commit(), back;
-	size_t length = wire_write_commit(&context, &c, packet);
+	size_t length = wire_write_commit(&context, &c, c.members, packet);
 	const struct wire_commit_entry *e = &back.entries[0];
 
 	(void)state;
 	assert_int_equal(wire_read_commit(&context, packet, length, &back), WIRE_OK);
 	assert_true(ring_id_equal(back.ring, c.ring));
 	assert_int_equal(back.token_seq, 4);
+	assert_int_equal(back.total, 2);
 	assert_true(set_equal(back.members, c.members));
 	assert_true(ring_id_equal(e->old_ring, c.entries[0].old_ring));
 	assert_int_equal(e->aru, 4);
@@ -255,17 +256,25 @@ static void a_commit_token_is_read_as_written_and_refused_in_part(void **state)
 	assert_int_equal(e->have_count, 2);
 	assert_int_equal(e->have[0].first, 6);
 	assert_int_equal(e->have[0].count, 2);
-	assert_false(back.entries[1].is_filled);
+	assert_false(back.entries[2].is_filled);
 	check_length(length);
 }
 
 static void a_commit_token_that_cannot_be_is_refused(void **state)
 {
 	struct wire_commit c = some_commit();
+	size_t length;
 
 	(void)state;
 	c.members = (struct node_set){ { 0 } };
 	assert_int_equal(commit_with(&c), WIRE_BAD_FIELD);
+	c.members = set_of(0); /* told to be all, and there are more */
+	length = wire_write_commit(&context, &c, set(0, 2), packet);
+	assert_int_equal(take_copy(packet, length), WIRE_BAD_FIELD);
+	packet[WIRE_HEADER_BYTES + 12 + 8 + 2] = TOTEM_MAX_NODES;
+	assert_int_equal(take_copy(packet, length), WIRE_OK);
+	packet[WIRE_HEADER_BYTES + 12 + 8 + 2]++;
+	assert_int_equal(take_copy(packet, length), WIRE_BAD_FIELD);
 	c = some_commit();
 	c.round = 1; /* and one has not filled in */
 	assert_int_equal(commit_with(&c), WIRE_BAD_FIELD);
@@ -345,20 +354,29 @@ static void cluster_names_differ_in_their_hash(void **state)
 	assert_int_not_equal(wire_cluster_hash(""), wire_cluster_hash("a"));
 }
 
-/* Sixteen members on MTU 1500: one packet, with room for what they hold. */
 static void the_overheads_are_what_is_written(void **state)
 {
+	const struct wire_token t = { .rtr_count = WIRE_MAX_RTR };
+	const struct wire_join j = { .proc = set(0, 2), .failed = set_of(1) };
 	struct wire_commit c = some_commit();
-	size_t length = wire_write_commit(&context, &c, packet), more;
+	size_t length = wire_write_commit(&context, &c, c.members, packet), more;
 
 	(void)state;
+	assert_int_equal(wire_write_token(&context, &t, packet), WIRE_MAX_TOKEN);
+	assert_int_equal(wire_write_join(&context, &j, packet),
+			 WIRE_JOIN_OVERHEAD + 3 * 4);
 	c.entries[0].have_count = 1;
-	more = length - wire_write_commit(&context, &c, packet);
+	more = length - wire_write_commit(&context, &c, c.members, packet);
 	assert_int_equal(more, WIRE_RANGE_BYTES);
 	c.entries[0].have_count = 0;
-	c.entries[1].is_filled = true;
-	assert_int_equal(wire_write_commit(&context, &c, packet),
-			 WIRE_COMMIT_OVERHEAD + 2 * WIRE_ENTRY_OVERHEAD);
+	c.entries[2].is_filled = true;
+	assert_int_equal(wire_write_commit(&context, &c, c.members, packet),
+			 WIRE_COMMIT_OVERHEAD + wire_entry_bytes(&c, 0) +
+				 wire_entry_bytes(&c, 2));
+	assert_int_equal(wire_entry_bytes(&c, 2), WIRE_ENTRY_OVERHEAD);
+	c.entries[2].have_count = WIRE_MAX_HAVE;
+	assert_int_equal(wire_write_commit(&context, &c, set_of(2), packet),
+			 WIRE_COMMIT_OVERHEAD + wire_entry_bytes(&c, 2));
 }
 
 int main(void)
