@@ -110,6 +110,16 @@ static void write_range(struct wr *wr, struct seq_range r)
 	wr_u32(wr, r.count);
 }
 
+/* Mostly it is the one behind the last: large rings tell large sets often. */
+static int index_behind(const struct node_table *nodes, int last, uint32_t id)
+{
+	int next = last + 1;
+
+	return next < nodes->count && nodes->ids[next] == id ?
+		       next :
+		       node_index(nodes, id);
+}
+
 /* Sets travel as lists of ids: configurations may differ while they change. */
 static enum wire_fault read_set(const struct wire_context *context,
 				struct rd *rd, struct node_set *set)
@@ -121,7 +131,7 @@ static enum wire_fault read_set(const struct wire_context *context,
 	if (n > TOTEM_MAX_NODES)
 		return WIRE_BAD_FIELD;
 	for (i = 0; i < n; i++) {
-		int index = node_index(context->nodes, rd_u32(rd));
+		int index = index_behind(context->nodes, last, rd_u32(rd));
 
 		if (rd->failed)
 			return WIRE_SHORT;
