@@ -388,6 +388,17 @@ void ring_evidence(struct ring *ring, uint64_t now, uint32_t node)
 	ring_gather_evidence(ring, index);
 }
 
+void ring_evict(struct ring *ring, uint64_t now, uint32_t node)
+{
+	int index = node_index(&ring->config.nodes, node);
+
+	if (ring->state == RING_STOPPED || index == TOTEM_NO_INDEX ||
+	    index == ring->self)
+		return;
+	ring->now = now;
+	ring_gather_evict(ring, index);
+}
+
 void ring_wake(struct ring *ring, uint64_t now)
 {
 	int rep = set_next(ring->installed.members, 0);

@@ -31,6 +31,7 @@
  *	- evidence of death from the transport, and a leave, convict at once
  *	- a member that hears others but is not heard is left out for a while,
  *	  twice as long each time, instead of breaking the ring again and again
+ *	- so is a member that the others evict: all agree on that, as on who failed
  *	- flow control counts bytes
  */
 #pragma once
@@ -141,7 +142,7 @@ struct ring_stats {
 	uint64_t gather_token_lost, commit_token_lost;
 	uint64_t recovery_token_lost, operational_token_lost;
 	uint64_t consensus_timeouts;
-	uint64_t evidence_rx, leave_rx, quarantined_rx;
+	uint64_t evidence_rx, leave_rx, quarantined_rx, evicted;
 	uint64_t recovered_tx; /* old messages sent again in recovery */
 	uint64_t rx_msg_dropped;
 	uint64_t faults[WIRE_FAULT_COUNT];
@@ -151,7 +152,7 @@ struct ring_stats {
 
 /*
  * The least that packet_bytes may be, up to WIRE_MAX_PACKET: 467 bytes for up
- * to 53 nodes, then 8 more for each, 1061 for 128.
+ * to 51 nodes, then 8 more for each, 1077 for 128.
  */
 size_t ring_packet_min(int nodes);
 
@@ -168,6 +169,14 @@ void ring_receive(struct ring *ring, uint64_t now, const uint8_t *bytes,
 void ring_advance(struct ring *ring, uint64_t now);
 /* The transport knows that this node's process is gone. */
 void ring_evidence(struct ring *ring, uint64_t now, uint32_t node);
+/*
+ * A member is alive, but does not do its part (its services never synchronise):
+ * the others go on without it, and leave it out for a while, a token's time at
+ * first and twice as long each time, at most 64 tokens; or until it starts anew.
+ * One member's call is enough, and it does no harm that others call, too. Of
+ * anybody but another member it has no effect.
+ */
+void ring_evict(struct ring *ring, uint64_t now, uint32_t node);
 /* There is something to send: an idle token is called back. */
 void ring_wake(struct ring *ring, uint64_t now);
 /* Our services are synchronised in this configuration. */

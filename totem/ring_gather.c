@@ -17,6 +17,12 @@
  * for a while, twice as long each time, at most 8 tokens. It ends when the time
  * is over, when the node starts anew, or when others bring it along; while it
  * lasts nothing can prolong it, so that it delays E6 but never prevents it.
+ *
+ * Who is evicted is in quarantine from the first time on, and its past is long
+ * remembered: who is slow to fail at its part would be back each time as if
+ * nothing had been. The joins tell who is, and all agree on it, for quarantine
+ * keeps nobody out that one of us lets in. The evicted one goes: if it convicted
+ * in turn who does not want it, those would be lost who hear it first.
  */
 #include "base/arith.h"
 #include "totem/ring_private.h"
@@ -24,6 +30,8 @@
 enum {
 	SHORT_ORDER_TOKENS = 10,
 	MAX_SPAN_TOKENS = 8,
+	EVICTED_ORDER_TOKENS = 1000,
+	EVICTED_SPAN_TOKENS = 64,
 	JOIN_GAP = 8,  /* of join_ns: as close may joins follow each other */
 };
 
@@ -64,6 +72,7 @@ void ring_gather_send_join(struct ring *ring, bool is_leave)
 		.is_leave = is_leave,
 		.proc = ring->proc,
 		.failed = ring->failed,
+		.evicted = ring->evicted,
 	};
 	size_t length = wire_write_join(&ring->context, &join, ring->packet);
 
@@ -137,15 +146,18 @@ void ring_gather_alone(struct ring *ring, const char *why)
 static void suspect(struct ring *ring, int node)
 {
 	struct suspicion *s = &ring->suspicion[node];
+	bool is_evicted = set_has(&ring->evicted, node);
 	uint64_t token = ring->config.token_ns;
+	uint64_t order = is_evicted ? EVICTED_ORDER_TOKENS : SHORT_ORDER_TOKENS;
+	uint64_t most = is_evicted ? EVICTED_SPAN_TOKENS : MAX_SPAN_TOKENS;
 
 	if (s->until_ns > ring->now)
 		return;
-	if (s->last_ns && ring->now - s->last_ns < SHORT_ORDER_TOKENS * token)
-		s->span_ns = min_u64(s->span_ns ? 2 * s->span_ns : token,
-				     MAX_SPAN_TOKENS * token);
+	if (!s->last_ns || ring->now - s->last_ns >= order * token)
+		s->span_ns = is_evicted ? token : 0;
 	else
-		s->span_ns = 0;
+		s->span_ns = min_u64(s->span_ns ? 2 * s->span_ns : token,
+				     most * token);
 	s->last_ns = ring->now;
 	s->until_ns = ring->now + s->span_ns;
 }
@@ -159,7 +171,7 @@ void ring_gather_installed(struct ring *ring)
 	     i = set_next(ring->failed, i + 1))
 		suspect(ring, i);
 	ring->proc = ring->installed.members;
-	ring->failed = (struct node_set){ { 0 } };
+	ring->failed = ring->evicted = (struct node_set){ { 0 } };
 }
 
 void ring_gather_check(struct ring *ring)
@@ -200,18 +212,34 @@ void ring_gather_consensus_timeout(struct ring *ring)
 	ring_gather_check(ring);
 }
 
+/* Is it one of us, as far as we know by now? */
+static bool is_with_us(const struct ring *ring, int node)
+{
+	const struct node_set us = ring->state == RING_OPERATIONAL ?
+					   ring->installed.members :
+					   alive(ring);
+
+	return set_has(&us, node);
+}
+
 void ring_gather_convict(struct ring *ring, int node, const char *why)
 {
 	const struct node_set nobody = { { 0 } };
-	struct node_set concerned = ring->state == RING_OPERATIONAL ?
-					    ring->installed.members :
-					    alive(ring);
 
-	if (!set_has(&concerned, node))
+	if (!is_with_us(ring, node))
 		return;
 	ring_trace(ring, "n%u convicted: %s", ring->config.nodes.ids[node], why);
 	begin(ring, why, nobody, set_of(node));
 	ring_gather_check(ring);
+}
+
+void ring_gather_evict(struct ring *ring, int node)
+{
+	if (!is_with_us(ring, node))
+		return;
+	ring->stats.evicted++;
+	set_add(&ring->evicted, node);
+	ring_gather_convict(ring, node, "evicted");
 }
 
 void ring_gather_evidence(struct ring *ring, int node)
@@ -246,35 +274,47 @@ void ring_gather_foreign(struct ring *ring, int from, struct ring_id id)
 	}
 }
 
+static bool tells_the_same(const struct ring *ring, const struct wire_join *j)
+{
+	return set_equal(j->proc, ring->proc) &&
+	       set_equal(j->failed, ring->failed) &&
+	       set_equal(j->evicted, ring->evicted);
+}
+
 /* What a join means for the sets; the letters are those of the Totem paper. */
 static void process(struct ring *ring, int from, const struct wire_join *j)
 {
 	const struct node_set *companions = &ring->installed.members;
 	struct node_set proc = set_union(ring->proc, j->proc);
-	struct node_set failed = ring->failed;
+	struct node_set failed = j->failed, evicted;
 
 	if (set_has(&ring->failed, from)) /* (c) */
 		return;
 	set_add(&ring->heard, from);
-	if (set_equal(j->proc, ring->proc) && set_equal(j->failed, ring->failed)) {
+	if (tells_the_same(ring, j)) {
 		set_add(&ring->agreed, from); /* (a) */
 		ring_gather_check(ring);
 		return;
 	}
 	set_add(&proc, from);
+	if (set_has(&j->evicted, ring->self)) {
+		ring_gather_alone(ring, "we are evicted");
+		return;
+	}
 	if (set_has(&j->failed, ring->self))
-		set_add(&failed, from); /* it does not want us: without it */
-	else if (set_has(companions, from))
-		failed = set_union(failed, j->failed);
-	else
-		failed = set_union(failed, set_minus(j->failed, *companions));
-	if (set_equal(proc, ring->proc) && set_equal(failed, ring->failed))
+		failed = set_of(from); /* it does not want us: without it */
+	else if (!set_has(companions, from))
+		failed = set_minus(failed, *companions);
+	evicted = set_and(j->evicted, failed);
+	if (set_equal(proc, ring->proc) && set_is_subset(failed, ring->failed) &&
+	    set_is_subset(evicted, ring->evicted))
 		return; /* (b) it knows less: our next join tells it */
 	ring->proc = proc; /* (d) */
-	ring->failed = failed;
+	ring->failed = set_union(ring->failed, failed);
+	ring->evicted = set_union(ring->evicted, evicted);
 	start_over(ring);
 	/* its join may be what we have come to */
-	if (set_equal(j->proc, ring->proc) && set_equal(j->failed, ring->failed))
+	if (tells_the_same(ring, j))
 		set_add(&ring->agreed, from);
 	ring_gather_check(ring);
 }
@@ -314,10 +354,13 @@ static void join_in_operation(struct ring *ring, int from,
 			      const struct wire_join *j)
 {
 	const struct node_set nobody = { { 0 } };
+	bool is_companion = set_has(&ring->installed.members, from);
 
 	if (!set_has(&j->failed, ring->self))
 		begin(ring, "join", set_of(from), nobody);
-	else if (set_has(&ring->installed.members, from))
+	else if (is_companion && set_has(&j->evicted, ring->self))
+		ring_gather_alone(ring, "we are evicted");
+	else if (is_companion)
 		ring_gather_convict(ring, from, "it goes without us");
 	/* else: a stranger that has turned away from us already (A.14, 7) */
 }

@@ -36,7 +36,7 @@ struct ring_instance {
 	uint64_t last_token_aru; /* at the last visit of the token */
 };
 
-/* A node that was found silent; see ring_gather.c on quarantine. */
+/* A node that was found silent, or was evicted; see ring_gather.c on quarantine. */
 struct suspicion {
 	uint64_t last_ns;  /* when */
 	uint64_t until_ns; /* not listened to before */
@@ -58,6 +58,7 @@ struct ring {
 
 	/* gather */
 	struct node_set proc, failed;
+	struct node_set evicted; /* of failed; nobody in operation */
 	struct node_set agreed;  /* told the same two sets */
 	struct node_set heard;   /* told any, since the last timeout */
 	uint64_t join_after;     /* no join is sent before */
@@ -134,6 +135,7 @@ void ring_gather_alone(struct ring *ring, const char *why);
 void ring_gather_join(struct ring *ring, int from, const struct wire_join *j);
 void ring_gather_foreign(struct ring *ring, int from, struct ring_id id);
 void ring_gather_evidence(struct ring *ring, int node);
+void ring_gather_evict(struct ring *ring, int node);
 void ring_gather_convict(struct ring *ring, int node, const char *why);
 void ring_gather_send_join(struct ring *ring, bool is_leave);
 void ring_gather_consensus_timeout(struct ring *ring);

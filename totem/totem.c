@@ -35,7 +35,7 @@ static void evict(struct totem *t)
 	t->to_evict = (struct node_set){ { 0 } };
 	for (int i = set_next(evicted, 0); i != TOTEM_NO_INDEX;
 	     i = set_next(evicted, i + 1))
-		ring_evidence(t->ring, t->now, t->nodes.ids[i]);
+		ring_evict(t->ring, t->now, t->nodes.ids[i]);
 }
 
 /* What the ring must not be told in the middle of its own event. */

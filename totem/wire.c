@@ -220,6 +220,37 @@ enum wire_fault wire_read_ring(const uint8_t *bytes, size_t length,
 	return at_end(&rd);
 }
 
+/* Some of a set, as bits by position in it. */
+static enum wire_fault read_subset(struct rd *rd, struct node_set whole,
+				   struct node_set *part)
+{
+	struct node_set bits;
+	int i, position = 0;
+
+	bits.bits[0] = rd_u64(rd);
+	bits.bits[1] = rd_u64(rd);
+	memset(part, 0, sizeof(*part));
+	for (i = set_next(whole, 0); i != TOTEM_NO_INDEX;
+	     i = set_next(whole, i + 1))
+		if (set_has(&bits, position++))
+			set_add(part, i);
+	return set_count(*part) == set_count(bits) ? WIRE_OK : WIRE_BAD_FIELD;
+}
+
+static void write_subset(struct wr *wr, struct node_set whole,
+			 struct node_set part)
+{
+	struct node_set bits = { { 0 } };
+	int i, position = 0;
+
+	for (i = set_next(whole, 0); i != TOTEM_NO_INDEX;
+	     i = set_next(whole, i + 1), position++)
+		if (set_has(&part, i))
+			set_add(&bits, position);
+	wr_u64(wr, bits.bits[0]);
+	wr_u64(wr, bits.bits[1]);
+}
+
 enum wire_fault wire_read_join(const struct wire_context *context,
 			       const uint8_t *bytes, size_t length,
 			       struct wire_join *join)
@@ -237,6 +268,8 @@ enum wire_fault wire_read_join(const struct wire_context *context,
 	fault = read_set(context, &rd, &join->proc);
 	if (fault == WIRE_OK)
 		fault = read_set(context, &rd, &join->failed);
+	if (fault == WIRE_OK)
+		fault = read_subset(&rd, join->failed, &join->evicted);
 	return fault == WIRE_OK ? at_end(&rd) : fault;
 }
 
@@ -376,6 +409,7 @@ size_t wire_write_join(const struct wire_context *context,
 	wr_u8(&wr, join->is_leave);
 	write_set(context, &wr, join->proc);
 	write_set(context, &wr, join->failed);
+	write_subset(&wr, join->failed, join->evicted);
 	return wr.at;
 }
 

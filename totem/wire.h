@@ -38,7 +38,7 @@ enum {
 	WIRE_MAX_TOKEN = WIRE_HEADER_BYTES + 12 + 3 * 8 + 3 * 4 + 1 + 16 + 2 +
 			 WIRE_MAX_RTR * WIRE_RANGE_BYTES,
 	/* then 4 a node in each of its two sets */
-	WIRE_JOIN_OVERHEAD = WIRE_HEADER_BYTES + 8 + 8 + 1 + 2 + 2,
+	WIRE_JOIN_OVERHEAD = WIRE_HEADER_BYTES + 8 + 8 + 1 + 2 + 2 + 16,
 	WIRE_COMMIT_OVERHEAD = WIRE_HEADER_BYTES + 12 + 8 + 2 + 2 + 2,
 	/* a member's id, and its entry without ranges */
 	WIRE_ENTRY_OVERHEAD = 4 + 1 + 12 + 4 * 8 + 1,
@@ -111,6 +111,7 @@ struct wire_join {
 	bool is_leave;
 	struct node_set proc;   /* by index in the configuration */
 	struct node_set failed;
+	struct node_set evicted; /* of these; travels as a bit for each of them */
 };
 
 /* What one member says of the ring it comes from. */

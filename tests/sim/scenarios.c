@@ -162,12 +162,10 @@ static void mischief(struct sim_world *w)
 	}
 }
 
-static void run_chaos(struct sim_world *w)
+static void turmoil(struct sim_world *w, uint64_t healing_ns)
 {
 	int step;
 
-	bad_weather(w);
-	w->sync_ns = sim_below(w, 3) * 20 * SIM_MS;
 	start_all(w);
 	for (step = 0; step < 40; step++) {
 		sim_run(w, w->now + sim_below(w, 300) * SIM_MS);
@@ -176,10 +174,27 @@ static void run_chaos(struct sim_world *w)
 			mischief(w);
 	}
 	sim_heal(w);
+	w->evict_ns = 0;
 	sim_run(w, w->now + 2000ull * SIM_MS); /* pauses end */
 	start_all(w);
-	sim_run(w, w->now + 6000ull * SIM_MS);
+	sim_run(w, w->now + healing_ns);
 	expect_one_ring(w);
+}
+
+static void run_chaos(struct sim_world *w)
+{
+	bad_weather(w);
+	w->sync_ns = sim_below(w, 3) * 20 * SIM_MS;
+	turmoil(w, 6000ull * SIM_MS);
+}
+
+/* Services take long, and who waits for them evicts right and left. */
+static void run_tardy(struct sim_world *w)
+{
+	bad_weather(w);
+	w->sync_ns = 200ull * SIM_MS;
+	w->evict_ns = (50 + sim_below(w, 200)) * SIM_MS;
+	turmoil(w, 66 * w->config.token_ns);
 }
 
 /* Much to send, and something happens all the time, mostly in recovery. */
@@ -289,6 +304,42 @@ static void run_flap(struct sim_world *w)
 	sim_heal(w);
 	/* a quarantine's 8 tokens on each side, and a gather */
 	sim_run(w, w->now + 6000ull * SIM_MS);
+	expect_one_ring(w);
+}
+
+/*
+ * The services of one never synchronise. The others evict it, and work; it is
+ * given a chance now and then, later and later; mended it is one of them again.
+ */
+static void run_evict(struct sim_world *w)
+{
+	int a = (int)sim_below(w, (uint64_t)w->count), step, i;
+	uint64_t unhindered = 0;
+
+	w->sync_ns = sim_below(w, 2) * 20 * SIM_MS;
+	w->evict_ns = 400ull * SIM_MS;
+	w->nodes[a].is_stuck = true;
+	w->faults.duplicate_ppm = (uint32_t)sim_below(w, 500000);
+	w->faults.loss_ppm = (uint32_t)sim_below(w, 10000);
+	start_all(w);
+	for (step = 0; step < 60; step++) {
+		some_traffic(w);
+		sim_run(w, w->now + w->config.token_ns);
+		for (i = 0; i < w->count; i++)
+			unhindered += i != a && set_is_empty(
+						ring_waiting_for(w->nodes[i].ring));
+	}
+	/* it was let in after 1, 2, 4, 8 and 16 tokens, and held us up for two */
+	for (i = 0; i < w->count && !w->failure[0]; i++)
+		if (i != a && checker_installs(w->checker, i) > 2 + 2 * 6)
+			sim_fail(w, "n%d installed %" PRIu64 " rings: evicting brings no peace",
+				 i + 1, checker_installs(w->checker, i));
+	if (unhindered < 40 * (uint64_t)(w->count - 1))
+		sim_fail(w, "evicting does not help: %" PRIu64 " of %d",
+			 unhindered, 60 * (w->count - 1));
+	w->nodes[a].is_stuck = false;
+	sim_heal(w);
+	sim_run(w, w->now + 40 * w->config.token_ns);
 	expect_one_ring(w);
 }
 
@@ -429,6 +480,9 @@ const struct scenario scenarios[] = {
 	  run_drizzle },
 	{ "death", "one or two die under load", 5, run_death },
 	{ "flap", "a node that is cut off again and again", 5, run_flap },
+	{ "evict", "the services of one never synchronise", 5, run_evict },
+	{ "tardy", "as chaos, and services that take longer than others wait", 5,
+	  run_tardy },
 	{ "big", "sixteen nodes", 16, run_big },
 	{ "hundred", "as many as there may be, on small packets", SIM_MAX_NODES,
 	  run_hundred },

@@ -21,6 +21,7 @@ enum sim_event_kind {
 	EVENT_EVIDENCE,
 	EVENT_SAVED,
 	EVENT_SYNCHRONISED,
+	EVENT_EVICT,
 	EVENT_WAKE,
 	EVENT_POKE,
 };
@@ -267,6 +268,15 @@ static void op_configured(void *owner, const struct ring_configuration *c)
 	if (c->is_transitional)
 		return;
 	n->sync_want = 0;
+	if (w->evict_ns)
+		push(w, (struct sim_event){ .at = w->now + w->evict_ns +
+						  sim_below(w, w->evict_ns / 4),
+					    .kind = EVENT_EVICT,
+					    .node = n->index,
+					    .incarnation = n->incarnation,
+					    .value = c->ring.seq });
+	if (n->is_stuck)
+		return;
 	if (w->sync_ns == 0) {
 		checker_synchronised(w->checker, n->index);
 		ring_synchronised(n->bare, w->now);
@@ -529,6 +539,16 @@ static bool postpone(struct sim_world *w, struct sim_event *e)
 	return true;
 }
 
+/* Enough is enough: the others go on without who is not synchronised. */
+static void evict_late(struct sim_world *w, struct sim_node *n)
+{
+	struct node_set late = ring_waiting_for(n->ring);
+	int i;
+
+	for (i = set_next(late, 0); i != TOTEM_NO_INDEX; i = set_next(late, i + 1))
+		ring_evict(n->bare, w->now, (uint32_t)i + 1);
+}
+
 static void happen_to_ring(struct sim_world *w, struct sim_node *n,
 			   const struct sim_event *e)
 {
@@ -551,6 +571,10 @@ static void happen_to_ring(struct sim_world *w, struct sim_node *n,
 		n->sync_want = 0;
 		checker_synchronised(w->checker, n->index);
 		ring_synchronised(n->bare, w->now);
+		break;
+	case EVENT_EVICT:
+		if (ring_current(n->bare).seq == e->value)
+			evict_late(w, n);
 		break;
 	case EVENT_WAKE:
 	case EVENT_POKE:
@@ -581,6 +605,7 @@ static void happen_to_totem(struct sim_world *w, struct sim_node *n,
 		probe_go_on(&n->probe);
 		break;
 	case EVENT_SYNCHRONISED:
+	case EVENT_EVICT:
 		break; /* of bare rings */
 	}
 	if (n->is_broken)

@@ -49,6 +49,7 @@ struct sim_node {
 	uint32_t want_bytes;     /* size of the next */
 	bool want_safe;
 	uint32_t sync_want;      /* messages of its services to send yet */
+	bool is_stuck;           /* its services never synchronise */
 };
 
 struct sim_world {
@@ -71,6 +72,7 @@ struct sim_world {
 	uint64_t sync_deadline_ns;
 	FILE *trace; /* NULL: none. Not owned */
 	uint64_t sync_ns; /* services take at most so long; 0: no time at all */
+	uint64_t evict_ns; /* about so long the others wait; 0: for ever */
 	uint64_t save_ns; /* a ring seq is durable after at most so long */
 	uint64_t failed_at;
 	char failure[512]; /* what does not hold; "" as long as all does */

@@ -180,7 +180,7 @@ static void packets_too_small_for_the_nodes_are_refused(void **state)
 
 	(void)state;
 	assert_int_equal(ring_packet_min(2), 467);
-	assert_int_equal(ring_packet_min(TOTEM_MAX_NODES), 1061);
+	assert_int_equal(ring_packet_min(TOTEM_MAX_NODES), 1077);
 	for (n = 1; n <= TOTEM_MAX_NODES; n++) {
 		struct ring *r;
 
@@ -224,7 +224,7 @@ static void a_station_says_that_its_link_is_too_narrow(void **state)
 	s = station_open(&c, &none, NULL, loop, &err);
 	unlink(path);
 	assert_null(s);
-	assert_refused(err.code, -EMSGSIZE, err, "64 nodes", "549");
+	assert_refused(err.code, -EMSGSIZE, err, "64 nodes", "565");
 	loop_free(loop);
 }
 

@@ -184,7 +184,8 @@ static void a_join_is_read_as_written_and_refused_in_part(void **state)
 {
 	const struct wire_join j = { .ring_seq = 8, .incarnation = 6,
 				     .is_leave = true, .proc = set(0, 2),
-				     .failed = set(1, 3) };
+				     .failed = set(1, 3),
+				     .evicted = set_of(3) };
 	size_t length = wire_write_join(&context, &j, packet);
 	struct wire_join back;
 
@@ -195,6 +196,7 @@ static void a_join_is_read_as_written_and_refused_in_part(void **state)
 	assert_true(back.is_leave);
 	assert_true(set_equal(back.proc, j.proc));
 	assert_true(set_equal(back.failed, j.failed));
+	assert_true(set_equal(back.evicted, j.evicted));
 	check_length(length);
 }
 
@@ -218,6 +220,9 @@ static void a_join_that_cannot_be_is_refused(void **state)
 	assert_int_equal(take_copy(packet, length), WIRE_BAD_FIELD);
 	memcpy(packet, good, length);
 	packet[leave + 2] = 1; /* 258 nodes */
+	assert_int_equal(take_copy(packet, length), WIRE_BAD_FIELD);
+	memcpy(packet, good, length);
+	packet[length - 16] = 1; /* nobody failed, and the first of them is evicted */
 	assert_int_equal(take_copy(packet, length), WIRE_BAD_FIELD);
 }
 
