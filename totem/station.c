@@ -296,11 +296,11 @@ static int open_totem(struct station *s, struct err *err)
 		.sync_deadline_ns = s->config.sync_deadline_ns,
 	};
 
-	if (c.packet_bytes < ring_packet_min(c.nodes.count))
+	if (c.ring.packet_bytes < ring_packet_min(c.ring.nodes.count))
 		return err_set(err, -EMSGSIZE,
 			       "the link takes packets of %zu bytes for the ring: %d nodes need %zu",
-			       c.packet_bytes, c.nodes.count,
-			       ring_packet_min(c.nodes.count));
+			       c.ring.packet_bytes, c.ring.nodes.count,
+			       ring_packet_min(c.ring.nodes.count));
 	if (!s->ops.trace)
 		with.trace = NULL;
 	s->totem = totem_new(&c, &with, s, err);

@@ -90,9 +90,14 @@ static void write_ring_id(struct wr *wr, struct ring_id ring)
 	wr_u64(wr, ring.seq);
 }
 
+static bool is_number(uint64_t n)
+{
+	return n <= WIRE_MAX_NUMBER;
+}
+
 static bool is_range_sane(struct seq_range r)
 {
-	return r.first > 0 && r.count > 0 && r.first + r.count > r.first;
+	return r.first > 0 && r.count > 0 && is_number(r.first);
 }
 
 static struct seq_range read_range(struct rd *rd)
@@ -180,7 +185,9 @@ enum wire_fault wire_read_token(const uint8_t *bytes, size_t length,
 		if (!rd.failed && !is_range_sane(token->rtr[i]))
 			return WIRE_BAD_FIELD;
 	}
-	if (token->aru > token->seq || token->retrans > TOTEM_MAX_NODES)
+	if (token->aru > token->seq || token->retrans > TOTEM_MAX_NODES ||
+	    !is_number(token->ring.seq) || !is_number(token->token_seq) ||
+	    !is_number(token->seq))
 		return WIRE_BAD_FIELD;
 	return at_end(&rd);
 }
@@ -206,6 +213,9 @@ enum wire_fault wire_read_data(const struct wire_context *context,
 		return WIRE_BAD_FIELD;
 	if ((data->flags & WIRE_DATA_RECOVERED) && data->old_seq == 0)
 		return WIRE_BAD_FIELD;
+	if (!is_number(data->ring.seq) || !is_number(data->seq) ||
+	    !is_number(data->old_ring.seq) || !is_number(data->old_seq))
+		return WIRE_BAD_FIELD;
 	data->payload = bytes + rd.at;
 	data->length = length - rd.at;
 	return WIRE_OK;
@@ -217,7 +227,7 @@ enum wire_fault wire_read_ring(const uint8_t *bytes, size_t length,
 	struct rd rd = body(bytes, length);
 
 	*ring = read_ring_id(&rd);
-	return at_end(&rd);
+	return is_number(ring->seq) ? at_end(&rd) : WIRE_BAD_FIELD;
 }
 
 /* Some of a set, as bits by position in it. */
@@ -263,7 +273,7 @@ enum wire_fault wire_read_join(const struct wire_context *context,
 	join->incarnation = rd_u64(&rd);
 	leave = rd_u8(&rd);
 	join->is_leave = leave == 1;
-	if (leave > 1)
+	if (leave > 1 || !is_number(join->ring_seq))
 		return WIRE_BAD_FIELD;
 	fault = read_set(context, &rd, &join->proc);
 	if (fault == WIRE_OK)
@@ -292,7 +302,8 @@ static enum wire_fault read_entry(struct rd *rd, struct wire_commit_entry *e)
 	if (rd->failed)
 		return WIRE_SHORT;
 	if (e->have_count > WIRE_MAX_HAVE || e->aru > e->high ||
-	    e->delivered > e->high || e->safe > e->aru)
+	    e->delivered > e->high || e->safe > e->aru ||
+	    !is_number(e->high) || !is_number(e->old_ring.seq))
 		return WIRE_BAD_FIELD;
 	for (i = 0; i < e->have_count; i++) {
 		e->have[i] = read_range(rd);
@@ -320,9 +331,10 @@ enum wire_fault wire_read_commit(const struct wire_context *context,
 	commit->total = rd_u16(&rd);
 	fault = read_set(context, &rd, &commit->members);
 	n = set_count(commit->members);
-	if (fault == WIRE_OK && (n == 0 || n > commit->total ||
-				 commit->total > TOTEM_MAX_NODES ||
-				 commit->round > 2))
+	if (fault == WIRE_OK &&
+	    (n == 0 || n > commit->total || commit->total > TOTEM_MAX_NODES ||
+	     commit->round > 2 || !is_number(commit->ring.seq) ||
+	     !is_number(commit->token_seq)))
 		fault = WIRE_BAD_FIELD;
 	for (i = set_next(commit->members, 0);
 	     fault == WIRE_OK && i != TOTEM_NO_INDEX;

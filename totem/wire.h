@@ -45,6 +45,12 @@ enum {
 	WIRE_MAX_PACKET = 65536,
 };
 
+/*
+ * The highest number that is believed of rings, tokens and messages: none gets
+ * there by counting, and from there on sums do not wrap.
+ */
+#define WIRE_MAX_NUMBER ((1ull << 62) - 1)
+
 enum wire_type {
 	WIRE_TOKEN = 1,
 	WIRE_DATA,

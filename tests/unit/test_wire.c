@@ -305,6 +305,51 @@ static void a_commit_token_that_cannot_be_is_refused(void **state)
 	assert_int_equal(commit_with(&c), WIRE_BAD_FIELD);
 }
 
+/* Numbers never wrap: near their end nothing is believed, nor looped up to. */
+static void numbers_that_could_wrap_are_refused(void **state)
+{
+	const uint64_t end = WIRE_MAX_NUMBER + 1;
+	struct wire_token t = some_token();
+	struct wire_data d = { .seq = end, .origin = 9 };
+	struct wire_join j = { .ring_seq = end, .proc = set(0, 2) };
+	struct wire_commit c = some_commit();
+	struct ring_id id = { 1, end };
+
+	(void)state;
+	assert_int_equal(take_copy(packet,
+				   wire_write_ring(&context, WIRE_MERGE, id, packet)),
+			 WIRE_BAD_FIELD);
+	assert_int_equal(take_copy(packet, wire_write_join(&context, &j, packet)),
+			 WIRE_BAD_FIELD);
+	t.seq = WIRE_MAX_NUMBER;
+	assert_int_equal(token_with(&t), WIRE_OK);
+	t.seq = end;
+	assert_int_equal(token_with(&t), WIRE_BAD_FIELD);
+	t = some_token();
+	t.token_seq = UINT64_MAX;
+	assert_int_equal(token_with(&t), WIRE_BAD_FIELD);
+	t = some_token();
+	t.rtr[1].first = end;
+	assert_int_equal(token_with(&t), WIRE_BAD_FIELD);
+	t = some_token();
+	t.ring.seq = end;
+	assert_int_equal(token_with(&t), WIRE_BAD_FIELD);
+	assert_int_equal(take_copy(packet, wire_write_data(&context, &d, packet)),
+			 WIRE_BAD_FIELD);
+	d.seq = 1;
+	d.old_seq = end;
+	assert_int_equal(take_copy(packet, wire_write_data(&context, &d, packet)),
+			 WIRE_BAD_FIELD);
+	c.entries[0].high = end;
+	assert_int_equal(commit_with(&c), WIRE_BAD_FIELD);
+	c = some_commit();
+	c.entries[0].old_ring.seq = end;
+	assert_int_equal(commit_with(&c), WIRE_BAD_FIELD);
+	c = some_commit();
+	c.token_seq = end;
+	assert_int_equal(commit_with(&c), WIRE_BAD_FIELD);
+}
+
 static void merge_and_hold_cancel_name_a_ring(void **state)
 {
 	const enum wire_type types[] = { WIRE_MERGE, WIRE_HOLD_CANCEL };
@@ -395,6 +440,7 @@ int main(void)
 		cmocka_unit_test(a_join_that_cannot_be_is_refused),
 		cmocka_unit_test(a_commit_token_is_read_as_written_and_refused_in_part),
 		cmocka_unit_test(a_commit_token_that_cannot_be_is_refused),
+		cmocka_unit_test(numbers_that_could_wrap_are_refused),
 		cmocka_unit_test(merge_and_hold_cancel_name_a_ring),
 		cmocka_unit_test(a_foreign_header_is_refused_by_what_is_wrong_with_it),
 		cmocka_unit_test(cluster_names_differ_in_their_hash),
