@@ -31,6 +31,7 @@
 #include "bitmap/bitmap_sb.h"
 #include "bitmap/geometry.h"
 #include "bitmap/md_sb.h"
+#include "tests/fuzz/expect.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -43,15 +44,6 @@ enum {
 
 /* No disk is larger: 8 EiB. */
 #define MAX_START_SECTOR (1ull << 54)
-
-#define EXPECT(cond)                                                         \
-	do {                                                                 \
-		if (!(cond)) {                                               \
-			fprintf(stderr, "%s:%d: %s does not hold\n",         \
-				__FILE__, __LINE__, #cond);                  \
-			abort();                                             \
-		}                                                            \
-	} while (0)
 
 typedef unsigned __int128 exact_t; /* wide enough for every product here */
 

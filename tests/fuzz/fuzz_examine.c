@@ -40,6 +40,7 @@
 #include "bitmap/disk.h"
 #include "bitmap/disk_mem.h"
 #include "bitmap/update.h"
+#include "tests/fuzz/expect.h"
 #include "tools/heatmap.h"
 #include "tools/show.h"
 
@@ -66,15 +67,6 @@ enum {
 	SMALL_DISK_BYTES = 4 << 20,
 	BIG_DISK_BYTES = 64 << 20,
 };
-
-#define EXPECT(cond)                                                         \
-	do {                                                                 \
-		if (!(cond)) {                                               \
-			fprintf(stderr, "%s:%d: %s does not hold\n",         \
-				__FILE__, __LINE__, #cond);                  \
-			abort();                                             \
-		}                                                            \
-	} while (0)
 
 struct input {
 	unsigned int flags;

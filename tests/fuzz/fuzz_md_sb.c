@@ -30,6 +30,7 @@
 #include "base/codec.h"
 #include "base/err.h"
 #include "bitmap/md_sb.h"
+#include "tests/fuzz/expect.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -47,15 +48,6 @@ enum {
  * kernel's block devices end at 8 EiB.
  */
 #define MAX_DISK_SECTORS (1ull << 52)
-
-#define EXPECT(cond)                                                         \
-	do {                                                                 \
-		if (!(cond)) {                                               \
-			fprintf(stderr, "%s:%d: %s does not hold\n",         \
-				__FILE__, __LINE__, #cond);                  \
-			abort();                                             \
-		}                                                            \
-	} while (0)
 
 static uint32_t u32_at(const uint8_t *block, size_t at)
 {

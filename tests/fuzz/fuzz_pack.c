@@ -27,6 +27,7 @@
 
 #include "base/arith.h"
 #include "base/codec.h"
+#include "tests/fuzz/expect.h"
 #include "totem/pack.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -37,15 +38,6 @@ enum flag {
 };
 
 enum { NEW_CONFIGURATION = 0xff, MAX_ROOM = 4096 };
-
-#define EXPECT(cond)                                                         \
-	do {                                                                 \
-		if (!(cond)) {                                               \
-			fprintf(stderr, "%s:%d: %s does not hold\n",         \
-				__FILE__, __LINE__, #cond);                  \
-			abort();                                             \
-		}                                                            \
-	} while (0)
 
 struct sink {
 	const uint8_t *lengths; /* of the messages to come; NULL: anything */

@@ -29,6 +29,7 @@
 #include "base/arith.h"
 #include "base/codec.h"
 #include "base/err.h"
+#include "tests/fuzz/expect.h"
 #include "totem/seal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -45,15 +46,6 @@ enum flag {
 };
 
 enum { DATAGRAMS = 4, EDIT_BYTES = 3, REPAIRED_BYTES = 4 };
-
-#define EXPECT(cond)                                                         \
-	do {                                                                 \
-		if (!(cond)) {                                               \
-			fprintf(stderr, "%s:%d: %s does not hold\n",         \
-				__FILE__, __LINE__, #cond);                  \
-			abort();                                             \
-		}                                                            \
-	} while (0)
 
 struct datagram {
 	uint8_t *bytes;

@@ -78,7 +78,7 @@ created pages 64M --level=1 -n2 --data-offset=1M --bitmap-chunk=4K --nodes=64 \
 created eight 4M --level=1 -n2 --data-offset=64K --nodes=8
 created degraded 4M --level=1 -n3 --data-offset=64K missing
 
-rm -rf "$corpus"
+rm -rf "$corpus/md_sb" "$corpus/bitmap_sb" "$corpus/examine" # the others: make-totem-corpus.sh
 mkdir -p "$corpus/md_sb" "$corpus/bitmap_sb" "$corpus/examine"
 
 # --- md_sb: flags, disk sectors, block ------------------------------------------

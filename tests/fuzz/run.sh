@@ -23,6 +23,8 @@ max_len()
 	md_sb) echo 4105 ;;    # 9 bytes before the block
 	bitmap_sb) echo 273 ;; # 17 bytes before the superblock
 	seal | pack) echo 600 ;;
+	keyfile | fragment) echo 1000 ;;
+	wire | ring) echo 2000 ;;
 	*) echo 49156 ;;       # two disks of 24 KiB
 	esac
 }

@@ -1,0 +1,134 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Makes the seeds of the ring's fuzz targets anew, the same each time, from what
+# the heads of the targets say of their input. Not part of a build: the seeds are
+# committed. Run it after the input format of a target has changed.
+#
+#	tests/fuzz/make-totem-corpus.sh
+set -eu
+
+corpus=$(cd "$(dirname "$0")" && pwd)/corpus
+
+# le BYTES NUMBER...: little-endian
+le()
+{
+	local bytes=$1 i n
+	shift
+	for n; do
+		for ((i = 0; i < bytes; i++)); do
+			# shellcheck disable=SC2059 # the escape is the format
+			printf "\\x$(printf %02x $((n >> 8 * i & 255)))"
+		done
+	done
+}
+
+folder()
+{
+	rm -rf "${corpus:?}/$1"
+	mkdir -p "$corpus/$1"
+	cd "$corpus/$1"
+}
+
+# --- wire: flags, nodes less 1, packet; ids are 1, 4, 7, 10 ... ------------------
+folder wire
+
+# packet TYPE: up to the header's end, of four nodes, from node 4
+packet()
+{
+	le 1 0 3
+	le 2 0x4d54
+	le 1 1 "$1"
+	le 2 0 0
+	le 4 4 0x1234
+}
+ring() { le 4 "$1"; le 8 "$2"; }
+range() { le 8 "$1"; le 4 "$2"; }
+# set ID...
+set_of() { le 2 $#; le 4 "$@"; }
+# token RING-SEQ SEQ ARU RANGES
+token()
+{
+	packet 1
+	ring 1 "$1"
+	le 8 5 "$2" "$3"
+	le 4 7 1000 2000
+	le 1 1
+	le 8 9 0
+	le 2 "$4"
+}
+# filled RANGES: an entry of a commit token
+filled()
+{
+	le 1 1
+	ring 1 77
+	le 8 38 50 36 35
+	le 1 "$1"
+}
+data() # FLAGS OLD-SEQ
+{
+	packet 2
+	ring 1 77
+	le 8 41 6
+	le 4 7
+	le 1 "$1"
+	ring 4 70
+	le 8 "$2"
+}
+token 77 40 40 0 >token
+{ token 77 40 38 2; range 39 1; range 40 1; } >token-asks
+{ data 0 0; printf hello; } >data
+{ data 3 12; printf 'of old'; } >data-recovered
+data 4 0 >data-empty
+{ packet 3; ring 1 77; } >merge
+{ packet 4; le 8 77 1; le 1 0; set_of 1 4 7 10; set_of 7; } >join
+{ packet 4; le 8 77 1; le 1 1; set_of 4; set_of; } >leave
+{ packet 5; ring 1 78; le 8 1; le 2 0; set_of 1 4; le 1 0; filled 0; } >commit-collects
+{
+	packet 5
+	ring 1 78
+	le 8 5
+	le 2 1
+	set_of 1 4 10
+	filled 0
+	filled 1
+	range 40 2
+	filled 2
+	range 40 1
+	range 44 7
+} >commit-tells
+{ packet 6; ring 1 77; } >hold-cancel
+{ le 1 3 127; token 77 40 40 0 | tail -c +3; } >repaired
+
+# --- fragment: operations ----------------------------------------------------------
+folder fragment
+
+part() { le 1 1 "$1"; le 2 "$2" "$3"; le 1 "$4" "${5:-0}"; }
+rest() { le 1 2 "$1"; le 2 "$2" "$3"; le 1 "$4" 0; }
+wait_for() { le 1 3 "$1"; }
+base() { le 1 4; le 4 "$1"; }
+{ part 1 100 64 0; part 1 100 64 1; part 1 100 64 3; part 1 100 64 2; } >in-any-order
+{ part 1 100 64 0; part 1 100 64 0; rest 1 100 64 1; } >doubled
+{ part 1 100 64 0; rest 2 50 99 0; part 1 100 64 1; } >replaced
+{ base 0xffffffff; part 0 100 64 0; rest 1 9 5 0; rest 0 100 64 0; } >number-wraps
+{ part 1 100 64 0; part 1 100 32 1; part 1 90 64 1; rest 1 100 64 0; } >misfits
+{ part 1 100 64 0; wait_for 60; wait_for 255; part 1 100 64 1; } >ends-with-time
+{ rest 1 32832 1400 0; rest 2 32832 513 5; rest 3 32833 1400 0; } >largest
+{ part 1 100 64 0 1; part 1 100 64 0 255; part 1 100 64 9; part 1 100 0 0; } >not-sound
+{ le 1 0 7; le 4 0x0101644d; printf abc; } >whole
+{ le 1 0 18; le 4 0x0201644d 9 4; le 2 2 0; printf ab; } >raw-part
+
+# --- keyfile: steps, text ------------------------------------------------------------
+folder keyfile
+
+a=AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=
+b=ISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+P0A=
+{ le 1 0x39; printf '%s\n' "$a"; } >one
+{ le 1 0x2e; printf '# two\n\n%s\n%s' "$a" "$b"; } >two
+{ le 1 0; printf ' \t%s \r\n#%s\n' "$a" "$b"; } >blanks
+{ le 1 0; printf '%s\n%s\n%s\n' "$a" "$b" "${a/A/B}"; } >three
+{ le 1 0; printf '%s\n%s\n' "$a" "$a"; } >same-twice
+{ le 1 0; printf 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n'; } >guessable
+{ le 1 0; printf '%s' "${a%=}"; } >short
+{ le 1 0; printf '\001\002%s' "$a"; } >raw-bytes
+
+du -sh "$corpus" | cut -f 1
