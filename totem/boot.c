@@ -51,37 +51,70 @@ static int sync_folder(const char *path)
 	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
+size_t boot_record_write(const struct boot_record *record,
+			 char text[BOOT_RECORD_BYTES])
+{
+	return (size_t)snprintf(text, BOOT_RECORD_BYTES,
+				"ring-seq %" PRIu64 "\nboot %" PRIu64 "\n",
+				record->ring_seq, record->number);
+}
+
+/*
+ * Written again and compared: half a number is a number, too, and scanf() takes
+ * signs, blanks and whatever follows.
+ */
+int boot_record_parse(const char *text, size_t length, struct boot_record *record)
+{
+	char copy[BOOT_RECORD_BYTES], again[BOOT_RECORD_BYTES];
+
+	*record = (struct boot_record){ 0 };
+	if (length >= sizeof(copy))
+		return -EBADMSG;
+	memcpy(copy, text, length);
+	copy[length] = '\0';
+	if (sscanf(copy, "ring-seq %" SCNu64 " boot %" SCNu64, &record->ring_seq,
+		   &record->number) != 2 ||
+	    boot_record_write(record, again) != length ||
+	    memcmp(again, text, length) != 0 ||
+	    record->ring_seq > WIRE_MAX_NUMBER - RING_SEQ_STRIDE ||
+	    record->number == UINT64_MAX)
+		return -EBADMSG;
+	return 0;
+}
+
 /* At every instant the path has the old record or the whole new one. */
 static int write_record(const char *path, uint64_t seq, uint64_t number)
 {
+	const struct boot_record record = { seq, number };
+	char text[BOOT_RECORD_BYTES];
 	CLEANUP_FREE char *tmp = NULL;
 	CLEANUP_FD int fd = -1;
 
 	if (asprintf(&tmp, "%s.tmp", path) < 0)
 		return -ENOMEM;
+	boot_record_write(&record, text);
 	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0 ||
-	    dprintf(fd, "ring-seq %" PRIu64 "\nboot %" PRIu64 "\n", seq, number) < 0 ||
-	    fsync(fd) < 0 || rename(tmp, path) < 0)
+	if (fd < 0 || dprintf(fd, "%s", text) < 0 || fsync(fd) < 0 ||
+	    rename(tmp, path) < 0)
 		return -errno;
 	return sync_folder(path);
 }
 
 /* No file is a node that never ran; half a file is one to look at. */
-static int read_record(const char *path, uint64_t *seq, uint64_t *number,
-		       struct err *err)
+static int read_record(const char *path, struct boot_record *record, struct err *err)
 {
+	char text[BOOT_RECORD_BYTES];
 	FILE *from = fopen(path, "re");
-	int n;
+	size_t length;
 
-	*seq = *number = 0;
+	*record = (struct boot_record){ 0 };
 	if (!from && errno == ENOENT)
 		return 0;
 	if (!from)
 		return err_set(err, -errno, "%s: %s", path, strerror(errno));
-	n = fscanf(from, "ring-seq %" SCNu64 " boot %" SCNu64, seq, number);
+	length = fread(text, 1, sizeof(text), from);
 	fclose(from);
-	if (n != 2)
+	if (boot_record_parse(text, length, record) < 0)
 		return err_set(err, -EBADMSG,
 			       "%s: does not hold a ring-seq and a boot number; if it is beyond repair, remove it: numbers start beyond the clock then",
 			       path);
@@ -161,6 +194,7 @@ struct boot *boot_open(const char *path, uint64_t now_us, struct loop *loop,
 		       boot_saved_fn saved, void *owner, struct err *err)
 {
 	struct boot *b = calloc(1, sizeof(*b));
+	struct boot_record before;
 	int r;
 
 	if (!b || !(b->path = strdup(path))) {
@@ -174,10 +208,10 @@ struct boot *boot_open(const char *path, uint64_t now_us, struct loop *loop,
 	b->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	pthread_mutex_init(&b->mutex, NULL);
 	pthread_cond_init(&b->wake, NULL);
-	r = read_record(path, &b->first_seq, &b->number, err);
+	r = read_record(path, &before, err);
 	if (r == 0) {
-		b->first_seq += RING_SEQ_STRIDE;
-		b->number = max_u64(b->number + 1, now_us);
+		b->first_seq = before.ring_seq + RING_SEQ_STRIDE;
+		b->number = max_u64(before.number + 1, now_us);
 		b->saved_seq = b->wanted_seq = b->first_seq;
 		r = write_record(path, b->first_seq, b->number);
 		if (r < 0)

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct boot;
@@ -33,3 +34,22 @@ uint64_t boot_first_ring_seq(const struct boot *boot);
 
 /* Asks for seq to be saved; saved() follows. A newer wish replaces an older. */
 void boot_save(struct boot *boot, uint64_t seq);
+
+/* --- the text of the file: pure -------------------------------------------------- */
+
+enum { BOOT_RECORD_BYTES = 64 }; /* the longest is shorter */
+
+struct boot_record {
+	uint64_t ring_seq;
+	uint64_t number;
+};
+
+/* Its length; text is terminated. */
+size_t boot_record_write(const struct boot_record *record,
+			 char text[BOOT_RECORD_BYTES]);
+
+/*
+ * -EBADMSG unless it is, byte for byte, what boot_record_write() makes, and both
+ * numbers leave room for a start. No sentence: the caller knows the file.
+ */
+int boot_record_parse(const char *text, size_t length, struct boot_record *record);

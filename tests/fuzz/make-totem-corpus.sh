@@ -131,4 +131,14 @@ b=ISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+P0A=
 { le 1 0; printf '%s' "${a%=}"; } >short
 { le 1 0; printf '\001\002%s' "$a"; } >raw-bytes
 
+# --- boot: flags, text or numbers -----------------------------------------------------
+folder boot
+
+{ le 1 0; printf 'ring-seq 65536\nboot 1700000000000000\n'; } >record
+{ le 1 0; printf 'ring-seq 0\nboot 0\n'; } >first
+{ le 1 0; printf 'ring-seq -1\nboot +1\n'; } >signs
+{ le 1 0; printf 'ring-seq 4611686018427387903\nboot 18446744073709551615\n'; } >no-room
+{ le 1 1; le 8 65536 1700000000000000; } >built
+{ le 1 1; le 8 $(((1 << 62) - 65537)) -2; } >built-last
+
 du -sh "$corpus" | cut -f 1
