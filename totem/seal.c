@@ -35,16 +35,14 @@ static int check_config(const struct seal_config *config, struct err *err)
 			       (int)config->cipher);
 	if (!seal_cipher_is_available(config->cipher))
 		return err_set(err, -EOPNOTSUPP,
-			       "seal: this processor has no instructions for %s: use %s on all nodes",
-			       seal_cipher_name(config->cipher),
-			       seal_cipher_name(SEAL_CHACHA20_POLY1305));
+			       "seal: libcrypto, as this machine has it, does not offer %s",
+			       seal_cipher_name(config->cipher));
 	return 0;
 }
 
 struct seal *seal_new(const struct seal_config *config, struct err *err)
 {
 	struct seal *seal;
-	int i;
 
 	if (sodium_init() < 0) {
 		err_set(err, -EIO, "seal: libsodium cannot start");
@@ -54,20 +52,18 @@ struct seal *seal_new(const struct seal_config *config, struct err *err)
 		return NULL;
 	seal = calloc(1, sizeof(*seal));
 	if (seal)
-		seal->secrets = sodium_malloc(sizeof(*seal->secrets));
-	if (!seal || !seal->secrets) {
+		seal->keys = sodium_malloc(SEAL_MAX_KEYS * sizeof(seal->keys[0]));
+	if (!seal || !seal->keys) {
 		free(seal);
 		err_nomem(err, "the cluster key");
 		return NULL;
 	}
-	memset(seal->secrets, 0, sizeof(*seal->secrets));
+	aead_ciphers_init(&seal->ciphers);
 	memcpy(seal->cluster, config->cluster, strlen(config->cluster));
 	seal->cluster_hint = seal_cluster_hint(seal->cluster);
 	seal->self = config->self;
 	seal->boot = config->boot;
 	seal->cipher = config->cipher;
-	for (i = 0; i < SEAL_CIPHER_COUNT; i++)
-		seal->can_open[i] = seal_cipher_is_available((enum seal_cipher)i);
 	if (seal_set_nodes(seal, config->nodes, err) < 0 ||
 	    seal_set_keys(seal, config->keys, config->key_count, err) < 0) {
 		seal_free(seal);
@@ -80,8 +76,10 @@ void seal_free(struct seal *seal)
 {
 	if (!seal)
 		return;
-	sodium_free(seal->secrets); /* wipes */
-	free(seal->peers);
+	seal_forget_subkeys(seal);
+	seal_forget_peers(seal);
+	aead_ciphers_fini(&seal->ciphers);
+	sodium_free(seal->keys); /* wipes */
 	free(seal);
 }
 
@@ -118,9 +116,9 @@ struct header seal_header_in(const uint8_t from[SEAL_HEADER_BYTES])
 	return h;
 }
 
-void seal_nonce_out(uint64_t counter, uint8_t nonce[SEAL_NONCE_BYTES])
+void seal_nonce_out(uint64_t counter, uint8_t nonce[AEAD_NONCE_BYTES])
 {
-	struct wr wr = wr_over(nonce, SEAL_NONCE_BYTES);
+	struct wr wr = wr_over(nonce, AEAD_NONCE_BYTES);
 
 	wr_u32(&wr, 0);
 	wr_u64(&wr, counter);
@@ -130,8 +128,8 @@ void seal_nonce_out(uint64_t counter, uint8_t nonce[SEAL_NONCE_BYTES])
 
 int seal_wrap(struct seal *seal, const void *plain, size_t length, void *out)
 {
-	uint8_t *to = out, *body = to + SEAL_HEADER_BYTES;
-	uint8_t nonce[SEAL_NONCE_BYTES];
+	uint8_t *to = out;
+	uint8_t nonce[AEAD_NONCE_BYTES];
 	struct header h = {
 		.magic = SEAL_MAGIC,
 		.version = SEAL_VERSION,
@@ -140,19 +138,25 @@ int seal_wrap(struct seal *seal, const void *plain, size_t length, void *out)
 		.key_hint = seal_key_hint(seal->fingerprints[0]),
 		.label = { seal->self, seal->boot, seal->counter + 1 },
 	};
+	int r = 0;
 
 	if (length > SEAL_MAX_PLAIN_BYTES)
 		return -EMSGSIZE;
 	if (seal->counter == UINT64_MAX)
 		return -EOVERFLOW;
+	if (!seal_subkey_fits(&seal->own, seal->cipher, &h.label))
+		r = seal_derive_subkey(seal, 0, seal->cipher, &h.label, AEAD_SEALS,
+				       &seal->own);
+	if (r < 0)
+		return r;
 	seal->counter++;
 	seal_header_out(&h, to);
 	seal_nonce_out(seal->counter, nonce);
-	seal_ciphers[seal->cipher].encrypt(body, body + length, NULL, plain, length, to,
-				      SEAL_HEADER_BYTES, NULL, nonce,
-				      seal->secrets->own);
-	seal->stats.sealed++;
-	return 0;
+	r = aead_seal(&seal->own.aead, nonce, to, SEAL_HEADER_BYTES, plain, length,
+		      to + SEAL_HEADER_BYTES);
+	if (r == 0)
+		seal->stats.sealed++;
+	return r;
 }
 
 /* For programs that look */

@@ -24,7 +24,7 @@
  *	S3  It opens once. Order within SEAL_WINDOW is free.
  *	S4  Once a boot of a node is proven, older ones are refused.
  *	S5  What is not proven changes nothing but a counter of refusals, and costs
- *	    at most one subkey and one tag: no flood can push a good peer out.
+ *	    at most one subkey and one opening: no flood can push a good peer out.
  *	S6  While keys change on one node after the other, nothing is lost.
  *
  * What sealing cannot do: a receiver that has just started does not know how far
@@ -35,6 +35,9 @@
  * Boots must never repeat, else S1 falls and with it all secrecy: the caller
  * takes max(last boot on disk + 1, wall clock in ns), say, and makes it durable
  * before it sends.
+ *
+ * Each datagram names its cipher, and who has a key opens any but SEAL_PLAIN, so
+ * that every node seals with what its own processor does best.
  *
  * With SEAL_PLAIN (crypto = none) framing and checks are the same, so callers do
  * not care; the tag only tells other clusters apart, and nothing is protected.
@@ -73,10 +76,11 @@ struct seal_key {
 /* On the wire: never renumbered. tests/bench/bench_seal.c says why these. */
 enum seal_cipher {
 	SEAL_PLAIN = 0,             /* no key, no protection */
-	SEAL_CHACHA20_POLY1305 = 1, /* the default: any processor, any amount */
+	SEAL_CHACHA20_POLY1305 = 1, /* RFC 8439: fast enough on any processor */
 	/*
-	 * Half again as fast where the processor has AES; every node must. Send
-	 * no more than 2^52 bytes (4 PiB) in one boot.
+	 * NIST SP 800-38D: twice as fast with AES instructions; without them it
+	 * takes four times as long, and its tables may tell the cache something.
+	 * Send no more than 2^52 bytes (4 PiB) in one boot.
 	 */
 	SEAL_AES256_GCM = 2,
 	SEAL_CIPHER_COUNT,
@@ -109,7 +113,7 @@ struct seal_config {
 	const struct node_table *nodes; /* who may send; self may be among them */
 	uint32_t self;                  /* our id */
 	uint64_t boot;                  /* never used before by this id: see above */
-	enum seal_cipher cipher;        /* to send with; any known one is opened */
+	enum seal_cipher cipher;        /* to send with: seal_cipher_default() */
 	const struct seal_key *keys;    /* [0] seals, all open */
 	size_t key_count;               /* 1..2; 0 with SEAL_PLAIN */
 };
@@ -135,10 +139,11 @@ struct seal_peer {
 };
 
 /*
- * Copies all of the configuration: wipe your keys. About 1.1 KiB a node; keys lie
- * in 8 KiB between guard pages, locked in memory where the system lets us. NULL
- * with a sentence: -EINVAL for what makes no sense, -EOPNOTSUPP for a cipher that
- * this processor lacks, -ENOMEM.
+ * Copies all of the configuration: wipe your keys. 2 KiB a node. Keys lie between
+ * guard pages, locked in memory where the system lets us; subkeys, each good for
+ * one boot of one node, on the heap, and are wiped. NULL with a sentence: -EINVAL
+ * for what makes no sense, -EOPNOTSUPP for a cipher that libcrypto does not offer,
+ * -ENOMEM.
  */
 struct seal *seal_new(const struct seal_config *config, struct err *err);
 void seal_free(struct seal *seal); /* wipes the keys; NULL is fine */
@@ -168,8 +173,8 @@ static inline size_t seal_overhead(void)
  * Seals `length` bytes, 0..SEAL_MAX_PLAIN_BYTES, into out[length + overhead].
  * `plain` may be out + SEAL_HEADER_BYTES, so that nothing is copied; apart from
  * that they must not overlap. One datagram may be sent to any number of nodes.
- * 0; -EMSGSIZE; -EOVERFLOW after 2^64 - 1 datagrams. ChaCha20, and opening alike:
- * 0.3 us + 0.65 us a KiB.
+ * 0; -EMSGSIZE; -EOVERFLOW after 2^64 - 1 datagrams; -ENOMEM, -EIO: libcrypto
+ * fails, and the next may pass. AES, and opening alike: 0.2 us + 0.25 us a KiB.
  */
 int seal_wrap(struct seal *seal, const void *plain, size_t length, void *out)
 	__attribute__((warn_unused_result));
@@ -197,6 +202,12 @@ bool seal_peer(const struct seal *seal, uint32_t node, struct seal_peer *peer);
 /* Tells keys apart without telling them: for logs and people. */
 uint32_t seal_key_fingerprint(const struct seal_key *key);
 
-/* Can this processor do it? "chacha20-poly1305": as the configuration has it. */
+/* Can this machine do it, however slowly? */
 bool seal_cipher_is_available(enum seal_cipher cipher);
+/* "chacha20-poly1305": as the configuration has it. */
 const char *seal_cipher_name(enum seal_cipher cipher);
+/*
+ * What a node should seal with: AES where its own processor has instructions for
+ * it and for GCM, else ChaCha20. Its peers open either.
+ */
+enum seal_cipher seal_cipher_default(void);

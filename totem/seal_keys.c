@@ -65,20 +65,34 @@ uint8_t seal_cluster_hint(const char *cluster)
 }
 
 /* The name stands last, since it alone has no fixed length. */
-void seal_derive_subkey(const struct seal *seal, size_t key_slot,
-			  enum seal_cipher cipher, uint32_t sender, uint64_t boot,
-			  uint8_t subkey[SEAL_KEY_BYTES])
+int seal_derive_subkey(const struct seal *seal, size_t key_slot,
+		       enum seal_cipher cipher, const struct seal_label *label,
+		       enum aead_use use, struct subkey *subkey)
 {
 	uint8_t text[LABEL_BYTES + 13 + SEAL_MAX_CLUSTER_BYTES];
 	struct wr wr = wr_over(text, sizeof(text));
+	uint8_t key[SEAL_KEY_BYTES];
+	int r;
 
 	wr_bytes(&wr, subkey_label, LABEL_BYTES);
 	wr_u8(&wr, (uint8_t)cipher);
-	wr_u32(&wr, sender);
-	wr_u64(&wr, boot);
+	wr_u32(&wr, label->sender);
+	wr_u64(&wr, label->boot);
 	wr_bytes(&wr, seal->cluster, strlen(seal->cluster));
-	hash(subkey, SEAL_KEY_BYTES, text, wr.at,
-	     cipher == SEAL_PLAIN ? NULL : &seal->secrets->keys[key_slot]);
+	hash(key, sizeof(key), text, wr.at,
+	     cipher == SEAL_PLAIN ? NULL : &seal->keys[key_slot]);
+	subkey->boot = label->boot;
+	r = aead_set_key(&subkey->aead, &seal->ciphers, cipher, use, key);
+	sodium_memzero(key, sizeof(key));
+	return r;
+}
+
+/* Sender and key are known from where it lies. */
+bool seal_subkey_fits(const struct subkey *subkey, enum seal_cipher cipher,
+		      const struct seal_label *label)
+{
+	return subkey->aead.has_key && subkey->aead.cipher == cipher &&
+	       subkey->boot == label->boot;
 }
 
 static int check_keys(const struct seal *seal, const struct seal_key *keys,
@@ -104,17 +118,6 @@ static int check_keys(const struct seal *seal, const struct seal_key *keys,
 	return 0;
 }
 
-/* Subkeys are derived again from what comes; boots and windows stay. */
-void seal_forget_subkeys(struct seal *seal)
-{
-	int i;
-
-	sodium_memzero(seal->secrets->peers, sizeof(seal->secrets->peers));
-	for (i = 0; i < seal->nodes.count; i++)
-		memset(seal->peers[i].subkey_cipher, NO_SUBKEY,
-		       sizeof(seal->peers[i].subkey_cipher));
-}
-
 int seal_set_keys(struct seal *seal, const struct seal_key *keys,
 		  size_t key_count, struct err *err)
 {
@@ -123,15 +126,13 @@ int seal_set_keys(struct seal *seal, const struct seal_key *keys,
 
 	if (r < 0)
 		return r;
-	sodium_memzero(seal->secrets->keys, sizeof(seal->secrets->keys));
+	sodium_memzero(seal->keys, SEAL_MAX_KEYS * sizeof(seal->keys[0]));
 	for (i = 0; i < key_count; i++) {
-		seal->secrets->keys[i] = keys[i];
+		seal->keys[i] = keys[i];
 		seal->fingerprints[i] = seal_key_fingerprint(&keys[i]);
 	}
 	/* plain: as if there were one key, and it were public */
 	seal->key_count = max_u64(key_count, 1);
-	seal_derive_subkey(seal, 0, seal->cipher, seal->self, seal->boot,
-		      seal->secrets->own);
 	seal_forget_subkeys(seal);
 	return 0;
 }

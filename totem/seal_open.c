@@ -2,14 +2,14 @@
 /*
  * Opening what comes from the wire. The cheap questions come first, all by table
  * look-up: form, cluster, key, sender, boot, counter. Only what could be right is
- * worth a subkey and a tag, and only what has a good tag may change the state of a
- * peer (S5). There is a place for every configured node and for nobody else, so
- * nothing can be pushed out. As in RFC 4303, 3.4.3: window, tag, then the window
- * moves.
+ * worth a subkey and an opening, and only what has a good tag may change the state
+ * of a peer (S5). There is a place for every configured node and for nobody else,
+ * so nothing can be pushed out. As in RFC 4303, 3.4.3: window, tag, then the
+ * window moves.
  *
  * The subkey depends on who and when, the nonce on the counter, so that a header
  * that was changed could not be opened anyway; that it is authenticated as well
- * costs two blocks of Poly1305, and does not rest on such reasoning.
+ * costs two blocks of the tag, and does not rest on such reasoning.
  */
 #include <sodium.h>
 
@@ -32,7 +32,8 @@ static enum seal_refusal check_form(const struct seal *seal, const struct header
 		return SEAL_BAD_MAGIC;
 	if (h->version != SEAL_VERSION)
 		return SEAL_BAD_VERSION;
-	if (h->cipher >= SEAL_CIPHER_COUNT || !seal->can_open[h->cipher])
+	if (h->cipher >= SEAL_CIPHER_COUNT || 
+	    !aead_ciphers_has(&seal->ciphers, (enum seal_cipher)h->cipher))
 		return SEAL_BAD_CIPHER;
 	if (h->cipher == SEAL_PLAIN && seal->cipher != SEAL_PLAIN)
 		return SEAL_IS_PLAIN;
@@ -69,15 +70,15 @@ static enum seal_refusal open_checked(struct seal *seal, const struct header *h,
 				      int index, const uint8_t *sealed,
 				      size_t body_length, uint8_t *plain)
 {
-	const uint8_t *body = sealed + SEAL_HEADER_BYTES;
 	size_t key_slot = find_key(seal, h);
-	const uint8_t *subkey = seal_find_subkey(seal, h, index, key_slot);
-	uint8_t nonce[SEAL_NONCE_BYTES];
+	struct subkey *subkey = seal_find_subkey(seal, h, index, key_slot);
+	uint8_t nonce[AEAD_NONCE_BYTES];
 
+	if (!subkey)
+		return SEAL_BAD_CIPHER;
 	seal_nonce_out(h->label.counter, nonce);
-	if (seal_ciphers[h->cipher].decrypt(plain, NULL, body, body_length,
-				       body + body_length, sealed,
-				       SEAL_HEADER_BYTES, nonce, subkey) != 0)
+	if (!aead_open(&subkey->aead, nonce, sealed, SEAL_HEADER_BYTES,
+		       sealed + SEAL_HEADER_BYTES, body_length, plain))
 		return SEAL_BAD_TAG;
 	if (index == TOTEM_NO_INDEX) {
 		sodium_memzero(plain, body_length);
@@ -144,7 +145,7 @@ static const struct {
 	[SEAL_IS_SEALED] = { "is-sealed",
 		"is sealed, but this node has crypto = none: set crypto alike on all nodes" },
 	[SEAL_BAD_CIPHER] = { "bad-cipher",
-		"has a cipher that this node or its processor does not know: use chacha20-poly1305 on all nodes" },
+		"has a cipher that this node does not know, or that its libcrypto does not offer" },
 	[SEAL_WRONG_CLUSTER] = { "wrong-cluster", "is of a cluster with another name" },
 	[SEAL_WRONG_KEY] = { "wrong-key",
 		"is sealed with a key that this node does not have: copy the key file to all nodes" },

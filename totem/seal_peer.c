@@ -29,6 +29,24 @@ static int check_nodes(const struct node_table *nodes, struct err *err)
 	return 0;
 }
 
+static void forget_peer(struct peer *peer)
+{
+	int i;
+
+	for (i = 0; i < SEAL_MAX_KEYS; i++)
+		aead_fini(&peer->subkeys[i].aead);
+}
+
+void seal_forget_peers(struct seal *seal)
+{
+	int i;
+
+	for (i = 0; i < seal->nodes.count; i++)
+		forget_peer(&seal->peers[i]);
+	free(seal->peers);
+	seal->peers = NULL;
+}
+
 int seal_set_nodes(struct seal *seal, const struct node_table *nodes,
 		   struct err *err)
 {
@@ -42,13 +60,14 @@ int seal_set_nodes(struct seal *seal, const struct node_table *nodes,
 		return err_nomem(err, "what is known of the peers");
 	for (i = 0; i < nodes->count; i++) {
 		old = node_index(&seal->nodes, nodes->ids[i]);
-		if (old != TOTEM_NO_INDEX)
-			peers[i] = seal->peers[old];
+		if (old == TOTEM_NO_INDEX)
+			continue;
+		peers[i] = seal->peers[old];
+		memset(&seal->peers[old], 0, sizeof(seal->peers[old])); /* moved */
 	}
-	free(seal->peers);
+	seal_forget_peers(seal);
 	seal->peers = peers;
 	seal->nodes = *nodes;
-	seal_forget_subkeys(seal); /* they lie by index */
 	return 0;
 }
 
@@ -83,35 +102,44 @@ void seal_window_add(struct window *w, uint64_t counter)
 
 /* Subkeys */
 
-/* The subkey kept for this datagram, or a new one in the scratch (S5). */
-const uint8_t *seal_find_subkey(const struct seal *seal, const struct header *h,
-				  int index, size_t key_slot)
+/* They are derived again from what comes; boots and windows stay. */
+void seal_forget_subkeys(struct seal *seal)
 {
-	const struct peer *peer = index < 0 ? NULL : &seal->peers[index];
+	int i;
 
-	if (peer && peer->is_proven && peer->boot == h->label.boot &&
-	    peer->subkey_cipher[key_slot] == (int8_t)h->cipher)
-		return seal->secrets->peers[index][key_slot];
-	seal_derive_subkey(seal, key_slot, h->cipher, h->label.sender, h->label.boot,
-		      seal->secrets->scratch);
-	return seal->secrets->scratch;
+	aead_fini(&seal->own.aead);
+	aead_fini(&seal->scratch.aead);
+	for (i = 0; i < seal->nodes.count; i++)
+		forget_peer(&seal->peers[i]);
 }
 
-/* The tag was good: now, and not before, the peer's state may change. */
+/* One kept, or a new one in the scratch (S5). */
+struct subkey *seal_find_subkey(struct seal *seal, const struct header *h, int index,
+				size_t key_slot)
+{
+	enum seal_cipher cipher = (enum seal_cipher)h->cipher;
+
+	if (index != TOTEM_NO_INDEX &&
+	    seal_subkey_fits(&seal->peers[index].subkeys[key_slot], cipher, &h->label))
+		return &seal->peers[index].subkeys[key_slot];
+	return seal_derive_subkey(seal, key_slot, cipher, &h->label, AEAD_OPENS,
+				  &seal->scratch) == 0 ? &seal->scratch : NULL;
+}
+
 void seal_believe(struct seal *seal, const struct header *h, int index,
-		    size_t key_slot, const uint8_t *subkey)
+		  size_t key_slot, struct subkey *subkey)
 {
 	struct peer *peer = &seal->peers[index];
+	struct subkey *kept = &peer->subkeys[key_slot], old = *kept;
 
 	if (!peer->is_proven || peer->boot != h->label.boot) {
-		memset(peer, 0, sizeof(*peer));
-		memset(peer->subkey_cipher, NO_SUBKEY, sizeof(peer->subkey_cipher));
 		peer->is_proven = true;
 		peer->boot = h->label.boot;
+		memset(&peer->window, 0, sizeof(peer->window));
 	}
-	if (subkey == seal->secrets->scratch) {
-		memcpy(seal->secrets->peers[index][key_slot], subkey, SEAL_KEY_BYTES);
-		peer->subkey_cipher[key_slot] = (int8_t)h->cipher;
+	if (subkey == &seal->scratch) {
+		*kept = seal->scratch;
+		seal->scratch = old;
 	}
 	peer->key_fingerprint = seal->fingerprints[key_slot];
 	seal_window_add(&peer->window, h->label.counter);

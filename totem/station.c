@@ -258,7 +258,7 @@ static int open_seal(struct station *s, struct err *err)
 		.nodes = &s->config.nodes,
 		.self = s->config.self,
 		.boot = boot_number(s->boot),
-		.cipher = keys ? SEAL_CHACHA20_POLY1305 : SEAL_PLAIN,
+		.cipher = keys ? seal_cipher_default() : SEAL_PLAIN,
 		.keys = keys ? keys->keys : NULL,
 		.key_count = keys ? keys->count : 0,
 	};
