@@ -14,8 +14,9 @@
  *	24   n     the message, encrypted
  *	24+n 16    tag over all of the above
  *
- * Each (key, cluster name, cipher, sender, boot) has a subkey of its own, by
- * keyed BLAKE2b, and the nonce is the counter. What is promised, as tests cite:
+ * Each (key, cluster name, cipher, sender, boot, counter >> 32) has a subkey of
+ * its own, by keyed BLAKE2b; the nonce is the counter. What is promised, as tests
+ * cite:
  *
  *	S1  No (subkey, nonce) is used twice, as long as no boot is: the counter
  *	    only grows, through changes of key and of nodes.
@@ -35,6 +36,14 @@
  * Boots must never repeat, else S1 falls and with it all secrecy: the caller
  * takes max(last boot on disk + 1, wall clock in ns), say, and makes it durable
  * before it sends.
+ *
+ * How much a key seals need not be watched: a subkey serves 2^32 datagrams of at
+ * most 2^12 blocks. GCM's blocks of 128 bits set the limit: s of them can be told
+ * from noise with a chance of s^2 / 2^129, here 2^-41, and v tries at a tag over l
+ * blocks succeed with v * l / 2^127 (draft-irtf-cfrg-aead-limits, 5.1; with
+ * ChaCha20-Poly1305 the first does not matter, and the second is v * l / 2^103).
+ * NIST's 2^32 messages a key (SP 800-38D, 8.3) are for nonces that are drawn; ours
+ * are counted, as in 8.2.1. Its limit for a message, 2^36 - 32 bytes, is far.
  *
  * Each datagram names its cipher, and who has a key opens any but SEAL_PLAIN, so
  * that every node seals with what its own processor does best.
@@ -80,7 +89,6 @@ enum seal_cipher {
 	/*
 	 * NIST SP 800-38D: twice as fast with AES instructions; without them it
 	 * takes four times as long, and its tables may tell the cache something.
-	 * Send no more than 2^52 bytes (4 PiB) in one boot.
 	 */
 	SEAL_AES256_GCM = 2,
 	SEAL_CIPHER_COUNT,

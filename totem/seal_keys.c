@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The cluster's keys, and what is made of them by keyed BLAKE2b: fingerprints for
- * people, hints for the wire, a subkey for each sender and boot.
+ * people, hints for the wire, a subkey for each stream of datagrams.
  */
 #include <assert.h>
 #include <errno.h>
@@ -64,12 +64,17 @@ uint8_t seal_cluster_hint(const char *cluster)
 	return out[0];
 }
 
+static uint32_t era_of(const struct seal_label *label)
+{
+	return (uint32_t)(label->counter >> 32);
+}
+
 /* The name stands last, since it alone has no fixed length. */
 int seal_derive_subkey(const struct seal *seal, size_t key_slot,
 		       enum seal_cipher cipher, const struct seal_label *label,
 		       enum aead_use use, struct subkey *subkey)
 {
-	uint8_t text[LABEL_BYTES + 13 + SEAL_MAX_CLUSTER_BYTES];
+	uint8_t text[LABEL_BYTES + 17 + SEAL_MAX_CLUSTER_BYTES];
 	struct wr wr = wr_over(text, sizeof(text));
 	uint8_t key[SEAL_KEY_BYTES];
 	int r;
@@ -78,10 +83,12 @@ int seal_derive_subkey(const struct seal *seal, size_t key_slot,
 	wr_u8(&wr, (uint8_t)cipher);
 	wr_u32(&wr, label->sender);
 	wr_u64(&wr, label->boot);
+	wr_u32(&wr, era_of(label));
 	wr_bytes(&wr, seal->cluster, strlen(seal->cluster));
 	hash(key, sizeof(key), text, wr.at,
 	     cipher == SEAL_PLAIN ? NULL : &seal->keys[key_slot]);
 	subkey->boot = label->boot;
+	subkey->era = era_of(label);
 	r = aead_set_key(&subkey->aead, &seal->ciphers, cipher, use, key);
 	sodium_memzero(key, sizeof(key));
 	return r;
@@ -92,7 +99,7 @@ bool seal_subkey_fits(const struct subkey *subkey, enum seal_cipher cipher,
 		      const struct seal_label *label)
 {
 	return subkey->aead.has_key && subkey->aead.cipher == cipher &&
-	       subkey->boot == label->boot;
+	       subkey->boot == label->boot && subkey->era == era_of(label);
 }
 
 static int check_keys(const struct seal *seal, const struct seal_key *keys,

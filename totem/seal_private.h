@@ -35,6 +35,7 @@ struct window {
 struct subkey {
 	struct aead aead; /* without a key: nothing else has a meaning */
 	uint64_t boot;
+	uint32_t era;     /* upper half of the counters */
 };
 
 struct peer {

@@ -141,7 +141,7 @@ uint64_t next_random(uint64_t *state)
 struct datagram sealed_by_hand(uint64_t boot, uint64_t counter, const char *message)
 {
 	static const uint8_t form[] = { 0x73, 0x11, 0x15, 0x1e };
-	uint8_t subkey[32], nonce[12] = { 0 }, text[16 + 1 + 4 + 8 + 5];
+	uint8_t subkey[32], nonce[12] = { 0 }, text[16 + 1 + 4 + 8 + 4 + 5];
 	struct datagram d = { .length = strlen(message) + 24 + 16 };
 	const struct seal_key key = key_of(1);
 
@@ -151,7 +151,8 @@ struct datagram sealed_by_hand(uint64_t boot, uint64_t counter, const char *mess
 	put_u64(&d, AT_COUNTER, counter);
 	memcpy(text, "mdclusterd seal\0\1", 17);
 	memcpy(text + 17, d.bytes + AT_SENDER, 12);
-	memcpy(text + 29, "alpha", 5);
+	memcpy(text + 29, d.bytes + AT_COUNTER + 4, 4);
+	memcpy(text + 33, "alpha", 5);
 	crypto_generichash(subkey, sizeof(subkey), text, sizeof(text), key.bytes,
 			   sizeof(key.bytes));
 	memcpy(nonce + 4, d.bytes + AT_COUNTER, 8);

@@ -7,6 +7,7 @@
 
 #include "base/arith.h"
 #include "base/cleanup.h"
+#include "totem/seal_private.h"
 
 enum { MANY = 3 * (SEAL_WINDOW + 64) };
 
@@ -56,6 +57,38 @@ static void the_counter_only_grows(void **state)
 		assert_ok(seal_set_keys(from, &keys[i % 2], 1, &err), err);
 		if (i % 3 == 0)
 			assert_ok(seal_set_nodes(from, &three, &err), err);
+	}
+	seal_free(from);
+}
+
+/* No key seals more than 2^32 datagrams, and the change of keys loses none. */
+static void every_era_has_a_subkey_of_its_own(void **state)
+{
+	enum { BEFORE = 4, COUNT = 2 * BEFORE };
+	static const int orders[][COUNT] = {
+		{ 0, 1, 2, 3, 4, 5, 6, 7 },
+		{ 4, 3, 5, 2, 6, 1, 7, 0 },
+	};
+	struct seal *from = node(1, BOOT);
+	struct datagram d[COUNT];
+
+	(void)state;
+	from->counter = (1ull << 32) - 1 - BEFORE;
+	for (uint64_t i = 0; i < COUNT; i++) {
+		struct datagram wanted = sealed_by_hand(BOOT, from->counter + 1, "x");
+
+		d[i] = sealed(from, "x");
+		assert_memory_equal(d[i].bytes, wanted.bytes, wanted.length);
+	}
+	assert_int_equal(counter_of(&d[BEFORE]), 1ull << 32);
+	for (size_t o = 0; o < ARRAY_SIZE(orders); o++) {
+		struct seal *to = node(2, BOOT);
+
+		for (size_t i = 0; i < COUNT; i++) {
+			expect_opens(to, &d[orders[o][i]], "x");
+			expect_refused(to, &d[orders[o][i]], SEAL_REPLAY);
+		}
+		seal_free(to);
 	}
 	seal_free(from);
 }
@@ -169,7 +202,7 @@ static void counter_zero_is_nobodys(void **state)
 	expect_opens(to, &d, "x");
 	put_u64(&d, AT_COUNTER, 0);
 	expect_refused(to, &d, SEAL_LATE);
-	put_u64(&d, AT_COUNTER, UINT64_MAX);
+	put_u64(&d, AT_COUNTER, UINT32_MAX);
 	expect_opens(to, &d, "x");
 	expect_refused(to, &d, SEAL_REPLAY);
 	put_u64(&d, AT_COUNTER, 0);
@@ -295,6 +328,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_stream_has_a_subkey_of_its_own),
 		cmocka_unit_test(the_counter_only_grows),
+		cmocka_unit_test(every_era_has_a_subkey_of_its_own),
 		cmocka_unit_test(a_replay_is_refused),
 		cmocka_unit_test(any_order_within_the_window_is_fine),
 		cmocka_unit_test(what_is_behind_the_window_is_refused),
