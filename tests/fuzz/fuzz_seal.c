@@ -3,8 +3,8 @@
  * Fuzz target: opening what comes from the wire.
  *
  *	input:  byte 0     enum flag
- *	        byte 1     low half: how many edits; high half: which of the
- *	                   sealed datagrams is edited
+ *	        byte 1     low half: how many edits; then which of the sealed
+ *	                   datagrams is edited (2 bits), MIXED (1 bit)
  *	        byte 2, 3  new length of that datagram, LENGTH
  *	        then       3 bytes an edit: place (2), what is added there (1)
  *	        then       RAW: a datagram; else the message that is sealed
@@ -14,7 +14,7 @@
  *
  * What must hold, for every input:
  *	F1  with a key, nothing opens but what was sealed, as it was, once
- *	F2  a refusal has a reason, is counted once, and gives no message
+ *	F2  a refusal has a reason, is counted once, and shows no message
  *	F3  what was refused has changed nothing: all that was sealed still opens
  *	F4  nothing outside of the two buffers is touched (ASan)
  */
@@ -30,19 +30,20 @@
 #include "base/codec.h"
 #include "base/err.h"
 #include "tests/fuzz/expect.h"
-#include "totem/seal.h"
+#include "totem/seal_private.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum flag {
 	PLAIN = 1,
-	AES = 2,      /* where this processor has it */
+	AES = 2,      /* the sender; the receiver has the other cipher */
 	RAW = 4,
 	IN_PLACE = 8,
 	REPAIR = 16,  /* magic, version, hints */
 	LENGTH = 32,
 	TWO_KEYS = 64,
 	OPEN_FIRST = 128, /* all were opened before the edited one comes */
+	MIXED = 256,      /* half of the datagrams have the other cipher */
 };
 
 enum { DATAGRAMS = 4, EDIT_BYTES = 3, REPAIRED_BYTES = 4 };
@@ -70,12 +71,14 @@ static struct seal *make(uint32_t self, unsigned int flags, bool is_sender,
 			 const struct seal_key keys[2])
 {
 	static const struct node_table nodes = { .ids = { 1, 2, 3 }, .count = 3 };
+	bool has_aes = (flags & AES ? true : false) == is_sender;
 	struct seal_config config = {
 		.cluster = "fuzz",
 		.nodes = &nodes,
 		.self = self,
 		.boot = 0x0123456789abcdef,
-		.cipher = flags & PLAIN ? SEAL_PLAIN : SEAL_CHACHA20_POLY1305,
+		.cipher = flags & PLAIN ? SEAL_PLAIN :
+			  has_aes ? SEAL_AES256_GCM : SEAL_CHACHA20_POLY1305,
 		.keys = keys,
 		.key_count = flags & PLAIN ? 0 : flags & TWO_KEYS ? 2 : 1,
 	};
@@ -86,9 +89,6 @@ static struct seal *make(uint32_t self, unsigned int flags, bool is_sender,
 		config.keys++;
 		config.key_count--;
 	}
-	if (!(flags & PLAIN) && (flags & AES) &&
-	    seal_cipher_is_available(SEAL_AES256_GCM))
-		config.cipher = SEAL_AES256_GCM;
 	seal = seal_new(&config, &err);
 	EXPECT(seal != NULL);
 	return seal;
@@ -130,6 +130,7 @@ static int open_copy(struct seal *to, const struct datagram *d, unsigned int fla
 	apart = realloc(apart, max_u64(room, 1));
 	EXPECT(copy != NULL && apart != NULL);
 	memcpy(copy, d->bytes, d->length);
+	memset(apart, 0, room);
 	out = flags & IN_PLACE && d->length >= SEAL_HEADER_BYTES ?
 		      copy + SEAL_HEADER_BYTES : apart;
 	r = seal_open(to, copy, d->length, out, &length, &label);
@@ -142,6 +143,9 @@ static int open_copy(struct seal *to, const struct datagram *d, unsigned int fla
 		EXPECT(memcmp(out, message, length) == 0);
 		EXPECT(label.sender == 1 && label.boot == 0x0123456789abcdef);
 	}
+	if (r < 0 && message && message_length >= 8 && message_length <= room &&
+	    !sodium_is_zero(message, message_length))
+		EXPECT(memcmp(out, message, message_length) != 0);
 	free(copy);
 	free(apart);
 	return r;
@@ -188,7 +192,8 @@ static void check(struct seal *to, unsigned int flags, const struct datagram *se
 		if (is_same(strange, &sealed[i]))
 			same = i;
 	}
-	r = open_copy(to, strange, flags, NULL, 0);
+	r = open_copy(to, strange, flags, flags & (PLAIN | RAW) ? NULL : message,
+		      length);
 	if (flags & PLAIN)
 		return; /* anybody can make what opens */
 	EXPECT((r == 0) == (same < DATAGRAMS && !was_opened[same])); /* F1 */
@@ -208,18 +213,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t edits = choice & 15, length, i;
 	struct datagram sealed[DATAGRAMS], strange;
 	struct seal_key keys[2];
-	struct seal *from, *to;
+	struct seal *from, *second, *to;
 	const uint8_t *message;
 
 	if (rd.failed || rd.length - rd.at < edits * EDIT_BYTES)
 		return 0;
 	message = data + rd.at + edits * EDIT_BYTES;
 	length = min_u64(size - (rd.at + edits * EDIT_BYTES), SEAL_MAX_PLAIN_BYTES);
+	flags |= choice & 0x40 ? MIXED : 0;
 	make_keys(data, size, keys);
 	from = make(1, flags, true, keys);
+	second = make(1, flags & MIXED ? flags ^ AES : flags, true, keys);
+	second->counter = DATAGRAMS / 2; /* of one stream with the others */
 	to = make(2, flags, false, keys);
 	for (i = 0; i < DATAGRAMS; i++)
-		sealed[i] = wrap(from, message, length);
+		sealed[i] = wrap(i < DATAGRAMS / 2 ? from : second, message, length);
 	if (flags & RAW) {
 		struct datagram raw = { (uint8_t *)(uintptr_t)message, length };
 
@@ -236,6 +244,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		free(sealed[i].bytes);
 	free(strange.bytes);
 	seal_free(from);
+	seal_free(second);
 	seal_free(to);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include "base/codec.h"
 
 const struct node_table three = { .ids = { 1, 2, 3 }, .count = 3 };
+enum seal_cipher rig_cipher = SEAL_CHACHA20_POLY1305;
 
 struct seal_key key_of(int seed)
 {
@@ -28,7 +29,7 @@ struct seal_config config_of(uint32_t self, const struct seal_key *keys,
 		.nodes = &three,
 		.self = self,
 		.boot = BOOT,
-		.cipher = SEAL_CHACHA20_POLY1305,
+		.cipher = rig_cipher,
 		.keys = keys,
 		.key_count = count,
 	};
@@ -140,7 +141,7 @@ uint64_t next_random(uint64_t *state)
 
 struct datagram sealed_by_hand(uint64_t boot, uint64_t counter, const char *message)
 {
-	static const uint8_t form[] = { 0x73, 0x11, 0x15, 0x1e };
+	const uint8_t form[] = { 0x73, (uint8_t)(0x10 | rig_cipher), 0x15, 0x1e };
 	uint8_t subkey[32], nonce[12] = { 0 }, text[16 + 1 + 4 + 8 + 4 + 5];
 	struct datagram d = { .length = strlen(message) + 24 + 16 };
 	const struct seal_key key = key_of(1);
@@ -149,14 +150,19 @@ struct datagram sealed_by_hand(uint64_t boot, uint64_t counter, const char *mess
 	put_u32(&d, AT_SENDER, 1);
 	put_u64(&d, AT_BOOT, boot);
 	put_u64(&d, AT_COUNTER, counter);
-	memcpy(text, "mdclusterd seal\0\1", 17);
+	memcpy(text, "mdclusterd seal", 16);
+	text[16] = (uint8_t)rig_cipher;
 	memcpy(text + 17, d.bytes + AT_SENDER, 12);
 	memcpy(text + 29, d.bytes + AT_COUNTER + 4, 4);
 	memcpy(text + 33, "alpha", 5);
 	crypto_generichash(subkey, sizeof(subkey), text, sizeof(text), key.bytes,
 			   sizeof(key.bytes));
 	memcpy(nonce + 4, d.bytes + AT_COUNTER, 8);
-	crypto_aead_chacha20poly1305_ietf_encrypt_detached(
+	if (rig_cipher == SEAL_AES256_GCM && !crypto_aead_aes256gcm_is_available())
+		skip();
+	(rig_cipher == SEAL_AES256_GCM ?
+		crypto_aead_aes256gcm_encrypt_detached :
+		crypto_aead_chacha20poly1305_ietf_encrypt_detached)(
 		d.bytes + 24, d.bytes + 24 + strlen(message), NULL,
 		(const uint8_t *)message, strlen(message), d.bytes, 24, NULL, nonce,
 		subkey);

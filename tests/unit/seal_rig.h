@@ -23,19 +23,20 @@ struct datagram {
 };
 
 extern const struct node_table three; /* nodes 1, 2 and 3 */
+extern enum seal_cipher rig_cipher;   /* of the group that runs */
 
 struct seal_key key_of(int seed);
 struct seal_config config_of(uint32_t self, const struct seal_key *keys,
 			     size_t count);
 struct seal *make(const struct seal_config *config);
-/* Node `self` of cluster alpha with key 1. */
+/* Node `self` of cluster alpha with key 1, that seals with rig_cipher. */
 struct seal *node(uint32_t self, uint64_t boot);
 struct seal *node_with(enum seal_cipher cipher, uint32_t self);
 
 struct datagram sealed(struct seal *from, const char *text);
 /*
  * The format of seal.h, made once more with nothing but libsodium: node 1 of
- * cluster alpha with key 1.
+ * cluster alpha with key 1. Skips the test if libsodium has no AES here.
  */
 struct datagram sealed_by_hand(uint64_t boot, uint64_t counter, const char *message);
 
@@ -50,3 +51,10 @@ void put_u64(struct datagram *d, size_t at, uint64_t v);
 uint64_t counter_of(const struct datagram *d);
 
 uint64_t next_random(uint64_t *state);
+
+/* Runs all tests of a program with each cipher in turn; what main() returns. */
+#define run_with_each_cipher(tests)                                          \
+	(rig_cipher = SEAL_CHACHA20_POLY1305,                                \
+	 cmocka_run_group_tests_name("chacha20-poly1305", tests, NULL, NULL)) + \
+	(rig_cipher = SEAL_AES256_GCM,                                       \
+	 cmocka_run_group_tests_name("aes256-gcm", tests, NULL, NULL))

@@ -206,5 +206,5 @@ int main(void)
 		cmocka_unit_test(the_largest_configuration_works),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_with_each_cipher(tests);
 }

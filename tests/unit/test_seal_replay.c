@@ -341,5 +341,5 @@ int main(void)
 		cmocka_unit_test(a_forged_boot_that_is_newer_locks_nobody_out),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_with_each_cipher(tests);
 }
