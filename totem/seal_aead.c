@@ -89,12 +89,10 @@ int aead_set_key(struct aead *aead, const struct aead_ciphers *ciphers,
 		 enum seal_cipher cipher, enum aead_use use,
 		 const uint8_t key[SEAL_KEY_BYTES])
 {
-	bool is_same = aead->has_key && aead->ctx && aead->cipher == cipher &&
-		       aead->use == use;
+	bool is_same = aead->has_key && aead->cipher == cipher;
 
 	aead->has_key = false;
 	aead->cipher = cipher;
-	aead->use = use;
 	if (cipher == SEAL_PLAIN) {
 		memcpy(aead->public_tag, key, SEAL_TAG_BYTES);
 	} else {

@@ -31,7 +31,6 @@ enum aead_use { AEAD_SEALS, AEAD_OPENS };
 
 struct aead {
 	enum seal_cipher cipher;
-	enum aead_use use;
 	bool has_key;
 	struct evp_cipher_ctx_st *ctx; /* none with SEAL_PLAIN, nor before a key */
 	uint8_t public_tag[SEAL_TAG_BYTES]; /* of SEAL_PLAIN */

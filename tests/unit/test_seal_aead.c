@@ -144,7 +144,7 @@ static void both_ciphers_agree_with_libsodium_at_every_length(void **state)
 	agree_with_libsodium(SEAL_AES256_GCM);
 }
 
-/* A scratch subkey goes from cipher to cipher. */
+/* A scratch subkey goes from stream to stream, and from cipher to cipher. */
 static void an_aead_takes_any_key_after_any_other(void **state)
 {
 	static const enum seal_cipher order[] = {
@@ -153,29 +153,30 @@ static void an_aead_takes_any_key_after_any_other(void **state)
 		SEAL_PLAIN, SEAL_PLAIN, SEAL_AES256_GCM,
 	};
 	const uint8_t nonce[AEAD_NONCE_BYTES] = { 1 }, ad[4] = { 2 };
-	struct aead one = { 0 };
+	struct aead seals = { 0 }, opens = { 0 };
 
 	(void)state;
 	for (size_t i = 0; i < 2 * ARRAY_SIZE(order); i++) {
 		enum seal_cipher cipher = order[i % ARRAY_SIZE(order)];
 		const struct seal_key key = key_of((int)i);
-		uint8_t once[5 + SEAL_TAG_BYTES], again[5 + SEAL_TAG_BYTES];
-		struct aead other = keyed(cipher, AEAD_SEALS, key.bytes);
+		struct aead fresh = keyed(cipher, AEAD_SEALS, key.bytes);
+		uint8_t got[5 + SEAL_TAG_BYTES], wanted[5 + SEAL_TAG_BYTES];
 
-		assert_int_equal(aead_set_key(&one, &ciphers, cipher, AEAD_SEALS,
+		assert_int_equal(aead_set_key(&seals, &ciphers, cipher, AEAD_SEALS,
 					      key.bytes), 0);
-		assert_int_equal(aead_seal(&other, nonce, ad, 4, (const uint8_t *)"words",
-					   5, again), 0);
-		assert_int_equal(aead_seal(&one, nonce, ad, 4, (const uint8_t *)"words",
-					   5, once), 0);
-		assert_memory_equal(once, again, sizeof(once));
-		assert_int_equal(aead_set_key(&one, &ciphers, cipher, AEAD_OPENS,
+		assert_int_equal(aead_set_key(&opens, &ciphers, cipher, AEAD_OPENS,
 					      key.bytes), 0);
-		assert_true(aead_open(&one, nonce, ad, 4, once, 5, again));
-		assert_memory_equal(again, "words", 5);
-		aead_fini(&other);
+		memcpy(got, "words", 5);
+		memcpy(wanted, "words", 5);
+		assert_int_equal(aead_seal(&seals, nonce, ad, 4, got, 5, got), 0);
+		assert_int_equal(aead_seal(&fresh, nonce, ad, 4, wanted, 5, wanted), 0);
+		assert_memory_equal(got, wanted, sizeof(got));
+		assert_true(aead_open(&opens, nonce, ad, 4, got, 5, got));
+		assert_memory_equal(got, "words", 5);
+		aead_fini(&fresh);
 	}
-	aead_fini(&one);
+	aead_fini(&seals);
+	aead_fini(&opens);
 }
 
 int main(void)

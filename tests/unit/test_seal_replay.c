@@ -307,6 +307,30 @@ static void forged_datagrams_push_nobody_out(void **state)
 	seal_free(to);
 }
 
+/* Deriving one costs as much as 1 KiB of message: once a stream is enough. */
+static void a_proven_subkey_is_kept_and_a_forged_one_is_not(void **state)
+{
+	struct seal *from = node(1, BOOT), *to = node(2, BOOT);
+	const struct aead *kept = &to->peers[0].subkeys[0].aead;
+	struct datagram d = sealed(from, "first"), forged = d;
+	const void *ctx;
+
+	(void)state;
+	put_u64(&forged, AT_COUNTER, 7);
+	expect_refused(to, &forged, SEAL_BAD_TAG);
+	assert_false(kept->has_key);
+	expect_opens(to, &d, "first");
+	assert_true(kept->has_key);
+	ctx = kept->ctx;
+	put_u64(&forged, AT_BOOT, BOOT + 1);
+	expect_refused(to, &forged, SEAL_BAD_TAG);
+	d = sealed(from, "second");
+	expect_opens(to, &d, "second");
+	assert_ptr_equal(kept->ctx, ctx);
+	seal_free(from);
+	seal_free(to);
+}
+
 static void a_forged_boot_that_is_newer_locks_nobody_out(void **state)
 {
 	struct seal *from = node(1, BOOT), *to = node(2, BOOT);
@@ -338,6 +362,7 @@ int main(void)
 		cmocka_unit_test(peers_boots_have_nothing_to_do_with_each_other),
 		cmocka_unit_test(our_own_datagrams_are_not_opened),
 		cmocka_unit_test(forged_datagrams_push_nobody_out),
+		cmocka_unit_test(a_proven_subkey_is_kept_and_a_forged_one_is_not),
 		cmocka_unit_test(a_forged_boot_that_is_newer_locks_nobody_out),
 	};
 
