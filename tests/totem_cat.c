@@ -171,45 +171,59 @@ static void stop(void *owner)
 	loop_stop(((struct cat *)owner)->loop);
 }
 
-/* "ID=ADDRESS:PORT", IPv6 as [::1]:7001; ascending ids. */
-static int parse_node(const char *text, struct station_config *c, struct err *err)
+/* "ADDRESS:PORT", IPv6 as [::1]:7001; `what` has it, for the sentence. */
+static int parse_address(const char *text, const char *what,
+			 union transport_address *a, struct err *err)
 {
-	int i = c->nodes.count;
-	union transport_address *a = &c->addresses[i];
-	char copy[128], *address, *port;
-	uint64_t id, number;
+	char copy[128], *host = copy, *port;
+	uint64_t number;
+	bool is_six;
 
-	if (strlen(text) >= sizeof(copy) || i == TOTEM_MAX_NODES)
-		return err_set(err, -EINVAL, "node: '%s' is too long, or one too many",
-			       text);
-	strcpy(copy, text);
-	address = strchr(copy, '=');
+	snprintf(copy, sizeof(copy), "%s", text);
 	port = strrchr(copy, ':');
-	if (!address || !port || port < address)
-		return err_set(err, -EINVAL, "node: '%s' is not ID=ADDRESS:PORT", text);
-	*address++ = '\0';
+	if (!port || port == copy || strlen(text) >= sizeof(copy))
+		return err_set(err, -EINVAL, "%s: '%s' is not ADDRESS:PORT", what,
+			       text);
+	is_six = *host == '[' && port[-1] == ']';
 	*port++ = '\0';
-	if (text_parse_u64(copy, "node: id", 1, UINT32_MAX, &id, err) < 0 ||
-	    text_parse_u64(port, "node: port", 1, 65535, &number, err) < 0)
-		return err->code;
-	if (i > 0 && id <= c->nodes.ids[i - 1])
-		return err_set(err, -EINVAL, "node: ids must ascend");
-	if (*address == '[' && port[-2] == ']') {
+	if (text_parse_u64(port, "port", 1, 65535, &number, err) < 0)
+		return err_prefix(err, "%s", what);
+	if (is_six) {
+		host++;
 		port[-2] = '\0';
 		a->in6.sin6_family = AF_INET6;
 		a->in6.sin6_port = htons((uint16_t)number);
-		address = inet_pton(AF_INET6, address + 1, &a->in6.sin6_addr) == 1 ?
-				  address :
-				  NULL;
 	} else {
 		a->in4.sin_family = AF_INET;
 		a->in4.sin_port = htons((uint16_t)number);
-		address = inet_pton(AF_INET, address, &a->in4.sin_addr) == 1 ?
-				  address :
-				  NULL;
 	}
-	if (!address)
-		return err_set(err, -EINVAL, "node: '%s' has no IP address", text);
+	if (inet_pton(a->any.sa_family, host,
+		      is_six ? (void *)&a->in6.sin6_addr
+			     : (void *)&a->in4.sin_addr) != 1)
+		return err_set(err, -EINVAL, "%s: '%s' has no IP address", what,
+			       text);
+	return 0;
+}
+
+/* "ID=ADDRESS:PORT"; ascending ids. */
+static int parse_node(const char *text, struct station_config *c, struct err *err)
+{
+	int i = c->nodes.count;
+	const char *address = strchr(text, '=');
+	char copy[32];
+	uint64_t id;
+
+	if (!address || i == TOTEM_MAX_NODES)
+		return err_set(err, -EINVAL,
+			       "node: '%s' is not ID=ADDRESS:PORT, or one too many",
+			       text);
+	snprintf(copy, sizeof(copy), "%.*s", (int)(address - text), text);
+	if (text_parse_u64(copy, "node: id", 1, UINT32_MAX, &id, err) < 0)
+		return err->code;
+	if (i > 0 && id <= c->nodes.ids[i - 1])
+		return err_set(err, -EINVAL, "node: ids must ascend");
+	if (parse_address(address + 1, "node", &c->addresses[i], err) < 0)
+		return err->code;
 	c->nodes.ids[c->nodes.count++] = (uint32_t)id;
 	return 0;
 }
@@ -223,6 +237,8 @@ static void usage(FILE *to)
 		"  --key=FILE       seal with this key (mdcluster keygen makes one)\n"
 		"  --state=FILE     boot record (default: totem-cat-ID.boot here)\n"
 		"  --token=MS       token timeout (default 1000)\n"
+		"  --multicast=ADDRESS:PORT  what is for many goes to this group, once\n"
+		"  --multicast-ttl=N  routers it may pass, plus 1 (default 1)\n"
 		"  --safe           lines are delivered when every node holds them\n"
 		"  --trace          the ring's own steps, on standard error\n");
 }
@@ -237,6 +253,8 @@ static int parse(int argc, char **argv, struct station_config *c, struct cat *ca
 		{ "key", required_argument, NULL, 'k' },
 		{ "state", required_argument, NULL, 'b' },
 		{ "token", required_argument, NULL, 't' },
+		{ "multicast", required_argument, NULL, 'm' },
+		{ "multicast-ttl", required_argument, NULL, 'l' },
 		{ "safe", no_argument, NULL, 'S' },
 		{ "trace", no_argument, NULL, 'T' },
 		{ "help", no_argument, NULL, 'h' },
@@ -267,6 +285,13 @@ static int parse(int argc, char **argv, struct station_config *c, struct cat *ca
 		case 't':
 			r = text_parse_u64(optarg, "token", 50, 60000, &v, err);
 			c->token_ns = v * 1000000;
+			break;
+		case 'm':
+			r = parse_address(optarg, "multicast", &c->multicast, err);
+			break;
+		case 'l':
+			r = text_parse_u64(optarg, "multicast-ttl", 1, 255, &v, err);
+			c->multicast_ttl = (uint8_t)v;
 			break;
 		case 'S':
 			cat->is_safe = true;

@@ -236,6 +236,8 @@ static int open_transport(struct station *s, struct err *err)
 		.nodes = s->config.nodes,
 		.self = node_index(&s->config.nodes, s->config.self),
 		.mtu_bytes = s->config.mtu_bytes,
+		.group = s->config.multicast,
+		.group_ttl = s->config.multicast_ttl,
 	};
 	int i, r = 0;
 

@@ -35,6 +35,12 @@ struct station_config {
 	struct node_table nodes;
 	uint32_t self; /* id */
 	union transport_address addresses[TOTEM_MAX_NODES]; /* by index */
+	/*
+	 * What is for many goes to this group once, by the interface that has
+	 * our address; AF_UNSPEC: to each node. Of the family of all addresses.
+	 */
+	union transport_address multicast;
+	uint8_t multicast_ttl; /* 0: 1, no router */
 	const struct keyfile *keys; /* NULL: plain, for tests alone */
 	const char *boot_path;
 	uint64_t token_ns; /* 0: 1 s */

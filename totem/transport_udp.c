@@ -113,10 +113,14 @@ static uint8_t *make_room(struct udp *udp, size_t bytes)
 	return room;
 }
 
+static bool has_group(const struct udp *udp)
+{
+	return udp->group.any.sa_family != AF_UNSPEC;
+}
+
 static void post(struct udp *udp, struct node_set to, size_t bytes)
 {
-	bool is_to_group = udp->group.any.sa_family != AF_UNSPEC &&
-			   set_count(to) > 1;
+	bool is_to_group = has_group(udp) && set_count(to) > 1;
 
 	udp_queue_post(&udp->queue, to, is_to_group, bytes);
 }
@@ -454,6 +458,7 @@ static void udp_free(struct transport *t)
 	udp_queue_fini(&udp->queue);
 	free(udp->outbox);
 	free(udp->inbox);
+	free(udp->group_inbox);
 	free(udp);
 }
 
@@ -490,7 +495,10 @@ static int udp_init(struct udp *udp, const struct transport_udp_config *c,
 	udp->message = (uint32_t)(clock_wall_us() >> 12);
 	udp->outbox = udp_outbox_new();
 	udp->inbox = udp_inbox_new();
+	if (has_group(udp))
+		udp->group_inbox = udp_inbox_new();
 	if (!udp->outbox || !udp->inbox ||
+	    (has_group(udp) && !udp->group_inbox) ||
 	    udp_queue_init(&udp->queue, c->queue_bytes) < 0)
 		return err_nomem(err, "the transport");
 	return udp_sockets_open(udp, c, err);

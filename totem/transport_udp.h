@@ -35,7 +35,8 @@ struct transport_udp_config {
 	 * All nodes must have addresses of its family.
 	 */
 	union transport_address group;
-	const char *group_interface; /* name; NULL: by the local address (IPv4) */
+	const char *group_interface; /* name; NULL: the local address's */
+	uint8_t group_ttl;    /* 1 passes no router [1] */
 	bool group_loop;      /* nodes share this host: tests */
 	uint32_t mtu_bytes;   /* of the link, with IP header: 576..65535 [1500] */
 	uint32_t queue_bytes; /* bound of what waits, 1 MiB..1 GiB [8 MiB] */
@@ -48,8 +49,8 @@ struct transport_udp_config {
 /*
  * Opens the sockets and, with a loop, watches them; without (NULL) see
  * transport_poll_fds(). The owner and the loop outlive the transport. Nodes have
- * no address yet. NULL with a sentence. Memory: 1.4 MiB for receiving, what is
- * queued, and 64 KiB for each node that is in the middle of a large message.
+ * no address yet. NULL with a sentence. Memory: 1.1 MiB for receiving (twice
+ * with a group), what is queued, and 64 KiB for each node that is in the middle of a large message.
  */
 struct transport *transport_udp_open(const struct transport_udp_config *config,
 				     const struct transport_events *events,

@@ -84,7 +84,7 @@ struct udp {
 	int blocked_on;          /* a socket that has no room, or -1 */
 
 	struct udp_outbox *outbox;
-	struct udp_inbox *inbox;
+	struct udp_inbox *inbox, *group_inbox; /* the latter with a group */
 	struct transport_counters counters;
 };
 
@@ -98,7 +98,10 @@ struct udp_outbox *udp_outbox_new(void);
 void udp_flush(struct udp *udp);
 void udp_drop_oldest(struct udp *udp);
 
-/* udp_receive.c: datagrams seen. */
+/*
+ * udp_receive.c: datagrams seen. What is for this node alone is not heard before
+ * what the same sender gave to the group earlier: a token comes after its data.
+ */
 struct udp_inbox *udp_inbox_new(void);
 size_t udp_receive(struct udp *udp, struct udp_socket *socket);
 /* Moves what the kernel has to say into evidence and MTU. */

@@ -114,25 +114,36 @@ static size_t take(struct udp *udp, struct udp_socket *socket,
 	return datagrams;
 }
 
+/*
+ * An error here is an ICMP message's, for any of our datagrams: the error queue
+ * has it with its address. Reading goes on.
+ */
+static int read_batch(struct udp *udp, int fd, struct udp_inbox *in)
+{
+	int n = -1;
+
+	for (int tries = 0; tries < TRIES; tries++) {
+		n = recvmmsg(fd, in->messages, BATCH, MSG_DONTWAIT, NULL);
+		if (n >= 0 || errno == EAGAIN)
+			break;
+		udp->has_errors = true;
+	}
+	udp->counters.receive_calls++;
+	return n;
+}
+
 size_t udp_receive(struct udp *udp, struct udp_socket *socket)
 {
-	struct udp_inbox *in = udp->inbox;
+	struct udp_socket *group = &udp->sockets[UDP_SOCKET_GROUP];
+	struct udp_inbox *in = socket == group ? udp->group_inbox : udp->inbox;
 	size_t datagrams = 0;
 	int n = BATCH;
 
 	for (int batch = 0; n == BATCH && batch < BATCHES_A_ROUND; batch++) {
-		/*
-		 * An error here is an ICMP message's, for any of our datagrams:
-		 * the error queue has it with its address. Reading goes on.
-		 */
-		for (int tries = 0; tries < TRIES; tries++) {
-			n = recvmmsg(socket->fd, in->messages, BATCH,
-				     MSG_DONTWAIT, NULL);
-			if (n >= 0 || errno == EAGAIN)
-				break;
-			udp->has_errors = true;
-		}
-		udp->counters.receive_calls++;
+		n = read_batch(udp, socket->fd, in);
+		/* What went to the group before these is in its socket by now. */
+		if (n > 0 && socket != group && group->fd >= 0)
+			datagrams += udp_receive(udp, group);
 		for (int i = 0; i < n; i++) {
 			datagrams += take(udp, socket,
 					  &in->messages[i].msg_hdr, in->bytes[i],

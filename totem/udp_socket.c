@@ -3,6 +3,7 @@
 #include "totem/udp.h"
 
 #include <errno.h>
+#include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/udp.h>
 #include <string.h>
@@ -111,9 +112,42 @@ static int bind_to(int fd, const union transport_address *address,
 	return 0;
 }
 
-static int interface_index(const char *name, int *index, struct err *err)
+static const struct in6_addr *local_6(const struct transport_udp_config *config)
 {
-	*index = name ? (int)if_nametoindex(name) : 0;
+	size_t i = config->local[0].any.sa_family == AF_INET6 ? 0 : 1;
+
+	return &config->local[i].in6.sin6_addr;
+}
+
+/* 0: none has it, it is "any". For IPv4 the kernel looks it up itself. */
+static int interface_with(const struct in6_addr *address)
+{
+	struct ifaddrs *all, *at;
+	int index = 0;
+
+	if (getifaddrs(&all) < 0)
+		return 0;
+	for (at = all; at && index == 0; at = at->ifa_next) {
+		const union transport_address *a = (const void *)at->ifa_addr;
+
+		if (a && a->any.sa_family == AF_INET6 &&
+		    IN6_ARE_ADDR_EQUAL(&a->in6.sin6_addr, address))
+			index = (int)if_nametoindex(at->ifa_name);
+	}
+	freeifaddrs(all);
+	return index;
+}
+
+static int interface_index(const struct transport_udp_config *config, int *index,
+			   struct err *err)
+{
+	const char *name = config->group_interface;
+
+	*index = 0;
+	if (name)
+		*index = (int)if_nametoindex(name);
+	else if (config->group.any.sa_family == AF_INET6)
+		*index = interface_with(local_6(config));
 	if (name && *index == 0)
 		return err_set(err, -errno, "interface %s: %s", name,
 			       strerror(errno));
@@ -135,7 +169,8 @@ static int join_group_4(struct udp *udp, int in, int out, int interface,
 		.imr_ifindex = interface,
 	};
 	const struct option options[] = {
-		{ SOL_IP, IP_MULTICAST_TTL, 1, "IP_MULTICAST_TTL" },
+		{ SOL_IP, IP_MULTICAST_TTL, config->group_ttl,
+		  "IP_MULTICAST_TTL" },
 		{ SOL_IP, IP_MULTICAST_LOOP, config->group_loop, "IP_MULTICAST_LOOP" },
 	};
 	const struct option only_ours = { SOL_IP, IP_MULTICAST_ALL, 0,
@@ -162,7 +197,8 @@ static int join_group_6(struct udp *udp, int in, int out, int interface,
 		.ipv6mr_interface = (unsigned int)interface,
 	};
 	const struct option options[] = {
-		{ SOL_IPV6, IPV6_MULTICAST_HOPS, 1, "IPV6_MULTICAST_HOPS" },
+		{ SOL_IPV6, IPV6_MULTICAST_HOPS, config->group_ttl,
+		  "IPV6_MULTICAST_HOPS" },
 		{ SOL_IPV6, IPV6_MULTICAST_LOOP, config->group_loop,
 		  "IPV6_MULTICAST_LOOP" },
 		{ SOL_IPV6, IPV6_MULTICAST_IF, interface, "IPV6_MULTICAST_IF" },
@@ -183,10 +219,7 @@ static int open_group(struct udp *udp,
 	int out = udp->sockets[family == AF_INET ? UDP_SOCKET_4 : UDP_SOCKET_6].fd;
 	int interface, in, r;
 
-	if (out < 0)
-		return err_set(err, -EINVAL,
-			       "no local address of the family of the group");
-	r = interface_index(config->group_interface, &interface, err);
+	r = interface_index(config, &interface, err);
 	if (r == 0)
 		r = open_socket(udp, UDP_SOCKET_GROUP, family, config, err);
 	if (r < 0)

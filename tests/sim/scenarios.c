@@ -393,6 +393,16 @@ static void run_hundred(struct sim_world *w)
 	expect_one_ring(w);
 }
 
+/* What is for many is heard by all. */
+static void run_multicast(struct sim_world *w)
+{
+	w->has_group = true;
+	if (sim_below(w, 2))
+		run_chaos(w);
+	else
+		run_storm(w);
+}
+
 /* Damaged packets get through: nothing is promised, but that all stay alive. */
 static void run_lawless(struct sim_world *w)
 {
@@ -486,6 +496,8 @@ const struct scenario scenarios[] = {
 	{ "big", "sixteen nodes", 16, run_big },
 	{ "hundred", "as many as there may be, on small packets", SIM_MAX_NODES,
 	  run_hundred },
+	{ "multicast", "as chaos or storm; who is not addressed hears it, too", 5,
+	  run_multicast },
 	{ "lawless", "damaged packets get through", 5, run_lawless },
 	{ "groups", "as chaos, with programs in groups and sync services", 5,
 	  run_groups },

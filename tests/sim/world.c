@@ -201,10 +201,13 @@ static void op_send_one(void *owner, int to, const uint8_t *bytes, size_t length
 static void op_send_all(void *owner, struct node_set to, const uint8_t *bytes,
 			size_t length)
 {
+	const struct sim_node *from = owner;
+	bool is_to_all = from->world->has_group && set_count(to) > 1;
 	int i;
 
-	for (i = set_next(to, 0); i != TOTEM_NO_INDEX; i = set_next(to, i + 1))
-		transmit(owner, i, bytes, length);
+	for (i = 0; i < from->world->count; i++)
+		if (is_to_all ? i != from->index : set_has(&to, i))
+			transmit(owner, i, bytes, length);
 }
 
 /* --- what a node's application does ----------------------------------------------- */

@@ -64,6 +64,8 @@ struct sim_world {
 			   const uint8_t *bytes, size_t length);
 	/* Damaged packets arrive, as if nothing was sealed: no promise holds. */
 	bool is_lawless;
+	/* What is for two or more goes to all, as with a multicast group. */
+	bool has_group;
 	struct ring_config config; /* of all; self and such are filled in */
 	struct sim_checker *checker;
 	/* Nodes have totems with programs; else rings alone. Before any starts. */

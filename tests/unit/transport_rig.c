@@ -113,7 +113,6 @@ void net_set_group(struct transport_udp_config *config)
 {
 	config->group.any.sa_family = (sa_family_t)net_scene.family;
 	config->group_loop = true;
-	config->group_interface = net_scene.family == AF_INET ? "lo" : "mc0";
 	config->group.in4.sin_port = htons(5999);
 	if (net_scene.family == AF_INET)
 		inet_pton(AF_INET, "239.192.7.7", &config->group.in4.sin_addr);
