@@ -70,21 +70,23 @@ need()
 	done
 }
 
-# own_network SCRIPT: runs SCRIPT again in a network namespace of its own, where
-# loopback is up and every port is free; call it as `own_network "$0"`. Where
-# that is forbidden, SCRIPT goes on in the machine's network: it then picks ports
-# below 32768, which no client's socket takes by itself.
+# own_network SCRIPT [OPTION...]: runs SCRIPT again in a network namespace of its
+# own, where loopback is up and every port is free; call it as `own_network "$0"`.
+# OPTIONs are more of unshare(1). Where that is forbidden, SCRIPT goes on in the
+# machine's network: it then picks ports below 32768, which no client's socket
+# takes by itself.
 own_network()
 {
-	local as_root=
+	local as_root= script=$1
+	shift
 
 	[ -z "${in_own_network:-}" ] || return 0
 	[ "$(id -u)" -eq 0 ] || as_root=--map-root-user
 	unshare --net $as_root ip link set lo up 2>/dev/null || return 0
 	cleanup
 	# shellcheck disable=SC2016
-	in_own_network=1 exec unshare --net $as_root \
-		bash -c 'ip link set lo up && exec bash "$0"' "$here/$(basename "$1")"
+	in_own_network=1 exec unshare --net $as_root "$@" \
+		bash -c 'ip link set lo up && exec bash "$0"' "$here/$(basename "$script")"
 }
 
 need_root()
