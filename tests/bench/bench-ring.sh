@@ -3,7 +3,11 @@
 # The ring against corosync, in one run: three nodes, each in a network namespace
 # of its own, on one bridge at MTU 1500. Ours is sealed. Needs root and ip.
 #
-#   bench-ring.sh FOLDER     FOLDER has ring_load and, for corosync, cpg_load
+#   bench-ring.sh FOLDER     FOLDER has ring_load, udp_load and, for corosync,
+#                            cpg_load
+#
+# Beside it stands plain UDP, what the machine carries: how far the ring is from
+# that. CPU and memory are those of the node that takes most.
 #
 # BENCH_BRIEF=1: only ours, one run of a second each; it proves that this works.
 # BENCH_SECONDS (2) and BENCH_RUNS (3) are for a case; rows are medians of runs
@@ -20,10 +24,11 @@ token_ms=1000
 latency_node=3      # not the representative, which is the lowest
 victim=2
 form_tries=1000     # of 20 ms
+idle_seconds=10
 name=mdcb$$
 
 if [ "$brief" = 1 ]; then
-  seconds=1 runs=1
+  seconds=1 runs=1 idle_seconds=1
 elif command -v corosync >/dev/null && [ -x "$programs/cpg_load" ]; then
   sides+=(knet-none knet-aes256 udpu)
 fi
@@ -192,6 +197,7 @@ flood() {
   sample "$side" "$case" "$(cat "$folder"/out[123] | awk -v f="$field" -v s="$scale" \
     '$1 == "result" { v = $f / s; if (!n++ || v < m) m = v }
      END { if (n != 3) exit 1; print m }')"
+  awk '$1 == "result" { print $5 }' "$folder"/out[123] >>"$folder/rss"
   [ -z "${BENCH_TALK:-}" ] || grep -H result "$folder"/out[123] | sed "s|.*/out|$side $case |" >&2
 }
 
@@ -213,6 +219,42 @@ latency() {
   done
   sample "$side" "$case, p50" "$(awk '$1 == "result" { print $2 }' "$folder/out$latency_node")"
   sample "$side" "$case, p99" "$(awk '$1 == "result" { print $3 }' "$folder/out$latency_node")"
+}
+
+# physical: the same namespaces without a ring. A message of 64 KiB is 44.5
+# datagrams of 1472 bytes.
+physical() {
+  "$programs/udp_load" "$seconds" 1400 "$name"-{1,2,3} >"$folder/udp" || fail "udp_load failed"
+  sample plain "1400 B, all send" "$(awk '{ print $2 / 1000 }' "$folder/udp")"
+  "$programs/udp_load" "$seconds" 1472 "$name"-{1,2,3} >"$folder/udp" || fail "udp_load failed"
+  sample plain "64 KiB, all send" "$(awk '{ print $3 / 1000000 }' "$folder/udp")"
+}
+
+cpu_ns() { cat "/proc/$1"/task/*/schedstat | awk '{ ns += $1 } END { print ns }'; }
+
+# idle SIDE PID...: a formed ring, and nobody sends
+idle() {
+  local side=$1 pid us from most=0
+  local -A before=()
+  shift
+  now_us; from=$us
+  for pid; do before[$pid]=$(cpu_ns "$pid"); done
+  sleep "$idle_seconds"
+  now_us
+  for pid; do
+    most=$(awk -v a="${before[$pid]}" -v b="$(cpu_ns "$pid")" -v us=$((us - from)) -v m="$most" \
+      'BEGIN { v = (b - a) / us / 10; print (v > m ? v : m) }')
+  done
+  sample "$side" "idle: CPU" "$most"
+}
+
+# memory SIDE [PID...]: after the floods; of ours ring_load told
+memory() {
+  local side=$1 pid
+  shift
+  for pid; do awk '$1 == "VmHWM:" { print $2 }' "/proc/$pid/status"; done >>"$folder/rss"
+  sample "$side" "memory, peak" "$(sort -g "$folder/rss" | tail -n 1 | awk '{ print $1 / 1024 }')"
+  rm "$folder/rss"
 }
 
 # await MEMBERS SINCE_US NODE...: sets $took to ms until the last of them knew it
@@ -262,6 +304,11 @@ membership() {
   [ "$side" = ours ] || member=${daemons[$victim]}
   await 3 0 "${survivors[@]}"
   sleep 0.5
+  if [ "$side" = ours ]; then
+    idle "$side" "${watchers[@]}"
+  else
+    idle "$side" "${daemons[@]}"
+  fi
 
   now_us; kill -KILL "$member"; finish KILL "$member"
   await 2 "$us" "${survivors[@]}"
@@ -295,6 +342,8 @@ round() {
   flood "$side" "1024 B, one sends" 1024 200 2 1000 1
   flood "$side" "64 KiB, all send" 65536 16 3 1000000
   latency "$side" lone "lone 1024 B, every 2 ms"
+  [ "$side" = ours ] || : >"$folder/rss" # of clients
+  memory "$side" ${daemons[@]+"${daemons[@]}"}
   latency "$side" back "lone 1024 B, back to back"
   membership "$side"
   stop_side "$side"
@@ -312,6 +361,7 @@ median() {
 differs() {
   case $1 in
   *send* | lone*) echo "corosync's load pays IPC calls, ours is in the process" ;;
+  memory*) echo "corosync's daemon, without its client" ;;
   kill*) echo "ours is told by the dead one's host, corosync waits for the token" ;;
   join*) echo "corosync starts a whole daemon" ;;
   *) echo - ;;
@@ -321,18 +371,23 @@ differs() {
 # rows CASE UNIT more|less
 rows() {
   local side note
-  [ ${#sides[@]} -gt 1 ] || printf '%s\t%s\t-\t-\t%s\t%s\t-\n' "$1" "$2" "$3" "$(median ours "$1")"
+  [ ${#sides[@]} -gt 1 ] || [ "$(median plain "$1")" != - ] ||
+    printf '%s\t%s\t-\t-\t%s\t%s\t-\n' "$1" "$2" "$3" "$(median ours "$1")"
   for side in "${sides[@]:1}"; do
     note=$(differs "$1")
     printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$1" "$2" "corosync $side" "$note" "$3" \
       "$(median ours "$1")" "$(median "$side" "$1")"
   done
+  [ "$(median plain "$1")" = - ] ||
+    printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$1" "$2" "plain UDP" \
+      "no seal, no order, nothing sent again" "$3" "$(median ours "$1")" "$(median plain "$1")"
 }
 
 network
 "$programs/ring_load" --make-key="$folder/key"
 (umask 077 && head -c 256 /dev/urandom >"$folder/corosync.key")
 for ((run = 1; run <= runs; run++)); do
+  physical
   for side in "${sides[@]}"; do
     echo "run $run of $runs: $side (load average $(cut -d ' ' -f 1 /proc/loadavg))" >&2
     round "$side"
@@ -353,5 +408,7 @@ done
   rows "cable pulled: new membership" "ms" less
   rows "graceful leave" "ms" less
   rows "join, from exec" "ms" less
+  rows "idle: CPU" "% of a core" less
+  rows "memory, peak" "MiB" less
 } >"$folder/rows"
 "$programs/ring_load" --table=ring <"$folder/rows"

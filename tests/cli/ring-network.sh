@@ -39,7 +39,7 @@ network() {
 }
 
 # The cable of node I, at the bridge: cut, ...
-cut() { ip link set "port$1" down; }
+unplug() { ip link set "port$1" down; }
 # ... or nothing reaches I, or nothing comes from I, if this bridge can do that, ...
 port_has() { bridge -d link show dev "port$1" | grep -qw "$2"; }
 forget_where() { ip link set "port$1" type bridge_slave fdb_flush; }
@@ -78,7 +78,7 @@ short_story() { # [OPTION...]
   start_all 3 "$@"
   ring_of "they started" 1 2 3
   all_talk "first words" 1 2 3
-  cut_and_heal cut
+  cut_and_heal unplug
   end_node 2 KILL
   ring_of "n2 is dead" 1 3
   start 2 3 "$@"
@@ -126,7 +126,7 @@ narrow_path() {
   ip address add 10.79.0.1/24 dev far
   ip -n node3 address add 10.79.0.3/24 dev far
   ip address add 10.78.0.254/24 dev bridge
-  cut 3
+  unplug 3
   ip -n node3 address delete 10.78.0.3/24 dev eth0
   ip -n node3 route add default via 10.79.0.1
   for i in 1 2; do ip -n "node$i" route add default via 10.78.0.254; done
