@@ -154,7 +154,7 @@ static void mischief(struct sim_world *w)
 		sim_pause(w, node, sim_below(w, 1500) * SIM_MS);
 		break;
 	default:
-		if (!w->nodes[node].ring) {
+		if (!sim_is_up(w, node)) {
 			sim_lose_disk(w, node);
 			sim_start(w, node);
 		}
@@ -469,7 +469,7 @@ static void run_hang(struct sim_world *w)
 		sim_crash(w, other);
 	apps_stir(w->apps);
 	sim_run(w, w->now + 6000ull * SIM_MS);
-	if (w->nodes[hung].ring)
+	if (sim_is_up(w, hung))
 		sim_fail(w, "Y5: n%d hangs, and is still there", hung + 1);
 	for (i = 0; i < w->count; i++)
 		if (w->nodes[i].totem && !sync_is_active(totem_sync(w->nodes[i].totem)))

@@ -83,7 +83,6 @@ void totem_node_start(struct sim_node *n, const struct ring_config *config,
 		fprintf(stderr, "sim: %s\n", err.text);
 		abort();
 	}
-	n->ring = totem_ring(n->totem);
 	probe_start(&n->probe, n);
 	apps_node_started(n->world->apps, n);
 	totem_start(n->totem, n->world->now);
@@ -94,5 +93,4 @@ void totem_node_end(struct sim_node *n)
 	apps_node_ended(n->world->apps, n);
 	totem_free(n->totem);
 	n->totem = NULL;
-	n->ring = NULL;
 }

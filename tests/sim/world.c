@@ -52,6 +52,11 @@ uint64_t sim_below(struct sim_world *w, uint64_t limit)
 	return sim_random(w) % limit;
 }
 
+bool sim_is_up(const struct sim_world *w, int node)
+{
+	return w->nodes[node].ring || w->nodes[node].totem;
+}
+
 static bool chance(struct sim_world *w, uint32_t ppm)
 {
 	return ppm && sim_below(w, 1000000) < ppm;
@@ -178,7 +183,7 @@ static void transmit(struct sim_node *from, int to, const uint8_t *bytes,
 	/* sealed packets that were damaged die before they are read */
 	if (!w->is_lawless && chance(w, w->faults.corrupt_ppm))
 		return;
-	if (!w->nodes[to].ring) {
+	if (!sim_is_up(w, to)) {
 		if (!w->cut[to][from->index] && chance(w, w->faults.evidence_ppm))
 			push(w, (struct sim_event){
 					.at = w->now + 2 * w->faults.delay_min_ns,
@@ -282,7 +287,7 @@ static void op_configured(void *owner, const struct ring_configuration *c)
 		return;
 	if (w->sync_ns == 0) {
 		checker_synchronised(w->checker, n->index);
-		ring_synchronised(n->bare, w->now);
+		ring_synchronised(n->ring, w->now);
 		return;
 	}
 	n->sync_want = (uint32_t)sim_below(w, 4);
@@ -363,8 +368,7 @@ static void end_node(struct sim_node *n)
 {
 	if (n->totem)
 		totem_node_end(n);
-	ring_free(n->bare);
-	n->bare = NULL;
+	ring_free(n->ring);
 	n->ring = NULL;
 }
 
@@ -388,7 +392,7 @@ void sim_free(struct sim_world *w)
 static void arm(struct sim_world *w, struct sim_node *n)
 {
 	uint64_t at = n->totem ? totem_deadline(n->totem) :
-		      n->bare  ? ring_deadline(n->bare) :
+		      n->ring  ? ring_deadline(n->ring) :
 				 UINT64_MAX;
 
 	if (at == UINT64_MAX || at >= n->armed_at)
@@ -419,7 +423,7 @@ void sim_start(struct sim_world *w, int node)
 	struct ring_config config = w->config;
 	int i;
 
-	if (n->ring)
+	if (sim_is_up(w, node))
 		return;
 	for (i = 0; i < w->count; i++)
 		config.nodes.ids[config.nodes.count++] = (uint32_t)i + 1;
@@ -438,10 +442,10 @@ void sim_start(struct sim_world *w, int node)
 		totem_node_start(n, &config, &with);
 	} else {
 		checker_started(w->checker, node);
-		n->ring = n->bare = ring_new(&config, &with, n);
-		if (!n->bare)
+		n->ring = ring_new(&config, &with, n);
+		if (!n->ring)
 			abort();
-		ring_start(n->bare, w->now);
+		ring_start(n->ring, w->now);
 	}
 	arm(w, n);
 }
@@ -450,7 +454,7 @@ void sim_crash(struct sim_world *w, int node)
 {
 	struct sim_node *n = &w->nodes[node];
 
-	if (!n->ring)
+	if (!sim_is_up(w, node))
 		return;
 	sim_say(w, node, "crashes");
 	checker_crashed(w->checker, node);
@@ -467,13 +471,13 @@ void sim_leave(struct sim_world *w, int node)
 {
 	struct sim_node *n = &w->nodes[node];
 
-	if (!n->ring)
+	if (!sim_is_up(w, node))
 		return;
 	sim_say(w, node, "leaves");
 	if (n->totem)
 		totem_leave(n->totem, w->now);
 	else
-		ring_leave(n->bare, w->now);
+		ring_leave(n->ring, w->now);
 	checker_crashed(w->checker, node);
 	end_node(n);
 }
@@ -509,7 +513,7 @@ void sim_send(struct sim_world *w, int node, uint32_t count, uint32_t bytes,
 	n->want_bytes = bytes;
 	n->want_safe = is_safe;
 	if (n->paused_until <= w->now) {
-		ring_wake(n->bare, w->now);
+		ring_wake(n->ring, w->now);
 		arm(w, n);
 	}
 }
@@ -549,7 +553,7 @@ static void evict_late(struct sim_world *w, struct sim_node *n)
 	int i;
 
 	for (i = set_next(late, 0); i != TOTEM_NO_INDEX; i = set_next(late, i + 1))
-		ring_evict(n->bare, w->now, (uint32_t)i + 1);
+		ring_evict(n->ring, w->now, (uint32_t)i + 1);
 }
 
 static void happen_to_ring(struct sim_world *w, struct sim_node *n,
@@ -557,26 +561,26 @@ static void happen_to_ring(struct sim_world *w, struct sim_node *n,
 {
 	switch (e->kind) {
 	case EVENT_PACKET:
-		ring_receive(n->bare, w->now, e->bytes, e->length);
+		ring_receive(n->ring, w->now, e->bytes, e->length);
 		break;
 	case EVENT_TIMER:
-		ring_advance(n->bare, w->now);
+		ring_advance(n->ring, w->now);
 		break;
 	case EVENT_EVIDENCE:
-		ring_evidence(n->bare, w->now, (uint32_t)e->value);
+		ring_evidence(n->ring, w->now, (uint32_t)e->value);
 		break;
 	case EVENT_SAVED:
-		ring_seq_saved(n->bare, w->now, e->value);
+		ring_seq_saved(n->ring, w->now, e->value);
 		break;
 	case EVENT_SYNCHRONISED:
-		if (ring_current(n->bare).seq != e->value)
+		if (ring_current(n->ring).seq != e->value)
 			break; /* another configuration has come since */
 		n->sync_want = 0;
 		checker_synchronised(w->checker, n->index);
-		ring_synchronised(n->bare, w->now);
+		ring_synchronised(n->ring, w->now);
 		break;
 	case EVENT_EVICT:
-		if (ring_current(n->bare).seq == e->value)
+		if (ring_current(n->ring).seq == e->value)
 			evict_late(w, n);
 		break;
 	case EVENT_WAKE:
@@ -622,7 +626,7 @@ static void happen(struct sim_world *w, struct sim_event *e)
 
 	if (e->kind == EVENT_SAVED && !is_stale)
 		n->disk_seq = max_u64(n->disk_seq, e->value);
-	if (!n->ring || is_stale)
+	if (!sim_is_up(w, e->node) || is_stale)
 		return;
 	if (e->kind == EVENT_TIMER) {
 		if (e->value != n->armed_at)

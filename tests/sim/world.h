@@ -34,9 +34,8 @@ struct sim_faults {
 struct sim_node {
 	struct sim_world *world;
 	int index;
-	const struct ring *ring; /* NULL while crashed */
-	struct ring *bare;       /* it, or */
-	struct totem *totem;     /* what it is in; one of them is NULL */
+	struct ring *ring;       /* alone; or */
+	struct totem *totem;     /* with all that is on it; both NULL while crashed */
 	struct probe probe;      /* a service in the totem */
 	bool is_broken;          /* its totem left by itself */
 	uint64_t synchronisations;
@@ -90,6 +89,8 @@ void sim_free(struct sim_world *w);
 
 uint64_t sim_random(struct sim_world *w);
 uint64_t sim_below(struct sim_world *w, uint64_t limit); /* limit > 0 */
+
+bool sim_is_up(const struct sim_world *w, int node);
 
 void sim_start(struct sim_world *w, int node);
 void sim_crash(struct sim_world *w, int node);
