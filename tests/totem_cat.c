@@ -20,6 +20,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -205,6 +206,28 @@ static int parse_address(const char *text, const char *what,
 	return 0;
 }
 
+static void print_counter(void *owner, const char *name, uint64_t value)
+{
+	(void)owner;
+	printf("  %s = %" PRIu64 "\n", name, value);
+}
+
+/* SIGUSR1 */
+static void look(void *owner)
+{
+	struct cat *cat = owner;
+	struct totem_view v;
+
+	totem_look(station_totem(cat->station), clock_boot_ns(), &v);
+	printf("-- view: %s, ring n%" PRIu32 ".%" PRIu64 " of %d, %s, %s, token %.1f ms ago, every %.3f ms\n",
+	       ring_state_name(v.state), v.ring.rep, v.ring.seq, set_count(v.members),
+	       v.is_synchronised ? "synchronised" : "synchronising",
+	       v.is_quorate ? "quorate" : "not quorate", (double)v.token_age_ns / 1e6,
+	       (double)v.token_interval_ns / 1e6);
+	station_counters(cat->station, print_counter, NULL);
+	fflush(stdout);
+}
+
 /* "ID=ADDRESS:PORT"; ascending ids. */
 static int parse_node(const char *text, struct station_config *c, struct err *err)
 {
@@ -240,7 +263,8 @@ static void usage(FILE *to)
 		"  --multicast=ADDRESS:PORT  what is for many goes to this group, once\n"
 		"  --multicast-ttl=N  routers it may pass, plus 1 (default 1)\n"
 		"  --safe           lines are delivered when every node holds them\n"
-		"  --trace          the ring's own steps, on standard error\n");
+		"  --trace          the ring's own steps, on standard error\n\n"
+		"SIGUSR1 prints where the ring stands, and its counters.\n");
 }
 
 static int parse(int argc, char **argv, struct station_config *c, struct cat *cat,
@@ -340,6 +364,8 @@ static int run(struct cat *cat, const struct station_config *c, struct err *err)
 	r = loop_signal_add(cat->loop, SIGINT, stop, cat, err);
 	if (r == 0)
 		r = loop_signal_add(cat->loop, SIGTERM, stop, cat, err);
+	if (r == 0)
+		r = loop_signal_add(cat->loop, SIGUSR1, look, cat, err);
 	if (r == 0)
 		r = open_station(cat, c, err);
 	if (r == 0)

@@ -206,8 +206,15 @@ void ring_start(struct ring *ring, uint64_t now)
 	ring_gather_enter(ring, "start");
 }
 
-static void dispatch(struct ring *ring, enum wire_type type, int from,
-		     const uint8_t *bytes, size_t length)
+static void refused(const struct ring *ring, int from, const char *why)
+{
+	if (ring->ops.refused)
+		ring->ops.refused(ring->owner,
+				  from < 0 ? 0 : ring->config.nodes.ids[from], why);
+}
+
+static enum wire_fault dispatch(struct ring *ring, enum wire_type type, int from,
+				const uint8_t *bytes, size_t length)
 {
 	enum wire_fault fault;
 	union {
@@ -259,7 +266,7 @@ static void dispatch(struct ring *ring, enum wire_type type, int from,
 		fault = WIRE_BAD_TYPE;
 		break;
 	}
-	ring->stats.faults[fault]++;
+	return fault;
 }
 
 void ring_receive(struct ring *ring, uint64_t now, const uint8_t *bytes,
@@ -267,21 +274,22 @@ void ring_receive(struct ring *ring, uint64_t now, const uint8_t *bytes,
 {
 	enum wire_type type;
 	enum wire_fault fault;
-	int from;
+	int from = TOTEM_NO_INDEX;
 
 	if (ring->state == RING_STOPPED)
 		return;
 	ring->now = now;
 	fault = wire_open(&ring->context, bytes, length, &type, &from);
-	if (fault != WIRE_OK) {
-		ring->stats.faults[fault]++;
-		return;
-	}
-	if (from == ring->self) {
+	if (fault == WIRE_OK && from == ring->self) {
 		ring->stats.own_id_rx++;
+		refused(ring, from, "is from our own node id, but not from us");
 		return;
 	}
-	dispatch(ring, type, from, bytes, length);
+	if (fault == WIRE_OK)
+		fault = dispatch(ring, type, from, bytes, length);
+	ring->stats.faults[fault]++;
+	if (fault != WIRE_OK)
+		refused(ring, from, wire_fault_text(fault));
 }
 
 static void token_lost(struct ring *ring)
@@ -464,6 +472,16 @@ struct ring_id ring_current(const struct ring *ring)
 struct node_set ring_members(const struct ring *ring)
 {
 	return ring->installed.members;
+}
+
+struct ring_timing ring_timing(const struct ring *ring)
+{
+	return ring->timing;
+}
+
+const struct ring_config *ring_settings(const struct ring *ring)
+{
+	return &ring->config;
 }
 
 const struct ring_stats *ring_stats(const struct ring *ring)

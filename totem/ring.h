@@ -125,6 +125,12 @@ struct ring_ops {
 	void (*unplugged)(void *owner);
 	/* Make seq durable, then call ring_seq_saved(). Off the hot path. */
 	void (*save_seq)(void *owner, uint64_t seq);
+	/*
+	 * A packet was dropped, and should not have come: for the log, which
+	 * need not have each. `node` is whom it claims to be of, 0: nobody of
+	 * us; `why` goes on after "it". May be NULL.
+	 */
+	void (*refused)(void *owner, uint32_t node, const char *why);
 	/* One line a step, for traces; may be NULL. */
 	void (*trace)(void *owner, const char *line);
 };
@@ -148,6 +154,13 @@ struct ring_stats {
 	uint64_t faults[WIRE_FAULT_COUNT];
 	uint64_t own_id_rx; /* somebody else speaks with our id */
 	uint64_t old_incarnation_rx;
+};
+
+struct ring_timing {
+	uint64_t token_at;     /* when the last one came, in ns; 0: never */
+	uint64_t interval_ns;  /* between two; a mean over some 16 */
+	uint32_t backlog_bytes;/* that all want to send; as much a mean */
+	uint32_t continuous_gather; /* attempts since the last ring */
 };
 
 /*
@@ -194,6 +207,9 @@ enum ring_state ring_state(const struct ring *ring);
 struct ring_id ring_current(const struct ring *ring);
 struct node_set ring_members(const struct ring *ring);
 const struct ring_stats *ring_stats(const struct ring *ring);
+struct ring_timing ring_timing(const struct ring *ring);
+/* As configured, defaults filled in. */
+const struct ring_config *ring_settings(const struct ring *ring);
 /* Members whose services are not synchronised yet; empty when all are. */
 struct node_set ring_waiting_for(const struct ring *ring);
 /* Largest payload that fill() is asked for. */

@@ -104,6 +104,7 @@ static void begin(struct ring *ring, const char *why, struct node_set known,
 	enum ring_state from = ring->state;
 
 	ring->stats.gather_entered++;
+	ring->timing.continuous_gather++;
 	ring_trace(ring, "gather: %s", why);
 	ring_move(ring, RING_GATHER);
 	ring_disarm(ring, TIMER_RETRANSMIT);

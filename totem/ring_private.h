@@ -111,6 +111,7 @@ struct ring {
 	struct node_set plugged; /* as last seen */
 
 	struct ring_stats stats;
+	struct ring_timing timing;
 };
 
 /* ring.c */

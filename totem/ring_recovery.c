@@ -203,6 +203,7 @@ static void install(struct ring *ring)
 
 	ring_move(ring, RING_OPERATIONAL);
 	ring->stats.operational_entered++;
+	ring->timing.continuous_gather = 0;
 	ring_instance_fini(old);
 	*old = ring->forming;
 	memset(&ring->forming, 0, sizeof(ring->forming));

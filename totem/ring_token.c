@@ -407,6 +407,18 @@ void ring_token_first(struct ring *ring)
 	run(ring, &t);
 }
 
+/* Means that follow in some 16 tokens. */
+static void take_time(struct ring *ring, const struct wire_token *t)
+{
+	struct ring_timing *timing = &ring->timing;
+
+	if (timing->token_at)
+		timing->interval_ns += (ring->now - timing->token_at) / 16 -
+				       timing->interval_ns / 16;
+	timing->backlog_bytes += t->backlog_bytes / 16 - timing->backlog_bytes / 16;
+	timing->token_at = ring->now;
+}
+
 void ring_token_received(struct ring *ring, const struct wire_token *token)
 {
 	struct wire_token t = *token;
@@ -419,6 +431,7 @@ void ring_token_received(struct ring *ring, const struct wire_token *token)
 		ring->stats.rx_msg_dropped++;
 		return;
 	}
+	take_time(ring, &t);
 	ring_arm(ring, TIMER_TOKEN_LOSS, ring->config.token_ns);
 	ring_disarm(ring, TIMER_RETRANSMIT);
 	if (ring->state == RING_OPERATIONAL && is_representative &&

@@ -31,6 +31,7 @@ struct station {
 	struct transport *transport;
 	struct boot *boot;
 	uint64_t complained_at[SEAL_REFUSAL_COUNT];
+	uint64_t refused_at; /* of packets that opened, and made no sense */
 	uint8_t opened[WIRE_MAX_PACKET];
 	uint8_t sealed[WIRE_MAX_PACKET + SEAL_OVERHEAD_BYTES];
 };
@@ -140,6 +141,26 @@ static void op_synchronised(void *owner)
 
 /* --- what an admin is told ----------------------------------------------------- */
 
+/* Once a minute at most. */
+static bool is_worth_saying(uint64_t *last)
+{
+	uint64_t now = clock_boot_ns();
+
+	if (*last && now - *last < COMPLAINT_PAUSE_S * NS_PER_S)
+		return false;
+	*last = now;
+	return true;
+}
+
+static void op_refused(void *owner, uint32_t node, const char *why)
+{
+	struct station *s = owner;
+
+	if (is_worth_saying(&s->refused_at))
+		log_warning("MDC4104", "a packet of node %" PRIu32 " is refused: it %s", node,
+			    why);
+}
+
 static void op_late(void *owner, int node, const char *service)
 {
 	const struct station *s = owner;
@@ -169,13 +190,8 @@ static void op_broken(void *owner, const char *why)
 
 static void complain(struct station *s, int refusal, const struct seal_label *label)
 {
-	uint64_t now = clock_boot_ns();
-	uint64_t *last = &s->complained_at[refusal];
-
-	if (refusal == SEAL_ECHO ||
-	    (*last && now - *last < COMPLAINT_PAUSE_S * NS_PER_S))
+	if (refusal == SEAL_ECHO || !is_worth_saying(&s->complained_at[refusal]))
 		return;
-	*last = now;
 	log_warning("MDC4103", "a datagram that claims to be of node %" PRIu32
 		    " is refused: it %s",
 		    label->sender, seal_why(-refusal));
@@ -279,6 +295,7 @@ static int open_totem(struct station *s, struct err *err)
 		.wake = op_wake,
 		.configured = op_configured,
 		.synchronised = op_synchronised,
+		.refused = op_refused,
 		.late = op_late,
 		.evicted = op_evicted,
 		.broken = op_broken,
@@ -365,6 +382,13 @@ void station_close(struct station *s)
 	seal_free(s->seal);
 	boot_close(s->boot);
 	free(s);
+}
+
+void station_counters(const struct station *s, counter_fn fn, void *owner)
+{
+	totem_counters(s->totem, fn, owner);
+	seal_counters(s->seal, fn, owner);
+	transport_tell_counters(s->transport, fn, owner);
 }
 
 struct totem *station_totem(struct station *s)

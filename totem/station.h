@@ -14,6 +14,7 @@
 #include "totem/keyfile.h"
 #include "totem/totem.h"
 #include "totem/transport_udp.h"
+#include "totem/view.h"
 
 struct err;
 struct loop;
@@ -61,3 +62,6 @@ void station_close(struct station *station);
 
 /* Groups and services; they live as long as the station. */
 struct totem *station_totem(struct station *station);
+
+/* Of the totem, the seal and the transport. */
+void station_counters(const struct station *station, counter_fn fn, void *owner);

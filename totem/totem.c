@@ -131,6 +131,13 @@ static void ring_trace(void *owner, const char *line)
 	t->ops.trace(t->owner, line);
 }
 
+static void ring_refused(void *owner, uint32_t node, const char *why)
+{
+	struct totem *t = owner;
+
+	t->ops.refused(t->owner, node, why);
+}
+
 /* --- from above, downwards ------------------------------------------------------------ */
 
 static void upper_wake(void *owner)
@@ -197,11 +204,14 @@ static int make_ring(struct totem *t, const struct ring_config *config, struct e
 		.unplugged = ring_unplugged,
 		.save_seq = ring_save_seq,
 		.trace = ring_trace,
+		.refused = ring_refused,
 	};
 	struct ring_ops with = ops;
 
 	if (!t->ops.trace)
 		with.trace = NULL;
+	if (!t->ops.refused)
+		with.refused = NULL;
 	t->ring = ring_new(config, &with, t);
 	return t->ring ? 0 : err_nomem(err, "the ring");
 }
@@ -341,6 +351,11 @@ struct group_engine *totem_groups(struct totem *t)
 }
 
 struct sync *totem_sync(struct totem *t)
+{
+	return t->sync;
+}
+
+const struct sync *totem_sync_view(const struct totem *t)
 {
 	return t->sync;
 }

@@ -33,6 +33,8 @@ struct totem_ops {
 	/* Membership, transitional and regular; then that all services are done. */
 	void (*configured)(void *owner, const struct ring_configuration *c);
 	void (*synchronised)(void *owner);
+	/* As in struct ring_ops. May be NULL */
+	void (*refused)(void *owner, uint32_t node, const char *why);
 	/* For the log; nodes by index, `service` what they are awaited with. */
 	void (*late)(void *owner, int node, const char *service);
 	void (*evicted)(void *owner, int node, const char *service);
@@ -73,4 +75,5 @@ struct sync *totem_sync(struct totem *t);
 
 /* For people and programs that look. */
 const struct ring *totem_ring(const struct totem *t);
+const struct sync *totem_sync_view(const struct totem *t);
 const struct group_ring_stats *totem_group_stats(const struct totem *t);
