@@ -2,7 +2,7 @@
 /*
  * A cipher with a key in it: what sealing takes from libcrypto.
  *
- * Putting a key in costs as much as 400 bytes do, so that it stays in as long as
+ * Putting a key in costs as much as 500 bytes do, so that it stays in as long as
  * datagrams for it come: 0.9 KiB of libcrypto's heap, wiped when it goes.
  */
 #pragma once
