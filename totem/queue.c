@@ -46,13 +46,32 @@ enum queue_place queue_place_of(const struct queue *q, uint64_t seq)
 	return *slot_of(q, seq) ? QUEUE_OLD : QUEUE_FREE;
 }
 
+struct queued *queued_new(size_t room)
+{
+	struct queued *m = malloc(sizeof(*m) + room);
+
+	if (m)
+		*m = (struct queued){ .length = room };
+	return m;
+}
+
+void queue_put(struct queue *q, struct queued *m)
+{
+	*slot_of(q, m->seq) = m;
+	q->bytes += m->length;
+	if (m->seq > q->high)
+		q->high = m->seq;
+	while (q->aru < q->high && *slot_of(q, q->aru + 1))
+		q->aru++;
+}
+
 bool queue_insert(struct queue *q, uint64_t seq, const struct wire_data *data)
 {
 	struct queued *m;
 
 	if (queue_place_of(q, seq) != QUEUE_FREE)
 		return false;
-	m = malloc(sizeof(*m) + data->length);
+	m = queued_new(data->length);
 	if (!m)
 		return false; /* as if it had been lost: it is asked for again */
 	m->seq = seq;
@@ -60,15 +79,9 @@ bool queue_insert(struct queue *q, uint64_t seq, const struct wire_data *data)
 	m->flags = data->flags;
 	m->old_ring = data->old_ring;
 	m->old_seq = data->old_seq;
-	m->length = data->length;
 	if (data->length)
 		memcpy(m->payload, data->payload, data->length);
-	*slot_of(q, seq) = m;
-	q->bytes += m->length;
-	if (seq > q->high)
-		q->high = seq;
-	while (q->aru < q->high && *slot_of(q, q->aru + 1))
-		q->aru++;
+	queue_put(q, m);
 	return true;
 }
 

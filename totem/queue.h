@@ -46,7 +46,16 @@ enum queue_place {
 };
 enum queue_place queue_place_of(const struct queue *q, uint64_t seq);
 
-/* Copies the message in. False, with nothing changed, unless QUEUE_FREE. */
+/*
+ * A message of which up to `room` bytes of payload are to be written, for
+ * queue_put(), or free(). NULL when out of memory.
+ */
+struct queued *queued_new(size_t room);
+
+/* Takes the message in, which is of length bytes and belongs at seq: QUEUE_FREE. */
+void queue_put(struct queue *q, struct queued *m);
+
+/* Copies the message in. False, with nothing changed, unless QUEUE_FREE and memory. */
 bool queue_insert(struct queue *q, uint64_t seq, const struct wire_data *data);
 
 /* NULL for a hole or outside. */

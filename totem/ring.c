@@ -164,11 +164,10 @@ struct ring *ring_new(const struct ring_config *config,
 	};
 	ring->last_sent = malloc(WIRE_MAX_PACKET);
 	ring->packet = malloc(WIRE_MAX_PACKET);
-	ring->payload = malloc(WIRE_MAX_PACKET);
 	for (t = 0; t < TIMER_COUNT; t++)
 		ring->due[t] = UINT64_MAX;
 	if (self == TOTEM_NO_INDEX || config->self == 0 || !ring->last_sent ||
-	    !ring->packet || !ring->payload ||
+	    !ring->packet ||
 	    ring->config.packet_bytes < ring_packet_min(config->nodes.count) ||
 	    ring->config.packet_bytes > WIRE_MAX_PACKET ||
 	    !ring_instance_init(&ring->installed,
@@ -193,7 +192,6 @@ void ring_free(struct ring *ring)
 	free(ring->resend);
 	free(ring->last_sent);
 	free(ring->packet);
-	free(ring->payload);
 	free(ring);
 }
 

@@ -13,16 +13,21 @@ struct ring_instance *ring_live_instance(struct ring *ring, struct ring_id id)
 	return NULL;
 }
 
-/* An old message, brought on the new ring: into its place on the old one. */
-static void unwrap(struct ring *ring, const struct wire_data *d)
+/*
+ * An old message, brought on the new ring: into its place on the old one. False
+ * when out of memory; then it has not come on the new ring, either (E3).
+ */
+static bool unwrap(struct ring *ring, const struct wire_data *d)
 {
-	if ((d->flags & WIRE_DATA_RECOVERED) && ring->state == RING_RECOVERY &&
-	    ring_id_equal(d->old_ring, ring->installed.id)) {
-		struct wire_data old = *d;
+	struct queue *q = &ring->installed.queue;
+	struct wire_data old = *d;
 
-		old.flags &= (uint8_t)~WIRE_DATA_RECOVERED;
-		queue_insert(&ring->installed.queue, d->old_seq, &old);
-	}
+	if (!(d->flags & WIRE_DATA_RECOVERED) || ring->state != RING_RECOVERY ||
+	    !ring_id_equal(d->old_ring, ring->installed.id) ||
+	    queue_place_of(q, d->old_seq) != QUEUE_FREE)
+		return true;
+	old.flags &= (uint8_t)~WIRE_DATA_RECOVERED;
+	return queue_insert(q, d->old_seq, &old);
 }
 
 void ring_data_received(struct ring *ring, int from, const struct wire_data *d)
@@ -31,8 +36,8 @@ void ring_data_received(struct ring *ring, int from, const struct wire_data *d)
 
 	ring->stats.mcast_rx++;
 	if (i) {
-		if (queue_insert(&i->queue, d->seq, d))
-			unwrap(ring, d);
+		if (unwrap(ring, d))
+			queue_insert(&i->queue, d->seq, d);
 		if (ring->state == RING_OPERATIONAL)
 			ring_data_deliver(ring);
 		return;

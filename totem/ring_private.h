@@ -101,7 +101,6 @@ struct ring {
 	size_t resend_bytes;     /* of last_sent */
 	uint8_t *last_sent;      /* WIRE_MAX_PACKET */
 	uint8_t *packet;         /* WIRE_MAX_PACKET, scratch */
-	uint8_t *payload;        /* WIRE_MAX_PACKET, scratch */
 
 	/* recovery plug */
 	bool is_synchronised;    /* our services */

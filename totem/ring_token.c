@@ -17,6 +17,7 @@
  * next to nothing; whoever has something to send calls it back.
  */
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "base/arith.h"
 #include "totem/ring_private.h"
@@ -199,6 +200,31 @@ static uint32_t number_old(struct ring *ring, struct ring_instance *i,
 	return sent;
 }
 
+/*
+ * What fill() gave must find its place: there is one, and memory, before it is
+ * asked. NULL: nothing to send now.
+ */
+static struct queued *next_message(struct ring *ring, bool is_sync)
+{
+	size_t room = ring_payload_room(ring);
+	struct queued *m = queued_new(room), *fitting;
+	bool is_safe = false;
+
+	if (!m)
+		return NULL;
+	m->length = ring->ops.fill(ring->owner, m->payload, room, is_sync,
+				   &is_safe);
+	if (m->length == 0) {
+		free(m);
+		return NULL;
+	}
+	m->origin = ring->config.self;
+	m->flags = (uint8_t)((is_safe ? WIRE_DATA_SAFE : 0) |
+			     (is_sync ? WIRE_DATA_SYNC : 0));
+	fitting = realloc(m, sizeof(*m) + m->length);
+	return fitting ? fitting : m;
+}
+
 /* T5 in operation: what the owner has to send. */
 static uint32_t number_new(struct ring *ring, struct ring_instance *i,
 			   struct wire_token *t, uint32_t allowed)
@@ -206,24 +232,16 @@ static uint32_t number_new(struct ring *ring, struct ring_instance *i,
 	uint32_t sent = 0, messages = 0;
 	bool is_sync = !ring->is_unplugged;
 
-	/* what fill() gave must find its place: it is not asked for in vain */
 	while (sent < allowed && messages < MAX_VISIT_MESSAGES &&
 	       queue_place_of(&i->queue, t->seq + 1) == QUEUE_FREE) {
-		bool is_safe = false;
-		size_t length = ring->ops.fill(ring->owner, ring->payload,
-					       ring_payload_room(ring), is_sync,
-					       &is_safe);
-		struct wire_data d = {
-			.origin = ring->config.self,
-			.flags = (uint8_t)((is_safe ? WIRE_DATA_SAFE : 0) |
-					   (is_sync ? WIRE_DATA_SYNC : 0)),
-			.payload = ring->payload,
-			.length = length,
-		};
+		struct queued *m = next_message(ring, is_sync);
 
-		if (length == 0 || !number(ring, i, t, &d))
+		if (!m)
 			break;
-		sent += (uint32_t)length + WIRE_DATA_OVERHEAD;
+		m->seq = ++t->seq;
+		queue_put(&i->queue, m);
+		ring->stats.mcast_tx++;
+		sent += (uint32_t)m->length + WIRE_DATA_OVERHEAD;
 		messages++;
 	}
 	return sent;
