@@ -196,7 +196,11 @@ void ring_wake(struct ring *ring, uint64_t now);
 void ring_synchronised(struct ring *ring, uint64_t now);
 /* What save_seq() asked for is durable. */
 void ring_seq_saved(struct ring *ring, uint64_t now, uint64_t seq);
-/* Tells the others, and stops. */
+/*
+ * Tells the others, and stops. It is said once, to all: who hears it convicts,
+ * and tells the rest in its joins, so that one copy is enough. If all are lost,
+ * it is as good as a death: evidence tells, or the token's time.
+ */
 void ring_leave(struct ring *ring, uint64_t now);
 
 /* When ring_advance() is due; UINT64_MAX: never. */
