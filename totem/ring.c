@@ -227,7 +227,7 @@ static enum wire_fault dispatch(struct ring *ring, enum wire_type type, int from
 	case WIRE_TOKEN:
 		fault = wire_read_token(bytes, length, &u.token);
 		if (fault == WIRE_OK)
-			ring_token_received(ring, &u.token);
+			ring_token_received(ring, from, &u.token);
 		break;
 	case WIRE_DATA:
 		fault = wire_read_data(&ring->context, bytes, length, &u.data);

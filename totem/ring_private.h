@@ -157,7 +157,7 @@ void ring_recovery_sent(struct ring *ring, struct wire_token *token);
 
 /* ring_token.c */
 void ring_token_first(struct ring *ring);
-void ring_token_received(struct ring *ring, const struct wire_token *token);
+void ring_token_received(struct ring *ring, int from, const struct wire_token *token);
 void ring_token_unpark(struct ring *ring);
 
 /* ring_data.c */

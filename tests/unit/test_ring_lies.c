@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Nodes that have the key and do not keep to the protocol: what a ring believes
+ * of them, and that it goes on. Found by fuzz_ring, each of them.
+ */
+#include "tests/unit/ring_rig.h"
+
+#include "totem/wire.h"
+
+static uint8_t packet[WIRE_MAX_PACKET];
+static struct node_table ids = { .ids = { 1, 2, 3, 4 }, .count = 4 };
+
+static struct wire_context voice_of(int node)
+{
+	return (struct wire_context){ .nodes = &ids, .self = ids.ids[node],
+				      .cluster = wire_cluster_hash("sim") };
+}
+
+static void say_token(struct sim_world *w, int to, int as, struct wire_token t)
+{
+	const struct wire_context voice = voice_of(as);
+
+	ring_receive(w->nodes[to].ring, w->now, packet,
+		     wire_write_token(&voice, &t, packet));
+}
+
+/* n1..`count` on a ring, of four that are configured; they idle. */
+static struct sim_world *some_of_four(int count)
+{
+	struct sim_world *w = ring_rig_cold(4);
+	int i;
+
+	for (i = 0; i < count; i++)
+		sim_start(w, i);
+	ring_rig_ms_to_ring(w, (1ull << count) - 1, 500);
+	ring_rig_run(w, 1000);
+	return w;
+}
+
+/*
+ * Only the member before us passes us a token. One of a stranger, with numbers
+ * that nobody gave, made a ring of one ask for them for ever, without a pause.
+ */
+static void a_token_comes_from_the_member_before_us(void **state)
+{
+	int members, liar;
+
+	(void)state;
+	for (members = 1; members <= 3; members++) {
+		for (liar = 1; liar < 4; liar++) {
+			struct sim_world *w = some_of_four(members);
+			const struct wire_token t = {
+				.ring = ring_current(w->nodes[0].ring),
+				.token_seq = 1ull << 40, .seq = 48,
+			};
+			uint64_t before = ring_rig_stats(w, 0)->rx_msg_dropped;
+			uint64_t events = w->events;
+
+			if (liar == members - 1) {
+				ring_rig_free(w);
+				continue; /* it may lie: is found stuck, and left */
+			}
+			say_token(w, 0, liar, t);
+			assert_int_equal(ring_rig_stats(w, 0)->rx_msg_dropped,
+					 before + 1);
+			ring_rig_run(w, 1000);
+			assert_in_range(w->events - events, 1,
+					150 * (uint64_t)members);
+			assert_int_equal(checker_installs(w->checker, 0), 1);
+			ring_rig_free(w);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_token_comes_from_the_member_before_us),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
