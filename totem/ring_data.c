@@ -30,12 +30,22 @@ static bool unwrap(struct ring *ring, const struct wire_data *d)
 	return queue_insert(q, d->old_seq, &old);
 }
 
+/* Strangers say nothing on our ring. What is recovered comes from an older one. */
+static bool is_of_members(const struct ring *ring, const struct ring_instance *i,
+			  int from, const struct wire_data *d)
+{
+	int origin = node_index(&ring->config.nodes, d->origin);
+
+	return set_has(&i->members, from) &&
+	       ((d->flags & WIRE_DATA_RECOVERED) || set_has(&i->members, origin));
+}
+
 void ring_data_received(struct ring *ring, int from, const struct wire_data *d)
 {
 	struct ring_instance *i = ring_live_instance(ring, d->ring);
 
 	ring->stats.mcast_rx++;
-	if (i) {
+	if (i && is_of_members(ring, i, from, d)) {
 		if (unwrap(ring, d))
 			queue_insert(&i->queue, d->seq, d);
 		if (ring->state == RING_OPERATIONAL)
@@ -47,7 +57,8 @@ void ring_data_received(struct ring *ring, int from, const struct wire_data *d)
 	 * the commit token was told what we hold: all must know it alike (E3).
 	 */
 	if (ring->state == RING_GATHER &&
-	    ring_id_equal(d->ring, ring->installed.id))
+	    ring_id_equal(d->ring, ring->installed.id) &&
+	    is_of_members(ring, &ring->installed, from, d))
 		queue_insert(&ring->installed.queue, d->seq, d);
 	else if (ring->state == RING_OPERATIONAL &&
 		 set_has(&ring->installed.members, from) &&

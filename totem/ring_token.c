@@ -355,6 +355,11 @@ static void visit(struct ring *ring, struct wire_token *t)
 
 	ring->token_seq = t->token_seq;
 	ring->round++;
+	if (i->queue.high > t->seq) {
+		/* a number that was never given: its place cannot be filled */
+		ring_gather_enter(ring, "a message beyond the token");
+		return;
+	}
 	learn_stable(ring, i, t);
 	if (ring->state == RING_RECOVERY) {
 		ring_recovery_visit(ring, t);

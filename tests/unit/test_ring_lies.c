@@ -72,10 +72,65 @@ static void a_token_comes_from_the_member_before_us(void **state)
 	}
 }
 
+static void say_data(struct sim_world *w, int to, int as, struct wire_data d)
+{
+	const struct wire_context voice = voice_of(as);
+
+	ring_receive(w->nodes[to].ring, w->now, packet,
+		     wire_write_data(&voice, &d, packet));
+}
+
+/* Who is not on the ring has nothing to say on it, nor in somebody's name. */
+static void a_message_comes_from_a_member(void **state)
+{
+	struct sim_world *w = some_of_four(3);
+	struct wire_data d = { .ring = ring_current(w->nodes[0].ring), .seq = 1,
+			       .origin = 4 };
+
+	(void)state;
+	say_data(w, 0, 3, d); /* from n4, its own */
+	d.origin = 2;
+	say_data(w, 0, 3, d); /* from n4, of n2 */
+	d.origin = 4;
+	say_data(w, 0, 1, d); /* from n2, of n4 */
+	assert_int_equal(ring_rig_stats(w, 0)->rx_msg_dropped, 3);
+	ring_rig_load(w, 10, 100);
+	ring_rig_run(w, 1000);
+	assert_int_equal(checker_deliveries(w->checker, 0), 30);
+	assert_int_equal(checker_installs(w->checker, 0), 1);
+	ring_rig_free(w);
+}
+
+/*
+ * A number that the token has not given: who holds it could neither number its
+ * own messages nor take the true one. The ring begins anew.
+ */
+static void a_message_beyond_the_token_ends_the_ring(void **state)
+{
+	struct sim_world *w = some_of_four(3);
+	const struct wire_data d = { .ring = ring_current(w->nodes[0].ring),
+				     .seq = 3, .origin = 2 };
+
+	(void)state;
+	w->is_lawless = true; /* n2 lies, others may hold what it never sent */
+	say_data(w, 0, 1, d);
+	ring_rig_run(w, 1000);
+	assert_int_equal(ring_members(w->nodes[0].ring).bits[0], 7);
+	assert_true(ring_current(w->nodes[0].ring).seq > d.ring.seq);
+	sim_send(w, 0, 10, 100, false);
+	sim_send(w, 2, 10, 100, false);
+	ring_rig_run(w, 1000);
+	assert_int_equal(w->nodes[0].want, 0);
+	assert_int_equal(w->nodes[2].want, 0);
+	ring_rig_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_token_comes_from_the_member_before_us),
+		cmocka_unit_test(a_message_comes_from_a_member),
+		cmocka_unit_test(a_message_beyond_the_token_ends_the_ring),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
