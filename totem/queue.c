@@ -29,10 +29,8 @@ static void drop(struct queue *q, uint64_t seq)
 
 void queue_fini(struct queue *q)
 {
-	size_t i;
-
-	for (i = 0; q->slots && i < QUEUE_SLOTS; i++)
-		free(q->slots[i]);
+	while (q->slots && q->released < q->high)
+		drop(q, ++q->released);
 	free(q->slots);
 	memset(q, 0, sizeof(*q));
 }
