@@ -64,11 +64,13 @@ enum {
 	MAX_PACKETS = 256,  /* under way; what is more is lost */
 	MAX_OPERATIONS = 512,
 	MAX_CALLS = 5000,   /* of ring_advance(), for who is cut off */
+	IDLE_CALLS = 100,
+	CUT_OFF_STEP_MS = 250,
+	CUT_OFF_STEPS = 40, /* ten times the token's time */
 	MESSAGE_BYTES = 100,
 };
 
 #define MS 1000000ull
-#define CUT_OFF_MS 10000ull /* ten times the token's */
 
 struct node {
 	struct ring *ring; /* NULL: away */
@@ -392,24 +394,43 @@ static void begin(unsigned int flags)
 	world.flags = flags;
 }
 
-/* F4 */
-static void cut_off(struct node *n)
+static bool is_alone(const struct node *n)
 {
-	uint64_t end = world.now + CUT_OFF_MS * MS;
+	return ring_state(n->ring) == RING_OPERATIONAL &&
+	       set_equal(ring_members(n->ring), set_of(n->self));
+}
+
+/* Nobody hears it, and it hears nobody. */
+static void run_alone(struct node *n, uint64_t for_ms, uint32_t max_calls)
+{
+	uint64_t limit = world.now + for_ms * MS;
 	uint32_t calls = 0;
 
-	if (!n->ring)
-		return;
-	n->messages = 0;
-	while (ring_deadline(n->ring) <= end) {
+	while (ring_deadline(n->ring) <= limit) {
 		world.now = max_u64(world.now, ring_deadline(n->ring));
 		ring_advance(n->ring, world.now);
 		seq_saved(n);
 		lose_all();
-		EXPECT(++calls < MAX_CALLS);
+		EXPECT(++calls < max_calls);
 	}
-	EXPECT(ring_state(n->ring) == RING_OPERATIONAL);
-	EXPECT(set_equal(ring_members(n->ring), set_of(n->self)));
+	world.now = limit;
+}
+
+/* F4 */
+static void cut_off(struct node *n)
+{
+	int i;
+
+	if (!n->ring)
+		return;
+	n->messages = 0;
+	for (i = 0; !is_alone(n); i++) {
+		EXPECT(i < CUT_OFF_STEPS);
+		run_alone(n, CUT_OFF_STEP_MS, MAX_CALLS);
+	}
+	run_alone(n, CUT_OFF_STEP_MS, IDLE_CALLS); /* its last work */
+	run_alone(n, CUT_OFF_STEP_MS, IDLE_CALLS);
+	EXPECT(is_alone(n));
 }
 
 static void end(void)

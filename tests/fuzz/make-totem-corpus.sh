@@ -74,13 +74,13 @@ data() # FLAGS OLD-SEQ
 	ring 4 70
 	le 8 "$2"
 }
-token 77 40 40 0 >token
+token 77 40 40 0 >./token
 { token 77 40 38 2; range 39 1; range 40 1; } >token-asks
-{ data 0 0; printf hello; } >data
+{ data 0 0; printf hello; } >./data
 { data 3 12; printf 'of old'; } >data-recovered
 data 4 0 >data-empty
 { packet 3; ring 1 77; } >merge
-{ packet 4; le 8 77 1; le 1 0; set_of 1 4 7 10; set_of 7; } >join
+{ packet 4; le 8 77 1; le 1 0; set_of 1 4 7 10; set_of 7; } >./join
 { packet 4; le 8 77 1; le 1 1; set_of 4; set_of; } >leave
 { packet 5; ring 1 78; le 8 1; le 2 0; set_of 1 4; le 1 0; filled 0; } >commit-collects
 {
@@ -140,5 +140,67 @@ folder boot
 { le 1 0; printf 'ring-seq 4611686018427387903\nboot 18446744073709551615\n'; } >no-room
 { le 1 1; le 8 65536 1700000000000000; } >built
 { le 1 1; le 8 $(((1 << 62) - 65537)) -2; } >built-last
+
+# --- ring: flags, operations ----------------------------------------------------------
+folder ring
+
+DELIVER=0 LOSE=1 TWICE=2 CHANGE=3 ADVANCE=4 SLEEP=5 EVIDENCE=6 WANT=7 SYNCHRONISED=8
+SAVED=9 RESTART=10 RAW=11 TOKEN=12 DATA=13 JOIN=14 COMMIT=15
+
+op() { le 1 $(($1 | ${2:-0} << 4)); } # OPERATION [ARG]
+# rounds N: the network delivers all, clocks go on
+rounds()
+{
+	local i
+	for ((i = 0; i < $1; i++)); do
+		op $DELIVER 15
+		op $ADVANCE 1
+	done
+}
+want() { op $WANT "$1"; le 1 "$2"; }
+same=100 # near(): the number itself
+{ le 1 1; rounds 12; } >cold
+{ le 1 0; want 0 5; want 1 6; want 2 7; rounds 12; } >traffic
+{ le 1 2; want 1 200; op $LOSE; rounds 4; op $LOSE; op $LOSE; rounds 8; } >losses
+{ le 1 0; want 0 20; op $TWICE; op $DELIVER 5; op $TWICE; rounds 6; } >doubles
+{ le 1 0; want 1 9; rounds 2; op $EVIDENCE 8; rounds 12; } >evidence
+{ le 1 0; op $RESTART 1; rounds 8; op $RESTART 1; rounds 12; } >restart
+{ le 1 0; want 2 99; op $DELIVER 3; op $SLEEP 15; op $SLEEP 15; rounds 15; } >asleep
+{ le 1 12; rounds 4; op $SYNCHRONISED 0; op $SYNCHRONISED 1; rounds 6; op $SAVED 0; } >slow
+{ le 1 0; op $CHANGE; le 2 20; le 1 1; rounds 3; op $RAW; le 1 3; printf abc; } >changed
+{
+	le 1 0
+	op $TOKEN 5
+	le 1 70 110 105 32
+	le 1 2 $same 1 103 2
+	rounds 6
+} >token
+{ le 1 0; op $TOKEN 5; le 1 14 101 201 $same; rounds 6; } >token-far
+{ le 1 0; op $DATA 1; le 1 36 101 2 200 9; rounds 6; } >data
+{
+	le 1 0
+	want 0 9
+	op $RESTART 2
+	rounds 2
+	op $DATA 4
+	le 1 24 101 3 0 101
+	rounds 6
+} >data-recovered
+{ le 1 0; op $JOIN 0; le 1 13 101 7 4; rounds 12; } >join-fails-one
+{ le 1 0; op $JOIN 9; le 1 5 202 24; rounds 12; } >join-far
+{ le 1 0; op $JOIN 4; le 1 16; rounds 6; op $JOIN 0; le 1 32 0; rounds 6; } >leave-and-merge
+{ le 1 1; rounds 2; op $COMMIT 0; le 1 26 101 0 7; rounds 6; } >commit
+{
+	le 1 0
+	want 1 30
+	op $RESTART 2
+	rounds 1
+	op $ADVANCE 5
+	op $DELIVER 2
+	op $COMMIT 1
+	le 1 40 1 1
+	le 1 0 120 110 105 104 1 2 3
+	rounds 8
+} >commit-entry
 
 du -sh "$corpus" | cut -f 1
