@@ -14,14 +14,39 @@ struct sim_world *ring_rig_cold(int count)
 	return w;
 }
 
-struct sim_world *ring_rig_new(int count)
+static struct sim_world *started(struct sim_world *w)
 {
-	struct sim_world *w = ring_rig_cold(count);
 	int i;
 
-	for (i = 0; i < count; i++)
+	for (i = 0; i < w->count; i++)
 		sim_start(w, i);
-	ring_rig_ms_to_ring(w, (1ull << count) - 1, 500);
+	ring_rig_ms_to_ring(w, (1ull << w->count) - 1, 500);
+	ring_rig_run(w, 200);
+	return w;
+}
+
+struct sim_world *ring_rig_new(int count)
+{
+	return started(ring_rig_cold(count));
+}
+
+struct sim_world *ring_rig_wide(int count)
+{
+	struct sim_world *w = ring_rig_cold(count);
+
+	w->config.window_bytes = 8 << 20;
+	w->config.visit_bytes = 1 << 20;
+	return started(w);
+}
+
+struct sim_world *ring_rig_three_of_four(void)
+{
+	struct sim_world *w = ring_rig_cold(4);
+	int i;
+
+	for (i = 0; i < 3; i++)
+		sim_start(w, i);
+	ring_rig_ms_to_ring(w, 7, 500);
 	ring_rig_run(w, 200);
 	return w;
 }
@@ -75,6 +100,16 @@ void ring_rig_load(struct sim_world *w, uint32_t messages, uint32_t bytes)
 
 	for (i = 0; i < w->count; i++)
 		sim_send(w, i, messages, bytes, i % 2);
+}
+
+enum wire_type ring_rig_type(const uint8_t *bytes)
+{
+	return (enum wire_type)bytes[3];
+}
+
+uint64_t ring_rig_deliveries(const struct sim_world *w, int node)
+{
+	return checker_deliveries(w->checker, node);
 }
 
 const struct ring_stats *ring_rig_stats(const struct sim_world *w, int node)
