@@ -25,13 +25,15 @@
  *	C9  Memory that runs out ends this node's part (sync_break()); it never
  *	    goes on with less than the others have.
  *
- * Which state wins. Nodes of the highest epoch have delivered the same safe
- * messages up to the end of their last regular configuration, and all that was
- * answered is among these. Behind that end, in transitional configurations, each
+ * Which state wins. A state has the epoch of the last quorate configuration that led
+ * to it, which may be newer than its node's (told by others, without quorum) or older
+ * (the node restarted, and kept only the number). The newest wins. States of one epoch
+ * hold the same safe messages up to the end of its regular configuration, and all that
+ * was answered is among these. Behind that end, in transitional configurations, each
  * partition may have delivered others, that nobody has an answer to yet. So any of
  * these states is right; the longest is taken, of the lowest index where they are
- * equally long. A node that restarted may know the epoch and have lost the state:
- * it does not count. If none has it, the state is empty, rather than an old one.
+ * equally long. With quorum a state that is older than an epoch that somebody knows is
+ * not taken: better none than an old one.
  *
  * Pure: no clock, no I/O; one thread, that of the sync and the engine. Callbacks
  * come from within their events, and may call everything here but
@@ -135,7 +137,7 @@ struct checkpoint_stats {
 	uint64_t applied, refused; /* operations of all nodes */
 	uint64_t activations, aborts;
 	uint64_t replaced; /* activations with another state than before */
-	uint64_t emptied;  /* activations where no winner had kept its state */
+	uint64_t emptied;  /* activations where nobody had kept the newest state */
 	uint64_t lost;     /* handles */
 	uint64_t in_doubt; /* -ECANCELED */
 	uint64_t faults[CHECKPOINT_FAULT_COUNT];

@@ -226,7 +226,7 @@ struct checkpoint_sync {
 
 	struct node_set heads_of, counts_of;
 	struct checkpoint_head heads[TOTEM_MAX_NODES];
-	int chosen;                 /* TOTEM_NO_INDEX: none has the state */
+	int chosen;                 /* TOTEM_NO_INDEX: not all heads are known */
 	bool is_ended;              /* all that the chosen one told is here */
 	uint32_t sections;          /* in temp */
 	uint8_t *counts[TOTEM_MAX_NODES]; /* owned; entries, sound */

@@ -170,18 +170,37 @@ static enum sync_progress on_process(void *owner)
 
 /* --- hearing --------------------------------------------------------------------------- */
 
-/* Of the winners that kept the state of their epoch, the longest, then the lowest. */
-static int choose(const struct checkpoint_store *s)
+/* As epochs are compared in the sync phase. */
+static bool is_newer(struct ring_id a, struct ring_id b)
 {
-	const struct checkpoint_sync *p = &s->phase;
-	struct node_set winners = set_and(sync_winners(s->sync), p->members);
-	int best = TOTEM_NO_INDEX;
+	return a.seq > b.seq || (a.seq == b.seq && a.rep > b.rep);
+}
 
-	for (int i = set_next(winners, 0); i >= 0; i = set_next(winners, i + 1))
-		if (ring_id_equal(p->heads[i].epoch, sync_epoch_of(s->sync, i)) &&
-		    (best < 0 || p->heads[i].operations > p->heads[best].operations))
+static bool is_better(const struct checkpoint_head *a, const struct checkpoint_head *b)
+{
+	if (!ring_id_equal(a->epoch, b->epoch))
+		return is_newer(a->epoch, b->epoch);
+	return a->operations > b->operations;
+}
+
+/* The newest state, then the longest, then the lowest index. */
+static int choose(const struct checkpoint_sync *p)
+{
+	int best = set_next(p->members, 0);
+
+	for (int i = best; i >= 0; i = set_next(p->members, i + 1))
+		if (is_better(&p->heads[i], &p->heads[best]))
 			best = i;
 	return best;
+}
+
+/* Somebody knows of a newer epoch, and nobody has its state any more. */
+static bool is_outdated(const struct checkpoint_store *s)
+{
+	struct node_set winners = sync_winners(s->sync);
+
+	return is_newer(sync_epoch_of(s->sync, set_next(winners, 0)),
+			s->phase.heads[s->phase.chosen].epoch);
 }
 
 static void take_head(struct checkpoint_store *s, int from,
@@ -197,12 +216,10 @@ static void take_head(struct checkpoint_store *s, int from,
 	set_add(&p->heads_of, from);
 	if (!set_equal(p->heads_of, p->members))
 		return;
-	p->chosen = choose(s);
-	if (p->chosen >= 0) {
-		s->temp.next = p->heads[p->chosen].next;
-		s->temp.operations = p->heads[p->chosen].operations;
-		s->temp.history = p->heads[p->chosen].history;
-	}
+	p->chosen = choose(p);
+	s->temp.next = p->heads[p->chosen].next;
+	s->temp.operations = p->heads[p->chosen].operations;
+	s->temp.history = p->heads[p->chosen].history;
 	sync_go_on(s->sync);
 }
 
@@ -314,8 +331,7 @@ static void on_deliver(void *owner, int from, const uint8_t *bytes, size_t lengt
 static bool is_whole(const struct checkpoint_sync *p)
 {
 	return set_equal(p->heads_of, p->members) &&
-	       set_equal(p->counts_of, p->members) &&
-	       (p->chosen == TOTEM_NO_INDEX || p->is_ended);
+	       set_equal(p->counts_of, p->members) && p->is_ended;
 }
 
 /* C5: of members only; what they have open of a state that lost, they are told. */
@@ -341,10 +357,8 @@ static void make_live(struct checkpoint_store *s, bool is_quorate)
 	if (is_quorate) {
 		checkpoint_tree_reap_all(&s->temp);
 		s->epoch = p->id;
-	} else if (p->chosen >= 0) {
-		s->epoch = p->heads[p->chosen].epoch;
 	} else {
-		s->epoch = (struct ring_id){ 0 };
+		s->epoch = p->heads[p->chosen].epoch;
 	}
 	checkpoint_tree_fini(&s->live);
 	s->live = s->temp;
@@ -363,11 +377,14 @@ static void on_activate(void *owner)
 		checkpoint_break(s, "was told that all are synchronised, and lacks checkpoints");
 		return;
 	}
+	if (is_quorate && is_outdated(s)) {
+		s->stats.emptied++;
+		checkpoint_tree_fini(&s->temp);
+	}
 	is_replaced = s->live.operations != s->temp.operations ||
 		      s->live.history != s->temp.history;
 	s->stats.activations++;
 	s->stats.replaced += is_replaced;
-	s->stats.emptied += s->phase.chosen == TOTEM_NO_INDEX;
 	make_live(s, is_quorate);
 	drop(s);
 	s->is_active = true;
