@@ -408,7 +408,7 @@ static void what_is_cut_is_counted_and_changes_nothing(void **state)
 	struct bus *bus = bus_of_five();
 	struct checkpoint_id id = { 1, { 5, 1, 1 } };
 	uint64_t before, wrong = 0;
-	uint8_t bytes[200];
+	uint8_t bytes[200], *large;
 	struct user u;
 
 	(void)state;
@@ -437,7 +437,13 @@ static void what_is_cut_is_counted_and_changes_nothing(void **state)
 	sound(bytes, CHECKPOINT_WRITE, &id);
 	bytes[45] = 0;
 	say(bus, 5, bytes, 54); /* section without a name */
-	assert_int_equal(faults(bus, 0, CHECKPOINT_FAULT_MESSAGE), wrong + 4);
+	large = calloc(1, sizeof(bytes) + CHECKPOINT_MAX_DATA + 1);
+	assert_non_null(large);
+	sound(bytes, CHECKPOINT_WRITE, &id);
+	memcpy(large, bytes, 50);
+	say(bus, 5, large, 50 + CHECKPOINT_MAX_DATA + 1); /* too much data */
+	free(large);
+	assert_int_equal(faults(bus, 0, CHECKPOINT_FAULT_MESSAGE), wrong + 5);
 	assert_int_equal(checkpoint_digest(bus->nodes[0].store), before);
 	bus_check_equal(bus, "12345");
 	assert_int_equal(now_write(bus, &u, "x", "1"), 0);

@@ -202,6 +202,28 @@ static void minority_keeps_what_it_was_told(void **state)
 	bus_free(bus);
 }
 
+static void while_states_are_told_nothing_is_taken(void **state)
+{
+	struct bus *bus = bus_of_five();
+	const struct bus_node *n = &bus->nodes[0];
+	const struct group_member sender = { 2, 1, GROUP_MEMBER };
+	struct answer answer;
+	struct user a;
+
+	(void)state;
+	assert_int_equal(now_open(bus, 0, "a", CHECKPOINT_CREATE, &a), 0);
+	assert_int_equal(n->opened, 0);
+	bus_configure(bus, "12345");
+	assert_false(checkpoint_is_ready(n->store));
+	assert_int_equal(ask_write(&a, "x", "1", &answer), -EAGAIN);
+	n->handlers.deliver(n->store, &bus->nodes[0].group, &sender, "\2", 1);
+	assert_int_equal(stats(bus, 0)->faults[CHECKPOINT_FAULT_ORDER], 1);
+	bus_run(bus);
+	assert_int_equal(n->opened, 1);
+	assert_int_equal(now_write(bus, &a, "x", "1"), 0);
+	bus_free(bus);
+}
+
 /* --- partitions --------------------------------------------------------------------------- */
 
 /* C2. */
@@ -470,6 +492,9 @@ static struct bus *scene(int first, struct user users[3])
 	now_close(bus, &u);
 	assert_int_equal(now_open(bus, 1, "c", CHECKPOINT_CREATE, &u), 0);
 	now_close(bus, &u);
+	assert_int_equal(now_open(bus, 1, "d", CHECKPOINT_CREATE, &u), 0);
+	now_close(bus, &u);
+	assert_int_equal(now_unlink(bus, 1, "d"), 0); /* number 5 */
 	bus_crash(bus, 4);
 	bus_configure(bus, "1234");
 	bus_run(bus);
@@ -669,7 +694,7 @@ static void chosen_one_is_not_believed_all(void **state)
 		told_some++;
 		bus_inject(bus, 0, bytes, told(bytes, CHECKPOINT_TELL_CHECKPOINT, 1, "a"));
 		bus_inject(bus, 0, bytes, told(bytes, CHECKPOINT_TELL_CHECKPOINT, 0, "b"));
-		bus_inject(bus, 0, bytes, told(bytes, CHECKPOINT_TELL_CHECKPOINT, 5, "b"));
+		bus_inject(bus, 0, bytes, told(bytes, CHECKPOINT_TELL_CHECKPOINT, 6, "b"));
 		bus_inject(bus, 0, bytes, told(bytes, CHECKPOINT_TELL_SECTION, 3, "x"));
 		bus_inject(bus, 0, bytes, told(bytes, CHECKPOINT_TELL_SECTION, 9, "x"));
 		bus_inject(bus, 0, bytes, told(bytes, CHECKPOINT_TELL_HEAD, 0, ""));
@@ -681,6 +706,37 @@ static void chosen_one_is_not_believed_all(void **state)
 	bus_check_equal(bus, "12345");
 	assert_true(stats(bus, 4)->faults[CHECKPOINT_FAULT_ORDER] > 0);
 	assert_true(stats(bus, 4)->faults[CHECKPOINT_FAULT_STRANGER] > 0);
+	bus_free(bus);
+}
+
+/* Behind its end nothing comes, and counts come once. */
+static void what_comes_twice_is_not_believed(void **state)
+{
+	static const uint8_t no_counts[5] = { CHECKPOINT_TELL_COUNTS };
+	struct user users[3];
+	struct bus *bus = scene(1, users); /* node 1 acts last */
+	const struct checkpoint_sync *p = &bus->nodes[0].store->phase;
+	uint8_t bytes[200];
+	bool is_ended = false, is_counted = false;
+
+	(void)state;
+	bus_configure(bus, "12345");
+	bus->budget = 1;
+	while (!bus_run(bus)) {
+		bus->budget = 1;
+		if (!is_telling(bus, 0))
+			continue;
+		if (!is_counted && bus->nodes[2].sync.is_done)
+			bus_inject(bus, 2, no_counts, sizeof(no_counts));
+		if (!is_ended && p->phase == CHECKPOINT_PHASE_COUNTS)
+			bus_inject(bus, 0, bytes,
+				   told(bytes, CHECKPOINT_TELL_CHECKPOINT, 5, "d"));
+		is_counted |= bus->nodes[2].sync.is_done;
+		is_ended |= p->phase == CHECKPOINT_PHASE_COUNTS;
+	}
+	assert_true(is_counted && is_ended);
+	check_scene(bus, "12345");
+	assert_int_equal(stats(bus, 4)->faults[CHECKPOINT_FAULT_ORDER], 2);
 	bus_free(bus);
 }
 
@@ -727,6 +783,7 @@ static bool starve_at(long allocation, int node)
 	bus->nodes[node].starves = false;
 	is_broken = bus->nodes[node].sync.broken != NULL;
 	if (is_broken) {
+		assert_non_null(strstr(bus->nodes[node].sync.broken, "memory"));
 		bus_crash(bus, node);
 		bus_configure(bus, node == 0 ? "2345" : "1234");
 		bus_run(bus);
@@ -1025,6 +1082,7 @@ int main(void)
 		cmocka_unit_test(who_is_not_in_the_group_yet_misses_nothing),
 		cmocka_unit_test(restarted_node_does_not_win_with_nothing),
 		cmocka_unit_test(nothing_rather_than_an_old_state),
+		cmocka_unit_test(while_states_are_told_nothing_is_taken),
 		cmocka_unit_test(minority_keeps_what_it_was_told),
 		cmocka_unit_test(without_quorum_nothing_but_counts_changes),
 		cmocka_unit_test(request_that_comes_too_late_is_refused_by_all),
@@ -1038,6 +1096,7 @@ int main(void)
 		cmocka_unit_test(phase_may_be_cut_anywhere),
 		cmocka_unit_test(strange_bytes_are_counted_and_not_believed),
 		cmocka_unit_test(chosen_one_is_not_believed_all),
+		cmocka_unit_test(what_comes_twice_is_not_believed),
 		cmocka_unit_test(state_that_is_not_whole_is_nobodys),
 		cmocka_unit_test(who_has_no_memory_in_the_phase_leaves),
 		cmocka_unit_test_teardown(stories_end_well, name_the_seed),
