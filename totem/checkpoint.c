@@ -177,8 +177,10 @@ static void on_deliver(void *owner, struct group *group,
 	(void)group;
 	if (s->is_broken)
 		return;
-	if (!s->is_active || s->is_syncing)
-		s->stats.faults[CHECKPOINT_FAULT_ORDER]++;
+	if (!s->is_active)
+		s->stats.faults[CHECKPOINT_FAULT_ORDER]++; /* the state is to come */
+	else if (s->is_syncing) /* others applied it to what this node is taking */
+		checkpoint_break(s, "was given a change while states are told");
 	else if (node == TOTEM_NO_INDEX || !set_has(&s->members, node))
 		s->stats.faults[CHECKPOINT_FAULT_STRANGER]++;
 	else if (!checkpoint_operation_read(&o, message, length))

@@ -263,7 +263,7 @@ static void finish_open(struct checkpoint_handle *h, int result)
 
 static void finish_close(struct checkpoint_handle *h, int result)
 {
-	if (result == -EAGAIN) {
+	if (result == -EAGAIN && !h->is_lost) {
 		h->state = CHECKPOINT_HANDLE_OPEN;
 		h->store->closes_due++;
 	} else {
@@ -333,14 +333,16 @@ void checkpoint_handles_settle(struct checkpoint_store *s, bool is_certain)
 
 	settle_held(s, is_certain);
 	qb_list_for_each_entry_safe(h, next, &s->handles, link) {
-		/* of the others one is in held, and one's message comes back */
-		if (h->state != CHECKPOINT_HANDLE_OPEN ||
+		if (h->state == CHECKPOINT_HANDLE_OPENING ||
+		    h->state == CHECKPOINT_HANDLE_HELD ||
 		    checkpoint_tree_find(&s->live, &h->id))
 			continue;
 		s->stats.lost++;
+		h->is_lost = true;
+		if (h->state == CHECKPOINT_HANDLE_CLOSING)
+			continue; /* until its message comes back */
 		if (h->is_unwanted)
 			s->closes_due--;
-		h->is_lost = true;
 		qb_list_del(&h->link);
 		qb_list_add_tail(&h->link, &s->lost);
 	}

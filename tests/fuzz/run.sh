@@ -26,6 +26,7 @@ max_len()
 	seal | pack) echo 600 ;;
 	keyfile | fragment) echo 1000 ;;
 	wire | ring) echo 2000 ;;
+	seal | pack | checkpoint) echo 600 ;;
 	*) echo 49156 ;;       # two disks of 24 KiB
 	esac
 }
