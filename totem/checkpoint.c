@@ -62,7 +62,7 @@ bool checkpoint_is_ready(const struct checkpoint_store *s)
 	       checkpoint_is_complete(s);
 }
 
-/* --- operations ---------------------------------------------------------------------- */
+/* --- operations ----------------------------------------------------------------- */
 
 static int apply_open(struct checkpoint_tree *t, int node,
 		      const struct checkpoint_operation *o, struct checkpoint_id *id)
@@ -164,7 +164,7 @@ static void take(struct checkpoint_store *s, int node,
 		checkpoint_answer(s, o, result, &id);
 }
 
-/* --- the group ------------------------------------------------------------------------- */
+/* --- the group ------------------------------------------------------------------ */
 
 static void on_deliver(void *owner, struct group *group,
 		       const struct group_member *sender, const void *message,
@@ -218,7 +218,7 @@ static const struct group_handlers handlers = {
 	.credit_opened = on_credit,
 };
 
-/* --- life -------------------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------------- */
 
 struct checkpoint_store *checkpoint_store_new(const struct checkpoint_store_config *config,
 					      struct sync *sync,
@@ -276,7 +276,7 @@ void checkpoint_transitional(struct checkpoint_store *s)
 	s->is_transitional = true;
 }
 
-/* --- looking ------------------------------------------------------------------------------ */
+/* --- looking -------------------------------------------------------------------- */
 
 bool checkpoint_at(const struct checkpoint_store *s, size_t index,
 		   struct checkpoint_info *info)

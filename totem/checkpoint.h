@@ -163,7 +163,7 @@ void checkpoint_store_free(struct checkpoint_store *s);
  */
 void checkpoint_transitional(struct checkpoint_store *s);
 
-/* --- requests ------------------------------------------------------------------------ */
+/* --- requests ------------------------------------------------------------------- */
 
 /*
  * All are refused at once with -EINVAL (a length), -EROFS, -EAGAIN (no credit, or
@@ -194,7 +194,7 @@ int checkpoint_write(struct checkpoint_handle *handle, const void *section,
 int checkpoint_delete(struct checkpoint_handle *handle, const void *section,
 		      size_t section_length, checkpoint_done_fn done, void *owner);
 
-/* --- looking: local, at once, also without quorum; borrowed until the next event -------- */
+/* --- looking: local, at once, also without quorum; borrowed until the next event  */
 
 /* -ENOENT: no such section; -ESTALE: not open. */
 int checkpoint_read(const struct checkpoint_handle *handle, const void *section,

@@ -8,7 +8,7 @@
 #include "totem/group.h"
 #include "totem/sync.h"
 
-/* --- the state: checkpoint_tree.c ------------------------------------------------------ */
+/* --- the state: checkpoint_tree.c ----------------------------------------------- */
 
 /* The request that created it: there is no other like it, in any partition. */
 struct checkpoint_birth {
@@ -92,7 +92,7 @@ int checkpoint_section_delete(struct checkpoint_tree *t, struct checkpoint *c,
 void checkpoint_tree_count(struct checkpoint_tree *t, const struct checkpoint_birth *b);
 uint64_t checkpoint_tree_digest(const struct checkpoint_tree *t);
 
-/* --- messages: checkpoint_wire.c -------------------------------------------------------- */
+/* --- messages: checkpoint_wire.c ------------------------------------------------ */
 
 enum checkpoint_kind {
 	CHECKPOINT_OPEN = 1,
@@ -169,7 +169,7 @@ void checkpoint_count_write(const struct checkpoint_count *c,
 			    uint8_t entry[CHECKPOINT_COUNT_BYTES]);
 struct checkpoint_count checkpoint_count_read(const uint8_t entry[CHECKPOINT_COUNT_BYTES]);
 
-/* --- the store ---------------------------------------------------------------------------- */
+/* --- the store ------------------------------------------------------------------ */
 
 /*
  *	OPENING --0--> HELD --activate--> OPEN --sent--> CLOSING
@@ -269,7 +269,7 @@ void checkpoint_break(struct checkpoint_store *s, const char *why);
 /* All members of the active configuration are in the group (C2). */
 bool checkpoint_is_complete(const struct checkpoint_store *s);
 
-/* --- requests and handles: checkpoint_request.c ------------------------------------------- */
+/* --- requests and handles: checkpoint_request.c --------------------------------- */
 
 /* Our own message was delivered: its answer, and the id that an open has. */
 void checkpoint_answer(struct checkpoint_store *s, const struct checkpoint_operation *o,

@@ -19,7 +19,7 @@ static void handle_free(struct checkpoint_handle *h)
 	free(h);
 }
 
-/* --- sending ------------------------------------------------------------------------- */
+/* --- sending -------------------------------------------------------------------- */
 
 static int refusal(struct checkpoint_store *s, enum checkpoint_kind kind)
 {
@@ -181,7 +181,7 @@ int checkpoint_read(const struct checkpoint_handle *h, const void *section,
 	return 0;
 }
 
-/* --- closing ---------------------------------------------------------------------------- */
+/* --- closing -------------------------------------------------------------------- */
 
 static int send_close(struct checkpoint_handle *h)
 {
@@ -241,7 +241,7 @@ void checkpoint_go_on(struct checkpoint_store *s)
 		s->ops.opened(s->owner);
 }
 
-/* --- answers ---------------------------------------------------------------------------- */
+/* --- answers -------------------------------------------------------------------- */
 
 static void finish_open(struct checkpoint_handle *h, int result)
 {
@@ -310,7 +310,7 @@ void checkpoint_answer(struct checkpoint_store *s, const struct checkpoint_opera
 		finish(s, r);
 }
 
-/* --- after a sync phase ------------------------------------------------------------------- */
+/* --- after a sync phase --------------------------------------------------------- */
 
 /* C4: an open is certain by what is there, all else by the state being ours. */
 static void settle_held(struct checkpoint_store *s, bool is_certain)
@@ -366,7 +366,7 @@ void checkpoint_handles_tell(struct checkpoint_store *s)
 	}
 }
 
-/* --- the end ------------------------------------------------------------------------------ */
+/* --- the end -------------------------------------------------------------------- */
 
 void checkpoint_requests_fail(struct checkpoint_store *s)
 {

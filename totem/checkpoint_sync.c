@@ -40,7 +40,7 @@ static void on_abort(void *owner)
 	drop(s);
 }
 
-/* --- telling ------------------------------------------------------------------------- */
+/* --- telling -------------------------------------------------------------------- */
 
 static int tell(struct checkpoint_store *s, const struct checkpoint_told *m)
 {
@@ -168,7 +168,7 @@ static enum sync_progress on_process(void *owner)
 	return p->phase == CHECKPOINT_PHASE_TOLD ? SYNC_DONE : SYNC_AGAIN;
 }
 
-/* --- hearing --------------------------------------------------------------------------- */
+/* --- hearing -------------------------------------------------------------------- */
 
 /* As epochs are compared in the sync phase. */
 static bool is_newer(struct ring_id a, struct ring_id b)
@@ -326,7 +326,7 @@ static void on_deliver(void *owner, int from, const uint8_t *bytes, size_t lengt
 		take_state(s, from, &m);
 }
 
-/* --- the new state ----------------------------------------------------------------------- */
+/* --- the new state -------------------------------------------------------------- */
 
 static bool is_whole(const struct checkpoint_sync *p)
 {

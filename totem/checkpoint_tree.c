@@ -32,7 +32,7 @@ void checkpoint_tree_fini(struct checkpoint_tree *t)
 	checkpoint_tree_init(t);
 }
 
-/* --- names and numbers ------------------------------------------------------------- */
+/* --- names and numbers ---------------------------------------------------------- */
 
 /* The shorter is the lower where it is the beginning of the other. */
 static int compare_names(const void *a, size_t a_length, const void *b, size_t b_length)
@@ -188,7 +188,7 @@ void checkpoint_tree_reap_all(struct checkpoint_tree *t)
 		checkpoint_tree_reap(t, t->numbered[i - 1]);
 }
 
-/* --- references ---------------------------------------------------------------------- */
+/* --- references ----------------------------------------------------------------- */
 
 void checkpoint_tree_refer(struct checkpoint_tree *t, struct checkpoint *c, int node,
 			   uint32_t opens)
@@ -207,7 +207,7 @@ void checkpoint_tree_forget(struct checkpoint_tree *t, struct checkpoint *c, int
 	t->opens[node]--;
 }
 
-/* --- sections ------------------------------------------------------------------------- */
+/* --- sections ------------------------------------------------------------------- */
 
 static size_t section_place(const struct checkpoint *c, const void *name, size_t length,
 			    bool *is_there)
@@ -315,7 +315,7 @@ int checkpoint_section_delete(struct checkpoint_tree *t, struct checkpoint *c,
 	return 0;
 }
 
-/* --- sums -------------------------------------------------------------------------------- */
+/* --- sums ----------------------------------------------------------------------- */
 
 /* FNV-1a: against mistakes, not against an enemy; those do not get past the seal. */
 static uint64_t sum_bytes(uint64_t sum, const void *bytes, size_t length)

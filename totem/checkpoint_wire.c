@@ -57,7 +57,7 @@ static bool read_section(struct rd *rd, const uint8_t **name, size_t *name_lengt
 	return *length <= CHECKPOINT_MAX_DATA;
 }
 
-/* --- operations ---------------------------------------------------------------------- */
+/* --- operations ----------------------------------------------------------------- */
 
 size_t checkpoint_operation_write(const struct checkpoint_operation *o,
 				  uint8_t head[CHECKPOINT_HEAD_BYTES])
@@ -114,7 +114,7 @@ bool checkpoint_operation_read(struct checkpoint_operation *o, const uint8_t *by
 	}
 }
 
-/* --- the sync phase --------------------------------------------------------------------- */
+/* --- the sync phase ------------------------------------------------------------- */
 
 enum {
 	FLAG_UNLINKED = 1,

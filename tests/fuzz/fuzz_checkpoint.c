@@ -112,7 +112,7 @@ static void queue_clear(struct queue *q)
 		free(q->messages[--q->count].bytes);
 }
 
-/* --- the sync and the group that the store sees ------------------------------------------ */
+/* --- the sync and the group that the store sees --------------------------------- */
 
 void sync_register(struct sync *s, enum sync_service_id id, const char *name,
 		   const struct sync_service_ops *ops, void *owner)
@@ -137,6 +137,7 @@ int sync_tell(struct sync *s, enum sync_service_id id, const struct iovec *parts
 void sync_go_on(struct sync *s)
 {
 	EXPECT(s->is_telling);
+	(void)s->ops->process(s->owner);
 }
 
 void sync_break(struct sync *s, const char *why)
@@ -199,7 +200,7 @@ static const struct group_engine_ops engine_ops = {
 	.abandon = engine_abandon,
 };
 
-/* --- users --------------------------------------------------------------------------------- */
+/* --- users ---------------------------------------------------------------------- */
 
 static void on_opened(void *owner, int result)
 {
@@ -250,7 +251,7 @@ static void use(struct world *w, unsigned int what, unsigned int which)
 	w->under_way += r == 0;
 }
 
-/* --- what others say ------------------------------------------------------------------------- */
+/* --- what others say ------------------------------------------------------------ */
 
 static void hear_group(struct world *w, int from, const uint8_t *bytes, size_t length)
 {
@@ -367,7 +368,7 @@ static void hear_counts(struct world *w, struct rd *rd)
 	hear_told(w, from, &m);
 }
 
-/* --- the life of a configuration -------------------------------------------------------------- */
+/* --- the life of a configuration ------------------------------------------------ */
 
 static void end_phase(struct world *w)
 {
@@ -425,7 +426,7 @@ static void ours(struct world *w)
 		w->handlers.credit_opened(w->store, &w->group);
 }
 
-/* --- F1, F2 -------------------------------------------------------------------------------------- */
+/* --- F1, F2 --------------------------------------------------------------------- */
 
 static size_t check_sections(const struct checkpoint *c)
 {

@@ -8,7 +8,7 @@
 
 #include "base/arith.h"
 
-/* --- memory that runs out ------------------------------------------------------------ */
+/* --- memory that runs out ------------------------------------------------------- */
 
 long bus_allocations = -1;
 static bool is_armed;
@@ -92,7 +92,7 @@ static void append(struct bus_log *l, struct bus_entry *e)
 	l->entries[l->count++] = e;
 }
 
-/* --- what a store calls of the sync ------------------------------------------------------ */
+/* --- what a store calls of the sync --------------------------------------------- */
 
 static struct bus_node *node_of(const struct sync *s)
 {
@@ -124,9 +124,16 @@ int sync_tell(struct sync *s, enum sync_service_id id, const struct iovec *parts
 	return 0;
 }
 
+static bool process(struct bus_node *n);
+
+/* Like the real one it does not return before it has asked. */
 void sync_go_on(struct sync *s)
 {
+	bool was_armed = is_armed;
+
 	s->has_more = true;
+	(void)process(node_of(s));
+	is_armed = was_armed;
 }
 
 void sync_break(struct sync *s, const char *why)
@@ -150,7 +157,7 @@ bool sync_is_quorate(const struct sync *s)
 	return s->is_quorate;
 }
 
-/* --- what it calls of the group ------------------------------------------------------------ */
+/* --- what it calls of the group ------------------------------------------------- */
 
 static void enqueue(struct bus_node *n, struct bus_entry *e)
 {
@@ -202,7 +209,7 @@ static const struct group_engine_ops engine_ops = {
 	.abandon = engine_abandon,
 };
 
-/* --- nodes ------------------------------------------------------------------------------------ */
+/* --- nodes ---------------------------------------------------------------------- */
 
 static void on_opened(void *owner)
 {
@@ -284,7 +291,7 @@ void bus_free(struct bus *bus)
 	free(bus);
 }
 
-/* --- views --------------------------------------------------------------------------------------- */
+/* --- views ---------------------------------------------------------------------- */
 
 static void tell_view(struct bus_node *n)
 {
@@ -314,7 +321,7 @@ static void activate(struct bus_node *n)
 	leave();
 }
 
-/* --- the order ------------------------------------------------------------------------------------- */
+/* --- the order ------------------------------------------------------------------ */
 
 static void deliver(struct bus_node *n, const struct bus_entry *e)
 {
@@ -449,7 +456,7 @@ bool bus_run(struct bus *bus)
 	return true;
 }
 
-/* --- configurations --------------------------------------------------------------------------------- */
+/* --- configurations ------------------------------------------------------------- */
 
 static struct node_set set_from(const char *digits)
 {
@@ -601,7 +608,7 @@ void bus_check_equal(const struct bus *bus, const char *nodes)
 	}
 }
 
-/* --- users --------------------------------------------------------------------------------------------- */
+/* --- users ---------------------------------------------------------------------- */
 
 void on_answer(void *answer, int result)
 {

@@ -104,7 +104,7 @@ extern long bus_allocations;
 /* Every allocation fails, in whatever the test calls by itself. */
 void bus_starve(bool is_starving);
 
-/* --- users ------------------------------------------------------------------------- */
+/* --- users ---------------------------------------------------------------------- */
 
 enum { PENDING = 1 };
 

@@ -195,7 +195,7 @@ static void what_is_not_open_yet_is_refused(void **state)
 	bus_free(bus);
 }
 
-/* --- credit ------------------------------------------------------------------------- */
+/* --- credit --------------------------------------------------------------------- */
 
 static void without_credit_it_says_so_and_calls_later(void **state)
 {
@@ -239,7 +239,7 @@ static void close_waits_for_credit_by_itself(void **state)
 	bus_free(bus);
 }
 
-/* --- limits (C8) ---------------------------------------------------------------------- */
+/* --- limits (C8) ---------------------------------------------------------------- */
 
 static char *numbered(char name[16], const char *prefix, int i)
 {
@@ -362,7 +362,7 @@ static void names_are_any_bytes(void **state)
 	bus_free(bus);
 }
 
-/* --- strange bytes ------------------------------------------------------------------------ */
+/* --- strange bytes -------------------------------------------------------------- */
 
 static void say(struct bus *bus, uint32_t from, const uint8_t *bytes, size_t length)
 {
@@ -513,7 +513,7 @@ static void every_result_has_a_sentence(void **state)
 		assert_true(strchr(checkpoint_why(results[i]), ' ') != NULL);
 }
 
-/* --- memory (C9) ----------------------------------------------------------------------------- */
+/* --- memory (C9) ---------------------------------------------------------------- */
 
 /* The k-th allocation is: a checkpoint, a section, the list of sections. */
 static void run_out_of_memory(long k)

@@ -17,7 +17,7 @@ static const struct checkpoint_stats *stats(const struct bus *bus, int node)
 	return checkpoint_stats(bus->nodes[node].store);
 }
 
-/* --- nodes come and go ---------------------------------------------------------------- */
+/* --- nodes come and go ---------------------------------------------------------- */
 
 /* C5. */
 static void node_that_dies_loses_its_references(void **state)
@@ -241,7 +241,7 @@ static void change_amid_a_phase_breaks(void **state)
 	bus_free(bus);
 }
 
-/* --- partitions --------------------------------------------------------------------------- */
+/* --- partitions ----------------------------------------------------------------- */
 
 /* C2. */
 static void without_quorum_nothing_but_counts_changes(void **state)
@@ -487,7 +487,7 @@ static void write_to_what_was_lost_is_stale(void **state)
 	bus_free(bus);
 }
 
-/* --- a phase that is cut (C7) --------------------------------------------------------------- */
+/* --- a phase that is cut (C7) --------------------------------------------------- */
 
 static const char scene_store[] = "a#1:2 b#2:1! c#4:0";
 
@@ -571,7 +571,7 @@ static void phase_may_be_cut_anywhere(void **state)
 		}
 }
 
-/* --- strange bytes (C7) ------------------------------------------------------------------------ */
+/* --- strange bytes (C7) --------------------------------------------------------- */
 
 static size_t told(uint8_t bytes[200], enum checkpoint_telling kind, uint64_t number,
 		   const char *name)
@@ -784,7 +784,7 @@ static void state_that_is_not_whole_is_nobodys(void **state)
 	bus_free(bus);
 }
 
-/* --- memory (C9) --------------------------------------------------------------------------------- */
+/* --- memory (C9) ---------------------------------------------------------------- */
 
 static bool starve_at(long allocation, int node)
 {
@@ -825,7 +825,7 @@ static void who_has_no_memory_in_the_phase_leaves(void **state)
 	}
 }
 
-/* --- stories without an author ----------------------------------------------------------------- */
+/* --- stories without an author -------------------------------------------------- */
 
 enum { STORY_USERS = 12, STORY_WRITES = 200 };
 
