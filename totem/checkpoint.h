@@ -7,9 +7,9 @@
  *
  *	C1  Members of a configuration hold the same at the same point of the
  *	    order: names, numbers, sections, counts (checkpoint_digest()).
- *	C2  A change is applied by all members of a configuration or by none, and
- *	    by none where there is no quorum, or while a member is not in the group
- *	    yet. Without quorum only counts change.
+ *	C2  A change is applied by all members of a configuration that go on
+ *	    together, or by none of them; by none where there is no quorum, or while
+ *	    a member is not in the group yet. Without quorum only counts change.
  *	C3  Every request is answered once, in the order of the requests.
  *	C4  What was answered with 0 is in the state of every quorate configuration
  *	    to come, as long as each has a member that was in the one before and

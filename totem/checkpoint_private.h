@@ -274,8 +274,11 @@ bool checkpoint_is_complete(const struct checkpoint_store *s);
 /* Our own message was delivered: its answer, and the id that an open has. */
 void checkpoint_answer(struct checkpoint_store *s, const struct checkpoint_operation *o,
 		       int result, const struct checkpoint_id *id);
-/* The live tree is another one: handles without their checkpoint are put aside. */
-void checkpoint_handles_settle(struct checkpoint_store *s, bool is_certain);
+/*
+ * The live tree is another one: handles without their checkpoint are put aside.
+ * is_ours: with quorum, and as we had it.
+ */
+void checkpoint_handles_settle(struct checkpoint_store *s, bool is_ours);
 /* What settle() found is told. */
 void checkpoint_handles_tell(struct checkpoint_store *s);
 /* There may be credit: closes that are due, then `opened`. */

@@ -312,26 +312,32 @@ void checkpoint_answer(struct checkpoint_store *s, const struct checkpoint_opera
 
 /* --- after a sync phase --------------------------------------------------------- */
 
-/* C4: an open is certain by what is there, all else by the state being ours. */
-static void settle_held(struct checkpoint_store *s, bool is_certain)
+/* C4: an open is certain by what is there, the rest by the state being ours. */
+static bool is_certain(const struct checkpoint_store *s,
+		       const struct checkpoint_request *r, bool is_ours)
+{
+	if (r->kind == CHECKPOINT_OPEN && r->result == 0)
+		return checkpoint_tree_find(&s->live, &r->handle->id) != NULL;
+	return is_ours || r->result == -EROFS; /* no partition had a quorum then */
+}
+
+static void settle_held(struct checkpoint_store *s, bool is_ours)
 {
 	struct checkpoint_request *r;
 
 	qb_list_for_each_entry(r, &s->held, link) {
-		if (r->kind == CHECKPOINT_OPEN && r->result == 0 ?
-			    checkpoint_tree_find(&s->live, &r->handle->id) != NULL :
-			    is_certain)
+		if (is_certain(s, r, is_ours))
 			continue;
 		r->result = -ECANCELED;
 		s->stats.in_doubt++;
 	}
 }
 
-void checkpoint_handles_settle(struct checkpoint_store *s, bool is_certain)
+void checkpoint_handles_settle(struct checkpoint_store *s, bool is_ours)
 {
 	struct checkpoint_handle *h, *next;
 
-	settle_held(s, is_certain);
+	settle_held(s, is_ours);
 	qb_list_for_each_entry_safe(h, next, &s->handles, link) {
 		if (h->state == CHECKPOINT_HANDLE_OPENING ||
 		    h->state == CHECKPOINT_HANDLE_HELD ||

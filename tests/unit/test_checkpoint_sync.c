@@ -290,6 +290,30 @@ static void request_that_comes_too_late_is_refused_by_all(void **state)
 	bus_free(bus);
 }
 
+/* It was delivered behind the end of a configuration that never had a quorum. */
+static void refusal_for_lack_of_quorum_is_certain(void **state)
+{
+	struct bus *bus = bus_of_five();
+	struct answer answer;
+	struct user a;
+
+	(void)state;
+	assert_int_equal(now_open(bus, 0, "a", CHECKPOINT_CREATE, &a), 0);
+	assert_int_equal(ask_write(&a, "x", "1", &answer), 0);
+	bus_configure(bus, "12");
+	while (bus->nodes[0].sync.is_telling) {
+		bus->budget = 1;
+		(void)bus_run(bus);
+	}
+	bus_send(bus, "1");
+	bus_configure(bus, "1");
+	assert_int_equal(answer.count, 0);
+	bus->budget = -1;
+	bus_run(bus);
+	assert_int_equal(answer.result, -EROFS);
+	bus_free(bus);
+}
+
 /* One side keeps what the other has open: unlinked, and without a reference here. */
 static void minority_frees_nothing(void **state)
 {
@@ -1104,6 +1128,7 @@ int main(void)
 		cmocka_unit_test(minority_keeps_what_it_was_told),
 		cmocka_unit_test(without_quorum_nothing_but_counts_changes),
 		cmocka_unit_test(request_that_comes_too_late_is_refused_by_all),
+		cmocka_unit_test(refusal_for_lack_of_quorum_is_certain),
 		cmocka_unit_test(minority_frees_nothing),
 		cmocka_unit_test(quorate_side_wins),
 		cmocka_unit_test(of_equal_states_the_lowest_wins),
