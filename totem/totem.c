@@ -14,6 +14,7 @@ struct totem {
 	struct ring *ring;
 	struct sync *sync;
 	struct group_ring *groups;
+	struct checkpoint_store *checkpoints;
 
 	uint64_t now;    /* of the event that is under way */
 	unsigned depth;  /* events under way: a wake inside of one needs no other */
@@ -100,12 +101,14 @@ static void ring_configured(void *owner, const struct ring_configuration *c)
 	struct totem *t = owner;
 
 	t->ops.configured(t->owner, c);
-	if (c->is_transitional)
+	if (c->is_transitional) {
+		checkpoint_transitional(t->checkpoints);
 		sync_ending(t->sync);
-	else
-		sync_configured(t->sync, t->now, &(struct sync_configuration){
-			.id = c->ring, .members = c->members,
-			.joined = c->joined, .left = c->left });
+		return;
+	}
+	sync_configured(t->sync, t->now, &(struct sync_configuration){
+		.id = c->ring, .members = c->members,
+		.joined = c->joined, .left = c->left });
 }
 
 static void ring_unplugged(void *owner)
@@ -252,6 +255,24 @@ static int make_groups(struct totem *t, const struct totem_config *config,
 	return t->groups ? 0 : err->code;
 }
 
+static int make_checkpoints(struct totem *t, const struct totem_config *config,
+			    struct err *err)
+{
+	const struct checkpoint_store_config c = {
+		.nodes = config->ring.nodes,
+		.self = config->ring.self,
+		.incarnation = config->ring.incarnation,
+	};
+	const struct checkpoint_store_ops ops = {
+		.opened = t->ops.checkpoints_opened,
+		.activated = t->ops.checkpoints_activated,
+	};
+
+	t->checkpoints = checkpoint_store_new(&c, t->sync, totem_groups(t), &ops,
+					      t->owner, err);
+	return t->checkpoints ? 0 : err->code;
+}
+
 struct totem *totem_new(const struct totem_config *config, const struct totem_ops *ops,
 			void *owner, struct err *err)
 {
@@ -270,6 +291,8 @@ struct totem *totem_new(const struct totem_config *config, const struct totem_op
 		r = make_sync(t, config, err);
 	if (r == 0)
 		r = make_groups(t, config, err);
+	if (r == 0)
+		r = make_checkpoints(t, config, err);
 	if (r < 0) {
 		totem_free(t);
 		return NULL;
@@ -281,8 +304,9 @@ void totem_free(struct totem *t)
 {
 	if (!t)
 		return;
+	sync_free(t->sync); /* calls nobody any more */
+	checkpoint_store_free(t->checkpoints);
 	group_ring_free(t->groups);
-	sync_free(t->sync);
 	ring_free(t->ring);
 	free(t);
 }
@@ -348,6 +372,11 @@ uint64_t totem_deadline(const struct totem *t)
 struct group_engine *totem_groups(struct totem *t)
 {
 	return group_ring_engine(t->groups);
+}
+
+struct checkpoint_store *totem_checkpoints(struct totem *t)
+{
+	return t->checkpoints;
 }
 
 struct sync *totem_sync(struct totem *t)

@@ -5,6 +5,7 @@
  * station.h gives it sockets and clocks.
  *
  *	group.h     what programs see: named groups, messages, changes
+ *	checkpoint.h  named state that outlives the nodes which wrote it
  *	sync.h      what services tell each other first, after each change
  *	ring.h      membership and order
  *
@@ -13,6 +14,7 @@
  */
 #pragma once
 
+#include "totem/checkpoint.h"
 #include "totem/group_ring.h"
 #include "totem/ring.h"
 #include "totem/sync.h"
@@ -35,6 +37,9 @@ struct totem_ops {
 	void (*synchronised)(void *owner);
 	/* As in struct ring_ops. May be NULL */
 	void (*refused)(void *owner, uint32_t node, const char *why);
+	/* As in struct checkpoint_store_ops. May be NULL */
+	void (*checkpoints_opened)(void *owner);
+	void (*checkpoints_activated)(void *owner, bool is_replaced);
 	/* For the log; nodes by index, `service` what they are awaited with. */
 	void (*late)(void *owner, int node, const char *service);
 	void (*evicted)(void *owner, int node, const char *service);
@@ -70,6 +75,7 @@ uint64_t totem_deadline(const struct totem *t);
 
 /* What programs use; lives as long as the totem. */
 struct group_engine *totem_groups(struct totem *t);
+struct checkpoint_store *totem_checkpoints(struct totem *t);
 /* To register services, before totem_start(). */
 struct sync *totem_sync(struct totem *t);
 

@@ -23,7 +23,6 @@ max_len()
 	md_sb) echo 4105 ;;    # 9 bytes before the block
 	bitmap_sb) echo 273 ;; # 17 bytes before the superblock
 	boot) echo 65 ;;
-	seal | pack) echo 600 ;;
 	keyfile | fragment) echo 1000 ;;
 	wire | ring) echo 2000 ;;
 	seal | pack | checkpoint) echo 600 ;;

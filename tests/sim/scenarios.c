@@ -5,6 +5,7 @@
 
 #include "tests/sim/apps.h"
 #include "tests/sim/checker.h"
+#include "tests/sim/clerks.h"
 #include "tests/sim/scenario.h"
 #include "tests/sim/world.h"
 #include "totem/totem.h"
@@ -446,6 +447,58 @@ static void run_groups(struct sim_world *w)
 }
 
 /*
+ * Clerks write into checkpoints. Who loses its memory does so when all others have
+ * the state: more than that nobody promises. Networks may do what they like.
+ */
+static void run_store(struct sim_world *w)
+{
+	int step, node;
+
+	sim_use_totems(w);
+	bad_weather(w);
+	w->sync_deadline_ns = 60000ull * SIM_MS;
+	start_all(w);
+	for (step = 0; step < 60; step++) {
+		sim_run(w, w->now + sim_below(w, 300) * SIM_MS);
+		clerks_stir(w->clerks);
+		node = (int)sim_below(w, (uint64_t)w->count);
+		switch (sim_below(w, 12)) {
+		case 0:
+			if (clerks_may_forget(w->clerks))
+				sim_crash(w, node);
+			break;
+		case 1:
+			if (clerks_may_forget(w->clerks))
+				sim_leave(w, node);
+			break;
+		case 2:
+			split(w);
+			break;
+		case 3:
+		case 4:
+			sim_heal(w);
+			bad_weather(w);
+			break;
+		case 5:
+			sim_pause(w, node, sim_below(w, 1500) * SIM_MS);
+			break;
+		case 6:
+			start_all(w);
+			break;
+		default:
+			break;
+		}
+	}
+	sim_heal(w);
+	sim_run(w, w->now + 2000ull * SIM_MS); /* pauses end */
+	start_all(w);
+	sim_run(w, w->now + 6000ull * SIM_MS);
+	clerks_stir(w->clerks);
+	sim_run(w, w->now + 1000ull * SIM_MS);
+	clerks_expect_all(w->clerks);
+}
+
+/*
  * A service of one node never finishes, as the node comes or as another goes: it is
  * late, then it leaves by itself, and the others go on without it.
  */
@@ -501,6 +554,7 @@ const struct scenario scenarios[] = {
 	{ "lawless", "damaged packets get through", 5, run_lawless },
 	{ "groups", "as chaos, with programs in groups and sync services", 5,
 	  run_groups },
+	{ "store", "checkpoints, on what goes wrong with networks", 5, run_store },
 	{ "hang", "a service that never finishes", 5, run_hang },
 	{ NULL, NULL, 0, NULL },
 };

@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "tests/sim/apps.h"
+#include "tests/sim/clerks.h"
 #include "tests/sim/world.h"
 #include "totem/totem.h"
 
@@ -29,6 +30,15 @@ static void op_synchronised(void *owner)
 
 	n->synchronisations++;
 	sim_say(n->world, n->index, "services are synchronised");
+}
+
+static void op_checkpoints_activated(void *owner, bool is_replaced)
+{
+	struct sim_node *n = owner;
+
+	if (is_replaced)
+		sim_say(n->world, n->index, "has other checkpoints");
+	clerks_activated(n->world->clerks, n);
 }
 
 static void op_late(void *owner, int node, const char *service)
@@ -66,6 +76,7 @@ void totem_node_start(struct sim_node *n, const struct ring_config *config,
 		.wake = op_wake,
 		.configured = op_configured,
 		.synchronised = op_synchronised,
+		.checkpoints_activated = op_checkpoints_activated,
 		.late = op_late,
 		.evicted = op_evicted,
 		.broken = op_broken,
@@ -91,6 +102,7 @@ void totem_node_start(struct sim_node *n, const struct ring_config *config,
 void totem_node_end(struct sim_node *n)
 {
 	apps_node_ended(n->world->apps, n);
+	clerks_node_ended(n->world->clerks, n);
 	totem_free(n->totem);
 	n->totem = NULL;
 }

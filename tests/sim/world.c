@@ -10,6 +10,7 @@
 #include "base/arith.h"
 #include "tests/sim/apps.h"
 #include "tests/sim/checker.h"
+#include "tests/sim/clerks.h"
 #include "tests/sim/totem_node.h"
 #include "totem/totem.h"
 
@@ -361,6 +362,7 @@ void sim_use_totems(struct sim_world *w)
 {
 	w->apps = apps_new(w);
 	w->probes = probes_new();
+	w->clerks = clerks_new(w);
 }
 
 /* Its process is gone. */
@@ -381,6 +383,7 @@ void sim_free(struct sim_world *w)
 	if (w->apps) {
 		apps_free(w->apps);
 		probes_free(w->probes);
+		clerks_free(w->clerks);
 	}
 	while (w->heap_count > 0)
 		free(w->heap[--w->heap_count].bytes);

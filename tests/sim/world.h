@@ -19,6 +19,7 @@ enum { SIM_MAX_NODES = TOTEM_MAX_NODES, SIM_MS = 1000000 };
 struct sim_world;
 struct sim_checker;
 struct sim_apps;
+struct sim_clerks;
 struct totem;
 
 /* What the network does to each packet, in millionths; delays in ns. */
@@ -70,6 +71,7 @@ struct sim_world {
 	/* Nodes have totems with programs; else rings alone. Before any starts. */
 	struct sim_apps *apps;
 	struct sim_probes *probes;
+	struct sim_clerks *clerks;
 	uint64_t sync_deadline_ns;
 	FILE *trace; /* NULL: none. Not owned */
 	uint64_t sync_ns; /* services take at most so long; 0: no time at all */
