@@ -63,20 +63,38 @@ static bool is_random(const struct seal_key *key)
 	return false;
 }
 
+/*
+ * What is read is what would be written: libsodium's decoder (1.0.18) takes some
+ * bytes above 127 for letters.
+ */
+static bool read_key(const char *text, size_t length, struct seal_key *key)
+{
+	char again[KEY_CHARS + 1];
+	size_t bytes = 0;
+	bool is_key;
+
+	if (length != KEY_CHARS ||
+	    sodium_base642bin(key->bytes, SEAL_KEY_BYTES, text, length, NULL,
+			      &bytes, NULL, sodium_base64_VARIANT_ORIGINAL) != 0 ||
+	    bytes != SEAL_KEY_BYTES)
+		return false;
+	sodium_bin2base64(again, sizeof(again), key->bytes, SEAL_KEY_BYTES,
+			  sodium_base64_VARIANT_ORIGINAL);
+	is_key = sodium_memcmp(again, text, KEY_CHARS) == 0;
+	sodium_memzero(again, sizeof(again));
+	return is_key;
+}
+
 static int parse_key(const char *text, size_t length, unsigned int line,
 		     struct keyfile *file, struct err *err)
 {
 	struct seal_key *key = &file->keys[file->count];
-	size_t bytes = 0;
 
 	if (file->count == SEAL_MAX_KEYS)
 		return err_set(err, -EBADMSG,
 			       "line %u: a third key: one, or two while keys change",
 			       line);
-	if (length != KEY_CHARS ||
-	    sodium_base642bin(key->bytes, SEAL_KEY_BYTES, text, length, NULL,
-			      &bytes, NULL, sodium_base64_VARIANT_ORIGINAL) != 0 ||
-	    bytes != SEAL_KEY_BYTES)
+	if (!read_key(text, length, key))
 		return err_set(err, -EBADMSG,
 			       "line %u: is no key (%d characters of base64, of 32 bytes): copy the file again, or make one with mdcluster keygen",
 			       line, KEY_CHARS);

@@ -126,6 +126,18 @@ static void expect_bad_text(const char *text, size_t length, const char *words)
 	}
 }
 
+/* libsodium's decoder takes some bytes above 127 for letters. */
+static void a_key_is_of_base64_letters_only(void **state)
+{
+	char text[] = KEY_A;
+
+	(void)state;
+	for (int c = 0x80; c <= 0xff; c++) {
+		text[0] = (char)c;
+		expect_bad_text(text, sizeof(text) - 1, "line 1: is no key");
+	}
+}
+
 static void every_bad_text_is_refused_by_its_line(void **state)
 {
 	static const struct {
@@ -439,6 +451,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_person_may_write_it_in_many_ways),
+		TEST(a_key_is_of_base64_letters_only),
 		TEST(every_bad_text_is_refused_by_its_line),
 		TEST(what_is_written_is_read_back),
 		TEST(a_file_that_is_there_is_not_overwritten_unless_asked),
