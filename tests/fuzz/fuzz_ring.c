@@ -46,7 +46,7 @@ enum operation {
 	CHANGE,       /* the next packet: 2 bytes a place, 1 what is added there */
 	ADVANCE,      /* to the next deadline of anybody, arg + 1 times */
 	SLEEP,        /* arg * 40 ms in which nobody looks at a clock */
-	EVIDENCE,     /* of node arg >> 2, at node arg & 3 */
+	EVIDENCE,     /* of node arg >> 2, at node arg & 3; 3: node 0 evicts it */
 	WANT,         /* node arg & 3 wants to send: 1 byte, so many messages */
 	SYNCHRONISED, /* node arg & 3 */
 	SAVED,        /* node arg & 3 */
@@ -292,7 +292,8 @@ static void start(struct node *n)
 		.nodes = table, .self = table.ids[n->self], .cluster = "fuzz",
 		.incarnation = ++n->incarnation,
 		.first_ring_seq = n->saved_seq + RING_SEQ_STRIDE,
-		.packet_bytes = world.flags & SMALL_PACKETS ? 256 : 1400,
+		.packet_bytes = world.flags & SMALL_PACKETS ?
+					ring_packet_min(CONFIGURED) : 1400,
 	};
 
 	n->asked_seq = n->saved_seq = config.first_ring_seq;
@@ -565,6 +566,9 @@ static size_t forge_join(struct rd *rd, const struct wire_context *context,
 		j.proc = some_nodes(rd);
 	if (changes & 8)
 		j.failed = some_nodes(rd);
+	if (changes & 128)
+		j.evicted = some_nodes(rd);
+	j.evicted = set_and(j.evicted, j.failed);
 	j.is_leave = changes & 16;
 	return wire_write_join(context, &j, bytes);
 }
@@ -589,6 +593,7 @@ static size_t forge_commit(struct rd *rd, const struct wire_context *context,
 {
 	uint8_t changes = rd_u8(rd), which;
 	struct wire_commit c = world.commit;
+	struct node_set part;
 
 	c.token_seq++;
 	if (changes & 1)
@@ -607,7 +612,8 @@ static size_t forge_commit(struct rd *rd, const struct wire_context *context,
 			if (which >> i & 1)
 				forge_entry(rd, n, &c.entries[i]);
 	}
-	return wire_write_commit(context, &c, bytes);
+	part = changes & 64 ? set_and(some_nodes(rd), c.members) : c.members;
+	return wire_write_commit(context, &c, part, bytes);
 }
 
 static void forge(enum operation operation, unsigned int arg, struct rd *rd)
@@ -689,8 +695,10 @@ static void operate(enum operation operation, unsigned int arg, struct rd *rd)
 		world.now += arg * 40 * MS;
 		break;
 	case EVIDENCE:
-		if (n->ring)
-			ring_evidence(n->ring, world.now, 10 * (1 + (arg >> 2)));
+		if (n->ring && arg % 4 == 3)
+			ring_evict(n->ring, world.now, table.ids[arg >> 2]);
+		else if (n->ring)
+			ring_evidence(n->ring, world.now, table.ids[arg >> 2]);
 		break;
 	case WANT:
 		n->messages += rd_u8(rd);

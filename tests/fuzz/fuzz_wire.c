@@ -106,14 +106,26 @@ static void check_entry(const struct wire_commit_entry *e)
 
 static void check_commit(const struct wire_commit *c)
 {
-	int n = set_count(c->members);
+	int n = set_count(c->members), i;
 
 	EXPECT(c->ring.seq <= WIRE_MAX_NUMBER && c->token_seq <= WIRE_MAX_NUMBER);
 	EXPECT(n > 0 && set_is_subset(c->members, configured) && c->round <= 2);
-	for (int i = 0; i < n; i++) {
+	EXPECT(n <= c->total && c->total <= TOTEM_MAX_NODES);
+	for (i = set_next(c->members, 0); i != TOTEM_NO_INDEX;
+	     i = set_next(c->members, i + 1)) {
 		EXPECT(c->round == 0 || c->entries[i].is_filled);
 		check_entry(&c->entries[i]);
 	}
+}
+
+/* Writes it as a part of a token of so many members. */
+static size_t write_part(struct wire_commit *c, uint8_t *back)
+{
+	const struct node_set part = c->members;
+
+	for (int i = 0; set_count(c->members) < c->total; i++)
+		set_add(&c->members, i);
+	return wire_write_commit(&context, c, part, back);
 }
 
 /* Reads the body, and writes it to `back` when it is sound. */
@@ -154,7 +166,7 @@ static enum wire_fault read_and_write(enum wire_type type, const uint8_t *bytes,
 		fault = wire_read_commit(&context, bytes, length, &commit);
 		if (fault == WIRE_OK) {
 			check_commit(&commit);
-			*written = wire_write_commit(&context, &commit, back);
+			*written = write_part(&commit, back);
 		}
 		return fault;
 	default:

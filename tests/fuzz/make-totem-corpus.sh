@@ -80,14 +80,14 @@ token 77 40 40 0 >./token
 { data 3 12; printf 'of old'; } >data-recovered
 data 4 0 >data-empty
 { packet 3; ring 1 77; } >merge
-{ packet 4; le 8 77 1; le 1 0; set_of 1 4 7 10; set_of 7; } >./join
-{ packet 4; le 8 77 1; le 1 1; set_of 4; set_of; } >leave
-{ packet 5; ring 1 78; le 8 1; le 2 0; set_of 1 4; le 1 0; filled 0; } >commit-collects
+{ packet 4; le 8 77 1; le 1 0; set_of 1 4 7 10; set_of 7; le 8 1 0; } >./join
+{ packet 4; le 8 77 1; le 1 1; set_of 4; set_of; le 8 0 0; } >leave
+{ packet 5; ring 1 78; le 8 1; le 2 0 2; set_of 1 4; le 1 0; filled 0; } >commit-collects
 {
 	packet 5
 	ring 1 78
 	le 8 5
-	le 2 1
+	le 2 1 4 # the part of three, of four
 	set_of 1 4 10
 	filled 0
 	filled 1
@@ -129,6 +129,7 @@ b=ISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+P0A=
 { le 1 0; printf '%s\n%s\n' "$a" "$a"; } >same-twice
 { le 1 0; printf 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n'; } >guessable
 { le 1 0; printf '%s' "${a%=}"; } >short
+{ le 1 0; printf '\277%s' "${a#A}"; } >no-letter
 { le 1 0; printf '\001\002%s' "$a"; } >raw-bytes
 
 # --- boot: flags, text or numbers -----------------------------------------------------
