@@ -101,6 +101,14 @@ int ring_successor(const struct ring *ring, struct node_set members)
 	return next == TOTEM_NO_INDEX ? set_next(members, 0) : next;
 }
 
+bool ring_is_predecessor(const struct ring *ring, struct node_set members, int node)
+{
+	int next = set_next(members, node + 1);
+
+	return set_has(&members, node) &&
+	       (next == TOTEM_NO_INDEX ? set_next(members, 0) : next) == ring->self;
+}
+
 /* While a ring is formed others wait for consensus_ns only: be quick. */
 void ring_arm_retransmit(struct ring *ring)
 {
@@ -243,7 +251,7 @@ static enum wire_fault dispatch(struct ring *ring, enum wire_type type, int from
 		fault = wire_read_commit(&ring->context, bytes, length,
 					 &u.commit);
 		if (fault == WIRE_OK)
-			ring_commit_part(ring, &u.commit);
+			ring_commit_part(ring, from, &u.commit);
 		break;
 	case WIRE_MERGE:
 		ring->stats.memb_merge_detect_rx++;

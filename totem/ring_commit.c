@@ -183,10 +183,24 @@ static bool collect(struct ring *ring, const struct wire_commit *part)
 	return set_count(c->members) == c->total;
 }
 
-void ring_commit_part(struct ring *ring, const struct wire_commit *part)
+/* Of the ring that we are to be on; a stranger's part would spoil the others. */
+static bool is_from_predecessor(const struct ring *ring, int from)
+{
+	struct node_set them = ring->state == RING_GATHER ?
+				       set_minus(ring->proc, ring->failed) :
+				       ring->forming.members;
+
+	return ring_is_predecessor(ring, them, from);
+}
+
+void ring_commit_part(struct ring *ring, int from, const struct wire_commit *part)
 {
 	const struct wire_commit *c = &ring->incoming;
 
+	if (!is_from_predecessor(ring, from)) {
+		ring->stats.rx_msg_dropped++;
+		return;
+	}
 	if (!collect(ring, part))
 		return;
 	ring->stats.memb_commit_token_rx++;

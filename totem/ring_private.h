@@ -124,6 +124,8 @@ bool ring_instance_init(struct ring_instance *i, struct ring_id id,
 			struct node_set members);
 void ring_instance_fini(struct ring_instance *i);
 int ring_successor(const struct ring *ring, struct node_set members);
+/* The member that passes us tokens; in a ring of one nobody does. */
+bool ring_is_predecessor(const struct ring *ring, struct node_set members, int node);
 /* Sends the packet in ring->last_sent, and again until the token is seen. */
 void ring_send_token_packet(struct ring *ring, int to, size_t length);
 void ring_arm_retransmit(struct ring *ring);
@@ -148,7 +150,7 @@ struct node_set ring_gather_audience(const struct ring *ring);
 void ring_commit_begin(struct ring *ring);
 /* Sends the commit token as it stands; also again, until the next is seen. */
 void ring_commit_send(struct ring *ring);
-void ring_commit_part(struct ring *ring, const struct wire_commit *part);
+void ring_commit_part(struct ring *ring, int from, const struct wire_commit *part);
 
 /* ring_recovery.c */
 bool ring_recovery_enter(struct ring *ring);

@@ -442,15 +442,6 @@ static void take_time(struct ring *ring, const struct wire_token *t)
 	timing->token_at = ring->now;
 }
 
-/* The member that passes us the token; in a ring of one nobody does. */
-static bool is_predecessor(const struct ring *ring, struct node_set members, int node)
-{
-	int next = set_next(members, node + 1);
-
-	return set_has(&members, node) &&
-	       (next == TOTEM_NO_INDEX ? set_next(members, 0) : next) == ring->self;
-}
-
 void ring_token_received(struct ring *ring, int from, const struct wire_token *token)
 {
 	const struct ring_instance *i = ring_live_instance(ring, token->ring);
@@ -459,7 +450,7 @@ void ring_token_received(struct ring *ring, int from, const struct wire_token *t
 				 ring->self;
 
 	ring->stats.orf_token_rx++;
-	if (!i || !is_predecessor(ring, i->members, from) ||
+	if (!i || !ring_is_predecessor(ring, i->members, from) ||
 	    t.token_seq <= ring->token_seq ||
 	    (ring->is_parked && t.token_seq <= ring->parked.token_seq)) {
 		ring->stats.rx_msg_dropped++;

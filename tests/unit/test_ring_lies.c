@@ -125,10 +125,59 @@ static void a_message_beyond_the_token_ends_the_ring(void **state)
 	ring_rig_free(w);
 }
 
+static void say_commit(struct sim_world *w, int to, int as, struct wire_commit c)
+{
+	const struct wire_context voice = voice_of(as);
+
+	ring_receive(w->nodes[to].ring, w->now, packet,
+		     wire_write_commit(&voice, &c, c.members, packet));
+}
+
+/* n1 alone would pass it on to itself. */
+static void a_ring_of_one_takes_no_commit_token(void **state)
+{
+	struct sim_world *w = ring_rig_cold(4);
+	const struct wire_commit c = { .ring = { 1, (1 << 16) + 9 }, .token_seq = 1,
+				       .members = { { 1 } } };
+
+	(void)state;
+	sim_start(w, 0);
+	say_commit(w, 0, 1, c);
+	assert_int_equal(ring_state(w->nodes[0].ring), RING_GATHER);
+	ring_rig_free(w);
+}
+
+/* A stranger's is not believed, nor does it keep the true one from being heard. */
+static void a_commit_token_comes_from_the_member_before_us(void **state)
+{
+	struct sim_world *w = ring_rig_cold(4);
+	struct wire_commit c = { .ring = { 1, (1 << 16) + 9 },
+				 .token_seq = WIRE_MAX_NUMBER,
+				 .members = { { 3 } },
+				 .entries = { { .is_filled = true } } };
+	const struct wire_context voice = voice_of(0);
+	const struct wire_join j = { .ring_seq = 1, .incarnation = 1,
+				     .proc = { { 3 } } };
+
+	(void)state;
+	w->faults.evidence_ppm = 0;
+	sim_start(w, 1);
+	ring_receive(w->nodes[1].ring, w->now, packet,
+		     wire_write_join(&voice, &j, packet)); /* n1 and n2 agree */
+	say_commit(w, 1, 2, c);
+	assert_int_equal(ring_state(w->nodes[1].ring), RING_GATHER);
+	c.token_seq = 1;
+	say_commit(w, 1, 0, c);
+	assert_int_equal(ring_state(w->nodes[1].ring), RING_COMMIT);
+	ring_rig_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_token_comes_from_the_member_before_us),
+		cmocka_unit_test(a_ring_of_one_takes_no_commit_token),
+		cmocka_unit_test(a_commit_token_comes_from_the_member_before_us),
 		cmocka_unit_test(a_message_comes_from_a_member),
 		cmocka_unit_test(a_message_beyond_the_token_ends_the_ring),
 	};
