@@ -80,6 +80,7 @@ struct node {
 	uint32_t messages;  /* to send */
 	bool is_configured;
 	struct ring_id regular;
+	struct node_set members; /* of it */
 	bool is_transitional; /* the last configuration was */
 	struct ring_id delivering;
 	uint64_t delivered;
@@ -235,8 +236,9 @@ static void configured(void *owner, const struct ring_configuration *c)
 	struct node *n = owner;
 
 	EXPECT(set_has(&c->members, n->self) && !set_has(&c->left, n->self));
-	EXPECT(set_is_empty(set_and(c->members, c->left)));
 	if (c->is_transitional) {
+		EXPECT(set_equal(set_union(c->members, c->left), n->members));
+		EXPECT(set_is_empty(set_and(c->members, c->left)));
 		EXPECT(n->is_configured && !n->is_transitional);
 		EXPECT(ring_id_equal(c->ring, n->regular));
 		EXPECT(set_is_empty(c->joined));
@@ -247,6 +249,9 @@ static void configured(void *owner, const struct ring_configuration *c)
 	EXPECT(c->ring.seq > n->regular.seq);
 	EXPECT(c->ring.seq < n->saved_seq + RING_SEQ_STRIDE);
 	EXPECT(set_is_subset(c->joined, c->members));
+	/* who has started anew has left, and joined */
+	EXPECT(set_is_subset(set_and(c->members, c->left), c->joined));
+	n->members = c->members;
 	n->is_configured = true;
 	n->is_transitional = false;
 	n->regular = c->ring;
