@@ -160,6 +160,12 @@ static bool all_filled(const struct wire_commit *c)
 	return true;
 }
 
+/* Whoever changed it would have us install a ring to which we do not come along. */
+static bool is_own_entry_kept(const struct ring *ring, const struct wire_commit *c)
+{
+	return ring_id_equal(c->entries[ring->self].old_ring, ring->installed.id);
+}
+
 /* Adds a part to what has come of the token. True: that is all of it. */
 static bool collect(struct ring *ring, const struct wire_commit *part)
 {
@@ -211,7 +217,7 @@ void ring_commit_part(struct ring *ring, int from, const struct wire_commit *par
 	if ((ring->state != RING_COMMIT && ring->state != RING_RECOVERY) ||
 	    !ring_id_equal(c->ring, ring->forming.id) ||
 	    !set_equal(c->members, ring->forming.members) ||
-	    c->token_seq <= ring->commit.token_seq) {
+	    c->token_seq <= ring->commit.token_seq || !is_own_entry_kept(ring, c)) {
 		ring->stats.rx_msg_dropped++;
 		return;
 	}

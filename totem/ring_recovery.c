@@ -55,7 +55,8 @@ static const struct wire_commit_entry *trans_next(struct trans_walk *w)
 		w->node = set_next(c->members, w->node + 1);
 		if (w->node == TOTEM_NO_INDEX)
 			return NULL;
-		if (ring_id_equal(c->entries[w->node].old_ring,
+		if (set_has(&w->ring->installed.members, w->node) &&
+		    ring_id_equal(c->entries[w->node].old_ring,
 				  w->ring->installed.id))
 			return &c->entries[w->node];
 	}

@@ -172,12 +172,48 @@ static void a_commit_token_comes_from_the_member_before_us(void **state)
 	ring_rig_free(w);
 }
 
+/* n2 has rung alone; n1 says, in the second round, that n2 comes from elsewhere. */
+static void what_we_told_of_ourselves_is_not_changed(void **state)
+{
+	struct sim_world *w = ring_rig_cold(4);
+	struct wire_commit c = { .ring = { 1, (1 << 16) + 9 }, .token_seq = 1,
+				 .members = { { 3 } },
+				 .entries = { { .is_filled = true } } };
+	const struct wire_context voice = voice_of(0);
+	struct wire_join j = { .incarnation = 1, .proc = { { 3 } } };
+
+	(void)state;
+	w->faults.evidence_ppm = 0;
+	sim_start(w, 1);
+	ring_rig_ms_to_ring(w, 2, 1000);
+	c.entries[1] = (struct wire_commit_entry){
+		.old_ring = { 9, 9 }, .is_filled = true,
+	};
+	j.ring_seq = ring_current(w->nodes[1].ring).seq;
+	ring_receive(w->nodes[1].ring, w->now, packet,
+		     wire_write_join(&voice, &j, packet));
+	ring_receive(w->nodes[1].ring, w->now, packet,
+		     wire_write_join(&voice, &j, packet)); /* as it is told */
+	say_commit(w, 1, 0, c);
+	assert_int_equal(ring_state(w->nodes[1].ring), RING_COMMIT);
+	c.round = 1;
+	c.token_seq = 3;
+	say_commit(w, 1, 0, c);
+	assert_int_equal(ring_state(w->nodes[1].ring), RING_COMMIT);
+	c.token_seq = 5;
+	c.entries[1].old_ring = ring_current(w->nodes[1].ring);
+	say_commit(w, 1, 0, c);
+	assert_int_equal(ring_state(w->nodes[1].ring), RING_RECOVERY);
+	ring_rig_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_token_comes_from_the_member_before_us),
 		cmocka_unit_test(a_ring_of_one_takes_no_commit_token),
 		cmocka_unit_test(a_commit_token_comes_from_the_member_before_us),
+		cmocka_unit_test(what_we_told_of_ourselves_is_not_changed),
 		cmocka_unit_test(a_message_comes_from_a_member),
 		cmocka_unit_test(a_message_beyond_the_token_ends_the_ring),
 	};
