@@ -199,6 +199,21 @@ void solo_join(struct solo *s, int from, uint64_t proc, uint64_t failed)
 						   .failed = { { failed } } });
 }
 
+static int any_other(const struct solo *s)
+{
+	return s->self == 0 ? 1 : 0;
+}
+
+int solo_predecessor(const struct solo *s, struct node_set members)
+{
+	int i = s->self, count = s->nodes.count;
+
+	do
+		i = (i + count - 1) % count;
+	while (!set_has(&members, i) && i != s->self);
+	return i == s->self ? any_other(s) : i;
+}
+
 void solo_commit(struct solo *s, int from, const struct wire_commit *commit)
 {
 	const struct wire_context voice = voice_of(s, from);
@@ -207,25 +222,9 @@ void solo_commit(struct solo *s, int from, const struct wire_commit *commit)
 		     wire_write_commit(&voice, commit, commit->members, packet));
 }
 
-static int any_other(const struct solo *s)
-{
-	return s->self == 0 ? 1 : 0;
-}
-
-/* The member that passes it the token. */
-static int predecessor(const struct solo *s)
-{
-	int i = s->self, count = s->nodes.count;
-
-	do
-		i = (i + count - 1) % count;
-	while (!set_has(&s->commit.members, i) && i != s->self);
-	return i == s->self ? any_other(s) : i;
-}
-
 void solo_token(struct solo *s, struct wire_token token)
 {
-	const struct wire_context voice = voice_of(s, predecessor(s));
+	const struct wire_context voice = voice_of(s, solo_predecessor(s, s->commit.members));
 
 	ring_receive(s->ring, s->now, packet,
 		     wire_write_token(&voice, &token, packet));
@@ -284,7 +283,7 @@ void solo_to_commit(struct solo *s, uint64_t proc, uint64_t failed)
 	if (rep != s->self) {
 		first.ring = (struct ring_id){ (uint32_t)rep + 1, s->high + 1 };
 		solo_entry(&first, rep)->is_filled = true;
-		solo_commit(s, rep, &first);
+		solo_commit(s, solo_predecessor(s, first.members), &first);
 	}
 	assert_int_equal(ring_state(s->ring), RING_COMMIT);
 }
@@ -317,14 +316,14 @@ void solo_to_recovery(struct solo *s, const struct wire_commit *full)
 	struct wire_commit c = *full;
 
 	if (set_next(c.members, 0) == s->self) {
-		solo_commit(s, any_other(s), &c);
+		solo_commit(s, solo_predecessor(s, c.members), &c);
 		c = s->commit;
 		c.token_seq += (uint64_t)set_count(c.members) - 1;
 	} else {
 		c.round = 1;
 		s->token = (struct wire_token){ .ring = c.ring };
 	}
-	solo_commit(s, any_other(s), &c);
+	solo_commit(s, solo_predecessor(s, c.members), &c);
 	assert_int_equal(ring_state(s->ring), RING_RECOVERY);
 }
 

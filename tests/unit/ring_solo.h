@@ -60,7 +60,8 @@ void solo_clear(struct solo *s);
 /* Time passes; its timers go off. */
 void solo_run(struct solo *s, uint64_t ms);
 
-/* What others say. */
+/* What others say. Of a ring of these members, this one passes it the token. */
+int solo_predecessor(const struct solo *s, struct node_set members);
 void solo_join(struct solo *s, int from, uint64_t proc, uint64_t failed);
 void solo_say_join(struct solo *s, int from, struct wire_join join);
 void solo_commit(struct solo *s, int from, const struct wire_commit *commit);

@@ -26,7 +26,7 @@ static struct wire_commit first_of(uint64_t members, uint64_t seq)
 
 static void expect(struct solo *s, struct wire_commit c, enum ring_state state)
 {
-	solo_commit(s, s->self == N1 ? N2 : N1, &c);
+	solo_commit(s, solo_predecessor(s, c.members), &c);
 	assert_int_equal(ring_state(s->ring), state);
 }
 
