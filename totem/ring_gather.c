@@ -14,7 +14,7 @@
  * Quarantine: a node that hears us but is not heard, or the reverse, would be
  * let in and found silent for ever, each time breaking a healthy ring. Who was
  * left out of a ring twice in short order is neither listened to nor talked to
- * for a while, twice as long each time, at most 8 tokens. It ends when the time
+ * for a while, twice as long each time, at most 64 tokens. It ends when the time
  * is over, when the node starts anew, or when others bring it along; while it
  * lasts nothing can prolong it, so that it delays E6 but never prevents it.
  *
@@ -29,9 +29,8 @@
 
 enum {
 	SHORT_ORDER_TOKENS = 10,
-	MAX_SPAN_TOKENS = 8,
+	MAX_SPAN_TOKENS = 64,
 	EVICTED_ORDER_TOKENS = 1000,
-	EVICTED_SPAN_TOKENS = 64,
 	JOIN_GAP = 8,  /* of join_ns: as close may joins follow each other */
 };
 
@@ -150,28 +149,32 @@ static void suspect(struct ring *ring, int node)
 	bool is_evicted = set_has(&ring->evicted, node);
 	uint64_t token = ring->config.token_ns;
 	uint64_t order = is_evicted ? EVICTED_ORDER_TOKENS : SHORT_ORDER_TOKENS;
-	uint64_t most = is_evicted ? EVICTED_SPAN_TOKENS : MAX_SPAN_TOKENS;
 
 	if (s->until_ns > ring->now)
 		return;
-	if (!s->last_ns || ring->now - s->last_ns >= order * token)
+	if (!s->until_ns || ring->now - s->until_ns >= order * token)
 		s->span_ns = is_evicted ? token : 0;
 	else
 		s->span_ns = min_u64(s->span_ns ? 2 * s->span_ns : token,
-				     most * token);
-	s->last_ns = ring->now;
+				     MAX_SPAN_TOKENS * token);
 	s->until_ns = ring->now + s->span_ns;
 }
 
 /* All members suspect alike: they have the same failed set. */
 void ring_gather_installed(struct ring *ring)
 {
+	const struct node_set *members = &ring->installed.members;
 	int i;
 
+	/* whom others have brought along is one of us */
+	for (i = set_next(*members, 0); i != TOTEM_NO_INDEX;
+	     i = set_next(*members, i + 1))
+		ring->suspicion[i].until_ns = min_u64(ring->suspicion[i].until_ns,
+						      ring->now);
 	for (i = set_next(ring->failed, 0); i != TOTEM_NO_INDEX;
 	     i = set_next(ring->failed, i + 1))
 		suspect(ring, i);
-	ring->proc = ring->installed.members;
+	ring->proc = *members;
 	ring->failed = ring->evicted = (struct node_set){ { 0 } };
 }
 

@@ -38,8 +38,7 @@ struct ring_instance {
 
 /* A node that was found silent, or was evicted; see ring_gather.c on quarantine. */
 struct suspicion {
-	uint64_t last_ns;  /* when */
-	uint64_t until_ns; /* not listened to before */
+	uint64_t until_ns; /* not listened to before; 0: never found so */
 	uint64_t span_ns;
 };
 

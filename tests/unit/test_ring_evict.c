@@ -116,6 +116,33 @@ static void it_is_welcome_when_it_starts_anew(void **state)
 	ring_rig_free(w);
 }
 
+static bool drop_joins_n3_to_n5(const struct sim_world *w, int from, int to,
+				const uint8_t *bytes, size_t length)
+{
+	(void)w;
+	(void)length;
+	return from == 2 && to == 4 && type_of(bytes) == WIRE_JOIN;
+}
+
+/* n5 knows nothing of it and brings it along: it is one of us, in all things. */
+static void who_is_brought_along_is_listened_to(void **state)
+{
+	struct sim_world *w = ring_rig_new(5);
+
+	(void)state;
+	evict(w, 0, 3);
+	ring_rig_ms_to_ring(w, WITHOUT_N3, 100);
+	sim_crash(w, 4);
+	sim_start(w, 4);
+	ring_rig_ms_to_ring(w, 0x1f, 300);
+	w->faults.evidence_ppm = 0;
+	w->is_dropped = drop_joins_n3_to_n5;
+	sim_crash(w, 3);
+	ring_evidence(w->nodes[2].ring, w->now, 4);
+	assert_in_range(ring_rig_ms_to_ring(w, 0x17, 2000), 0, 100);
+	ring_rig_free(w);
+}
+
 static bool only_n3_hears_n1_join(const struct sim_world *w, int from, int to,
 				  const uint8_t *bytes, size_t length)
 {
@@ -237,6 +264,7 @@ int main(void)
 		cmocka_unit_test(all_say_so_at_about_the_same_time),
 		cmocka_unit_test(it_stays_out_twice_as_long_each_time),
 		cmocka_unit_test(it_is_welcome_when_it_starts_anew),
+		cmocka_unit_test(who_is_brought_along_is_listened_to),
 		cmocka_unit_test(the_evicted_one_takes_nobody_along),
 		cmocka_unit_test(nor_does_it_from_a_gather),
 		cmocka_unit_test(who_convicted_it_otherwise_leaves_it_out_as_well),
