@@ -83,7 +83,7 @@ bool queue_insert(struct queue *q, uint64_t seq, const struct wire_data *data)
 	return true;
 }
 
-const struct queued *queue_get(const struct queue *q, uint64_t seq)
+struct queued *queue_get(const struct queue *q, uint64_t seq)
 {
 	if (seq <= q->released || seq > q->high)
 		return NULL;

@@ -20,6 +20,7 @@ struct queued {
 	uint64_t seq;
 	uint32_t origin;
 	uint8_t flags;           /* enum wire_data_flag */
+	bool is_answered;        /* sent again by us, when it was last asked for */
 	struct ring_id old_ring; /* with WIRE_DATA_RECOVERED */
 	uint64_t old_seq;
 	size_t length;
@@ -59,7 +60,7 @@ void queue_put(struct queue *q, struct queued *m);
 bool queue_insert(struct queue *q, uint64_t seq, const struct wire_data *data);
 
 /* NULL for a hole or outside. */
-const struct queued *queue_get(const struct queue *q, uint64_t seq);
+struct queued *queue_get(const struct queue *q, uint64_t seq);
 
 /* Frees all up to seq, which is <= aru. */
 void queue_release(struct queue *q, uint64_t seq);

@@ -31,6 +31,7 @@
  *	- evidence of death from the transport, and a leave, convict at once
  *	- a member that hears others but is not heard is left out for a while,
  *	  twice as long each time, instead of breaking the ring again and again
+ *	- who has sent a message again leaves it to the next one, if asked once more
  *	- so is a member that the others evict: all agree on that, as on who failed
  *	- flow control counts bytes
  */

@@ -89,6 +89,16 @@ static void trim_rtr(struct wire_token *t, int k, uint32_t n)
 	t->rtr_count--;
 }
 
+/*
+ * Who asks may not hear us, of all: when we have answered and are asked again,
+ * it is for the next one who has it.
+ */
+static bool is_our_turn(struct queued *m)
+{
+	m->is_answered = !m->is_answered;
+	return m->is_answered;
+}
+
 /* T4, first half; returns the bytes that went out. */
 static uint32_t answer(struct ring *ring, const struct ring_instance *i,
 		       struct wire_token *t, uint32_t allowed)
@@ -97,9 +107,9 @@ static uint32_t answer(struct ring *ring, const struct ring_instance *i,
 	int k = 0;
 
 	while (k < t->rtr_count && sent < allowed) {
-		const struct queued *m = queue_get(&i->queue, t->rtr[k].first);
+		struct queued *m = queue_get(&i->queue, t->rtr[k].first);
 
-		if (!m) {
+		if (!m || !is_our_turn(m)) {
 			k++; /* somebody else has it */
 			continue;
 		}
