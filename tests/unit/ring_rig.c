@@ -34,7 +34,7 @@ struct sim_world *ring_rig_wide(int count)
 {
 	struct sim_world *w = ring_rig_cold(count);
 
-	w->config.window_bytes = 8 << 20;
+	w->config.window_bytes = 100 << 10;
 	w->config.visit_bytes = 1 << 20;
 	return started(w);
 }

@@ -14,7 +14,7 @@ void ring_rig_free(struct sim_world *w); /* and no promise was broken */
 /* A world in which nobody is started yet. */
 struct sim_world *ring_rig_cold(int count);
 
-/* As ring_rig_new(), and more fits a rotation than the queues hold. */
+/* As ring_rig_new(), and a thousand small messages go in one visit. */
 struct sim_world *ring_rig_wide(int count);
 
 /* n1..n3 on a ring, n4 not started. */
