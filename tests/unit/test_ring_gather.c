@@ -32,16 +32,14 @@ static void alone_it_waits_four_joins_then_rings(void **state)
 
 static void the_silent_are_failed_before_who_tells_other_sets(void **state)
 {
-	struct solo *s = solo_new(N2, 3, NULL);
+	struct solo *s = solo_new(N2, 4, NULL);
 
 	(void)state;
-	solo_join(s, N1, 7, 0);
-	solo_join(s, N1, 3, 0);
-	solo_run(s, 100);
-	solo_join(s, N1, 3, 0);
-	solo_run(s, 110);
+	solo_join(s, N1, 1, 0);
+	solo_join(s, N3, 0xc, 0); /* n4, of whom nothing is heard */
+	solo_run(s, 205);
 	assert_int_equal(solo_stats(s)->consensus_timeouts, 1);
-	assert_int_equal(failed_told(s), 4);
+	assert_int_equal(failed_told(s), 8);
 	solo_free(s);
 }
 

@@ -112,14 +112,14 @@ static void a_slow_receiver_falls_behind_and_catches_up(void **state)
 
 	(void)state;
 	w->is_dropped = drop_beyond_the_rate;
-	for (burst = 1; burst <= 20; burst++) {
+	for (burst = 1; burst <= 12; burst++) {
 		for (i = 0; i < 3; i++)
 			sim_send(w, i, 1000, 16, false);
 		ring_rig_run(w, 500);
 		/* more than a thousand numbers behind */
 		assert_true(ring_rig_deliveries(w, 0) >
 			    ring_rig_deliveries(w, 2) + 1100);
-		ring_rig_run(w, 179500);
+		ring_rig_run(w, 299500);
 		for (i = 0; i < 3; i++)
 			assert_int_equal(ring_rig_deliveries(w, i), 3000 * burst);
 	}
@@ -192,6 +192,8 @@ static void a_node_that_misses_one_size_does_not_stall_the_others(void **state)
 		ring_rig_run(w, 1000);
 	}
 	assert_true(ring_rig_deliveries(w, 1) >= 2 * 54); /* safe ones, too */
+	/* nor is all of it sent again on every visit of the token */
+	assert_in_range(ring_rig_stats(w, 0)->mcast_retx, 1, 30000);
 	/* quarantine: it does not come and break the ring again and again */
 	assert_in_range(checker_installs(w->checker, 0), 3, 24);
 	w->is_dropped = NULL;
