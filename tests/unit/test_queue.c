@@ -109,7 +109,10 @@ static void skipping_takes_holes_and_all(void **state)
 	assert_int_equal(q.high, 6);
 	assert_int_equal(q.bytes, 3);
 	queue_skip(&q, 100000000000);
+	queue_skip(&q, 7); /* long gone */
+	assert_int_equal(q.released, 100000000000);
 	assert_int_equal(q.aru, 100000000000);
+	assert_int_equal(q.high, 100000000000);
 	assert_int_equal(q.bytes, 0);
 	assert_true(put(&q, 100000000001));
 	assert_int_equal(q.aru, 100000000001);

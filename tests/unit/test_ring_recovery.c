@@ -272,7 +272,9 @@ static void data_that_comes_late_counts_until_we_have_told(void **state)
 	struct wire_data late = { .ring = s->id, .seq = 2, .origin = 1 };
 
 	(void)state;
+	solo_run(s, 30); /* or it would be evidence of an earlier life */
 	ring_evidence(s->ring, s->now, 1);
+	assert_int_equal(ring_state(s->ring), RING_GATHER);
 	solo_data(s, N1, late);
 	solo_to_commit(s, 7, 1);
 	assert_int_equal(solo_entry(&s->commit, N2)->aru, 3);
