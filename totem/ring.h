@@ -149,6 +149,7 @@ struct ring_stats {
 	uint64_t gather_token_lost, commit_token_lost;
 	uint64_t recovery_token_lost, operational_token_lost;
 	uint64_t consensus_timeouts;
+	uint64_t failed_to_receive; /* left: the token comes, messages do not */
 	uint64_t evidence_rx, leave_rx, quarantined_rx, evicted;
 	uint64_t recovered_tx; /* old messages sent again in recovery */
 	uint64_t rx_msg_dropped;

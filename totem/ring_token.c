@@ -404,6 +404,7 @@ static void visit(struct ring *ring, struct wire_token *t)
 	ring->ask_limit = t->seq;
 	if (is_stuck(ring, t)) {
 		/* we are the one who cannot receive: out, and try again later */
+		ring->stats.failed_to_receive++;
 		ring_gather_alone(ring, "failed to receive");
 		return;
 	}

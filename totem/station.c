@@ -32,16 +32,41 @@ struct station {
 	struct boot *boot;
 	uint64_t complained_at[SEAL_REFUSAL_COUNT];
 	uint64_t refused_at; /* of packets that opened, and made no sense */
+	uint64_t failures, failure_told_at; /* to receive */
 	uint8_t opened[WIRE_MAX_PACKET];
 	uint8_t sealed[WIRE_MAX_PACKET + SEAL_OVERHEAD_BYTES];
 };
 
 static void arm(struct station *s);
 
+/* Once a minute at most. */
+static bool is_worth_saying(uint64_t *last)
+{
+	uint64_t now = clock_boot_ns();
+
+	if (*last && now - *last < COMPLAINT_PAUSE_S * NS_PER_S)
+		return false;
+	*last = now;
+	return true;
+}
+
+/* Large packets that vanish leave no other trace: nothing tells their sender. */
+static void tell_failures(struct station *s)
+{
+	uint64_t count = ring_stats(totem_ring(s->totem))->failed_to_receive;
+
+	if (count == s->failures)
+		return;
+	s->failures = count;
+	if (is_worth_saying(&s->failure_told_at))
+		log_warning("MDC4113", "this node gets the token and not all messages: it left the ring, and tries again");
+}
+
 /* Every event into the ring passes here: packets go out, the timer is right. */
 static void settle(struct station *s)
 {
 	transport_flush(s->transport);
+	tell_failures(s);
 	arm(s);
 }
 
@@ -140,17 +165,6 @@ static void op_synchronised(void *owner)
 }
 
 /* --- what an admin is told ----------------------------------------------------- */
-
-/* Once a minute at most. */
-static bool is_worth_saying(uint64_t *last)
-{
-	uint64_t now = clock_boot_ns();
-
-	if (*last && now - *last < COMPLAINT_PAUSE_S * NS_PER_S)
-		return false;
-	*last = now;
-	return true;
-}
 
 static void op_refused(void *owner, uint32_t node, const char *why)
 {

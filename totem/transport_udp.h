@@ -49,8 +49,9 @@ struct transport_udp_config {
 /*
  * Opens the sockets and, with a loop, watches them; without (NULL) see
  * transport_poll_fds(). The owner and the loop outlive the transport. Nodes have
- * no address yet. NULL with a sentence. Memory: 1.1 MiB for receiving (twice
- * with a group), what is queued, and 64 KiB for each node that is in the middle of a large message.
+ * no address yet. NULL with a sentence. Memory: 1.4 MiB for receiving, 1 MiB
+ * more with a group, what is queued, and 64 KiB for each node that is in the
+ * middle of a large message.
  */
 struct transport *transport_udp_open(const struct transport_udp_config *config,
 				     const struct transport_events *events,

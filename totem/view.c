@@ -64,7 +64,7 @@ static const struct counter ring_counters[] = {
 	RING(operational_entered),
 	RING(gather_token_lost), RING(commit_token_lost), RING(recovery_token_lost),
 	RING(operational_token_lost),
-	RING(consensus_timeouts), RING(rx_msg_dropped),
+	RING(consensus_timeouts), RING(failed_to_receive), RING(rx_msg_dropped),
 	RING(evidence_rx), RING(leave_rx), RING(quarantined_rx), RING(evicted),
 	RING(recovered_tx), RING(own_id_rx), RING(old_incarnation_rx),
 	RING_FAULT("short", WIRE_SHORT), RING_FAULT("long", WIRE_LONG),

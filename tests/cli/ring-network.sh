@@ -154,10 +154,25 @@ through_a_narrow_path() {
   expect_equal "IP fragments at the router" 0 "$(pieces)"
 }
 
+# A switch that drops what is too large for it, and tells nobody.
+tells_of_the_hole() { grep -q MDC4113 err.3; }
+through_a_narrow_switch() {
+  start_all 3
+  ring_of "they started" 1 2 3
+  ip link set port3 mtu 800
+  say 1 "$(printf '%01000d' 0)"
+  await "n3 does not tell that it gets no large packets" tells_of_the_hole
+  ip link set port3 mtu 1500
+  ring_of "the switch is wide again" 1 2 3
+  all_talk "$(printf '%01000d' 1)" 1 2 3
+}
+
 network
 for i in 1 2 3; do addresses[$i]="10.78.0.$i"; done
 short_story
 one_way_and_restart
+forget
+through_a_narrow_switch
 forget
 by_multicast 239.192.78.1:5406
 forget
