@@ -46,9 +46,9 @@ static struct solo *three(void)
 }
 
 /* It ends: nobody is shut out for ever. */
-static void it_grows_from_nothing_to_eight_tokens_and_ends(void **state)
+static void it_grows_from_nothing_to_64_tokens_and_ends(void **state)
 {
-	static const uint64_t spans[] = { 0, 1, 2, 4, 8, 8 };
+	static const uint64_t spans[] = { 0, 1, 2, 4, 8, 16, 32, 64, 64 };
 	struct solo *s = three();
 	size_t i;
 
@@ -67,6 +67,7 @@ static void it_grows_from_nothing_to_eight_tokens_and_ends(void **state)
 	solo_free(s);
 }
 
+/* Ten tokens without a fault, from when it was over. */
 static void what_is_long_ago_is_forgiven(void **state)
 {
 	struct solo *s = three();
@@ -77,7 +78,12 @@ static void what_is_long_ago_is_forgiven(void **state)
 	leave_n3_out(s);
 	let_pass(s, 1001);
 	let_n3_in(s);
-	let_pass(s, 9000);
+	let_pass(s, 9500);
+	leave_n3_out(s);
+	assert_false(is_listened_to(s));
+	let_pass(s, 2001);
+	let_n3_in(s);
+	let_pass(s, 10000);
 	leave_n3_out(s);
 	assert_true(is_listened_to(s));
 	solo_free(s);
@@ -162,7 +168,7 @@ static void whom_others_bring_along_is_listened_to(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(it_grows_from_nothing_to_eight_tokens_and_ends),
+		cmocka_unit_test(it_grows_from_nothing_to_64_tokens_and_ends),
 		cmocka_unit_test(what_is_long_ago_is_forgiven),
 		cmocka_unit_test(neither_joins_nor_merges_are_heard),
 		cmocka_unit_test(it_is_not_talked_to),
