@@ -150,8 +150,13 @@ static void take(struct checkpoint_store *s, int node,
 	struct checkpoint_id id = {
 		.birth = { s->config.nodes.ids[node], o->incarnation, o->serial },
 	};
-	int result = apply(s, node, o, &id);
+	int result;
 
+	if (!s->is_transitional)
+		checkpoint_held_confirm(s); /* it is safe: all are active */
+	if (o->kind == CHECKPOINT_MARK || s->is_broken)
+		return;
+	result = apply(s, node, o, &id);
 	if (result == -ENOMEM) {
 		checkpoint_break(s, "has no memory for a checkpoint");
 		return;

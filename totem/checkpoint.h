@@ -44,7 +44,7 @@
  *
  *	1 open     flags u8, name          4 write    id, length u8, section, data
  *	2 close    id                      5 delete   id, section
- *	3 unlink   name
+ *	3 unlink   name                    6 mark     (of serial 0)
  *
  * The sync phase: all tell 1 at once; when these are known the one that was chosen
  * tells 2, 3, 4; all tell 5.
@@ -101,7 +101,7 @@ struct checkpoint_handle;
  *	-EAGAIN     not applied: a node is about to join. Again, after `opened`
  *	-ESTALE     the handle was lost as this was under way
  *	-ECANCELED  the cluster came apart as this was under way: it may be in the
- *	            state or not, look there
+ *	            state or not, look there. An open is closed again
  *	-ESHUTDOWN  this node is leaving the cluster
  */
 typedef void (*checkpoint_done_fn)(void *owner, int result);
@@ -156,10 +156,11 @@ struct checkpoint_store *checkpoint_store_new(const struct checkpoint_store_conf
 void checkpoint_store_free(struct checkpoint_store *s);
 
 /*
- * A transitional configuration was delivered: from here to the next activate the
- * answers wait, until it is known whether this partition's state is the one that
- * goes on (C4). Without this call they do not wait, and an answer of 0 may be
- * undone by a partition.
+ * A transitional configuration was delivered: from here on the answers wait, until it
+ * is known whether this partition's state is the one that goes on (C4): a quorate
+ * configuration was activated with it, and a safe message delivered there, so that all
+ * of its members activate it. Without this call they do not wait, and an answer of 0
+ * may be undone by a partition.
  */
 void checkpoint_transitional(struct checkpoint_store *s);
 

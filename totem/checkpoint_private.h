@@ -100,6 +100,7 @@ enum checkpoint_kind {
 	CHECKPOINT_UNLINK,
 	CHECKPOINT_WRITE,
 	CHECKPOINT_DELETE,
+	CHECKPOINT_MARK,
 };
 
 enum {
@@ -172,7 +173,7 @@ struct checkpoint_count checkpoint_count_read(const uint8_t entry[CHECKPOINT_COU
 /* --- the store ------------------------------------------------------------------ */
 
 /*
- *	OPENING --0--> HELD --activate--> OPEN --sent--> CLOSING
+ *	OPENING --0--> HELD --certain---> OPEN --sent--> CLOSING
  *	   |    \------------------------^ ^---EAGAIN----/  |
  *	   +--not 0--> gone                            gone <
  *
@@ -274,11 +275,14 @@ bool checkpoint_is_complete(const struct checkpoint_store *s);
 /* Our own message was delivered: its answer, and the id that an open has. */
 void checkpoint_answer(struct checkpoint_store *s, const struct checkpoint_operation *o,
 		       int result, const struct checkpoint_id *id);
-/*
- * The live tree is another one: handles without their checkpoint are put aside.
- * is_ours: with quorum, and as we had it.
- */
-void checkpoint_handles_settle(struct checkpoint_store *s, bool is_ours);
+/* All are active, and hold what we held: the answers that waited are good (C4). */
+void checkpoint_held_confirm(struct checkpoint_store *s);
+/* Asks for that, where answers wait. */
+void checkpoint_held_mark(struct checkpoint_store *s);
+/* They never will be. */
+void checkpoint_held_cancel(struct checkpoint_store *s);
+/* The live tree is another one: handles without their checkpoint are put aside. */
+void checkpoint_handles_settle(struct checkpoint_store *s);
 /* What settle() found is told. */
 void checkpoint_handles_tell(struct checkpoint_store *s);
 /* There may be credit: closes that are due, then `opened`. */

@@ -243,22 +243,42 @@ void checkpoint_go_on(struct checkpoint_store *s)
 
 /* --- answers -------------------------------------------------------------------- */
 
-static void finish_open(struct checkpoint_handle *h, int result)
+static void become_open(struct checkpoint_handle *h)
 {
-	if (result == 0) {
-		h->state = CHECKPOINT_HANDLE_OPEN;
-		if (!h->is_unwanted) {
-			h->handlers.opened(h->owner, 0);
-		} else {
-			h->store->closes_due++;
-			send_closes(h->store);
-		}
+	h->state = CHECKPOINT_HANDLE_OPEN;
+	if (!h->is_unwanted)
 		return;
-	}
-	h->is_lost = true;
+	h->store->closes_due++;
+	send_closes(h->store);
+}
+
+/* Cancelled, it may have been opened all the same: then it is to be closed. */
+static void finish_failed(struct checkpoint_handle *h, int result)
+{
+	bool is_there = h->state == CHECKPOINT_HANDLE_HELD && !h->store->is_broken &&
+			checkpoint_tree_find(&h->store->live, &h->id);
+
+	h->is_lost = true; /* to close it from within is nothing */
 	if (!h->is_unwanted)
 		h->handlers.opened(h->owner, result);
-	handle_free(h);
+	if (!is_there || h->store->is_broken) {
+		handle_free(h);
+		return;
+	}
+	h->is_lost = false;
+	h->is_unwanted = true;
+	become_open(h);
+}
+
+static void finish_open(struct checkpoint_handle *h, int result)
+{
+	if (result < 0) {
+		finish_failed(h, result);
+		return;
+	}
+	become_open(h);
+	if (!h->is_unwanted)
+		h->handlers.opened(h->owner, 0);
 }
 
 static void finish_close(struct checkpoint_handle *h, int result)
@@ -312,32 +332,59 @@ void checkpoint_answer(struct checkpoint_store *s, const struct checkpoint_opera
 
 /* --- after a sync phase --------------------------------------------------------- */
 
-/* C4: an open is certain by what is there, the rest by the state being ours. */
-static bool is_certain(const struct checkpoint_store *s,
-		       const struct checkpoint_request *r, bool is_ours)
+static void answer_held(struct checkpoint_store *s)
 {
-	if (r->kind == CHECKPOINT_OPEN && r->result == 0)
-		return checkpoint_tree_find(&s->live, &r->handle->id) != NULL;
-	return is_ours || r->result == -EROFS; /* no partition had a quorum then */
+	struct checkpoint_request *r;
+
+	while ((r = first_request(&s->held))) {
+		qb_list_del(&r->link);
+		finish(s, r);
+	}
 }
 
-static void settle_held(struct checkpoint_store *s, bool is_ours)
+void checkpoint_held_confirm(struct checkpoint_store *s)
+{
+	answer_held(s);
+}
+
+/*
+ * That this node is active does not say that others are: a majority of them may
+ * yet go on from what was before. A safe message says so. Without credit there are
+ * others of ours under way, and any will do.
+ */
+void checkpoint_held_mark(struct checkpoint_store *s)
+{
+	const struct checkpoint_operation o = {
+		.kind = CHECKPOINT_MARK,
+		.incarnation = s->config.incarnation,
+	};
+	uint8_t head[CHECKPOINT_HEAD_BYTES];
+	struct iovec part = { .iov_base = head };
+
+	if (qb_list_empty(&s->held))
+		return;
+	part.iov_len = checkpoint_operation_write(&o, head);
+	if (group_multicast(s->group, GROUP_SAFE, &part, 1) == -ENOMEM)
+		checkpoint_break(s, "has no memory for a checkpoint");
+}
+
+void checkpoint_held_cancel(struct checkpoint_store *s)
 {
 	struct checkpoint_request *r;
 
 	qb_list_for_each_entry(r, &s->held, link) {
-		if (is_certain(s, r, is_ours))
-			continue;
+		if (r->result == -EROFS)
+			continue; /* nobody had a quorum then */
 		r->result = -ECANCELED;
 		s->stats.in_doubt++;
 	}
+	answer_held(s);
 }
 
-void checkpoint_handles_settle(struct checkpoint_store *s, bool is_ours)
+void checkpoint_handles_settle(struct checkpoint_store *s)
 {
 	struct checkpoint_handle *h, *next;
 
-	settle_held(s, is_ours);
 	qb_list_for_each_entry_safe(h, next, &s->handles, link) {
 		if (h->state == CHECKPOINT_HANDLE_OPENING ||
 		    h->state == CHECKPOINT_HANDLE_HELD ||
@@ -356,12 +403,6 @@ void checkpoint_handles_settle(struct checkpoint_store *s, bool is_ours)
 
 void checkpoint_handles_tell(struct checkpoint_store *s)
 {
-	struct checkpoint_request *r;
-
-	while ((r = first_request(&s->held))) {
-		qb_list_del(&r->link);
-		finish(s, r);
-	}
 	while (!qb_list_empty(&s->lost)) {
 		struct checkpoint_handle *h =
 			qb_list_first_entry(&s->lost, struct checkpoint_handle, link);

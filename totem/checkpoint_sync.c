@@ -389,7 +389,11 @@ static void on_activate(void *owner)
 	drop(s);
 	s->is_active = true;
 	s->is_syncing = s->is_transitional = false;
-	checkpoint_handles_settle(s, is_quorate && !is_replaced);
+	checkpoint_handles_settle(s);
+	if (is_quorate && !is_replaced)
+		checkpoint_held_mark(s);
+	else
+		checkpoint_held_cancel(s);
 	checkpoint_handles_tell(s);
 	if (s->ops.activated && !s->is_broken)
 		s->ops.activated(s->owner, is_replaced);

@@ -69,11 +69,11 @@ size_t checkpoint_operation_write(const struct checkpoint_operation *o,
 	wr_u64(&wr, o->serial);
 	if (o->kind == CHECKPOINT_OPEN)
 		wr_u8(&wr, (uint8_t)o->flags);
-	else if (o->kind != CHECKPOINT_UNLINK)
+	else if (o->kind != CHECKPOINT_UNLINK && o->kind != CHECKPOINT_MARK)
 		write_id(&wr, &o->id);
 	if (o->kind == CHECKPOINT_WRITE)
 		wr_u8(&wr, (uint8_t)o->name_length);
-	if (o->kind != CHECKPOINT_CLOSE)
+	if (o->kind != CHECKPOINT_CLOSE && o->kind != CHECKPOINT_MARK)
 		wr_bytes(&wr, o->name, o->name_length);
 	assert(!wr.failed);
 	return wr.at;
@@ -109,6 +109,8 @@ bool checkpoint_operation_read(struct checkpoint_operation *o, const uint8_t *by
 	case CHECKPOINT_DELETE:
 		o->id = read_id(&rd);
 		return read_last_name(&rd, &o->name, &o->name_length);
+	case CHECKPOINT_MARK:
+		return !rd.failed && rd.at == rd.length;
 	default:
 		return false;
 	}

@@ -420,7 +420,8 @@ static void what_is_cut_is_counted_and_changes_nothing(void **state)
 		/* from where on each is sound: names and data have any length */
 		least = kind == CHECKPOINT_OPEN ? 19 : kind == CHECKPOINT_UNLINK ? 18 :
 			kind == CHECKPOINT_CLOSE ? 45 : kind == CHECKPOINT_WRITE ? 50 :
-			kind == CHECKPOINT_DELETE ? 46 : length + 1;
+			kind == CHECKPOINT_DELETE ? 46 : kind == CHECKPOINT_MARK ? 17 :
+			length + 1;
 		for (size_t cut = 0; cut < least; cut++) {
 			say(bus, 5, bytes, cut);
 			assert_int_equal(faults(bus, 0, CHECKPOINT_FAULT_MESSAGE), ++wrong);
@@ -435,6 +436,9 @@ static void what_is_cut_is_counted_and_changes_nothing(void **state)
 	sound(bytes, CHECKPOINT_CLOSE, &id);
 	say(bus, 5, bytes, 46); /* longer than its fields */
 	sound(bytes, CHECKPOINT_WRITE, &id);
+	bytes[0] = CHECKPOINT_MARK;
+	say(bus, 5, bytes, 18);
+	bytes[0] = CHECKPOINT_WRITE;
 	bytes[45] = 0;
 	say(bus, 5, bytes, 54); /* section without a name */
 	large = calloc(1, sizeof(bytes) + CHECKPOINT_MAX_DATA + 1);
@@ -443,7 +447,7 @@ static void what_is_cut_is_counted_and_changes_nothing(void **state)
 	memcpy(large, bytes, 50);
 	say(bus, 5, large, 50 + CHECKPOINT_MAX_DATA + 1); /* too much data */
 	free(large);
-	assert_int_equal(faults(bus, 0, CHECKPOINT_FAULT_MESSAGE), wrong + 5);
+	assert_int_equal(faults(bus, 0, CHECKPOINT_FAULT_MESSAGE), wrong + 6);
 	assert_int_equal(checkpoint_digest(bus->nodes[0].store), before);
 	bus_check_equal(bus, "12345");
 	assert_int_equal(now_write(bus, &u, "x", "1"), 0);
