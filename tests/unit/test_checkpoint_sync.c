@@ -470,6 +470,8 @@ static void survivors_are_answered_when_they_are_active(void **state)
 	assert_int_equal(write.count, 0);
 	bus_run(bus);
 	assert_int_equal(write.result, 0);
+	assert_int_equal(stats(bus, 2)->refused, 0); /* the mark is no operation */
+	assert_int_equal(stats(bus, 2)->faults[CHECKPOINT_FAULT_ORDER], 0);
 	bus_check_equal(bus, "1234");
 	bus_free(bus);
 }
