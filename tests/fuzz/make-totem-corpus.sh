@@ -204,4 +204,21 @@ same=100 # near(): the number itself
 	rounds 8
 } >commit-entry
 
+# --- group: steps of three nodes --------------------------------------------------
+# two of us, one who tells a handle in group "h"; then it says something
+folder group
+{
+	le 1 0 7  8 0  1  2 0  1                       # configure, join, greetings
+	le 1 5 0 23  2 31                              # state of node 2
+	le 8 0; le 4 0; le 4 1; le 4 9; le 1 1; printf h
+	le 1 2 1  3 0  3 1  1  4  1                    # done, unplug
+	le 1 6 0 8  1; le 4 9; printf hey
+	le 1 10 4  1  9 0  1
+} >told_and_heard
+{
+	le 1 0 3  2 0  1  3 0  4  8 0  8 1  10 2  1    # node 2, both join
+	le 1 6 0 6  2; le 4 5; printf h                # node 2 joins
+	le 1 11  0 1  1  4  1  0 7                     # it goes; all come
+} >joined_and_gone
+
 du -sh "$corpus" | cut -f 1
