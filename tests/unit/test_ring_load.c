@@ -310,7 +310,8 @@ static void thousands_of_messages_are_recovered(void **state)
 	assert_int_equal(ring_rig_deliveries(w, 2), 0);
 	sim_crash(w, 4);
 	ring_rig_ms_to_ring(w, 0xf, 1500);
-	assert_int_equal(ring_rig_stats(w, 0)->recovered_tx, 8000);
+	/* but for the few that it got before the death was noticed */
+	assert_in_range(ring_rig_stats(w, 0)->recovered_tx, 7500, 8000);
 	assert_int_equal(ring_rig_deliveries(w, 2), 8000);
 	ring_rig_free(w);
 }

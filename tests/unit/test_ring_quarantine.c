@@ -125,15 +125,17 @@ static void it_is_not_talked_to(void **state)
 	solo_free(s);
 }
 
-/* Others left it out again while it lasted: that is no new offence. */
-static void nothing_prolongs_it(void **state)
+/* Others left it out again while it lasted: that changes nothing. */
+static void nothing_prolongs_or_shortens_it(void **state)
 {
 	struct solo *s = quarantined();
 
 	(void)state;
 	let_pass(s, 800);
 	solo_form(s, 7, 4);
-	let_pass(s, 201);
+	let_pass(s, 180);
+	assert_false(is_listened_to(s));
+	let_pass(s, 20);
 	assert_true(is_listened_to(s));
 	solo_free(s);
 }
@@ -163,6 +165,11 @@ static void whom_others_bring_along_is_listened_to(void **state)
 	solo_run(s, 900);
 	assert_int_equal(solo_stats(s)->consensus_timeouts, 0);
 	solo_free(s);
+
+	s = quarantined(); /* and when it is on the ring again, it is over */
+	solo_form(s, 7, 0);
+	assert_true(is_listened_to(s));
+	solo_free(s);
 }
 
 int main(void)
@@ -172,7 +179,7 @@ int main(void)
 		cmocka_unit_test(what_is_long_ago_is_forgiven),
 		cmocka_unit_test(neither_joins_nor_merges_are_heard),
 		cmocka_unit_test(it_is_not_talked_to),
-		cmocka_unit_test(nothing_prolongs_it),
+		cmocka_unit_test(nothing_prolongs_or_shortens_it),
 		cmocka_unit_test(a_new_start_ends_it),
 		cmocka_unit_test(whom_others_bring_along_is_listened_to),
 	};
