@@ -164,6 +164,22 @@ static void op_synchronised(void *owner)
 		s->ops.synchronised(s->owner);
 }
 
+static void op_checkpoints_opened(void *owner)
+{
+	struct station *s = owner;
+
+	if (s->ops.checkpoints_opened)
+		s->ops.checkpoints_opened(s->owner);
+}
+
+static void op_checkpoints_activated(void *owner, bool is_replaced)
+{
+	struct station *s = owner;
+
+	if (s->ops.checkpoints_activated)
+		s->ops.checkpoints_activated(s->owner, is_replaced);
+}
+
 /* --- what an admin is told ----------------------------------------------------- */
 
 static void op_refused(void *owner, uint32_t node, const char *why)
@@ -309,6 +325,8 @@ static int open_totem(struct station *s, struct err *err)
 		.wake = op_wake,
 		.configured = op_configured,
 		.synchronised = op_synchronised,
+		.checkpoints_opened = op_checkpoints_opened,
+		.checkpoints_activated = op_checkpoints_activated,
 		.refused = op_refused,
 		.late = op_late,
 		.evicted = op_evicted,

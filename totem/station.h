@@ -26,6 +26,9 @@ struct station_ops {
 	void (*configured)(void *owner, const struct ring_configuration *c);
 	/* All services of all members are done: programs may go on. */
 	void (*synchronised)(void *owner);
+	/* As in struct checkpoint_store_ops. */
+	void (*checkpoints_opened)(void *owner);
+	void (*checkpoints_activated)(void *owner, bool is_replaced);
 	/* This node has left by itself; the log says why. Close the station. */
 	void (*broken)(void *owner);
 	void (*trace)(void *owner, const char *line); /* of the ring's steps */

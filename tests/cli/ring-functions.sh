@@ -113,7 +113,7 @@ ring_of() {
 
 rings_of() { grep -h '^-- ring' "out.$1" | awk '{ print $3 }' | sort -u | wc -l; }
 
-heard() { grep -qx "$2" "out.$1"; }
+heard() { grep -qx -e "$2" "out.$1"; }
 order_of() { grep -E "^[0-9]+:.*$2" "out.$1"; } # I WORD
 
 # all_talk WORD MEMBER...: each says some lines with it; all hear all, in one order

@@ -15,12 +15,16 @@ ring_of "they started" 1 2 3
 # one order for all, self included
 all_talk line 1 2 3
 
-# killed: the survivors go on; and it comes back
+# killed: the survivors go on, with what it left on the board; and it comes back
+put_up() { say 3 "/set note by n3"; heard 3 "-- set: is done"; }
+await "n3 cannot use the board" put_up
 end_node 3 KILL
 ring_of "n3 is dead" 1 2
 all_talk "after the death" 1 2
 start 3 3
 ring_of "n3 is risen" 1 2 3
+read_note() { say 3 "/get note"; heard 3 "-- note note = by n3"; }
+await "n3 has lost what it put up before" read_note
 
 # the lowest is killed and restarted in well under a token: a fresh ring id
 rings=$(rings_of 2)

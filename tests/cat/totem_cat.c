@@ -8,14 +8,11 @@
  *
  * HACKING.md tells how to try it in two terminals.
  */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -25,8 +22,8 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/printable.h"
-#include "base/text.h"
-#include "totem/station.h"
+#include "tests/cat/board.h"
+#include "tests/cat/options.h"
 
 enum { LINE_BYTES = 1024 };
 
@@ -36,8 +33,8 @@ struct cat {
 	struct loop *loop;
 	struct station *station;
 	struct group *group;
+	struct board board;
 	bool is_safe;
-	bool is_traced;
 	bool is_waiting; /* for credit; what is typed meanwhile stays where it is */
 	char typed[LINE_BYTES];
 	size_t typed_bytes;
@@ -109,6 +106,10 @@ static bool send_line(struct cat *cat, char *line, size_t length)
 
 	if (length == 0)
 		return true;
+	if (*line == '/') {
+		board_command(&cat->board, line + 1, length - 1);
+		return true;
+	}
 	r = group_multicast(cat->group, cat->is_safe ? GROUP_SAFE : GROUP_AGREED, &part,
 			    1);
 	if (r < 0 && r != -EAGAIN)
@@ -172,40 +173,6 @@ static void stop(void *owner)
 	loop_stop(((struct cat *)owner)->loop);
 }
 
-/* "ADDRESS:PORT", IPv6 as [::1]:7001; `what` has it, for the sentence. */
-static int parse_address(const char *text, const char *what,
-			 union transport_address *a, struct err *err)
-{
-	char copy[128], *host = copy, *port;
-	uint64_t number;
-	bool is_six;
-
-	snprintf(copy, sizeof(copy), "%s", text);
-	port = strrchr(copy, ':');
-	if (!port || port == copy || strlen(text) >= sizeof(copy))
-		return err_set(err, -EINVAL, "%s: '%s' is not ADDRESS:PORT", what,
-			       text);
-	is_six = *host == '[' && port[-1] == ']';
-	*port++ = '\0';
-	if (text_parse_u64(port, "port", 1, 65535, &number, err) < 0)
-		return err_prefix(err, "%s", what);
-	if (is_six) {
-		host++;
-		port[-2] = '\0';
-		a->in6.sin6_family = AF_INET6;
-		a->in6.sin6_port = htons((uint16_t)number);
-	} else {
-		a->in4.sin_family = AF_INET;
-		a->in4.sin_port = htons((uint16_t)number);
-	}
-	if (inet_pton(a->any.sa_family, host,
-		      is_six ? (void *)&a->in6.sin6_addr
-			     : (void *)&a->in4.sin_addr) != 1)
-		return err_set(err, -EINVAL, "%s: '%s' has no IP address", what,
-			       text);
-	return 0;
-}
-
 static void print_counter(void *owner, const char *name, uint64_t value)
 {
 	(void)owner;
@@ -228,133 +195,44 @@ static void look(void *owner)
 	fflush(stdout);
 }
 
-/* "ID=ADDRESS:PORT"; ascending ids. */
-static int parse_node(const char *text, struct station_config *c, struct err *err)
+static void checkpoints_opened(void *owner)
 {
-	int i = c->nodes.count;
-	const char *address = strchr(text, '=');
-	char copy[32];
-	uint64_t id;
-
-	if (!address || i == TOTEM_MAX_NODES)
-		return err_set(err, -EINVAL,
-			       "node: '%s' is not ID=ADDRESS:PORT, or one too many",
-			       text);
-	snprintf(copy, sizeof(copy), "%.*s", (int)(address - text), text);
-	if (text_parse_u64(copy, "node: id", 1, UINT32_MAX, &id, err) < 0)
-		return err->code;
-	if (i > 0 && id <= c->nodes.ids[i - 1])
-		return err_set(err, -EINVAL, "node: ids must ascend");
-	if (parse_address(address + 1, "node", &c->addresses[i], err) < 0)
-		return err->code;
-	c->nodes.ids[c->nodes.count++] = (uint32_t)id;
-	return 0;
+	board_opened(&((struct cat *)owner)->board);
 }
 
-static void usage(FILE *to)
+static void checkpoints_activated(void *owner, bool is_replaced)
 {
-	fprintf(to,
-		"Usage: totem-cat --self ID --node ID=ADDRESS:PORT... [OPTION]...\n"
-		"A ring by hand: lines typed here are printed by all nodes, in one order.\n\n"
-		"  --cluster=NAME   all nodes say the same (default: cat)\n"
-		"  --key=FILE       seal with this key (mdcluster keygen makes one)\n"
-		"  --state=FILE     boot record (default: totem-cat-ID.boot here)\n"
-		"  --token=MS       token timeout (default 1000)\n"
-		"  --multicast=ADDRESS:PORT  what is for many goes to this group, once\n"
-		"  --multicast-ttl=N  routers it may pass, plus 1 (default 1)\n"
-		"  --safe           lines are delivered when every node holds them\n"
-		"  --trace          the ring's own steps, on standard error\n\n"
-		"SIGUSR1 prints where the ring stands, and its counters.\n");
+	(void)is_replaced;
+	board_opened(&((struct cat *)owner)->board);
 }
 
-static int parse(int argc, char **argv, struct station_config *c, struct cat *cat,
-		 struct keyfile *keys, struct err *err)
-{
-	static const struct option longs[] = {
-		{ "self", required_argument, NULL, 's' },
-		{ "node", required_argument, NULL, 'n' },
-		{ "cluster", required_argument, NULL, 'c' },
-		{ "key", required_argument, NULL, 'k' },
-		{ "state", required_argument, NULL, 'b' },
-		{ "token", required_argument, NULL, 't' },
-		{ "multicast", required_argument, NULL, 'm' },
-		{ "multicast-ttl", required_argument, NULL, 'l' },
-		{ "safe", no_argument, NULL, 'S' },
-		{ "trace", no_argument, NULL, 'T' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
-	uint64_t v = 0;
-	int o, r = 0;
-
-	while (r == 0 && (o = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
-		switch (o) {
-		case 's':
-			r = text_parse_u64(optarg, "self", 1, UINT32_MAX, &v, err);
-			c->self = (uint32_t)v;
-			break;
-		case 'n':
-			r = parse_node(optarg, c, err);
-			break;
-		case 'c':
-			c->cluster = optarg;
-			break;
-		case 'k':
-			r = keyfile_read(optarg, keys, err);
-			c->keys = keys;
-			break;
-		case 'b':
-			c->boot_path = optarg;
-			break;
-		case 't':
-			r = text_parse_u64(optarg, "token", 50, 60000, &v, err);
-			c->token_ns = v * 1000000;
-			break;
-		case 'm':
-			r = parse_address(optarg, "multicast", &c->multicast, err);
-			break;
-		case 'l':
-			r = text_parse_u64(optarg, "multicast-ttl", 1, 255, &v, err);
-			c->multicast_ttl = (uint8_t)v;
-			break;
-		case 'S':
-			cat->is_safe = true;
-			break;
-		case 'T':
-			cat->is_traced = true;
-			break;
-		case 'h':
-			usage(stdout);
-			exit(0);
-		default:
-			usage(stderr);
-			exit(2);
-		}
-	}
-	if (r == 0 && node_index(&c->nodes, c->self) == TOTEM_NO_INDEX)
-		r = err_set(err, -EINVAL, "self: no --node has that id");
-	return r;
-}
-
-static int open_station(struct cat *cat, const struct station_config *c, struct err *err)
+static int open_station(struct cat *cat, const struct cat_options *options,
+			struct err *err)
 {
 	static const struct group_handlers handlers = { deliver, changed, credit_opened };
-	struct station_ops ops = { .configured = configured, .broken = stop };
+	const struct station_ops ops = {
+		.configured = configured,
+		.checkpoints_opened = checkpoints_opened,
+		.checkpoints_activated = checkpoints_activated,
+		.broken = stop,
+		.trace = options->is_traced ? trace : NULL,
+	};
+	struct totem *totem;
 	int r;
 
-	if (cat->is_traced)
-		ops.trace = trace;
-	cat->station = station_open(c, &ops, cat, cat->loop, err);
+	cat->station = station_open(&options->station, &ops, cat, cat->loop, err);
 	if (!cat->station)
 		return err->code;
-	r = group_join(totem_groups(station_totem(cat->station)), group_name,
-		       sizeof(group_name) - 1, &handlers, cat, &cat->group, err);
+	totem = station_totem(cat->station);
+	board_init(&cat->board, totem_checkpoints(totem));
+	r = group_join(totem_groups(totem), group_name, sizeof(group_name) - 1, &handlers,
+		       cat, &cat->group, err);
 	if (r == 0)
 		station_start(cat->station);
 	return r;
 }
 
-static int run(struct cat *cat, const struct station_config *c, struct err *err)
+static int run(struct cat *cat, const struct cat_options *options, struct err *err)
 {
 	int r;
 
@@ -367,7 +245,7 @@ static int run(struct cat *cat, const struct station_config *c, struct err *err)
 	if (r == 0)
 		r = loop_signal_add(cat->loop, SIGUSR1, look, cat, err);
 	if (r == 0)
-		r = open_station(cat, c, err);
+		r = open_station(cat, options, err);
 	if (r == 0)
 		r = listen_to_keyboard(cat, err);
 	if (r == -EPERM)
@@ -381,22 +259,17 @@ static int run(struct cat *cat, const struct station_config *c, struct err *err)
 
 int main(int argc, char **argv)
 {
-	struct station_config c = { .cluster = "cat" };
+	struct cat_options options = { .station.cluster = "cat" };
 	struct cat cat = { 0 };
-	struct keyfile keys = { .count = 0 };
 	struct err err = ERR_INIT;
-	char path[64];
-	int r = parse(argc, argv, &c, &cat, &keys, &err);
+	int r = cat_options_parse(argc, argv, &options, &err);
 
-	if (r == 0 && !c.boot_path) {
-		snprintf(path, sizeof(path), "totem-cat-%u.boot", c.self);
-		c.boot_path = path;
-	}
+	cat.is_safe = options.is_safe;
 	if (r == 0)
 		r = log_open("totem-cat", LOG_TO_STDERR, LOG_NOTICE, &err);
 	if (r == 0)
-		r = run(&cat, &c, &err);
-	keyfile_wipe(&keys);
+		r = run(&cat, &options, &err);
+	keyfile_wipe(&options.keys);
 	log_close();
 	if (r < 0)
 		fprintf(stderr, "totem-cat: %s\n", err.text);
