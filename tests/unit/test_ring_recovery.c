@@ -7,13 +7,13 @@
  */
 #include "tests/unit/ring_solo.h"
 
-enum { N1, N2, N3 };
+enum { N1, N2, N3, N4 };
 
 /* n2 in operation, with what it holds of the messages up to `high`: bits. */
 static struct solo *holding(uint64_t held, uint64_t high,
 			    const struct ring_config *config)
 {
-	struct solo *s = solo_new(N2, 3, config);
+	struct solo *s = solo_new(N2, 4, config); /* n4 is nobody */
 	uint64_t seq;
 
 	solo_form(s, 7, 0);
@@ -275,6 +275,8 @@ static void data_that_comes_late_counts_until_we_have_told(void **state)
 	solo_run(s, 30); /* or it would be evidence of an earlier life */
 	ring_evidence(s->ring, s->now, 1);
 	assert_int_equal(ring_state(s->ring), RING_GATHER);
+	solo_data(s, N4, late);
+	assert_int_equal(solo_stats(s)->rx_msg_dropped, 1);
 	solo_data(s, N1, late);
 	solo_to_commit(s, 7, 1);
 	assert_int_equal(solo_entry(&s->commit, N2)->aru, 3);
