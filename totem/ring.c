@@ -66,16 +66,24 @@ void ring_disarm(struct ring *ring, enum ring_timer timer)
 	ring->due[timer] = UINT64_MAX;
 }
 
+/* Once; and again when nothing came of it for long, for disks may fail. */
+void ring_save_seq(struct ring *ring, uint64_t seq)
+{
+	if (ring->saving_seq >= seq &&
+	    ring->now - ring->saving_since < ring->config.token_ns)
+		return;
+	ring->saving_seq = max_u64(ring->saving_seq, seq);
+	ring->saving_since = ring->now;
+	ring->ops.save_seq(ring->owner, ring->saving_seq);
+}
+
 /* E5: long before the saved stride is used up, the next one is asked for. */
 void ring_seen_seq(struct ring *ring, uint64_t seq)
 {
 	if (seq > ring->high_ring_seq)
 		ring->high_ring_seq = seq;
-	if (ring->high_ring_seq > ring->saved_seq + RING_SEQ_STRIDE / 2 &&
-	    ring->saving_seq < ring->high_ring_seq) {
-		ring->saving_seq = ring->high_ring_seq;
-		ring->ops.save_seq(ring->owner, ring->saving_seq);
-	}
+	if (ring->high_ring_seq > ring->saved_seq + RING_SEQ_STRIDE / 2)
+		ring_save_seq(ring, ring->high_ring_seq);
 }
 
 bool ring_instance_init(struct ring_instance *i, struct ring_id id,

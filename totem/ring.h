@@ -124,7 +124,10 @@ struct ring_ops {
 	void (*configured)(void *owner, const struct ring_configuration *c);
 	/* All members are synchronised: ordinary messages flow from here on. */
 	void (*unplugged)(void *owner);
-	/* Make seq durable, then call ring_seq_saved(). Off the hot path. */
+	/*
+	 * Make seq durable, then call ring_seq_saved(). Off the hot path. Asked
+	 * again after a token's time, as long as that has not happened.
+	 */
 	void (*save_seq)(void *owner, uint64_t seq);
 	/*
 	 * A packet was dropped, and should not have come: for the log, which

@@ -107,10 +107,7 @@ void ring_commit_begin(struct ring *ring)
 	if (seq >= ring->saved_seq + RING_SEQ_STRIDE) {
 		/* E5: not before the disk knows of it */
 		ring->wants_commit = true;
-		if (ring->saving_seq < seq) {
-			ring->saving_seq = seq;
-			ring->ops.save_seq(ring->owner, seq);
-		}
+		ring_save_seq(ring, seq);
 		return;
 	}
 	memset(&ring->commit, 0, sizeof(ring->commit));

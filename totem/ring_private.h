@@ -63,7 +63,8 @@ struct ring {
 	uint64_t join_after;     /* no join is sent before */
 	uint64_t high_ring_seq;  /* seen anywhere */
 	uint64_t saved_seq;      /* durable */
-	uint64_t saving_seq;     /* asked for */
+	uint64_t saving_seq;     /* asked for ... */
+	uint64_t saving_since;   /* ... then */
 	bool wants_commit;       /* as soon as the seq is saved */
 	uint64_t lonely_until;   /* no ring of one before */
 	uint64_t incarnation[TOTEM_MAX_NODES];
@@ -118,6 +119,7 @@ void ring_trace(struct ring *ring, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 void ring_arm(struct ring *ring, enum ring_timer timer, uint64_t after_ns);
 void ring_disarm(struct ring *ring, enum ring_timer timer);
+void ring_save_seq(struct ring *ring, uint64_t seq);
 void ring_seen_seq(struct ring *ring, uint64_t seq);
 bool ring_instance_init(struct ring_instance *i, struct ring_id id,
 			struct node_set members);

@@ -144,6 +144,28 @@ static void the_representative_waits_for_its_disk(void **state)
 	solo_free(s);
 }
 
+/* The owner can only say that it is saved, not that it could not be. */
+static void a_disk_that_failed_is_asked_again(void **state)
+{
+	int self;
+
+	(void)state;
+	for (self = N1; self <= N2; self++) {
+		struct solo *s = solo_new(self, 2, NULL);
+		int i, asked = 0;
+
+		s->high = 1 << 20;
+		for (i = 0; i < 100; i++) {
+			solo_agree(s, 3, 0);
+			asked += s->save_seq > 0;
+			s->save_seq = 0;
+			solo_run(s, 100);
+		}
+		assert_in_range(asked, 5, 11); /* in ten tokens, and no flood */
+		solo_free(s);
+	}
+}
+
 static void a_token_that_not_all_have_filled_does_not_start_a_ring(void **state)
 {
 	struct solo *s = solo_new(N1, 3, NULL);
@@ -307,6 +329,7 @@ int main(void)
 		cmocka_unit_test(a_ring_that_is_lost_in_recovery_is_burnt),
 		cmocka_unit_test(a_far_ring_id_waits_for_the_disk),
 		cmocka_unit_test(the_representative_waits_for_its_disk),
+		cmocka_unit_test(a_disk_that_failed_is_asked_again),
 		cmocka_unit_test(a_token_that_not_all_have_filled_does_not_start_a_ring),
 		cmocka_unit_test(only_the_token_of_the_forming_ring_counts),
 		cmocka_unit_test(a_doubled_commit_token_starts_the_ring_once),
