@@ -57,6 +57,14 @@ static inline void set_remove(struct node_set *s, int index)
 	s->bits[index / 64] &= ~(1ull << (index % 64));
 }
 
+static inline void set_put(struct node_set *s, int index, bool is_in)
+{
+	if (is_in)
+		set_add(s, index);
+	else
+		set_remove(s, index);
+}
+
 static inline struct node_set set_of(int index)
 {
 	struct node_set s = { { 0 } };

@@ -252,6 +252,7 @@ static enum wire_fault dispatch(struct ring *ring, enum wire_type type, int from
 		break;
 	case WIRE_JOIN:
 		fault = wire_read_join(&ring->context, bytes, length, &u.join);
+		set_put(&ring->illegible, from, fault == WIRE_UNKNOWN_NODE);
 		if (fault == WIRE_OK)
 			ring_gather_join(ring, from, &u.join);
 		break;

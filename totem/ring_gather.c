@@ -261,7 +261,8 @@ void ring_gather_foreign(struct ring *ring, int from, struct ring_id id)
 	const struct ring_instance *own = &ring->installed;
 	const struct node_set nobody = { { 0 } };
 
-	if (ring_id_equal(id, own->id))
+	/* who cannot be let in would call to gather again and again */
+	if (ring_id_equal(id, own->id) || set_has(&ring->illegible, from))
 		return;
 	if (is_quarantined(ring, from)) {
 		ring->stats.quarantined_rx++;

@@ -109,6 +109,7 @@ struct ring {
 	uint64_t unplug_seq;     /* ... when the ring was here */
 	struct node_set plugged; /* as last seen */
 
+	struct node_set illegible; /* their joins name nodes that we do not know */
 	struct ring_stats stats;
 	struct ring_timing timing;
 };

@@ -269,6 +269,32 @@ static void the_new_ring_is_beyond_all_that_anybody_has_seen(void **state)
 	solo_free(s);
 }
 
+/*
+ * A node whose configuration has one more: its joins cannot be read, so it cannot
+ * be let in, and its other packets would call to gather for nothing, for ever.
+ */
+static void who_names_nodes_that_we_do_not_know_disturbs_nobody(void **state)
+{
+	static const struct node_table more = { { 1, 2, 3, 4 }, 4 };
+	const struct wire_context voice = { .nodes = &more, .self = 3,
+					    .cluster = wire_cluster_hash("solo") };
+	const struct wire_join join = { .ring_seq = 1, .incarnation = 1,
+					.proc = { { 0xc } } };
+	struct solo *s = solo_new(N2, 3, NULL);
+	uint8_t packet[WIRE_MAX_PACKET];
+
+	(void)state;
+	solo_form(s, 3, 0);
+	ring_receive(s->ring, s->now, packet, wire_write_join(&voice, &join, packet));
+	assert_int_equal(solo_stats(s)->faults[WIRE_UNKNOWN_NODE], 1);
+	solo_name(s, N3, WIRE_MERGE, (struct ring_id){ 3, s->high + 9 });
+	assert_int_equal(ring_state(s->ring), RING_OPERATIONAL);
+	/* its configuration was mended */
+	solo_join(s, N3, 4, 0);
+	assert_int_equal(ring_state(s->ring), RING_GATHER);
+	solo_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -289,6 +315,7 @@ int main(void)
 		cmocka_unit_test(others_are_looked_for_among_those_who_are_missing),
 		cmocka_unit_test(data_of_a_later_ring_of_a_companion_calls_to_gather),
 		cmocka_unit_test(the_new_ring_is_beyond_all_that_anybody_has_seen),
+		cmocka_unit_test(who_names_nodes_that_we_do_not_know_disturbs_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
