@@ -24,7 +24,7 @@ simulate() # SCENARIO COUNT
 for scenario in calm lossy chaos; do
   simulate "$scenario" "$seeds"
 done
-for scenario in storm drizzle death flap oneway evict tardy big multicast lawless groups \
+for scenario in storm drizzle death leaps flap oneway evict tardy big multicast lawless groups \
                 store hang; do
   simulate "$scenario" $((seeds / 10))
 done

@@ -284,6 +284,47 @@ static void run_death(struct sim_world *w)
 	expect_one_ring(w);
 }
 
+/* Clocks leap, of one or of all at once, with and without a pause; and mischief. */
+static void run_leaps(struct sim_world *w)
+{
+	int step, i;
+
+	bad_weather(w);
+	w->sync_ns = sim_below(w, 2) * 5 * SIM_MS;
+	start_all(w);
+	for (step = 0; step < 40; step++) {
+		uint64_t leap = sim_below(w, 8000) * SIM_MS;
+		int node = (int)sim_below(w, (uint64_t)w->count);
+
+		sim_run(w, w->now + sim_below(w, 300) * SIM_MS);
+		some_traffic(w);
+		switch (sim_below(w, 8)) {
+		case 0:
+			for (i = 0; i < w->count; i++)
+				sim_jump(w, i, leap);
+			break;
+		case 1:
+			sim_pause(w, node, sim_below(w, 1500) * SIM_MS);
+			sim_jump(w, node, leap);
+			break;
+		case 2:
+		case 3:
+			sim_jump(w, node, leap);
+			break;
+		case 4:
+			mischief(w);
+			break;
+		default:
+			break;
+		}
+	}
+	sim_heal(w);
+	sim_run(w, w->now + 2000ull * SIM_MS); /* pauses end */
+	start_all(w);
+	sim_run(w, w->now + 6000ull * SIM_MS);
+	expect_one_ring(w);
+}
+
 /* One node, or one direction, that comes and goes; then it stays. */
 static void run_flap(struct sim_world *w)
 {
@@ -596,6 +637,7 @@ const struct scenario scenarios[] = {
 	{ "drizzle", "packets are lost and doubled, and nobody fails", 5,
 	  run_drizzle },
 	{ "death", "one or two die under load", 5, run_death },
+	{ "leaps", "clocks leap forward", 5, run_leaps },
 	{ "flap", "a node that is cut off again and again", 5, run_flap },
 	{ "oneway", "one does not hear one other, for long", 5, run_oneway },
 	{ "evict", "the services of one never synchronise", 5, run_evict },

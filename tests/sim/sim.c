@@ -5,6 +5,7 @@
  * Runs scenarios, a seed each; exits 0 when every promise held in all of them,
  * else prints the seed and the command that shows the run in full.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/err.h"
+#include "base/text.h"
 #include "tests/sim/scenario.h"
 #include "tests/sim/world.h"
 
@@ -21,6 +24,7 @@ struct options {
 	uint64_t first, count;
 	unsigned int jobs;
 	bool is_traced;
+	bool is_soak; /* count after count, until something fails */
 };
 
 static bool run_seed(const struct options *o, uint64_t seed, uint64_t *events)
@@ -82,13 +86,16 @@ static void usage(FILE *to)
 {
 	size_t i;
 
-	fprintf(to, "Usage: sim --scenario NAME|all --first SEED --count N [--jobs J] [--trace]\n");
+	fprintf(to, "Usage: sim --scenario NAME|all --first SEED --count N [--jobs J] [--trace]\n"
+		    "       sim --scenario NAME|all --soak [--first SEED] [--count N] [--jobs J]\n\n"
+		    "  --soak           N seeds of each after N of the last, until one fails\n\n");
 	for (i = 0; scenarios[i].name; i++)
 		fprintf(to, "  %-16s %s\n", scenarios[i].name,
 			scenarios[i].summary);
 }
 
-int main(int argc, char **argv)
+static int parse(int argc, char **argv, struct options *o, const char **name,
+		 struct err *err)
 {
 	static const struct option longs[] = {
 		{ "scenario", required_argument, NULL, 's' },
@@ -96,45 +103,76 @@ int main(int argc, char **argv)
 		{ "count", required_argument, NULL, 'c' },
 		{ "jobs", required_argument, NULL, 'j' },
 		{ "trace", no_argument, NULL, 't' },
+		{ "soak", no_argument, NULL, 'S' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	struct options o = { .first = 1, .count = 1, .jobs = 1 };
-	const char *name = NULL;
-	int c, failed = 0;
-	size_t i;
+	uint64_t jobs = 1;
+	int c, r = 0;
 
-	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+	while (r == 0 && (c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		if (c == 's')
-			name = optarg;
+			*name = optarg;
 		else if (c == 'f')
-			o.first = strtoull(optarg, NULL, 10);
+			r = text_parse_u64(optarg, "first", 0, UINT64_MAX, &o->first, err);
 		else if (c == 'c')
-			o.count = strtoull(optarg, NULL, 10);
+			r = text_parse_u64(optarg, "count", 1, UINT64_MAX, &o->count, err);
 		else if (c == 'j')
-			o.jobs = (unsigned int)strtoul(optarg, NULL, 10);
+			r = text_parse_u64(optarg, "jobs", 1, 1024, &jobs, err);
 		else if (c == 't')
-			o.is_traced = true;
+			o->is_traced = true;
+		else if (c == 'S')
+			o->is_soak = true;
 		else {
 			usage(c == 'h' ? stdout : stderr);
-			return c == 'h' ? 0 : 2;
+			exit(c == 'h' ? 0 : 2);
 		}
 	}
-	if (!name || o.jobs == 0) {
-		usage(stderr);
-		return 2;
+	o->jobs = (unsigned int)jobs;
+	if (r == 0 && !*name)
+		r = err_set(err, -EINVAL, "no --scenario, see --help");
+	return r;
+}
+
+/* The scenarios of that name, once; -1: there is none. */
+static int run_scenarios(struct options *o, const char *name)
+{
+	int failed = -1;
+
+	for (size_t i = 0; scenarios[i].name; i++) {
+		if (strcmp(name, "all") != 0 && strcmp(name, scenarios[i].name) != 0)
+			continue;
+		o->scenario = &scenarios[i];
+		failed = (failed > 0) | run_all(o);
 	}
-	for (i = 0; scenarios[i].name; i++)
-		if (strcmp(name, "all") == 0 || strcmp(name, scenarios[i].name) == 0) {
-			o.scenario = &scenarios[i];
-			failed |= run_all(&o);
-		}
-	if (!o.scenario) {
-		fprintf(stderr, "sim: no scenario '%s'\n", name);
-		return 2;
-	}
-	if (!failed)
+	if (failed == 0) {
 		printf("%" PRIu64 " seeds from %" PRIu64 ", %s: all promises held\n",
-		       o.count, o.first, name);
+		       o->count, o->first, name);
+		fflush(stdout);
+	}
+	return failed;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { .first = 1, .count = 1 };
+	struct err err = ERR_INIT;
+	const char *name = NULL;
+	int failed;
+
+	if (parse(argc, argv, &o, &name, &err) < 0) {
+		fprintf(stderr, "sim: %s\n", err.text);
+		return 2;
+	}
+	if (o.is_soak && o.count == 1)
+		o.count = 1000;
+	do {
+		failed = run_scenarios(&o, name);
+		o.first += o.count;
+	} while (o.is_soak && failed == 0);
+	if (failed < 0) {
+		fprintf(stderr, "sim: no scenario '%s', see --help\n", name);
+		return 2;
+	}
 	return failed;
 }

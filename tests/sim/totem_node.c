@@ -96,7 +96,7 @@ void totem_node_start(struct sim_node *n, const struct ring_config *config,
 	}
 	probe_start(&n->probe, n);
 	apps_node_started(n->world->apps, n);
-	totem_start(n->totem, n->world->now);
+	totem_start(n->totem, sim_clock(n));
 }
 
 void totem_node_end(struct sim_node *n)

@@ -288,7 +288,7 @@ static void op_configured(void *owner, const struct ring_configuration *c)
 		return;
 	if (w->sync_ns == 0) {
 		checker_synchronised(w->checker, n->index);
-		ring_synchronised(n->ring, w->now);
+		ring_synchronised(n->ring, sim_clock(n));
 		return;
 	}
 	n->sync_want = (uint32_t)sim_below(w, 4);
@@ -401,7 +401,7 @@ static void arm(struct sim_world *w, struct sim_node *n)
 	if (at == UINT64_MAX || at >= n->armed_at)
 		return;
 	n->armed_at = at;
-	push(w, (struct sim_event){ .at = max_u64(at, w->now),
+	push(w, (struct sim_event){ .at = max_u64(at, sim_clock(n)) - n->clock_ahead,
 				    .kind = EVENT_TIMER,
 				    .node = n->index,
 				    .incarnation = n->incarnation,
@@ -448,7 +448,7 @@ void sim_start(struct sim_world *w, int node)
 		n->ring = ring_new(&config, &with, n);
 		if (!n->ring)
 			abort();
-		ring_start(n->ring, w->now);
+		ring_start(n->ring, sim_clock(n));
 	}
 	arm(w, n);
 }
@@ -478,9 +478,9 @@ void sim_leave(struct sim_world *w, int node)
 		return;
 	sim_say(w, node, "leaves");
 	if (n->totem)
-		totem_leave(n->totem, w->now);
+		totem_leave(n->totem, sim_clock(n));
 	else
-		ring_leave(n->ring, w->now);
+		ring_leave(n->ring, sim_clock(n));
 	checker_crashed(w->checker, node);
 	end_node(n);
 }
@@ -489,6 +489,16 @@ void sim_pause(struct sim_world *w, int node, uint64_t for_ns)
 {
 	sim_say(w, node, "is paused for %" PRIu64 " ms", for_ns / SIM_MS);
 	w->nodes[node].paused_until = w->now + for_ns;
+}
+
+void sim_jump(struct sim_world *w, int node, uint64_t by_ns)
+{
+	struct sim_node *n = &w->nodes[node];
+
+	sim_say(w, node, "finds its clock %" PRIu64 " ms later", by_ns / SIM_MS);
+	n->clock_ahead += by_ns;
+	n->armed_at = UINT64_MAX; /* what was to come is due, or nearer */
+	arm(w, n);
 }
 
 void sim_cut(struct sim_world *w, int from, int to, bool is_cut)
@@ -516,7 +526,7 @@ void sim_send(struct sim_world *w, int node, uint32_t count, uint32_t bytes,
 	n->want_bytes = bytes;
 	n->want_safe = is_safe;
 	if (n->paused_until <= w->now) {
-		ring_wake(n->ring, w->now);
+		ring_wake(n->ring, sim_clock(n));
 		arm(w, n);
 	}
 }
@@ -550,13 +560,13 @@ static bool postpone(struct sim_world *w, struct sim_event *e)
 }
 
 /* Enough is enough: the others go on without who is not synchronised. */
-static void evict_late(struct sim_world *w, struct sim_node *n)
+static void evict_late(struct sim_node *n)
 {
 	struct node_set late = ring_waiting_for(n->ring);
 	int i;
 
 	for (i = set_next(late, 0); i != TOTEM_NO_INDEX; i = set_next(late, i + 1))
-		ring_evict(n->ring, w->now, (uint32_t)i + 1);
+		ring_evict(n->ring, sim_clock(n), (uint32_t)i + 1);
 }
 
 static void happen_to_ring(struct sim_world *w, struct sim_node *n,
@@ -564,27 +574,27 @@ static void happen_to_ring(struct sim_world *w, struct sim_node *n,
 {
 	switch (e->kind) {
 	case EVENT_PACKET:
-		ring_receive(n->ring, w->now, e->bytes, e->length);
+		ring_receive(n->ring, sim_clock(n), e->bytes, e->length);
 		break;
 	case EVENT_TIMER:
-		ring_advance(n->ring, w->now);
+		ring_advance(n->ring, sim_clock(n));
 		break;
 	case EVENT_EVIDENCE:
-		ring_evidence(n->ring, w->now, (uint32_t)e->value);
+		ring_evidence(n->ring, sim_clock(n), (uint32_t)e->value);
 		break;
 	case EVENT_SAVED:
-		ring_seq_saved(n->ring, w->now, e->value);
+		ring_seq_saved(n->ring, sim_clock(n), e->value);
 		break;
 	case EVENT_SYNCHRONISED:
 		if (ring_current(n->ring).seq != e->value)
 			break; /* another configuration has come since */
 		n->sync_want = 0;
 		checker_synchronised(w->checker, n->index);
-		ring_synchronised(n->ring, w->now);
+		ring_synchronised(n->ring, sim_clock(n));
 		break;
 	case EVENT_EVICT:
 		if (ring_current(n->ring).seq == e->value)
-			evict_late(w, n);
+			evict_late(n);
 		break;
 	case EVENT_WAKE:
 	case EVENT_POKE:
@@ -592,24 +602,23 @@ static void happen_to_ring(struct sim_world *w, struct sim_node *n,
 	}
 }
 
-static void happen_to_totem(struct sim_world *w, struct sim_node *n,
-			    const struct sim_event *e)
+static void happen_to_totem(struct sim_node *n, const struct sim_event *e)
 {
 	switch (e->kind) {
 	case EVENT_PACKET:
-		totem_receive(n->totem, w->now, e->bytes, e->length);
+		totem_receive(n->totem, sim_clock(n), e->bytes, e->length);
 		break;
 	case EVENT_TIMER:
-		totem_advance(n->totem, w->now);
+		totem_advance(n->totem, sim_clock(n));
 		break;
 	case EVENT_EVIDENCE:
-		totem_evidence(n->totem, w->now, (uint32_t)e->value);
+		totem_evidence(n->totem, sim_clock(n), (uint32_t)e->value);
 		break;
 	case EVENT_SAVED:
-		totem_seq_saved(n->totem, w->now, e->value);
+		totem_seq_saved(n->totem, sim_clock(n), e->value);
 		break;
 	case EVENT_WAKE:
-		totem_wake(n->totem, w->now);
+		totem_wake(n->totem, sim_clock(n));
 		break;
 	case EVENT_POKE:
 		probe_go_on(&n->probe);
@@ -637,7 +646,7 @@ static void happen(struct sim_world *w, struct sim_event *e)
 		n->armed_at = UINT64_MAX;
 	}
 	if (n->totem)
-		happen_to_totem(w, n, e);
+		happen_to_totem(n, e);
 	else
 		happen_to_ring(w, n, e);
 	arm(w, n);

@@ -43,7 +43,8 @@ struct sim_node {
 	uint64_t incarnation;    /* on "disk", with disk_seq */
 	uint64_t disk_seq;
 	uint64_t paused_until;
-	uint64_t armed_at;       /* the deadline that is in the heap */
+	uint64_t clock_ahead;    /* of the world's */
+	uint64_t armed_at;       /* the deadline that is in the heap, on its clock */
 	uint64_t sent;           /* messages, for payload ids */
 	uint32_t want;           /* messages to send yet */
 	uint32_t want_bytes;     /* size of the next */
@@ -92,6 +93,12 @@ void sim_free(struct sim_world *w);
 uint64_t sim_random(struct sim_world *w);
 uint64_t sim_below(struct sim_world *w, uint64_t limit); /* limit > 0 */
 
+/* What the node's clock says. */
+static inline uint64_t sim_clock(const struct sim_node *n)
+{
+	return n->world->now + n->clock_ahead;
+}
+
 bool sim_is_up(const struct sim_world *w, int node);
 
 void sim_start(struct sim_world *w, int node);
@@ -99,6 +106,8 @@ void sim_crash(struct sim_world *w, int node);
 void sim_lose_disk(struct sim_world *w, int node); /* while crashed */
 void sim_leave(struct sim_world *w, int node);
 void sim_pause(struct sim_world *w, int node, uint64_t for_ns);
+/* The node's clock leaps forward, as when a machine wakes from sleep. */
+void sim_jump(struct sim_world *w, int node, uint64_t by_ns);
 void sim_cut(struct sim_world *w, int from, int to, bool is_cut);
 void sim_heal(struct sim_world *w);
 /* Wants to multicast `count` more messages. */
