@@ -57,6 +57,15 @@ static void start_all(struct sim_world *w)
 		sim_start(w, i);
 }
 
+/* Faults and pauses end, and all are there for long enough. */
+static void make_peace(struct sim_world *w)
+{
+	sim_heal(w);
+	sim_run(w, w->now + 2000ull * SIM_MS);
+	start_all(w);
+	sim_run(w, w->now + 6000ull * SIM_MS);
+}
+
 static void some_traffic(struct sim_world *w)
 {
 	int i;
@@ -216,10 +225,7 @@ static void run_storm(struct sim_world *w)
 		if (sim_below(w, 2) == 0)
 			mischief(w);
 	}
-	sim_heal(w);
-	sim_run(w, w->now + 2000ull * SIM_MS); /* pauses end */
-	start_all(w);
-	sim_run(w, w->now + 6000ull * SIM_MS);
+	make_peace(w);
 	expect_one_ring(w);
 }
 
@@ -318,10 +324,7 @@ static void run_leaps(struct sim_world *w)
 			break;
 		}
 	}
-	sim_heal(w);
-	sim_run(w, w->now + 2000ull * SIM_MS); /* pauses end */
-	start_all(w);
-	sim_run(w, w->now + 6000ull * SIM_MS);
+	make_peace(w);
 	expect_one_ring(w);
 }
 
@@ -453,10 +456,7 @@ static void run_big(struct sim_world *w)
 		sim_run(w, w->now + sim_below(w, 400) * SIM_MS);
 		mischief(w);
 	}
-	sim_heal(w);
-	sim_run(w, w->now + 2000ull * SIM_MS);
-	start_all(w);
-	sim_run(w, w->now + 6000ull * SIM_MS);
+	make_peace(w);
 	expect_one_ring(w);
 }
 
@@ -534,10 +534,7 @@ static void run_groups(struct sim_world *w)
 		if (sim_below(w, 3) == 0)
 			mischief(w);
 	}
-	sim_heal(w);
-	sim_run(w, w->now + 2000ull * SIM_MS); /* pauses end */
-	start_all(w);
-	sim_run(w, w->now + 6000ull * SIM_MS);
+	make_peace(w);
 	apps_expect_order(w->apps);
 }
 
@@ -584,10 +581,7 @@ static void run_store(struct sim_world *w)
 			break;
 		}
 	}
-	sim_heal(w);
-	sim_run(w, w->now + 2000ull * SIM_MS); /* pauses end */
-	start_all(w);
-	sim_run(w, w->now + 6000ull * SIM_MS);
+	make_peace(w);
 	clerks_stir(w->clerks);
 	sim_run(w, w->now + 1000ull * SIM_MS);
 	clerks_expect_all(w->clerks);
