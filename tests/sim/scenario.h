@@ -12,3 +12,8 @@ struct scenario {
 };
 
 extern const struct scenario scenarios[];
+
+/* scenarios_totem.c */
+void scenario_groups(struct sim_world *w);
+void scenario_store(struct sim_world *w);
+void scenario_hang(struct sim_world *w);
