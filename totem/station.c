@@ -104,8 +104,14 @@ static void send_sealed(struct station *s, struct node_set to,
 			const uint8_t *bytes, size_t length)
 {
 	size_t sealed = length + seal_overhead();
+	uint8_t *room = transport_reserve(s->transport, sealed);
 
-	if (seal_wrap(s->seal, bytes, length, s->sealed) == 0)
+	/* a path that has become narrow takes it in parts, from a copy */
+	if (seal_wrap(s->seal, bytes, length, room ? room : s->sealed) < 0)
+		return;
+	if (room)
+		transport_commit(s->transport, to, sealed);
+	else
 		transport_send_set(s->transport, to, s->sealed, sealed);
 }
 
