@@ -2,7 +2,7 @@
 /*
  * The checkpoint store in one configuration: operations, answers, references,
  * limits, strange bytes. C1 to C9 are the promises of totem/checkpoint.h; what
- * happens when configurations change is in test_checkpoint_sync.c.
+ * happens when configurations change is in test_checkpoint_nodes.c and those beside it.
  */
 #include "tests/unit/checkpoint_rig.h"
 
