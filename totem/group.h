@@ -78,7 +78,10 @@ struct group_handlers {
 	 */
 	void (*changed)(void *owner, struct group *group,
 			const struct group_change *change);
-	/* After -EAGAIN: there is credit for what was refused. Try again. */
+	/*
+	 * After -EAGAIN: there is credit for what was refused. Try again, now:
+	 * who was refused first has its turn first, and alone during the call.
+	 */
 	void (*credit_opened)(void *owner, struct group *group);
 };
 
@@ -128,7 +131,10 @@ static inline int group_multicast(struct group *group, enum group_order order,
 	return group->engine->ops->multicast(group, order, parts, count);
 }
 
-/* Bytes that one message may have now; shared by all handles of this engine. */
+/*
+ * Bytes that one message may have now; shared by all handles of this engine. None
+ * while somebody waits.
+ */
 static inline size_t group_credit(const struct group_engine *engine)
 {
 	return engine->ops->credit(engine);

@@ -72,6 +72,18 @@ static void enlist(struct group_ring *g, struct group_handle *h)
 	g->handle_count++;
 }
 
+static void wait_no_more(struct group_ring *g, struct group_handle *h)
+{
+	struct group_handle **at = &g->waiters;
+
+	if (h->wanted == 0)
+		return;
+	while (*at != h)
+		at = &(*at)->behind;
+	*at = h->behind;
+	h->wanted = 0;
+}
+
 void group_handle_free(struct group_ring *g, struct group_handle *h)
 {
 	struct group_handle **at;
@@ -83,8 +95,7 @@ void group_handle_free(struct group_ring *g, struct group_handle *h)
 		at = &(*at)->next;
 	*at = h->next;
 	g->handle_count--;
-	if (h->wanted > 0)
-		g->waiting--;
+	wait_no_more(g, h);
 	pack_message_free(h->goodbye);
 	group_name_put(&g->names, h->name);
 	free(h);
@@ -135,8 +146,14 @@ static int engine_join(struct group_engine *engine, const char *name,
 
 static void refuse(struct group_ring *g, struct group_handle *h, size_t cost)
 {
-	if (h->wanted == 0)
-		g->waiting++;
+	struct group_handle **at = &g->waiters;
+
+	if (h->wanted == 0) {
+		while (*at)
+			at = &(*at)->behind;
+		*at = h;
+		h->behind = NULL;
+	}
 	h->wanted = cost;
 	g->stats.refused++;
 }
@@ -157,7 +174,9 @@ static int engine_multicast(struct group *group, enum group_order order,
 			return -EMSGSIZE;
 		length += parts[i].iov_len;
 	}
-	if (length + DATA_COST > pack_credit(&g->queue)) {
+	/* nobody overtakes who waits, or a large message would wait for ever */
+	if (length + DATA_COST > pack_credit(&g->queue) ||
+	    (g->waiters && g->served != h)) {
 		refuse(g, h, length + DATA_COST);
 		return -EAGAIN;
 	}
@@ -173,7 +192,7 @@ static int engine_multicast(struct group *group, enum group_order order,
 static size_t engine_credit(const struct group_engine *engine)
 {
 	const struct group_ring *g = (const struct group_ring *)engine;
-	size_t credit = pack_credit(&g->queue);
+	size_t credit = g->waiters && !g->served ? 0 : pack_credit(&g->queue);
 
 	return credit > DATA_COST ? min_u64(credit - DATA_COST, GROUP_MAX_MESSAGE) : 0;
 }
@@ -184,15 +203,14 @@ void group_credit_check(struct group_ring *g)
 	size_t credit = pack_credit(&g->queue);
 	struct group_handle *h;
 
-	if (g->waiting == 0 || credit < g->queue.limit / 2)
+	if (credit < g->queue.limit / 2)
 		return;
-	for (h = g->handles; h && g->waiting > 0; h = h->next) {
-		if (h->wanted == 0 || h->wanted > pack_credit(&g->queue))
-			continue;
-		h->wanted = 0;
-		g->waiting--;
-		if (!h->is_abandoned && !h->is_leaving && h->handlers.credit_opened)
+	while ((h = g->waiters) && h->wanted <= pack_credit(&g->queue)) {
+		wait_no_more(g, h);
+		g->served = h;
+		if (h->handlers.credit_opened)
 			h->handlers.credit_opened(h->owner, &h->base);
+		g->served = NULL;
 	}
 }
 
@@ -200,6 +218,7 @@ static void say_goodbye(struct group_ring *g, struct group_handle *h)
 {
 	struct pack_message *goodbye = h->goodbye;
 
+	wait_no_more(g, h);
 	h->goodbye = NULL;
 	h->is_leaving = true;
 	append(g, goodbye);

@@ -86,7 +86,8 @@ struct group_handle {
 	bool is_leaving;
 	bool is_abandoned;
 	struct pack_message *goodbye; /* so that leaving cannot fail; owned until then */
-	size_t wanted;                /* cost that was refused; 0: none */
+	size_t wanted;                /* cost that was refused; 0: it does not wait */
+	struct group_handle *behind;  /* the next that waits for credit */
 };
 
 struct group_ring {
@@ -102,7 +103,8 @@ struct group_ring {
 	struct group_handle *handles; /* owned */
 	size_t handle_count;
 	uint32_t last_handle;
-	size_t waiting;               /* handles that wait for credit */
+	struct group_handle *waiters; /* for credit: who was refused first is first */
+	const struct group_handle *served; /* whose turn it is to send */
 
 	struct roster live[TOTEM_MAX_NODES]; /* the views, by node */
 	struct ring_id activated;            /* the configuration they are of */

@@ -68,6 +68,8 @@ static void on_credit(void *owner, struct group *group)
 
 	assert_ptr_equal(group, a->group);
 	a->opened++;
+	if (a->is_greedy)
+		app_fill(a);
 }
 
 void app_join(struct app *a, struct bus *bus, int node, const char *name)
@@ -90,6 +92,15 @@ int app_say_as(struct app *a, enum group_order order, const char *text)
 void app_say(struct app *a, const char *text)
 {
 	assert_int_equal(app_say_as(a, GROUP_AGREED, text), 0);
+}
+
+void app_fill(struct app *a)
+{
+	static char kilo[1024];
+	const struct iovec part = { kilo, sizeof(kilo) };
+
+	while (group_multicast(a->group, GROUP_AGREED, &part, 1) == 0)
+		;
 }
 
 void app_saw(struct app *a, const char *expected)

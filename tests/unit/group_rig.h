@@ -18,12 +18,15 @@ struct app {
 	uint32_t messages, opened;
 	uint64_t digest;     /* over all messages, of any size */
 	bool is_silent;      /* the digest only */
+	bool is_greedy;      /* takes all credit that opens, a KiB at a time */
 	struct app *joins;   /* on the first change it sees, for reentrancy */
 };
 
 void app_join(struct app *a, struct bus *bus, int node, const char *name);
 int app_say_as(struct app *a, enum group_order order, const char *text);
 void app_say(struct app *a, const char *text);
+/* As many messages of a KiB as there is credit for. */
+void app_fill(struct app *a);
 /* Just that, and forgets it. */
 void app_saw(struct app *a, const char *expected);
 

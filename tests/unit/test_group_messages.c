@@ -169,6 +169,32 @@ static void credit_goes_to_zero_and_opens_again(void **state)
 	bus_free(bus);
 }
 
+/* G5: who asked first is served first, however little another one wants. */
+static void a_large_message_gets_its_turn(void **state)
+{
+	struct app a[2], greedy = { 0 };
+	struct bus *bus = apps_together(a, 2);
+	char *large = calloc(1, MIB);
+	const struct iovec part = { large, MIB };
+	int sends;
+
+	(void)state;
+	assert_non_null(large);
+	app_join(&greedy, bus, 0, "g");
+	bus_run(bus);
+	a[0].is_silent = a[1].is_silent = greedy.is_silent = greedy.is_greedy = true;
+	app_fill(&greedy);
+	assert_int_equal(group_multicast(a[0].group, GROUP_AGREED, &part, 1), -EAGAIN);
+	assert_int_equal(group_credit(group_ring_engine(bus->nodes[0].g)), 0);
+	for (sends = 0; sends < 12000 && a[0].opened == 0; sends++) {
+		bus_send_one(&bus->nodes[0]);
+		app_fill(&greedy); /* and it asks all the time */
+	}
+	assert_int_equal(a[0].opened, 1);
+	free(large);
+	bus_free(bus);
+}
+
 static void a_handle_may_join_from_within_a_change(void **state)
 {
 	struct app a[2], inner = { 0 };
@@ -320,6 +346,7 @@ int main(void)
 		cmocka_unit_test(safe_and_agreed_keep_their_senders_order),
 		cmocka_unit_test(a_mebibyte_from_everybody_at_once),
 		cmocka_unit_test(credit_goes_to_zero_and_opens_again),
+		cmocka_unit_test(a_large_message_gets_its_turn),
 		cmocka_unit_test(a_handle_may_join_from_within_a_change),
 		cmocka_unit_test(what_makes_no_sense_is_refused_by_name),
 		cmocka_unit_test(hostile_messages_change_nothing),
