@@ -453,8 +453,8 @@ void sync_advance(struct sync *s, uint64_t now)
 	s->due_at = now + s->half_ns;
 	s->halves++;
 	late = sync_waiting_for(s);
-	if (s->halves == 1)
-		tell_late(s, late);
+	if (s->halves == 1 || set_equal(late, s->now_in.members))
+		tell_late(s, late); /* again, as long as nobody holds up another */
 	else if (set_has(&late, s->self))
 		sync_break(s, "did not finish synchronising its services in time");
 	else if (s->halves > 2)

@@ -18,7 +18,8 @@
  *	Y3  Services activate at all nodes at the same point of the order, and only
  *	    when every service of every member is done.
  *	Y4  A service gets the messages of its own configuration and of no other.
- *	Y5  Nobody waits for ever: who is late is named, then goes (deadline_ns).
+ *	Y5  Nobody waits for ever: who holds up others is named, then goes
+ *	    (deadline_ns). While all are late they are named, and nobody goes.
  *	Y6  Every node's epoch is known before any state is told, so that only who
  *	    has the winning state tells it.
  *
@@ -97,7 +98,7 @@ struct sync_ops {
 	void (*synchronised)(void *owner);
 	/* This node cannot go on: it leaves. `why` is a sentence without subject. */
 	void (*broken)(void *owner, const char *why);
-	/* Half the deadline is over, and this node's service is not done. */
+	/* Half the deadline is over, and this node's service is not done. Comes again. */
 	void (*late)(void *owner, int node, const char *service);
 	/* Deadline and a half: the node is to be left out. */
 	void (*evict)(void *owner, int node, const char *service);

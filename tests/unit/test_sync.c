@@ -247,6 +247,38 @@ static void who_does_not_finish_is_named_then_leaves_then_is_evicted(void **stat
 	bus_free(bus);
 }
 
+/* Y5: where all are late, as with a storage that stalls, nobody holds up anybody. */
+static void nobody_leaves_where_all_are_late(void **state)
+{
+	const uint64_t half = 15 * NS_PER_S;
+	struct bus *bus = bus_new();
+	struct service s[2];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		enlist(&s[i], bus, i, NOTES, "x");
+		s[i].is_stuck = true;
+	}
+	bus_configure(bus, "12");
+	bus_run(bus);
+	for (uint64_t k = 1; k < 9; k++)
+		for (int i = 0; i < 2; i++)
+			sync_advance(bus->nodes[i].sync, k * half);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(set_count(bus->nodes[i].late), 2);
+		assert_null(bus->nodes[i].broken);
+		assert_true(set_is_empty(bus->nodes[i].evicted));
+	}
+	/* one is done: now the other one holds it up */
+	s[0].is_stuck = false;
+	sync_go_on(bus->nodes[0].sync);
+	bus_run(bus);
+	sync_advance(bus->nodes[1].sync, 9 * half);
+	assert_non_null(bus->nodes[1].broken);
+	bus->nodes[1].broken = NULL;
+	bus_free(bus);
+}
+
 /* Y6: the majority's last configuration wins over a newer one of a minority. */
 static void the_epoch_is_the_last_quorate_configuration(void **state)
 {
@@ -366,6 +398,7 @@ int main(void)
 		cmocka_unit_test(a_full_queue_is_filled_again),
 		cmocka_unit_test(who_waits_for_something_goes_on_later),
 		cmocka_unit_test(who_does_not_finish_is_named_then_leaves_then_is_evicted),
+		cmocka_unit_test(nobody_leaves_where_all_are_late),
 		cmocka_unit_test(the_epoch_is_the_last_quorate_configuration),
 		cmocka_unit_test(a_service_that_only_some_have),
 		cmocka_unit_test(hostile_messages_are_counted_and_dropped),
