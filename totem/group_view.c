@@ -147,7 +147,8 @@ void group_view_leave(struct group_ring *g, int node, uint32_t handle,
 		put(g, l.left, &l.left_count, node, handle, reason);
 		tell(g, name, &l);
 	}
-	if (own)
+	/* R5: who could not be told that it is gone still holds it */
+	if (own && !group_is_broken(g))
 		group_handle_free(g, own);
 	group_name_put(&g->names, name);
 }

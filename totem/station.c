@@ -26,7 +26,8 @@ struct station {
 	struct loop_timer *timer;
 	uint64_t timer_at; /* UINT64_MAX: none */
 	struct totem *totem;
-	struct loop_job wake; /* programs have something to send */
+	struct loop_job wake;     /* programs have something to send */
+	struct loop_job farewell; /* ops.broken, which may close the station */
 	struct seal *seal;
 	struct transport *transport;
 	struct boot *boot;
@@ -218,6 +219,13 @@ static void op_broken(void *owner, const char *why)
 	struct station *s = owner;
 
 	log_error("MDC4112", "this node has left the cluster: it %s", why);
+	loop_soon(s->loop, &s->farewell);
+}
+
+static void say_farewell(void *owner)
+{
+	struct station *s = owner;
+
 	if (s->ops.broken)
 		s->ops.broken(s->owner);
 }
@@ -381,6 +389,7 @@ struct station *station_open(const struct station_config *config,
 	s->loop = loop;
 	s->timer_at = UINT64_MAX;
 	s->wake = (struct loop_job){ .fn = wake_now, .owner = s };
+	s->farewell = (struct loop_job){ .fn = say_farewell, .owner = s };
 	s->boot = boot_open(config->boot_path, clock_wall_us(), loop, seq_was_saved,
 			    s, err);
 	if (!s->boot)
@@ -413,9 +422,10 @@ void station_close(struct station *s)
 		totem_leave(s->totem, clock_boot_ns());
 		transport_flush(s->transport);
 	}
-	loop_soon_cancel(&s->wake);
 	loop_timer_cancel(s->timer);
-	totem_free(s->totem);
+	totem_free(s->totem); /* may still ask to be woken */
+	loop_soon_cancel(&s->wake);
+	loop_soon_cancel(&s->farewell);
 	transport_free(s->transport);
 	seal_free(s->seal);
 	boot_close(s->boot);

@@ -20,7 +20,7 @@ struct err;
 struct loop;
 struct station;
 
-/* Any may be NULL. */
+/* Any may be NULL. Only broken() may close the station. */
 struct station_ops {
 	/* Membership as the ring has it, transitional and regular. */
 	void (*configured)(void *owner, const struct ring_configuration *c);

@@ -119,8 +119,10 @@ int sync_tell(struct sync *s, enum sync_service_id id, const struct iovec *parts
 			return -EMSGSIZE;
 		length += parts[i].iov_len;
 	}
-	if (pack_cost(length + sizeof(head)) > pack_credit(&s->queue))
+	if (pack_cost(length + sizeof(head)) > pack_credit(&s->queue)) {
+		s->needs_room = true;
 		return -EAGAIN;
+	}
 	m = pack_message_new(head, sizeof(head), parts, count, false);
 	if (!m)
 		return -ENOMEM;
@@ -139,17 +141,20 @@ static void finish(struct sync *s, int id)
 /* Every service that has more to tell, as far as the queue has room. */
 static void process(struct sync *s)
 {
+	s->needs_room = false;
+	s->is_processing = true;
 	for (int id = 0; id < SYNC_SERVICE_LIMIT && !s->is_broken; id++) {
 		struct sync_service *v = &s->services[id];
 
 		if (v->name && !v->is_done && v->ops->process(v->owner) == SYNC_DONE)
 			finish(s, id);
 	}
+	s->is_processing = false;
 }
 
 void sync_go_on(struct sync *s)
 {
-	if (s->is_broken || s->phase != SYNC_PHASE_PROCESSING)
+	if (s->is_broken || s->is_processing || s->phase != SYNC_PHASE_PROCESSING)
 		return;
 	process(s);
 	s->ops.wake(s->owner);
@@ -168,7 +173,7 @@ size_t sync_backlog(const struct sync *s)
 {
 	if (s->is_broken)
 		return 0;
-	return s->queue.unsent + (s->needs_greeting ? PACK_MIN_ROOM : 0);
+	return s->queue.unsent + (s->needs_greeting || s->needs_room ? PACK_MIN_ROOM : 0);
 }
 
 /* --- configurations ---------------------------------------------------------------- */
@@ -203,6 +208,7 @@ void sync_configured(struct sync *s, uint64_t now, const struct sync_configurati
 			v->ops->init(v->owner, c);
 	}
 	s->needs_greeting = true;
+	s->needs_room = false;
 	s->ops.wake(s->owner);
 }
 

@@ -14,7 +14,8 @@
  *
  *	Y1  All services have had their init before any of them gets a message.
  *	Y2  Every init is followed by one activate or one abort, and the next init
- *	    comes behind it; also when this node was done and others were not.
+ *	    comes behind it; also when this node was done and others were not. But
+ *	    not where this node breaks: nothing is called from there on.
  *	Y3  Services activate at all nodes at the same point of the order, and only
  *	    when every service of every member is done.
  *	Y4  A service gets the messages of its own configuration and of no other.
@@ -183,7 +184,10 @@ uint64_t sync_deadline(const struct sync *s); /* UINT64_MAX: never */
 bool sync_is_active(const struct sync *s);
 struct ring_id sync_epoch(const struct sync *s);
 const struct sync_stats *sync_stats(const struct sync *s);
-/* Members that are not done yet; empty when all are. */
+/*
+ * Members that are not done yet; while some have not greeted, these, for nobody
+ * can do anything before. Empty when all are done.
+ */
 struct node_set sync_waiting_for(const struct sync *s);
 bool sync_has_greeted(const struct sync *s, int node);
 /* Services of this member that are not done; a bit each. 0 while it has not greeted. */

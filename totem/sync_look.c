@@ -35,12 +35,12 @@ struct node_set sync_winners(const struct sync *s)
 
 bool sync_is_quorate(const struct sync *s)
 {
-	return s->phase == SYNC_PHASE_ACTIVE && s->is_quorate;
+	return sync_is_active(s) && s->is_quorate;
 }
 
 bool sync_is_active(const struct sync *s)
 {
-	return s->phase == SYNC_PHASE_ACTIVE;
+	return s->phase == SYNC_PHASE_ACTIVE && !s->is_broken;
 }
 
 struct ring_id sync_epoch(const struct sync *s)
@@ -71,7 +71,8 @@ struct node_set sync_waiting_for(const struct sync *s)
 		return late;
 	for (int i = set_next(s->now_in.members, 0); i != TOTEM_NO_INDEX;
 	     i = set_next(s->now_in.members, i + 1))
-		if (!s->peers[i].has_greeted || sync_unfinished(s, i))
+		if (s->phase == SYNC_PHASE_GREETING ? !s->peers[i].has_greeted :
+						      sync_unfinished(s, i) != 0)
 			set_add(&late, i);
 	return late;
 }

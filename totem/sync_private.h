@@ -44,6 +44,8 @@ struct sync {
 	enum sync_phase phase;
 	struct sync_configuration now_in;
 	bool needs_greeting;
+	bool needs_room;    /* a service was refused: it is asked again */
+	bool is_processing; /* sync_go_on() from within asks nobody twice */
 	bool is_ending;
 	bool is_broken;
 	bool is_quorate; /* what is active */

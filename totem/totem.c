@@ -327,11 +327,18 @@ void totem_receive(struct totem *t, uint64_t now, const uint8_t *bytes, size_t l
 	leave_event(t);
 }
 
+/* Elsewhere nobody can speak, and nobody is late. */
+static bool is_on_a_ring(const struct totem *t)
+{
+	return ring_state(t->ring) == RING_OPERATIONAL;
+}
+
 void totem_advance(struct totem *t, uint64_t now)
 {
 	enter(t, now);
 	ring_advance(t->ring, now);
-	sync_advance(t->sync, now);
+	if (is_on_a_ring(t))
+		sync_advance(t->sync, now);
 	leave_event(t);
 }
 
@@ -366,7 +373,9 @@ void totem_leave(struct totem *t, uint64_t now)
 
 uint64_t totem_deadline(const struct totem *t)
 {
-	return min_u64(ring_deadline(t->ring), sync_deadline(t->sync));
+	return is_on_a_ring(t) ?
+		       min_u64(ring_deadline(t->ring), sync_deadline(t->sync)) :
+		       ring_deadline(t->ring);
 }
 
 struct group_engine *totem_groups(struct totem *t)

@@ -192,6 +192,47 @@ static void a_full_queue_is_filled_again(void **state)
 	bus_free(bus);
 }
 
+/* Refused for a little that is still in the queue: it is asked for again. */
+static void a_message_that_needs_the_whole_queue_is_sent(void **state)
+{
+	struct bus *bus = bus_new();
+	struct service notes, journal;
+	uint8_t packet[BUS_ROOM];
+	bool is_safe;
+	struct node *n = &bus->nodes[0];
+
+	(void)state;
+	enlist(&notes, bus, 0, NOTES, "x");
+	enlist(&journal, bus, 0, JOURNAL, "j");
+	notes.bytes = 300; /* unsent, while journal asks */
+	journal.bytes = SYNC_MAX_MESSAGE;
+	bus_configure(bus, "1");
+	bus_tell_stage(bus, 1);
+	assert_non_null(strstr(journal.trace, "full "));
+	/* one packet takes all that is queued: there is still something to send */
+	assert_true(sync_fill(n->sync, packet, BUS_ROOM, &is_safe) > 0);
+	assert_true(sync_backlog(n->sync) > 0);
+	bus_free(bus);
+}
+
+static void who_is_broken_is_neither_active_nor_quorate(void **state)
+{
+	struct bus *bus = bus_new();
+	struct service s[3];
+	struct sync *y = bus->nodes[0].sync;
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		enlist(&s[i], bus, i, NOTES, "x");
+	bus_configure(bus, "123");
+	bus_run(bus);
+	assert_true(sync_is_active(y) && sync_is_quorate(y));
+	sync_break(y, "has no memory");
+	assert_false(sync_is_active(y) || sync_is_quorate(y));
+	bus->nodes[0].broken = NULL;
+	bus_free(bus);
+}
+
 static void who_waits_for_something_goes_on_later(void **state)
 {
 	struct bus *bus = bus_new();
@@ -244,6 +285,31 @@ static void who_does_not_finish_is_named_then_leaves_then_is_evicted(void **stat
 	sync_advance(bus->nodes[0].sync, 3 * half);
 	assert_true(set_equal(bus->nodes[0].evicted, set_of(1)));
 	bus->nodes[1].broken = NULL;
+	bus_free(bus);
+}
+
+/* Y5: one that does not even greet holds up the others, and they are not to blame. */
+static void who_does_not_greet_is_evicted(void **state)
+{
+	const uint64_t half = 15 * NS_PER_S;
+	struct bus *bus = bus_new();
+	struct node *n = &bus->nodes[0];
+	struct service s[2];
+
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		enlist(&s[i], bus, i, NOTES, "x");
+	bus_configure(bus, "12");
+	bus_send_one(n);
+	while (bus_read_one(n))
+		;
+	assert_true(set_equal(sync_waiting_for(n->sync), set_of(1)));
+	sync_advance(n->sync, half);
+	assert_true(set_equal(n->late, set_of(1)));
+	sync_advance(n->sync, 2 * half);
+	assert_null(n->broken);
+	sync_advance(n->sync, 3 * half);
+	assert_true(set_equal(n->evicted, set_of(1)));
 	bus_free(bus);
 }
 
@@ -398,6 +464,9 @@ int main(void)
 		cmocka_unit_test(a_full_queue_is_filled_again),
 		cmocka_unit_test(who_waits_for_something_goes_on_later),
 		cmocka_unit_test(who_does_not_finish_is_named_then_leaves_then_is_evicted),
+		cmocka_unit_test(who_does_not_greet_is_evicted),
+		cmocka_unit_test(a_message_that_needs_the_whole_queue_is_sent),
+		cmocka_unit_test(who_is_broken_is_neither_active_nor_quorate),
 		cmocka_unit_test(nobody_leaves_where_all_are_late),
 		cmocka_unit_test(the_epoch_is_the_last_quorate_configuration),
 		cmocka_unit_test(a_service_that_only_some_have),

@@ -16,7 +16,7 @@
 
 struct owner {
 	struct totem *totem;
-	int wakes, syncs, packets;
+	int wakes, syncs, packets, lates;
 	uint32_t refused_node;
 	char refused[80];
 	const char *broken;
@@ -72,11 +72,11 @@ static void op_refused(void *owner, uint32_t node, const char *why)
 	(void)snprintf(o->refused, sizeof(o->refused), "%s", why);
 }
 
-static void op_named(void *owner, int node, const char *service)
+static void op_late(void *owner, int node, const char *service)
 {
-	(void)owner;
 	(void)node;
 	(void)service;
+	((struct owner *)owner)->lates++;
 }
 
 static void op_broken(void *owner, const char *why)
@@ -84,13 +84,42 @@ static void op_broken(void *owner, const char *why)
 	((struct owner *)owner)->broken = why;
 }
 
-static void start(struct owner *o)
+static void stuck_init(void *owner, const struct sync_configuration *c)
+{
+	(void)owner;
+	(void)c;
+}
+
+static enum sync_progress stuck_process(void *owner)
+{
+	(void)owner;
+	return SYNC_AGAIN;
+}
+
+static void stuck_deliver(void *owner, int from, const uint8_t *bytes, size_t length)
+{
+	(void)owner;
+	(void)from;
+	(void)bytes;
+	(void)length;
+}
+
+static void stuck_event(void *owner)
+{
+	(void)owner;
+}
+
+static const struct sync_service_ops stuck = {
+	stuck_init, stuck_process, stuck_deliver, stuck_event, stuck_event,
+};
+
+static void make(struct owner *o)
 {
 	static const struct totem_ops ops = {
 		.send_one = op_send_one, .send_all = op_send_all,
 		.save_seq = op_save_seq, .wake = op_wake,
 		.configured = op_configured, .synchronised = op_synchronised,
-		.refused = op_refused, .late = op_named, .evicted = op_named,
+		.refused = op_refused, .late = op_late, .evicted = op_late,
 		.broken = op_broken,
 	};
 	const struct totem_config c = {
@@ -103,12 +132,18 @@ static void start(struct owner *o)
 			.packet_bytes = 1400,
 			.token_ns = NS_PER_S,
 		},
+		.sync_deadline_ns = NS_PER_S / 10,
 	};
 	struct err err = ERR_INIT;
 
 	*o = (struct owner){ .totem = totem_new(&c, &ops, o, &err) };
 	if (!o->totem)
 		fail_msg("%s", err.text);
+}
+
+static void start(struct owner *o)
+{
+	make(o);
 	totem_start(o->totem, 1);
 }
 
@@ -240,6 +275,38 @@ static void what_is_sent_comes_back_with_the_next_event(void **state)
 	totem_free(o.totem);
 }
 
+/* Y5: while a ring is looked for nobody can speak, and nobody is late. */
+static void the_sync_deadline_does_not_run_without_a_ring(void **state)
+{
+	static const struct node_table nodes = { { 1, 2, 7 }, 3 };
+	const struct wire_context voice = {
+		.nodes = &nodes, .self = 7, .cluster = wire_cluster_hash("test"),
+	};
+	const struct wire_join join = { .ring_seq = 1, .incarnation = 1,
+					.proc = { { 4 } } };
+	uint8_t packet[WIRE_MAX_PACKET];
+	uint64_t now = 0;
+	struct owner o;
+
+	(void)state;
+	make(&o);
+	sync_register(totem_sync(o.totem), (enum sync_service_id)5, "stuck", &stuck, &o);
+	totem_start(o.totem, 1);
+	while (ring_state(totem_ring(o.totem)) != RING_OPERATIONAL) {
+		now = totem_deadline(o.totem);
+		totem_advance(o.totem, now);
+	}
+	totem_receive(o.totem, now + 1, packet, wire_write_join(&voice, &join, packet));
+	assert_int_equal(ring_state(totem_ring(o.totem)), RING_GATHER);
+	run(&o, now + NS_PER_S / 7); /* consensus takes a fifth of the token */
+	assert_int_equal(ring_state(totem_ring(o.totem)), RING_GATHER);
+	assert_int_equal(o.lates, 0);
+	run(&o, now + NS_PER_S);
+	assert_int_equal(ring_state(totem_ring(o.totem)), RING_OPERATIONAL);
+	assert_true(o.lates > 0);
+	totem_free(o.totem);
+}
+
 /* Who cannot go on leaves; what its programs send is refused from there on. */
 static void who_breaks_leaves_the_ring(void **state)
 {
@@ -274,6 +341,7 @@ int main(void)
 		cmocka_unit_test(an_operator_sees_where_it_stands),
 		cmocka_unit_test(what_makes_no_sense_is_told_by_name),
 		cmocka_unit_test(what_is_sent_comes_back_with_the_next_event),
+		cmocka_unit_test(the_sync_deadline_does_not_run_without_a_ring),
 		cmocka_unit_test(who_breaks_leaves_the_ring),
 	};
 
