@@ -149,6 +149,16 @@ static int tell_counts(struct checkpoint_store *s)
 	return r;
 }
 
+/* Of another version: it can tell nothing, and holds nobody up. */
+static void leave_out_who_has_no_store(struct checkpoint_store *s)
+{
+	struct node_set *members = &s->phase.members;
+
+	for (int i = set_next(*members, 0); i >= 0; i = set_next(*members, i + 1))
+		if (!sync_has_service(s->sync, i, SYNC_CHECKPOINTS))
+			set_remove(members, i);
+}
+
 static enum sync_progress on_process(void *owner)
 {
 	struct checkpoint_store *s = owner;
@@ -156,6 +166,8 @@ static enum sync_progress on_process(void *owner)
 
 	if (s->is_broken)
 		return SYNC_AGAIN;
+	if (p->phase == CHECKPOINT_PHASE_HEAD)
+		leave_out_who_has_no_store(s);
 	if (p->phase == CHECKPOINT_PHASE_HEAD && tell_head(s) == 0)
 		p->phase = CHECKPOINT_PHASE_HEADS;
 	if (p->phase == CHECKPOINT_PHASE_HEADS && set_equal(p->heads_of, p->members))
@@ -165,6 +177,8 @@ static enum sync_progress on_process(void *owner)
 		p->phase = CHECKPOINT_PHASE_COUNTS;
 	if (p->phase == CHECKPOINT_PHASE_COUNTS && tell_counts(s) == 0)
 		p->phase = CHECKPOINT_PHASE_TOLD;
+	if (p->phase == CHECKPOINT_PHASE_HEADS)
+		return SYNC_WAITS;
 	return p->phase == CHECKPOINT_PHASE_TOLD ? SYNC_DONE : SYNC_AGAIN;
 }
 

@@ -138,16 +138,33 @@ static void finish(struct sync *s, int id)
 	append(s, pack_message_new(bytes, sizeof(bytes), NULL, 0, false));
 }
 
+static void tell_waits(struct sync *s, int id, bool waits)
+{
+	const uint8_t bytes[] = { SYNC_KIND_WAITS, (uint8_t)id, waits };
+
+	s->services[id].waits = waits;
+	append(s, pack_message_new(bytes, sizeof(bytes), NULL, 0, false));
+}
+
+static void process_one(struct sync *s, int id)
+{
+	struct sync_service *v = &s->services[id];
+	enum sync_progress progress = v->ops->process(v->owner);
+
+	if (progress == SYNC_DONE)
+		finish(s, id);
+	else if ((progress == SYNC_WAITS) != v->waits)
+		tell_waits(s, id, progress == SYNC_WAITS);
+}
+
 /* Every service that has more to tell, as far as the queue has room. */
 static void process(struct sync *s)
 {
 	s->needs_room = false;
 	s->is_processing = true;
 	for (int id = 0; id < SYNC_SERVICE_LIMIT && !s->is_broken; id++) {
-		struct sync_service *v = &s->services[id];
-
-		if (v->name && !v->is_done && v->ops->process(v->owner) == SYNC_DONE)
-			finish(s, id);
+		if (s->services[id].name && !s->services[id].is_done)
+			process_one(s, id);
 	}
 	s->is_processing = false;
 }
@@ -203,7 +220,7 @@ void sync_configured(struct sync *s, uint64_t now, const struct sync_configurati
 	for (int id = 0; id < SYNC_SERVICE_LIMIT; id++) { /* Y1 */
 		struct sync_service *v = &s->services[id];
 
-		v->is_done = false;
+		v->is_done = v->waits = false;
 		if (v->name && !s->is_broken)
 			v->ops->init(v->owner, c);
 	}
@@ -237,12 +254,13 @@ void sync_unplugged(struct sync *s)
 		if (s->services[id].name)
 			s->services[id].ops->activate(s->services[id].owner);
 }
+
 /* --- Y5 ------------------------------------------------------------------------------ */
 
 /* For people: what of this member is awaited. */
 static const char *awaited(const struct sync *s, int node)
 {
-	uint32_t unfinished = sync_unfinished(s, node);
+	uint32_t unfinished = sync_unfinished(s, node) & ~s->peers[node].waits;
 	const char *name;
 
 	if (!s->peers[node].has_greeted)
@@ -276,7 +294,7 @@ void sync_advance(struct sync *s, uint64_t now)
 		return;
 	s->due_at = now + s->half_ns;
 	s->halves++;
-	late = sync_waiting_for(s);
+	late = sync_blamed(s);
 	if (s->halves == 1 || set_equal(late, s->now_in.members))
 		tell_late(s, late); /* again, as long as nobody holds up another */
 	else if (set_has(&late, s->self))

@@ -20,7 +20,8 @@
  *	    when every service of every member is done.
  *	Y4  A service gets the messages of its own configuration and of no other.
  *	Y5  Nobody waits for ever: who holds up others is named, then goes
- *	    (deadline_ns). While all are late they are named, and nobody goes.
+ *	    (deadline_ns); not who only waits for others. While all are late they
+ *	    are named, and nobody goes.
  *	Y6  Every node's epoch is known before any state is told, so that only who
  *	    has the winning state tells it.
  *
@@ -36,6 +37,7 @@
  *	1 greeting   epoch (rep u32, seq u64), count u8, count x service u8
  *	2 state      service u8, bytes
  *	3 done       service u8
+ *	4 waits      service u8, u8: 1 it waits for others, 0 it does no more
  *
  * Sources: the sync phase of corosync and OpenAIS's recovery plug of 2004, see
  * README.recovery there; that all services run at once, the epoch and the deadline
@@ -71,6 +73,7 @@ struct sync_configuration {
 enum sync_progress {
 	SYNC_DONE,  /* all that this node has to tell is queued */
 	SYNC_AGAIN, /* more to come: after -EAGAIN by itself, else after sync_go_on() */
+	SYNC_WAITS, /* the same, but for what others have to tell first: not to blame */
 };
 
 /* All called with the owner that was registered. None may be NULL. */
@@ -162,6 +165,8 @@ struct ring_id sync_epoch_of(const struct sync *s, int node);
 /* Members whose epoch is the highest. */
 struct node_set sync_winners(const struct sync *s);
 bool sync_is_quorate(const struct sync *s); /* the active configuration */
+/* In process() and after: a member may lack a service, as another version does. */
+bool sync_has_service(const struct sync *s, int node, enum sync_service_id id);
 
 /* --- for the engine of the barrier ------------------------------------------------- */
 
@@ -190,6 +195,8 @@ const struct sync_stats *sync_stats(const struct sync *s);
  */
 struct node_set sync_waiting_for(const struct sync *s);
 bool sync_has_greeted(const struct sync *s, int node);
+/* Of the members that are not done, those who do not only wait for others. */
+struct node_set sync_blamed(const struct sync *s);
 /* Services of this member that are not done; a bit each. 0 while it has not greeted. */
 uint32_t sync_unfinished(const struct sync *s, int node);
 /* NULL: no service of this node has the number. */

@@ -96,6 +96,20 @@ static void take_done(struct sync *s, struct sync_peer *p, struct rd *rd)
 	look_whether_all_are_done(s);
 }
 
+static void take_waits(struct sync *s, struct sync_peer *p, struct rd *rd)
+{
+	uint8_t id = rd_u8(rd), waits = rd_u8(rd);
+
+	if (rd->failed || rd->at != rd->length || waits > 1)
+		fault(s, SYNC_FAULT_MESSAGE);
+	else if (!may_speak(s, p, id))
+		fault(s, SYNC_FAULT_ORDER);
+	else if (waits)
+		p->waits |= 1u << id;
+	else
+		p->waits &= ~(1u << id);
+}
+
 static void take(void *source, const uint8_t *message, size_t length)
 {
 	const struct source *from = source;
@@ -111,6 +125,8 @@ static void take(void *source, const uint8_t *message, size_t length)
 		take_state(s, from->from, &rd);
 	else if (kind == SYNC_KIND_DONE)
 		take_done(s, &s->peers[from->from], &rd);
+	else if (kind == SYNC_KIND_WAITS)
+		take_waits(s, &s->peers[from->from], &rd);
 	else
 		fault(s, SYNC_FAULT_MESSAGE);
 }

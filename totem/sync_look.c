@@ -77,6 +77,22 @@ struct node_set sync_waiting_for(const struct sync *s)
 	return late;
 }
 
+struct node_set sync_blamed(const struct sync *s)
+{
+	struct node_set late = sync_waiting_for(s), blamed = late;
+
+	if (s->phase == SYNC_PHASE_GREETING)
+		return late;
+	for (int i = set_next(late, 0); i != TOTEM_NO_INDEX; i = set_next(late, i + 1))
+		set_put(&blamed, i, sync_unfinished(s, i) & ~s->peers[i].waits);
+	return set_is_empty(blamed) ? late : blamed; /* each for another */
+}
+
+bool sync_has_service(const struct sync *s, int node, enum sync_service_id id)
+{
+	return s->peers[node].services >> id & 1;
+}
+
 const char *sync_service_name(const struct sync *s, int id)
 {
 	return id >= 0 && id < SYNC_SERVICE_LIMIT ? s->services[id].name : NULL;

@@ -4,7 +4,8 @@
 
 #include "totem/sync.h"
 
-enum sync_kind { SYNC_KIND_GREETING = 1, SYNC_KIND_STATE, SYNC_KIND_DONE };
+enum sync_kind { SYNC_KIND_GREETING = 1, SYNC_KIND_STATE, SYNC_KIND_DONE,
+		 SYNC_KIND_WAITS };
 
 enum { SYNC_STATE_HEAD_BYTES = 2, SYNC_GREETING_BYTES = 1 + 4 + 8 + 1 };
 
@@ -20,13 +21,14 @@ struct sync_service {
 	const struct sync_service_ops *ops;
 	void *owner;
 	bool is_done;
+	bool waits; /* as told */
 };
 
 /* What a member told of itself in this configuration. */
 struct sync_peer {
 	bool has_greeted;
 	struct ring_id epoch;
-	uint32_t services, done; /* a bit each */
+	uint32_t services, done, waits; /* a bit each */
 };
 
 struct sync {

@@ -161,6 +161,13 @@ bool sync_is_quorate(const struct sync *s)
 	return s->is_quorate;
 }
 
+bool sync_has_service(const struct sync *s, int node, enum sync_service_id id)
+{
+	(void)s;
+	(void)node;
+	return id == SYNC_CHECKPOINTS;
+}
+
 static int engine_join(struct group_engine *engine, const char *name,
 		       size_t name_length, const struct group_handlers *handlers,
 		       void *owner, struct group **group, struct err *err)

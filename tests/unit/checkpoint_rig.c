@@ -157,6 +157,13 @@ bool sync_is_quorate(const struct sync *s)
 	return s->is_quorate;
 }
 
+bool sync_has_service(const struct sync *s, int node, enum sync_service_id id)
+{
+	(void)s;
+	(void)node;
+	return id == SYNC_CHECKPOINTS;
+}
+
 /* --- what it calls of the group ------------------------------------------------- */
 
 static void enqueue(struct bus_node *n, struct bus_entry *e)

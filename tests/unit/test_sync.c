@@ -26,6 +26,7 @@ struct service {
 	size_t told;
 	size_t bytes;       /* of each message; 0: one */
 	bool is_stuck;
+	bool waits; /* for what node 3 has to tell */
 	char trace[256];
 };
 
@@ -62,6 +63,8 @@ static enum sync_progress on_process(void *owner)
 		assert_int_equal(r, 0);
 		s->told++;
 	}
+	if (s->waits && !strstr(s->trace, "3:"))
+		return SYNC_WAITS;
 	return s->is_stuck ? SYNC_AGAIN : SYNC_DONE;
 }
 
@@ -73,6 +76,8 @@ static void on_deliver(void *owner, int from, const uint8_t *bytes, size_t lengt
 	assert_int_equal(length, s->bytes ? s->bytes : 1);
 	(void)snprintf(text, sizeof(text), "%d:%c ", from + 1, bytes[0]);
 	note(s, text);
+	if (s->waits)
+		sync_go_on(s->node->sync);
 }
 
 static void on_abort(void *owner)
@@ -313,6 +318,60 @@ static void who_does_not_greet_is_evicted(void **state)
 	bus_free(bus);
 }
 
+/* Y5: who waits for another's state is not to blame; the other is named, and goes. */
+static void who_waits_for_the_culprit_stays(void **state)
+{
+	const uint64_t half = 15 * NS_PER_S;
+	struct bus *bus = bus_new();
+	struct service s[3];
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		enlist(&s[i], bus, i, NOTES, i == 2 ? "" : "x");
+		s[i].waits = i < 2;
+	}
+	s[2].is_stuck = true;
+	bus_configure(bus, "123");
+	bus_run(bus);
+	for (uint64_t k = 1; k <= 3; k++)
+		for (int i = 0; i < 3; i++)
+			sync_advance(bus->nodes[i].sync, k * half);
+	assert_non_null(bus->nodes[2].broken);
+	for (int i = 0; i < 2; i++) {
+		assert_null(bus->nodes[i].broken);
+		assert_true(set_equal(bus->nodes[i].late, set_of(2)));
+		assert_true(set_equal(bus->nodes[i].evicted, set_of(2)));
+	}
+	bus->nodes[2].broken = NULL;
+	bus_free(bus);
+}
+
+/* What it waited for has come: from then on it is itself who holds up the others. */
+static void who_waited_and_is_stuck_then_is_to_blame(void **state)
+{
+	const uint64_t half = 15 * NS_PER_S;
+	struct bus *bus = bus_new();
+	struct service s[3];
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		enlist(&s[i], bus, i, NOTES, i == 2 ? "y" : "x");
+		s[i].waits = i < 2;
+	}
+	s[1].is_stuck = true;
+	bus_configure(bus, "123");
+	bus_run(bus);
+	for (uint64_t k = 1; k <= 2; k++)
+		sync_advance(bus->nodes[0].sync, k * half);
+	assert_true(set_equal(bus->nodes[0].late, set_of(1)));
+	assert_null(bus->nodes[0].broken);
+	s[1].is_stuck = false;
+	sync_go_on(bus->nodes[1].sync);
+	bus_run(bus);
+	assert_true(sync_is_active(bus->nodes[0].sync));
+	bus_free(bus);
+}
+
 /* Y5: where all are late, as with a storage that stalls, nobody holds up anybody. */
 static void nobody_leaves_where_all_are_late(void **state)
 {
@@ -419,6 +478,9 @@ static void hostile_messages_are_counted_and_dropped(void **state)
 		{ SYNC_FAULT_MESSAGE, 3, { 3, NOTES, 0 } },
 		{ SYNC_FAULT_ORDER, 2, { 3, 200 } },
 		{ SYNC_FAULT_ORDER, 2, { 3, JOURNAL } },
+		{ SYNC_FAULT_MESSAGE, 2, { 4, NOTES } },
+		{ SYNC_FAULT_MESSAGE, 3, { 4, NOTES, 2 } },
+		{ SYNC_FAULT_ORDER, 3, { 4, JOURNAL, 1 } },
 	};
 	struct bus *bus = bus_new();
 	struct service s[2];
@@ -450,7 +512,7 @@ static void hostile_messages_are_counted_and_dropped(void **state)
 	saw(&s[0], "1:x 2:x active ");
 	/* and nothing more is state now */
 	sync_deliver(n->sync, n->log->id, 1, (const uint8_t *)"\x51", 1);
-	assert_int_equal(sync_stats(n->sync)->faults[SYNC_FAULT_ORDER], 6);
+	assert_int_equal(sync_stats(n->sync)->faults[SYNC_FAULT_ORDER], 7);
 	saw(&s[0], "");
 	bus_free(bus);
 }
@@ -467,6 +529,8 @@ int main(void)
 		cmocka_unit_test(who_does_not_greet_is_evicted),
 		cmocka_unit_test(a_message_that_needs_the_whole_queue_is_sent),
 		cmocka_unit_test(who_is_broken_is_neither_active_nor_quorate),
+		cmocka_unit_test(who_waits_for_the_culprit_stays),
+		cmocka_unit_test(who_waited_and_is_stuck_then_is_to_blame),
 		cmocka_unit_test(nobody_leaves_where_all_are_late),
 		cmocka_unit_test(the_epoch_is_the_last_quorate_configuration),
 		cmocka_unit_test(a_service_that_only_some_have),
