@@ -32,6 +32,7 @@ struct station {
 	struct transport *transport;
 	struct boot *boot;
 	uint64_t complained_at[SEAL_REFUSAL_COUNT];
+	uint64_t unsealed_at; /* of what could not be sent for it */
 	uint64_t refused_at; /* of packets that opened, and made no sense */
 	uint64_t failures, failure_told_at; /* to receive */
 	uint8_t opened[WIRE_MAX_PACKET];
@@ -106,10 +107,15 @@ static void send_sealed(struct station *s, struct node_set to,
 {
 	size_t sealed = length + seal_overhead();
 	uint8_t *room = transport_reserve(s->transport, sealed);
-
 	/* a path that has become narrow takes it in parts, from a copy */
-	if (seal_wrap(s->seal, bytes, length, room ? room : s->sealed) < 0)
+	int r = seal_wrap(s->seal, bytes, length, room ? room : s->sealed);
+
+	if (r < 0) {
+		if (is_worth_saying(&s->unsealed_at))
+			log_error("MDC4114", "a datagram cannot be sealed, and is not sent: %s",
+				  strerror(-r));
 		return;
+	}
 	if (room)
 		transport_commit(s->transport, to, sealed);
 	else
