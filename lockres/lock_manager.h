@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Lockspaces on our own ring: every node holds the lock tables of all lockspaces, and
+ * applies the operations of all in the one order of a group. There is no master and
+ * no directory. The upper face is lockspace.h, the lower one a group and a sync
+ * service. Pure: the time comes in, nothing else does.
+ *
+ * What the invariants say, beyond L1..L6:
+ *
+ *	M1  Operations are applied in regular, quorate configurations alone, with all of
+ *	    its nodes in the group: so the states of one epoch, wherever they are, are
+ *	    beginnings of one another.
+ *	M2  A lockspace where a member is missing, and not proven dead, is frozen: no
+ *	    operation is applied. So what the missing one was granted, and others never
+ *	    saw, excludes nobody wrongly; and if it comes back, nothing was lost.
+ *	M3  Coming and going is said in safe messages: who acts as a member is known to
+ *	    be one by all who outlive it. These count in transitional configurations too.
+ *	M4  After each change of the configuration each lockspace's newest state wins: the
+ *	    latest epoch in which it was not frozen, then the most operations. A node whose
+ *	    membership is not in it, or is proven dead there, has lost the lockspace.
+ *	M5  An operation that met a frozen lockspace is made again when it thaws, in its
+ *	    old place, once: operations have numbers, and tell for which thaw they are.
+ *	M6  Equal epochs and operations have equal digests. A node that differs from most
+ *	    (from the lowest index, where there is no most) leaves the ring, loudly.
+ *	M7  Memory that runs out ends this node's part (sync_break()).
+ *
+ * Why agreed delivery is enough for locks, and why the states begin one another: a
+ * regular configuration delivers without gaps, so partitions differ only in how
+ * far they came; what comes behind is refused everywhere (M1) and made again (M5).
+ */
+#pragma once
+
+#include "lockres/lockspace.h"
+#include "lockres/table.h"
+#include "totem/nodes.h"
+
+struct group_engine;
+struct lock_manager;
+struct lockspace_look;
+struct sync;
+
+#define LOCK_MANAGER_GROUP "mdclusterd:locks"
+
+enum {
+	LOCK_MANAGER_MAX_SPACES = 1024,
+};
+
+struct lock_manager_config {
+	struct node_table nodes;
+	uint32_t self;        /* id, one of them */
+	uint64_t incarnation; /* grows at every start of this node */
+};
+
+/* Called from within the events of sync and group. Any but now may be NULL. */
+struct lock_manager_ops {
+	/* Nanoseconds, of the clock that lock_manager_advance() is given. */
+	uint64_t (*now)(void *owner);
+	/* lock_manager_deadline() became earlier. */
+	void (*armed)(void *owner);
+	/* Q9, in words: "node 1 waits for ... held by node 2, which waits for ...". */
+	void (*deadlock)(void *owner, const char *lockspace, const char *cycle);
+	/* This node's table, or that of others, is not what the others have (M6). */
+	void (*diverged)(void *owner, uint32_t node, const char *lockspace);
+};
+
+enum lock_manager_fault {
+	LOCK_FAULT_MESSAGE,  /* shorter or longer than its fields, or unknown */
+	LOCK_FAULT_STRANGER, /* from no member of the configuration, or the lockspace */
+	LOCK_FAULT_SPACE,    /* of a lockspace that is not there */
+	LOCK_FAULT_ORDER,    /* out of order: a number too high, told twice, not asked for */
+	LOCK_FAULT_ARGUMENT, /* what no caller may ask: a mode of 9, flags, a lock */
+	LOCK_FAULT_LIMIT,
+	LOCK_FAULT_COUNT,
+};
+
+struct lock_manager_stats {
+	uint64_t sent, batches;      /* operations of ours; messages that had them */
+	uint64_t applied;            /* operations of all */
+	uint64_t stale, duplicates;  /* for another thaw; done before (M5) */
+	uint64_t granted, blocked;   /* to ours */
+	uint64_t deadlocks, timeouts;
+	uint64_t freezes, thaws;
+	uint64_t taken, kept;        /* lockspaces taken from others in a sync; own kept */
+	uint64_t lost;
+	uint64_t diverged;
+	uint64_t faults[LOCK_FAULT_COUNT];
+};
+
+/*
+ * Registers with the sync and joins the group, before the first configuration. Freed
+ * behind the sync and before the engine, as the checkpoint store. NULL with a
+ * sentence: -EINVAL, -ENOMEM. The ops are copied.
+ */
+struct lock_manager *lock_manager_new(const struct lock_manager_config *config,
+				      struct sync *sync, struct group_engine *engine,
+				      const struct lock_manager_ops *ops, void *owner,
+				      struct err *err);
+/* All lockspaces with it, without a callback. NULL is fine. */
+void lock_manager_free(struct lock_manager *m);
+
+struct lockspace_engine *lock_manager_engine(struct lock_manager *m);
+
+/* Requests whose time is over are cancelled. */
+void lock_manager_advance(struct lock_manager *m, uint64_t now);
+uint64_t lock_manager_deadline(const struct lock_manager *m); /* UINT64_MAX: never */
+
+/* --- for people and programs that look ------------------------------------------------- */
+
+enum lockspace_freeze {
+	LOCKSPACE_RUNS,
+	LOCKSPACE_SYNCING,   /* the configuration changes */
+	LOCKSPACE_NO_QUORUM,
+	LOCKSPACE_JOINING,   /* a node is not in the group yet */
+	LOCKSPACE_UNPROVEN,  /* a member is missing, and nobody said that it is dead */
+};
+
+struct lockspace_member_look {
+	uint32_t node;
+	int slot;
+	bool is_missing;
+};
+
+/* One lockspace as this node knows it. */
+struct lockspace_look {
+	const char *name;
+	size_t name_length;
+	uint32_t lvb_bytes;
+	uint32_t generation;
+	uint64_t operations; /* applied since it was made */
+	enum lockspace_freeze freeze;
+	const struct lockspace_member_look *members; /* by slot */
+	size_t member_count;
+	const struct lock_table *table;
+};
+
+/* The index-th, by name; borrowed until the next event. False: there are fewer. */
+bool lock_manager_look(const struct lock_manager *m, size_t index,
+		       struct lockspace_look *look);
+const struct lock_manager_stats *lock_manager_stats(const struct lock_manager *m);
