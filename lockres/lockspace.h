@@ -8,7 +8,8 @@
  *	    on no two nodes, whatever the network does; until a member's death is
  *	    proven what it holds counts (D14).
  *	L2  Every request that was taken is completed exactly once, by done(): granted,
- *	    refused, cancelled, late, or because the lockspace was lost or closed.
+ *	    refused, cancelled, late, unlocked by force, or because the lockspace was
+ *	    lost or closed.
  *	L3  Operations of one lockspace take effect in the order in which they were
  *	    made; what is made in one event, or between begin and end, travels together.
  *	L4  Completions and blocked() of one lock come in order; a blocked() that a
@@ -124,7 +125,7 @@ struct lock_result {
 	 * -ETIMEDOUT   as the deadline asked; nothing is left in the queue (B30)
 	 * -ENOENT      ORPHAN: there is none
 	 * -ESTALE      the lockspace is lost or closed: nothing is held any more
-	 * -ENOMEM
+	 * -ENOSPC      the lockspace is full
 	 */
 	int status;
 	enum lock_mode mode; /* what is held now */
@@ -189,8 +190,8 @@ int lockres_lock(struct lockres *lock, enum lock_mode mode, uint32_t flags,
 		 uint64_t timeout_ns);
 /*
  * Gives up the lock: flags 0, VALBLK, IVVALBLK, FORCEUNLOCK. -EINVAL: nothing is held;
- * -EBUSY: a request is under way, and no FORCEUNLOCK. With FORCEUNLOCK the request
- * under way is over with -ECANCELED first, then the unlock is done.
+ * -EBUSY: a request is under way, and no FORCEUNLOCK. With FORCEUNLOCK a request under
+ * way ends with it: one done() for both, status 0 and mode NONE.
  *
  * Or, with CANCEL, the request under way: its done() has -ECANCELED, or what it came
  * to before that; until then the lock is busy (B47). 0 too where there is none.
