@@ -232,6 +232,9 @@ void sync_configured(struct sync *s, uint64_t now, const struct sync_configurati
 void sync_ending(struct sync *s)
 {
 	s->is_ending = true;
+	for (int id = 0; id < SYNC_SERVICE_LIMIT && !s->is_broken; id++)
+		if (s->services[id].name && s->services[id].ops->ending)
+			s->services[id].ops->ending(s->services[id].owner);
 }
 
 void sync_unplugged(struct sync *s)

@@ -60,6 +60,7 @@ struct sync;
 /* Numbers on the wire; they activate in this order. Never used for another. */
 enum sync_service_id {
 	SYNC_CHECKPOINTS = 1,
+	SYNC_LOCKS = 2,
 	SYNC_GROUPS = 31, /* the last: who is told of a change finds the rest done */
 	SYNC_SERVICE_LIMIT = 32,
 };
@@ -76,8 +77,13 @@ enum sync_progress {
 	SYNC_WAITS, /* the same, but for what others have to tell first: not to blame */
 };
 
-/* All called with the owner that was registered. None may be NULL. */
+/* All called with the owner that was registered. None but `ending` may be NULL. */
 struct sync_service_ops {
+	/*
+	 * The active configuration nears its end: messages that still come are in an
+	 * order that others, who do not come along, may not have. Then init.
+	 */
+	void (*ending)(void *owner);
 	/* Members may differ from those of the last activate: begin anew. */
 	void (*init)(void *owner, const struct sync_configuration *c);
 	/* Queues state: sync_tell(). Called again until it is done. */
@@ -177,7 +183,7 @@ void sync_deliver(struct sync *s, struct ring_id id, int from, const uint8_t *pa
 		  size_t length);
 /* A regular configuration. */
 void sync_configured(struct sync *s, uint64_t now, const struct sync_configuration *c);
-/* The configuration nears its end: messages still come, nothing is raised any more. */
+/* A transitional configuration: messages still come, nothing is raised any more. */
 void sync_ending(struct sync *s);
 /* All members have raised their bits. */
 void sync_unplugged(struct sync *s);
