@@ -128,7 +128,7 @@ struct lockspace_look {
 	uint32_t generation;
 	uint64_t operations; /* applied since it was made */
 	enum lockspace_freeze freeze;
-	const struct lockspace_member_look *members; /* by slot */
+	struct lockspace_member_look members[LOCKSPACE_MAX_SLOTS]; /* by slot */
 	size_t member_count;
 	const struct lock_table *table;
 };

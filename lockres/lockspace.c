@@ -41,7 +41,8 @@ int lockres_init(struct lockres *lock, struct lockspace *space, const void *name
 
 void lockres_fini(struct lockres *lock)
 {
-	lock->space->engine->ops->remove(lock);
+	if (lock->space) /* it may be closed, and gone */
+		lock->space->engine->ops->remove(lock);
 }
 
 int lockres_lock(struct lockres *lock, enum lock_mode mode, uint32_t flags,
