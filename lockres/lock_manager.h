@@ -33,6 +33,7 @@
 #include "lockres/lockspace.h"
 #include "lockres/table.h"
 #include "totem/nodes.h"
+#include "totem/wire.h"
 
 struct group_engine;
 struct lock_manager;
@@ -88,8 +89,8 @@ struct lock_manager_stats {
 
 /*
  * Registers with the sync and joins the group, before the first configuration. Freed
- * behind the sync and before the engine, as the checkpoint store. NULL with a
- * sentence: -EINVAL, -ENOMEM. The ops are copied.
+ * before the engine, when the sync runs no more. NULL with a sentence: -EINVAL,
+ * -ENOMEM. The ops are copied.
  */
 struct lock_manager *lock_manager_new(const struct lock_manager_config *config,
 				      struct sync *sync, struct group_engine *engine,
@@ -126,7 +127,8 @@ struct lockspace_look {
 	size_t name_length;
 	uint32_t lvb_bytes;
 	uint32_t generation;
-	uint64_t operations; /* applied since it was made */
+	struct ring_id epoch; /* in which it runs, or ran last */
+	uint64_t operations;  /* applied since it was made */
 	enum lockspace_freeze freeze;
 	struct lockspace_member_look members[LOCKSPACE_MAX_SLOTS]; /* by slot */
 	size_t member_count;

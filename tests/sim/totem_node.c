@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "tests/sim/apps.h"
 #include "tests/sim/clerks.h"
+#include "tests/sim/lockers.h"
 #include "tests/sim/world.h"
 #include "totem/totem.h"
 
@@ -96,6 +97,8 @@ void totem_node_start(struct sim_node *n, const struct ring_config *config,
 	}
 	probe_start(&n->probe, n);
 	apps_node_started(n->world->apps, n);
+	if (n->world->lockers)
+		lockers_node_started(n->world->lockers, n, config);
 	totem_start(n->totem, sim_clock(n));
 }
 
@@ -103,6 +106,8 @@ void totem_node_end(struct sim_node *n)
 {
 	apps_node_ended(n->world->apps, n);
 	clerks_node_ended(n->world->clerks, n);
+	if (n->world->lockers)
+		lockers_node_ended(n->world->lockers, n);
 	totem_free(n->totem);
 	n->totem = NULL;
 }

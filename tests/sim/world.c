@@ -11,7 +11,9 @@
 #include "tests/sim/apps.h"
 #include "tests/sim/checker.h"
 #include "tests/sim/clerks.h"
+#include "tests/sim/lockers.h"
 #include "tests/sim/totem_node.h"
+#include "lockres/lock_manager.h"
 #include "totem/totem.h"
 
 enum { SOCKET_BYTES = 1 << 18 };
@@ -365,6 +367,11 @@ void sim_use_totems(struct sim_world *w)
 	w->clerks = clerks_new(w);
 }
 
+void sim_use_locks(struct sim_world *w)
+{
+	w->lockers = lockers_new(w);
+}
+
 /* Its process is gone. */
 static void end_node(struct sim_node *n)
 {
@@ -385,6 +392,8 @@ void sim_free(struct sim_world *w)
 		probes_free(w->probes);
 		clerks_free(w->clerks);
 	}
+	if (w->lockers)
+		lockers_free(w->lockers);
 	while (w->heap_count > 0)
 		free(w->heap[--w->heap_count].bytes);
 	free(w->heap);
@@ -398,6 +407,8 @@ static void arm(struct sim_world *w, struct sim_node *n)
 		      n->ring  ? ring_deadline(n->ring) :
 				 UINT64_MAX;
 
+	if (n->locks)
+		at = min_u64(at, lock_manager_deadline(n->locks));
 	if (at == UINT64_MAX || at >= n->armed_at)
 		return;
 	n->armed_at = at;
@@ -602,7 +613,8 @@ static void happen_to_ring(struct sim_world *w, struct sim_node *n,
 	}
 }
 
-static void happen_to_totem(struct sim_node *n, const struct sim_event *e)
+static void happen_to_totem(struct sim_world *w, struct sim_node *n,
+			    const struct sim_event *e)
 {
 	switch (e->kind) {
 	case EVENT_PACKET:
@@ -627,6 +639,10 @@ static void happen_to_totem(struct sim_node *n, const struct sim_event *e)
 	case EVENT_EVICT:
 		break; /* of bare rings */
 	}
+	if (n->locks && !n->is_broken)
+		lock_manager_advance(n->locks, sim_clock(n));
+	if (n->locks && !n->is_broken)
+		lockers_look(w->lockers, n);
 	if (n->is_broken)
 		end_node(n);
 }
@@ -646,7 +662,7 @@ static void happen(struct sim_world *w, struct sim_event *e)
 		n->armed_at = UINT64_MAX;
 	}
 	if (n->totem)
-		happen_to_totem(n, e);
+		happen_to_totem(w, n, e);
 	else
 		happen_to_ring(w, n, e);
 	arm(w, n);

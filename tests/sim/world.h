@@ -20,6 +20,8 @@ struct sim_world;
 struct sim_checker;
 struct sim_apps;
 struct sim_clerks;
+struct sim_lockers;
+struct lock_manager;
 struct totem;
 
 /* What the network does to each packet, in millionths; delays in ns. */
@@ -38,6 +40,7 @@ struct sim_node {
 	struct ring *ring;       /* alone; or */
 	struct totem *totem;     /* with all that is on it; both NULL while crashed */
 	struct probe probe;      /* a service in the totem */
+	struct lock_manager *locks; /* on the totem; NULL: there is none */
 	bool is_broken;          /* its totem left by itself */
 	uint64_t synchronisations;
 	uint64_t incarnation;    /* on "disk", with disk_seq */
@@ -73,6 +76,7 @@ struct sim_world {
 	struct sim_apps *apps;
 	struct sim_probes *probes;
 	struct sim_clerks *clerks;
+	struct sim_lockers *lockers; /* NULL: totems have no lock managers */
 	uint64_t sync_deadline_ns;
 	FILE *trace; /* NULL: none. Not owned */
 	uint64_t sync_ns; /* services take at most so long; 0: no time at all */
@@ -116,6 +120,8 @@ void sim_send(struct sim_world *w, int node, uint32_t count, uint32_t bytes,
 
 /* Nodes are totems with programs and a service from here on. */
 void sim_use_totems(struct sim_world *w);
+/* And have lock managers, and programs that use them. Behind sim_use_totems(). */
+void sim_use_locks(struct sim_world *w);
 /* The node's programs have sent something. */
 void sim_wake(struct sim_world *w, int node);
 /* Its probe is to go on, later. */
