@@ -11,6 +11,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/file.h>
+
+/*
+ * flock()'s LOCK_EX is 2, which is CW here, and any file that includes <fcntl.h> has it.
+ * Both headers that say so are read above, and will not say it again: who calls flock()
+ * does that in a file without this one.
+ */
+#undef LOCK_EX
 
 enum {
 	LOCK_MAX_NAME = 64,  /* bytes of a resource's name, any, from 1 */
