@@ -92,7 +92,7 @@ struct lockspace_engine_ops {
 		    struct lockspace **space, struct err *err);
 	void (*close)(struct lockspace *space);
 	int (*confirm_dead)(struct lockspace_engine *engine, uint32_t node,
-			    enum lock_death death, struct err *err);
+			    uint64_t incarnation, enum lock_death death, struct err *err);
 	int (*purge_orphans)(struct lockspace *space, uint32_t node, struct err *err);
 	void (*begin)(struct lockspace *space);
 	void (*end)(struct lockspace *space);
@@ -236,15 +236,17 @@ static inline void lockspace_close(struct lockspace *space)
 }
 
 /*
- * The proof: what this node was before it went missing is dead, and will write nothing
- * any more (D14). Of all lockspaces where it is missing. 0 too where it is not;
- * said again by itself until all know. -EINVAL: no such node, or this one's
- * present process; -ENOMEM.
+ * The proof: this process of the node, and those before it, are dead, and will write
+ * nothing any more (D14). Incarnation 0: what is missing now; who has it from afar names
+ * it, for the node may be back meanwhile, and missing anew. Of all lockspaces where it is
+ * missing. 0 too where it is not; said again by itself until all know. -EINVAL: no such
+ * node.
  */
 static inline int lockspace_confirm_dead(struct lockspace_engine *engine, uint32_t node,
-					 enum lock_death death, struct err *err)
+					 uint64_t incarnation, enum lock_death death,
+					 struct err *err)
 {
-	return engine->ops->confirm_dead(engine, node, death, err);
+	return engine->ops->confirm_dead(engine, node, incarnation, death, err);
 }
 
 /* Orphans of that node are unlocked; their values become invalid as on a death. */

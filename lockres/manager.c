@@ -20,10 +20,15 @@ void manager_break(struct lock_manager *m, const char *why)
 	sync_break(m->sync, why);
 }
 
-bool manager_is_complete(const struct lock_manager *m)
+bool manager_sees_all(const struct lock_manager *m)
 {
 	return m->is_active && !m->is_syncing && !m->is_broken &&
-	       sync_is_quorate(m->sync) && set_is_subset(m->members, m->in_group);
+	       set_is_subset(m->members, m->in_group);
+}
+
+bool manager_is_complete(const struct lock_manager *m)
+{
+	return manager_sees_all(m) && sync_is_quorate(m->sync);
 }
 
 bool manager_is_running(const struct lock_manager *m)
@@ -82,7 +87,7 @@ uint64_t lock_manager_deadline(const struct lock_manager *m)
 {
 	if (m->is_broken)
 		return UINT64_MAX;
-	return m->notice_count > 0 ? 0 : manager_first_timer(m);
+	return m->notice_count > 0 || m->is_considering ? 0 : manager_first_timer(m);
 }
 
 void lock_manager_advance(struct lock_manager *m, uint64_t now)
@@ -90,11 +95,20 @@ void lock_manager_advance(struct lock_manager *m, uint64_t now)
 	if (now < lock_manager_deadline(m))
 		return;
 	manager_enter(m);
+	if (m->is_considering)
+		manager_consider_all(m);
 	manager_expire(m, now);
 	manager_leave(m);
 }
 
 /* --- the group ------------------------------------------------------------------------------ */
+
+void manager_consider_all(struct lock_manager *m)
+{
+	m->is_considering = false;
+	for (size_t i = m->space_count; i > 0; i--) /* it may go as it is considered */
+		space_consider(m->spaces[i - 1]);
+}
 
 static void on_deliver(void *owner, struct group *group,
 		       const struct group_member *sender, const void *message,
@@ -107,6 +121,8 @@ static void on_deliver(void *owner, struct group *group,
 	if (m->is_broken)
 		return;
 	manager_enter(m);
+	if (m->is_considering && !m->is_syncing)
+		manager_consider_all(m);
 	if (!m->is_active)
 		m->stats.faults[LOCK_FAULT_ORDER]++; /* the state is to come */
 	else if (m->is_syncing) /* others applied it to what this node is taking */
@@ -116,12 +132,6 @@ static void on_deliver(void *owner, struct group *group,
 	else
 		manager_apply(m, node, message, length);
 	manager_leave(m);
-}
-
-void manager_consider_all(struct lock_manager *m)
-{
-	for (size_t i = m->space_count; i > 0; i--) /* it may go as it is considered */
-		space_consider(m->spaces[i - 1]);
 }
 
 static void on_changed(void *owner, struct group *group,
@@ -140,7 +150,8 @@ static void on_changed(void *owner, struct group *group,
 		if (node != TOTEM_NO_INDEX)
 			set_add(&m->in_group, node);
 	}
-	manager_consider_all(m);
+	if (!m->is_syncing)
+		manager_consider_all(m);
 	manager_leave(m);
 }
 
@@ -183,8 +194,21 @@ bool manager_is_missing(const struct lock_manager *m, int node, uint64_t incarna
 	return false;
 }
 
+/* The newest process of it that is missing anywhere. */
+static uint64_t missing_incarnation(const struct lock_manager *m, uint32_t node)
+{
+	uint64_t newest = 0;
+
+	for (size_t i = 0; i < m->space_count; i++) {
+		const struct space_member *member = missing_member(m->spaces[i], node);
+
+		newest = member ? max_u64(newest, member->incarnation) : newest;
+	}
+	return newest;
+}
+
 int manager_confirm_dead(struct lockspace_engine *engine, uint32_t node,
-			 enum lock_death death, struct err *err)
+			 uint64_t incarnation, enum lock_death death, struct err *err)
 {
 	struct lock_manager *m = manager_of(engine);
 	int index = node_index(&m->config.nodes, node);
@@ -193,21 +217,13 @@ int manager_confirm_dead(struct lockspace_engine *engine, uint32_t node,
 	if (index == TOTEM_NO_INDEX)
 		return err_set(err, -EINVAL, "node %u is not among the configured nodes", node);
 	d = &m->deaths[index];
-	for (size_t i = 0; i < m->space_count; i++) {
-		const struct space_member *member = missing_member(m->spaces[i], node);
-
-		if (member && member->incarnation >= d->incarnation) {
-			d->incarnation = member->incarnation;
-			d->death = death;
-			d->is_said = false;
-		}
-	}
-	if (m->depth == 0) {
-		manager_enter(m);
-		if (manager_is_running(m))
-			send_deaths(m);
-		m->depth--;
-	}
+	if (incarnation == 0)
+		incarnation = missing_incarnation(m, node);
+	if (incarnation == 0 || incarnation < d->incarnation)
+		return 0;
+	*d = (struct death){ .incarnation = incarnation, .death = death };
+	if (m->depth == 0 && manager_is_running(m))
+		send_deaths(m);
 	return 0;
 }
 

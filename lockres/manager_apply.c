@@ -144,26 +144,30 @@ static void leave(struct lock_manager *m, struct space *s, struct space_member *
 	lock_table_settle(s->table);
 }
 
+/* Without quorum too: who says so will not write any more. */
 static void apply_close(struct lock_manager *m, int node, const struct manager_order *o)
 {
 	struct space *s = space_find(m, o->id);
 	struct space_member *member;
+	struct handle *h;
 
 	member = s ? space_member_ticket(s, m->config.nodes.ids[node], o->ticket) : NULL;
 	if (!member) {
 		fault(m, s ? LOCK_FAULT_STRANGER : LOCK_FAULT_SPACE);
 		return;
 	}
+	h = s->handle && s->handle->ticket == o->ticket ? s->handle : NULL;
+	if (h)
+		h->is_said = false;
+	if (!manager_sees_all(m))
+		return; /* who is not in the group yet would not know: it is said again */
 	if (manager_is_running(m) && !s->is_frozen) {
 		leave(m, s, member);
 		return;
 	}
 	member->is_gone = true;
-	if (s->handle && s->handle->ticket == o->ticket) {
-		s->handle->is_said = false;
-		if (manager_is_running(m))
-			handle_closed(s->handle);
-	}
+	if (h && manager_is_running(m))
+		handle_closed(h);
 	space_consider(s);
 }
 
@@ -228,6 +232,12 @@ static int apply_op(struct space *s, uint32_t node, const struct manager_op *op)
 					.value = value });
 }
 
+/* What it is for may have been refused as this was on its way. */
+static bool may_miss(const struct manager_op *op)
+{
+	return op->op == LOCK_OP_UNLOCK && op->flags & (LOCK_FORCEUNLOCK | LOCK_CANCEL);
+}
+
 static void apply_ops(struct lock_manager *m, struct space *s, struct space_member *member,
 		      const struct manager_order *o)
 {
@@ -253,7 +263,7 @@ static void apply_ops(struct lock_manager *m, struct space *s, struct space_memb
 		r = apply_op(s, member->node, &op);
 		if (r == -ENOMEM)
 			manager_break(m, "has no memory for a lock");
-		else if (r < 0 && !(op.flags & LOCK_FORCEUNLOCK))
+		else if (r < 0 && !may_miss(&op))
 			fault(m, LOCK_FAULT_ARGUMENT);
 		else if (r < 0 && is_ours)
 			handle_unlocked_nothing(s->handle, op.number);

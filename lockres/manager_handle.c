@@ -258,7 +258,7 @@ static void send_close(struct handle *h)
 	const struct space_member *member = space_member_of(h->space, h->manager->config.self);
 	bool stands_still = h->space->is_frozen || !manager_is_running(h->manager);
 
-	if (!h->is_said && !member->is_gone &&
+	if (!member->is_gone &&
 	    (stands_still || qb_list_empty(&h->queued)))
 		say_close(h);
 }
@@ -274,6 +274,8 @@ static void send_due(struct handle *h)
 		say_open(h);
 	if (!h->space)
 		return;
+	if (h->state == HANDLE_CLOSING && h->is_said)
+		return; /* behind that, it is nobody */
 	while (manager_is_running(m) && !h->space->is_frozen &&
 	       !qb_list_empty(&h->queued) && send_batch(h))
 		;
@@ -373,15 +375,11 @@ static bool is_mine(const struct handle *h, const struct space_member *member)
 	       member->opening == h->opening;
 }
 
-static void settle_member(struct handle *h, struct space *s,
-			  const struct space_member *member, bool is_taken)
+void handle_settle_locks(struct handle *h)
 {
-	s->handle = h;
-	h->space = s;
-	send_again(h, member);
-	for (uint32_t i = 0; is_taken && i < h->lock_count; i++)
+	for (uint32_t i = 0; i < h->lock_count; i++)
 		if (h->locks[i])
-			local_lock_settle(h->locks[i], s->table);
+			local_lock_settle(h->locks[i], h->space->table);
 }
 
 void handle_settle(struct handle *h)
@@ -397,7 +395,9 @@ void handle_settle(struct handle *h)
 	if (is_mine(h, member)) {
 		if (h->ticket == 0)
 			handle_joined(h, s);
-		settle_member(h, s, member, s->is_taken);
+		h->space = s;
+		s->handle = h;
+		send_again(h, member);
 		if (h->state == HANDLE_CLOSING && member->is_gone &&
 		    sync_is_quorate(m->sync))
 			handle_closed(h);

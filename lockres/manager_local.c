@@ -104,11 +104,13 @@ static bool drop_unsent(struct local_lock *local)
 
 static void cancel(struct local_lock *local)
 {
+	if (!local->is_under_way || local->is_forced)
+		return; /* it is over, or as good as that */
 	if (drop_unsent(local)) {
 		complete(local, -ECANCELED, local->held, 0, NULL);
 		return;
 	}
-	if (!local->is_under_way || local->cancel.is_listed || local->is_forced)
+	if (local->cancel.is_listed)
 		return;
 	local->is_cancelled = true;
 	local->cancel.op = LOCK_OP_UNLOCK;
@@ -216,9 +218,14 @@ static int engine_lock(struct lockres *lock, enum lock_mode mode, uint32_t flags
  */
 static void unlock(struct local_lock *local, uint32_t flags)
 {
+	struct handle *h = local->handle;
 	bool is_dropped = drop_unsent(local);
 	struct request *r = &local->op;
 
+	if (!local->is_under_way && notice_withdraw(h->manager, h, local->index)) {
+		local->notices--; /* the done() of the unlock stands for it */
+		is_dropped = true;
+	}
 	if (is_dropped && local->held == LOCK_NONE) {
 		complete(local, 0, LOCK_NONE, 0, NULL);
 		return;

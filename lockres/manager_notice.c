@@ -110,6 +110,19 @@ void notices_tell(struct lock_manager *m)
 	m->notice_at = m->notice_count = 0;
 }
 
+bool notice_withdraw(struct lock_manager *m, const struct handle *h, uint32_t index)
+{
+	for (size_t i = m->notice_at; i < m->notice_count; i++) {
+		struct notice *n = &m->notices[i];
+
+		if (n->handle != h || n->kind != NOTICE_COMPLETED || n->index != index)
+			continue;
+		n->handle = NULL;
+		return true;
+	}
+	return false;
+}
+
 void notices_drop(struct lock_manager *m, const struct handle *h)
 {
 	for (size_t i = m->notice_at; i < m->notice_count; i++)

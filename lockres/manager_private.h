@@ -53,7 +53,7 @@ struct space {
 	int16_t last_slot[TOTEM_MAX_NODES]; /* by node index; -1: none yet */
 	struct lock_table *table; /* owned */
 	bool is_frozen;
-	bool is_taken;            /* in the last sync phase, from others */
+	bool is_taken;            /* from others, since it ran last */
 	struct handle *handle;    /* this node's, where it is a member; borrowed */
 };
 
@@ -164,8 +164,10 @@ struct handle {
 
 extern const struct lockspace_engine_ops manager_engine_ops;
 
-/* After each sync phase: where it is a member, and where all that it asked for stands. */
+/* After each sync phase: where it is a member, and what of it is to be sent again. */
 void handle_settle(struct handle *h);
+/* Its locks are as another node had them: what is under way may be over there. */
+void handle_settle_locks(struct handle *h);
 /* What is queued goes, as far as there is credit; also its open or close. */
 void handle_send(struct handle *h);
 /* An operation of ours was applied: it is no longer on its way. */
@@ -205,7 +207,7 @@ int manager_open(struct lockspace_engine *engine, const struct lockspace_config 
 		 struct lockspace **space, struct err *err);
 void manager_close(struct lockspace *space);
 int manager_confirm_dead(struct lockspace_engine *engine, uint32_t node,
-			 enum lock_death death, struct err *err);
+			 uint64_t incarnation, enum lock_death death, struct err *err);
 int manager_purge_orphans(struct lockspace *space, uint32_t node, struct err *err);
 void manager_begin(struct lockspace *space);
 void manager_end(struct lockspace *space);
@@ -242,6 +244,8 @@ struct notice {
 void notice_add(struct lock_manager *m, const struct notice *n);
 /* Tells all, also what is added meanwhile. */
 void notices_tell(struct lock_manager *m);
+/* A completion of this lock that nobody was told of yet; false: there is none. */
+bool notice_withdraw(struct lock_manager *m, const struct handle *h, uint32_t index);
 /* What is yet to be told to it is dropped. */
 void notices_drop(struct lock_manager *m, const struct handle *h);
 
@@ -385,6 +389,7 @@ struct lock_manager {
 	bool is_active;              /* once, at least */
 	bool is_syncing;             /* from init to activate */
 	bool is_ending;              /* the configuration is transitional */
+	bool is_considering;         /* lockspaces may thaw, when the event is over */
 	bool is_broken;
 
 	struct qb_list_head handles;
@@ -405,7 +410,9 @@ static inline struct lock_manager *manager_of(struct lockspace_engine *engine)
 }
 
 void manager_break(struct lock_manager *m, const char *why);
-/* All nodes of the configuration, a quorate one, have the same state and are in the group. */
+/* All nodes of the configuration have the same state, and see the group's messages. */
+bool manager_sees_all(const struct lock_manager *m);
+/* And may decide: it is quorate. */
 bool manager_is_complete(const struct lock_manager *m);
 /* And it is not at its end: operations are applied (M1). */
 bool manager_is_running(const struct lock_manager *m);
@@ -425,6 +432,10 @@ bool manager_is_missing(const struct lock_manager *m, int node, uint64_t incarna
 bool manager_say(struct lock_manager *m, const struct manager_order *o);
 /* Opens that were put off may be tried again. */
 void manager_wake_openers(struct lock_manager *m);
+/*
+ * What may thaw does. At one point of the order everywhere: behind the views of the
+ * groups, before the first message.
+ */
 void manager_consider_all(struct lock_manager *m);
 /* In manager_apply.c: a message of the group. */
 void manager_apply(struct lock_manager *m, int node, const void *message, size_t length);

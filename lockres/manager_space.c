@@ -349,6 +349,9 @@ static void thaw(struct space *s, bool is_changed)
 		s->generation++;
 	if (s->handle && (is_changed || s->handle->is_prepped))
 		space_tell_members(s); /* L5: before anything is granted */
+	if (s->handle && s->is_taken)
+		handle_settle_locks(s->handle);
+	s->is_taken = false;
 	lock_table_settle(s->table);
 }
 

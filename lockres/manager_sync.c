@@ -684,8 +684,10 @@ static void update(struct space *old, struct space *told)
 {
 	struct lock_table *table = old->table;
 	struct lock_table *empty = told->table;
+	bool is_taken = old->is_taken;
 
 	*old = *told;
+	old->is_taken = is_taken;
 	old->table = table;
 	told->table = empty;
 	space_free(told);
@@ -781,7 +783,7 @@ static void go_live(struct lock_manager *m)
 		handle_settle(h);
 		prepare_if_stopped(m, h);
 	}
-	manager_consider_all(m);
+	m->is_considering = true; /* the groups are told next who is there */
 }
 
 /* --- the service --------------------------------------------------------------------------- */
@@ -812,7 +814,6 @@ static void on_init(void *owner, const struct sync_configuration *c)
 	manager_sync_drop(m);
 	m->phase.ring = c->id;
 	m->phase.members = c->members;
-	m->in_group = set_minus(m->in_group, set_union(c->joined, c->left));
 	m->is_syncing = true;
 	qb_list_for_each_entry(h, &m->handles, link)
 		prepare_if_left(h, c);

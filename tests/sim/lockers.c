@@ -46,7 +46,7 @@ struct sim_lockers {
 	struct office offices[SIM_MAX_NODES][SPACES];
 	/* What processes that died claimed, until somebody is told that they are dead. */
 	bool of_dead[SIM_MAX_NODES][SPACES][RESOURCES][LOCK_MODES];
-	bool is_unproven[SIM_MAX_NODES];
+	uint64_t died[SIM_MAX_NODES]; /* incarnation */
 	struct seen seen[DIGESTS];
 };
 
@@ -141,7 +141,7 @@ void lockers_node_ended(struct sim_lockers *l, struct sim_node *n)
 		o->is_member = o->is_prepped = o->is_closing = false;
 		o->generation = 0;
 	}
-	l->is_unproven[n->index] = true;
+	l->died[n->index] = n->incarnation;
 	lock_manager_free(n->locks);
 	n->locks = NULL;
 }
@@ -199,10 +199,12 @@ static void on_done(void *owner, struct lockres *lock, const struct lock_result 
 	(void)lock;
 	k->answered++;
 	if (k->answered > k->asked)
-		sim_fail(w, "L2: n%d is answered twice", o->node->index + 1);
-	if (result->status == 0 && o->is_prepped)
-		sim_fail(w, "L5: n%d is answered between prep and done", o->node->index + 1);
-	k->claim = result->mode;
+		sim_fail(w, "L2: n%d is answered twice for lock %d of space %d", o->node->index + 1,
+			 (int)(k - o->lockers), o->number);
+	if (result->status == 0 && result->mode != LOCK_NONE && o->is_prepped &&
+	    !o->is_closing)
+		sim_fail(w, "L5: n%d is granted a lock between prep and done", o->node->index + 1);
+	k->claim = o->is_closing ? LOCK_NONE : result->mode;
 	sim_say(w, o->node->index, "space %d lock %d: %s, has %s", o->number,
 		(int)(k - o->lockers), strerror(-result->status),
 		lock_mode_name(result->mode));
@@ -233,6 +235,9 @@ static void ask(struct locker *k, enum lock_mode mode, uint32_t flags, uint64_t 
 	if (flags & LOCK_CONVDEADLK)
 		k->claim = LOCK_NL;
 	r = lockres_lock(&k->lock, mode, flags, timeout);
+	sim_say(k->office->all->world, k->office->node->index,
+		"space %d lock %d: asks for %s, flags 0x%x: %d", k->office->number,
+		(int)(k - k->office->lockers), lock_mode_name(mode), flags, r);
 	if (r == 0)
 		k->asked++;
 	else
@@ -246,6 +251,9 @@ static void let_go(struct locker *k, uint32_t flags)
 	k->claim = LOCK_NONE;
 	if (lockres_unlock(&k->lock, flags) == 0 && !was_pending)
 		k->asked++;
+	sim_say(k->office->all->world, k->office->node->index,
+		"space %d lock %d: unlocks, flags 0x%x", k->office->number,
+		(int)(k - k->office->lockers), flags);
 }
 
 static uint32_t some_flags(struct sim_world *w)
@@ -447,10 +455,11 @@ void lockers_prove(struct sim_lockers *l)
 	struct err err = ERR_INIT;
 
 	for (int i = 0; i < w->count && is_at_work(teller); i++) {
-		if (!l->is_unproven[i])
+		if (l->died[i] == 0)
 			continue;
 		if (lockspace_confirm_dead(lock_manager_engine(teller->locks),
-					   (uint32_t)i + 1, LOCK_DEATH_PROCESS, &err) < 0)
+					   (uint32_t)i + 1, l->died[i],
+					   LOCK_DEATH_PROCESS, &err) < 0)
 			sim_fail(w, "%s", err.text);
 		memset(l->of_dead[i], 0, sizeof(l->of_dead[i]));
 	}
@@ -460,10 +469,9 @@ void lockers_prove(struct sim_lockers *l)
 
 static uint64_t place_of(const struct seen *s)
 {
-	uint64_t h = s->operations * 0x9e3779b97f4a7c15ull ^ s->epoch.seq * 0xff51afd7ed558ccdull ^
-		     (uint64_t)s->space;
+	uint64_t h = s->operations * UINT64_C(0x9e3779b97f4a7c15);
 
-	return (h ^ h >> 29) % DIGESTS;
+	h ^= s->epoch.seq * UINT64_C(0xff51afd7ed558ccd) ^ (uint64_t)s->space;	return (h ^ h >> 29) % DIGESTS;
 }
 
 void lockers_look(struct sim_lockers *l, struct sim_node *n)

@@ -17,3 +17,4 @@ extern const struct scenario scenarios[];
 void scenario_groups(struct sim_world *w);
 void scenario_store(struct sim_world *w);
 void scenario_hang(struct sim_world *w);
+void scenario_locks(struct sim_world *w);

@@ -408,5 +408,6 @@ const struct scenario scenarios[] = {
 	  scenario_groups },
 	{ "store", "checkpoints, on what goes wrong with networks", 5, scenario_store },
 	{ "hang", "a service that never finishes", 5, scenario_hang },
+	{ "locks", "lockspaces, on what goes wrong with networks and nodes", 5, scenario_locks },
 	{ NULL, NULL, 0, NULL },
 };
