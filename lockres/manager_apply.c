@@ -27,10 +27,8 @@ static struct space *make_space(struct lock_manager *m, const struct manager_ord
 		return NULL;
 	}
 	space_insert(m, s);
-	if (manager_is_running(m)) {
-		s->is_frozen = false;
-		s->version.epoch = m->ring;
-	}
+	s->is_frozen = false;
+	s->version.epoch = m->ring;
 	return s;
 }
 
@@ -47,7 +45,7 @@ static int join(struct lock_manager *m, struct space *s, uint32_t node,
 
 	if (member && member->incarnation == o->incarnation && member->opening == o->opening)
 		return 0;
-	if (member || (s->is_frozen && !m->is_ending))
+	if (member || s->is_frozen)
 		return -EAGAIN; /* what the node was before is not over yet */
 	if (s->lvb_bytes != o->lvb_bytes || s->slots != o->slots)
 		return -EBADR;

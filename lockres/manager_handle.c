@@ -401,8 +401,10 @@ void handle_settle(struct handle *h)
 		if (h->state == HANDLE_CLOSING && member->is_gone &&
 		    sync_is_quorate(m->sync))
 			handle_closed(h);
-	} else if (h->state == HANDLE_CLOSING && (h->ticket != 0 || !h->is_said)) {
-		handle_closed(h);
+	} else if (h->state == HANDLE_CLOSING) {
+		/* without quorum, others may have it in; and its open may be on its way */
+		if (sync_is_quorate(m->sync) && (h->ticket != 0 || !h->is_said))
+			handle_closed(h);
 	} else if (h->ticket != 0) {
 		handle_lose(h, -ESTALE, "went on without this node");
 	}

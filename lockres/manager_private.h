@@ -320,10 +320,18 @@ struct space_head {
 	char name[LOCKSPACE_MAX_NAME];
 };
 
+/* A member that somebody knows to be over: true wherever else it is told. */
+struct space_mark {
+	struct space_id id;
+	struct space_member member;
+};
+
 struct manager_heads { /* of one node */
 	uint64_t incarnation;
 	struct space_head *spaces; /* owned */
 	size_t count;
+	struct space_mark *marks;  /* owned */
+	size_t mark_count;
 };
 
 /* A lockspace whose state was chosen, and what of it is here already. */

@@ -9,7 +9,7 @@
  * Messages, little endian, a kind byte, then
  *
  *	1 heads   incarnation u64, count u16, count x (id, version, digest u64,
- *	          length u8, name)
+ *	          length u8, name), count u32, count x (id, member that is over)
  *	2 space   id, version, LVB bytes u8, slots u8, last ticket u32, generation
  *	          u32, thaw u32, count u8, count x member, count u8, count x (node
  *	          u32, last slot u16), name
@@ -55,8 +55,10 @@ void manager_sync_drop(struct lock_manager *m)
 {
 	struct manager_sync *p = &m->phase;
 
-	for (int i = 0; i < TOTEM_MAX_NODES; i++)
+	for (int i = 0; i < TOTEM_MAX_NODES; i++) {
 		free(p->heads[i].spaces);
+		free(p->heads[i].marks);
+	}
 	for (size_t i = 0; i < p->candidate_count; i++)
 		space_free(p->candidates[i].temp);
 	free(p->candidates);
@@ -243,9 +245,54 @@ static int tell(struct lock_manager *m, const void *bytes, size_t length)
 	return r;
 }
 
+static bool is_marked(const struct space_member *member)
+{
+	return member->is_gone || member->is_proven;
+}
+
+static size_t count_marks(const struct lock_manager *m)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < m->space_count; i++)
+		for (size_t k = 0; k < m->spaces[i]->member_count; k++)
+			count += is_marked(&m->spaces[i]->members[k]);
+	return count;
+}
+
+static void write_marks(struct wr *wr, const struct lock_manager *m, size_t count)
+{
+	wr_u32(wr, (uint32_t)count);
+	for (size_t i = 0; i < m->space_count; i++)
+		for (size_t k = 0; k < m->spaces[i]->member_count; k++) {
+			if (!is_marked(&m->spaces[i]->members[k]))
+				continue;
+			write_id(wr, m->spaces[i]->id);
+			write_member(wr, &m->spaces[i]->members[k]);
+		}
+}
+
+static void write_heads(struct wr *wr, const struct lock_manager *m)
+{
+	wr_u8(wr, TELL_HEADS);
+	wr_u64(wr, m->config.incarnation);
+	wr_u16(wr, (uint16_t)m->space_count);
+	for (size_t i = 0; i < m->space_count; i++) {
+		const struct space *s = m->spaces[i];
+
+		write_id(wr, s->id);
+		write_version(wr, &s->version);
+		wr_u64(wr, lock_table_digest(s->table));
+		wr_u8(wr, s->name_length);
+		wr_bytes(wr, s->name, s->name_length);
+	}
+}
+
 static int tell_heads(struct lock_manager *m)
 {
-	size_t room = 1 + 8 + 2 + m->space_count * (HEAD_BYTES + LOCKSPACE_MAX_NAME);
+	size_t marks = count_marks(m);
+	size_t room = 1 + 8 + 2 + m->space_count * (HEAD_BYTES + LOCKSPACE_MAX_NAME) + 4 +
+		      marks * (12 + MEMBER_BYTES);
 	uint8_t *bytes = malloc(room);
 	struct wr wr = wr_over(bytes, bytes ? room : 0);
 	int r;
@@ -254,18 +301,8 @@ static int tell_heads(struct lock_manager *m)
 		manager_break(m, "has no memory to tell its locks");
 		return -ENOMEM;
 	}
-	wr_u8(&wr, TELL_HEADS);
-	wr_u64(&wr, m->config.incarnation);
-	wr_u16(&wr, (uint16_t)m->space_count);
-	for (size_t i = 0; i < m->space_count; i++) {
-		const struct space *s = m->spaces[i];
-
-		write_id(&wr, s->id);
-		write_version(&wr, &s->version);
-		wr_u64(&wr, lock_table_digest(s->table));
-		wr_u8(&wr, s->name_length);
-		wr_bytes(&wr, s->name, s->name_length);
-	}
+	write_heads(&wr, m);
+	write_marks(&wr, m, marks);
 	r = tell(m, bytes, wr.at);
 	free(bytes);
 	return r;
@@ -504,7 +541,7 @@ static bool read_head(struct rd *rd, struct space_head *head)
 	return !rd->failed;
 }
 
-static bool read_heads(struct rd *rd, struct manager_heads *heads, size_t count)
+static bool read_spaces(struct rd *rd, struct manager_heads *heads, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (!read_head(rd, &heads->spaces[i]) ||
@@ -512,33 +549,60 @@ static bool read_heads(struct rd *rd, struct manager_heads *heads, size_t count)
 			return false;
 		heads->count++;
 	}
-	return rd->at == rd->length;
+	return !rd->failed;
+}
+
+static bool read_marks(struct rd *rd, struct manager_heads *heads, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		heads->marks[i].id = read_id(rd);
+		heads->marks[i].member = read_member(rd);
+	}
+	heads->mark_count = count;
+	return !rd->failed && rd->at == rd->length;
+}
+
+static void *allocate(struct lock_manager *m, size_t count, size_t size)
+{
+	void *list = calloc(count + 1, size);
+
+	if (!list)
+		manager_break(m, "has no memory for others' locks");
+	return list;
+}
+
+/* False: damaged, or this node is broken. */
+static bool read_heads(struct lock_manager *m, struct rd *rd, struct manager_heads *heads)
+{
+	size_t count;
+
+	heads->incarnation = rd_u64(rd);
+	count = rd_u16(rd);
+	if (rd->failed || count > LOCK_MANAGER_MAX_SPACES)
+		return false;
+	heads->spaces = allocate(m, count, sizeof(*heads->spaces));
+	if (!heads->spaces || !read_spaces(rd, heads, count))
+		return false;
+	count = rd_u32(rd);
+	if (rd->failed || count != (rd->length - rd->at) / (12 + MEMBER_BYTES))
+		return false;
+	heads->marks = allocate(m, count, sizeof(*heads->marks));
+	return heads->marks && read_marks(rd, heads, count);
 }
 
 static void take_heads(struct lock_manager *m, int from, struct rd *rd)
 {
 	struct manager_sync *p = &m->phase;
 	struct manager_heads *heads = &p->heads[from];
-	uint64_t incarnation = rd_u64(rd);
-	uint16_t count = rd_u16(rd);
 
 	if (set_has(&p->heads_of, from)) {
 		fault(m, LOCK_FAULT_ORDER);
 		return;
 	}
-	if (rd->failed || count > LOCK_MANAGER_MAX_SPACES) {
-		fault(m, LOCK_FAULT_MESSAGE);
-		return;
-	}
-	heads->spaces = calloc(count + 1u, sizeof(*heads->spaces));
-	if (!heads->spaces) {
-		manager_break(m, "has no memory for others' locks");
-		return;
-	}
-	heads->incarnation = incarnation;
-	if (!read_heads(rd, heads, count)) {
+	if (!read_heads(m, rd, heads)) {
 		fault(m, LOCK_FAULT_MESSAGE);
 		free(heads->spaces);
+		free(heads->marks);
 		*heads = (struct manager_heads){ 0 };
 		return;
 	}
@@ -713,6 +777,33 @@ static void take_over(struct lock_manager *m, struct candidate *c, struct space 
 	}
 }
 
+static void mark(struct lock_manager *m, const struct space_mark *told)
+{
+	struct space *s = space_find(m, told->id);
+	struct space_member *member = s ? space_member_of(s, told->member.node) : NULL;
+
+	if (!member || member->incarnation != told->member.incarnation ||
+	    member->opening != told->member.opening)
+		return;
+	member->is_gone |= told->member.is_gone;
+	if (told->member.is_proven && !member->is_proven)
+		member->death = told->member.death;
+	member->is_proven |= told->member.is_proven;
+	if (told->member.death == LOCK_DEATH_NODE)
+		member->death = LOCK_DEATH_NODE;
+}
+
+/*
+ * A frozen lockspace has no newer state for it that a member is over: what any node knows
+ * of that counts.
+ */
+static void mark_all(struct lock_manager *m)
+{
+	for (int i = 0; i < TOTEM_MAX_NODES; i++)
+		for (size_t k = 0; k < m->phase.heads[i].mark_count; k++)
+			mark(m, &m->phase.heads[i].marks[k]);
+}
+
 static void make_live(struct lock_manager *m)
 {
 	struct manager_sync *p = &m->phase;
@@ -774,6 +865,7 @@ static void go_live(struct lock_manager *m)
 	struct handle *h;
 
 	make_live(m);
+	mark_all(m);
 	manager_sync_drop(m);
 	m->is_active = true;
 	m->is_syncing = m->is_ending = false;

@@ -224,14 +224,19 @@ static void on_blocked(void *owner, struct lockres *lock, enum lock_mode wanted)
 
 static const struct lockres_handlers lock_handlers = { on_done, on_blocked };
 
-/* A claim ends when its owner asks for less, not when it is told that it has less. */
+/*
+ * A claim ends when its owner asks for less, not when it is told that it has less; from
+ * CW to PR and back, both are less in a way.
+ */
 static void ask(struct locker *k, enum lock_mode mode, uint32_t flags, uint64_t timeout)
 {
 	enum lock_mode before = k->claim;
 	int r;
 
-	if ((flags & LOCK_CONVERT && lock_is_down(k->lock.mode, mode)))
+	if (flags & LOCK_CONVERT && lock_is_down(k->lock.mode, mode))
 		k->claim = mode;
+	else if (flags & LOCK_CONVERT && !lock_is_down(mode, k->lock.mode))
+		k->claim = LOCK_CR;
 	if (flags & LOCK_CONVDEADLK)
 		k->claim = LOCK_NL;
 	r = lockres_lock(&k->lock, mode, flags, timeout);
@@ -495,6 +500,15 @@ void lockers_look(struct sim_lockers *l, struct sim_node *n)
 
 /* --- in peace -------------------------------------------------------------------------- */
 
+static void purge(struct office *o)
+{
+	struct err err = ERR_INIT;
+
+	for (int i = 0; i < o->all->world->count; i++)
+		if (lockspace_purge_orphans(o->space, (uint32_t)i + 1, &err) < 0)
+			sim_fail(o->all->world, "%s", err.text);
+}
+
 static bool let_all_go(struct sim_lockers *l)
 {
 	bool is_over = true;
@@ -504,6 +518,8 @@ static bool let_all_go(struct sim_lockers *l)
 			struct office *o = &l->offices[i][k];
 
 			is_over &= o->space && o->is_member && !o->is_prepped;
+			if (o->space && !o->is_closing)
+				purge(o);
 			for (int j = 0; j < LOCKS && o->space; j++) {
 				struct locker *x = &o->lockers[j];
 
@@ -545,6 +561,47 @@ static void expect_no_faults(struct sim_lockers *l)
 				sim_fail(l->world, "n%d counts a fault of kind %d", i + 1, f);
 }
 
+static void show_lock(void *owner, const struct lock_view *v)
+{
+	struct sim_lockers *l = owner;
+
+	sim_say(l->world, -1, "  n%u lock 0x%x: has %s, wants %s%s", v->key.node,
+		v->key.number, lock_mode_name(v->granted), lock_mode_name(v->wanted),
+		v->is_orphan ? ", an orphan" : "");
+}
+
+static void show_all(struct sim_lockers *l)
+{
+	struct lockspace_look look;
+	char name[16];
+
+	for (size_t i = 0; lock_manager_look(l->world->nodes[0].locks, i, &look); i++)
+		for (int r = 0; r < RESOURCES; r++) {
+			size_t length = (size_t)snprintf(name, sizeof(name), "r%d", r);
+
+			sim_say(l->world, -1, "%.*s %s, freeze %d", (int)look.name_length,
+				look.name, name, look.freeze);
+			lock_table_look_locks(look.table, name, length, show_lock, l);
+		}
+}
+
+static void complain(struct sim_lockers *l)
+{
+	show_all(l);
+	for (int i = 0; i < l->world->count; i++)
+		for (int k = 0; k < SPACES; k++) {
+			const struct office *o = &l->offices[i][k];
+
+			if (!o->is_member || o->is_prepped)
+				sim_fail(l->world, "n%d is not in space %d, without end", i + 1, k);
+			for (int j = 0; j < LOCKS; j++)
+				if (o->lockers[j].is_there && o->lockers[j].lock.is_pending)
+					sim_fail(l->world, "n%d waits for lock %d of space %d without end",
+						 i + 1, j, k);
+		}
+	sim_fail(l->world, "somebody waits without end");
+}
+
 void lockers_expect_end(struct sim_lockers *l)
 {
 	struct sim_world *w = l->world;
@@ -556,7 +613,7 @@ void lockers_expect_end(struct sim_lockers *l)
 		sim_run(w, w->now + 200ull * SIM_MS);
 	}
 	if (!is_over)
-		sim_fail(w, "somebody waits without end");
+		complain(l);
 	sim_run(w, w->now + 1000ull * SIM_MS);
 	if (w->failure[0])
 		return;
