@@ -33,8 +33,8 @@ static struct space *make_space(struct lock_manager *m, const struct manager_ord
 }
 
 /*
- * 0: it is a member, now or since long; -EAGAIN: when the lockspace thaws; else it
- * cannot be one. In a transitional configuration members are added, and not counted:
+ * 0: it is a member; -EAGAIN: when the lockspace thaws, or it is one since before; else
+ * it cannot be one. In a transitional configuration members are added, and not counted:
  * others may act on what they know for safe already (M3).
  */
 static int join(struct lock_manager *m, struct space *s, uint32_t node,
@@ -43,8 +43,6 @@ static int join(struct lock_manager *m, struct space *s, uint32_t node,
 	struct space_member *member = space_member_of(s, node);
 	int r;
 
-	if (member && member->incarnation == o->incarnation && member->opening == o->opening)
-		return 0;
 	if (member || s->is_frozen)
 		return -EAGAIN; /* what the node was before is not over yet */
 	if (s->lvb_bytes != o->lvb_bytes || s->slots != o->slots)
@@ -79,8 +77,7 @@ static struct handle *opening_handle(const struct lock_manager *m, int node,
 	if (node != m->self || o->incarnation != m->config.incarnation)
 		return NULL;
 	qb_list_for_each_entry(h, &m->handles, link)
-		if (h->opening == o->opening && h->ticket == 0 &&
-		    h->state <= HANDLE_CLOSING)
+		if (h->opening == o->opening && h->state <= HANDLE_CLOSING)
 			return h;
 	return NULL;
 }
@@ -89,8 +86,8 @@ static struct handle *opening_handle(const struct lock_manager *m, int node,
 static void opened(struct handle *h, struct space *s, int r)
 {
 	h->is_said = false;
-	if (h->manager->is_ending)
-		return; /* the sync phase tells */
+	if (h->ticket != 0 || h->manager->is_ending)
+		return; /* it is in since a sync phase; or the next one tells */
 	if (r == 0)
 		handle_joined(h, s);
 	else if (r != -EAGAIN)
@@ -142,23 +139,37 @@ static void leave(struct lock_manager *m, struct space *s, struct space_member *
 	lock_table_settle(s->table);
 }
 
+static struct handle *closing_handle(const struct lock_manager *m,
+				     const struct manager_order *o)
+{
+	struct handle *h;
+
+	qb_list_for_each_entry(h, &m->handles, link)
+		if (h->state == HANDLE_CLOSING && h->ticket == o->ticket &&
+		    space_id_equal(h->id, o->id))
+			return h;
+	return NULL;
+}
+
 /* Without quorum too: who says so will not write any more. */
 static void apply_close(struct lock_manager *m, int node, const struct manager_order *o)
 {
 	struct space *s = space_find(m, o->id);
+	struct handle *h = node == m->self ? closing_handle(m, o) : NULL;
 	struct space_member *member;
-	struct handle *h;
 
-	member = s ? space_member_ticket(s, m->config.nodes.ids[node], o->ticket) : NULL;
-	if (!member) {
-		fault(m, s ? LOCK_FAULT_STRANGER : LOCK_FAULT_SPACE);
-		return;
-	}
-	h = s->handle && s->handle->ticket == o->ticket ? s->handle : NULL;
 	if (h)
 		h->is_said = false;
-	if (!manager_sees_all(m))
+	member = s ? space_member_ticket(s, m->config.nodes.ids[node], o->ticket) : NULL;
+	if (!member) {
+		m->stats.duplicates++; /* where partitions met, it may be said twice */
+		return;
+	}
+	if (!manager_sees_all(m)) {
+		s->is_ghost_said = false;
+		m->has_ghosts = true;
 		return; /* who is not in the group yet would not know: it is said again */
+	}
 	if (manager_is_running(m) && !s->is_frozen) {
 		leave(m, s, member);
 		return;

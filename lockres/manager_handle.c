@@ -72,7 +72,7 @@ void handle_joined(struct handle *h, struct space *s)
 
 	h->space = s;
 	h->ticket = member->ticket;
-	h->serial = member->serial;
+	h->id = s->id;
 	s->handle = h;
 	if (h->state == HANDLE_OPENING)
 		h->state = HANDLE_MEMBER;
@@ -291,6 +291,26 @@ void handle_send(struct handle *h)
 		send_due(h);
 }
 
+/*
+ * An open that was given up before its answer came may have been heard, by nodes that
+ * were not here to say so: then this node is a member, and no handle knows. It closes.
+ */
+static void close_ghost(struct lock_manager *m, struct space *s)
+{
+	const struct space_member *member = space_member_of(s, m->config.self);
+	const struct handle *h = find_handle(m, s->name, s->name_length);
+
+	if (!member || member->incarnation != m->config.incarnation || member->is_gone ||
+	    (h && h->state <= HANDLE_CLOSING && h->opening == member->opening))
+		return;
+	m->has_ghosts = true;
+	if (!s->is_ghost_said)
+		s->is_ghost_said = manager_say(m, &(struct manager_order){
+							  .kind = MANAGER_CLOSE,
+							  .id = s->id,
+							  .ticket = member->ticket });
+}
+
 void manager_send_all(struct lock_manager *m)
 {
 	struct handle *h;
@@ -298,6 +318,11 @@ void manager_send_all(struct lock_manager *m)
 	qb_list_for_each_entry(h, &m->handles, link)
 		if (h->batch_depth == 0)
 			send_due(h);
+	if (!m->has_ghosts || !manager_sees_all(m) || m->is_ending)
+		return;
+	m->has_ghosts = false;
+	for (size_t i = 0; i < m->space_count; i++)
+		close_ghost(m, m->spaces[i]);
 }
 
 void manager_wake_openers(struct lock_manager *m)
@@ -351,17 +376,41 @@ int manager_purge_orphans(struct lockspace *space, uint32_t node, struct err *er
 
 /* --- after a sync phase ------------------------------------------------------------------- */
 
+static bool is_mine(const struct handle *h, const struct space_member *member)
+{
+	return member && member->incarnation == h->manager->config.incarnation &&
+	       member->opening == h->opening;
+}
+
+void handle_settle(struct handle *h)
+{
+	struct lock_manager *m = h->manager;
+	struct space *s = space_named(m, h->name, h->name_length);
+	const struct space_member *member = s ? space_member_of(s, m->config.self) : NULL;
+	bool is_in = h->ticket != 0 && is_mine(h, member);
+	bool is_over = is_in ? member->is_gone : h->ticket != 0 || !h->is_said;
+
+	h->space = is_in ? s : NULL;
+	h->is_waiting = false;
+	if (is_in) {
+		s->handle = h;
+		handle_take_sent(h, member->serial);
+	}
+	if (h->state == HANDLE_MEMBER && !is_in)
+		handle_lose(h, -ESTALE, "went on without this node");
+	else if (h->state == HANDLE_CLOSING && is_over && sync_is_quorate(m->sync))
+		handle_closed(h);
+}
+
 /*
- * M5: what was sent and not applied here is refused wherever it still comes from, so
- * it goes again; but not what the state that won has already.
+ * M5: what was sent and is not applied here is refused wherever it still comes from, so
+ * it goes again. Before, while a member was missing, it might come back and have it
+ * applied; now nobody has.
  */
 static void send_again(struct handle *h, const struct space_member *member)
 {
 	struct request *r;
 
-	handle_take_sent(h, member->serial);
-	if (!sync_is_quorate(h->manager->sync))
-		return; /* another partition may have it applied */
 	qb_list_for_each_entry(r, &h->sent, link)
 		r->serial = 0;
 	qb_list_splice(&h->sent, &h->queued);
@@ -369,10 +418,21 @@ static void send_again(struct handle *h, const struct space_member *member)
 	h->serial = member->serial;
 }
 
-static bool is_mine(const struct handle *h, const struct space_member *member)
+void handle_thawed(struct space *s)
 {
-	return member && member->incarnation == h->manager->config.incarnation &&
-	       member->opening == h->opening;
+	struct lock_manager *m = s->manager;
+	const struct space_member *member = space_member_of(s, m->config.self);
+	struct handle *h = s->handle;
+
+	if (!h && member) {
+		h = find_handle(m, s->name, s->name_length);
+		if (!h || h->state > HANDLE_CLOSING || !is_mine(h, member))
+			return;
+		h->is_prepped = true; /* its first done is due */
+		handle_joined(h, s);
+	}
+	if (h)
+		send_again(h, member);
 }
 
 void handle_settle_locks(struct handle *h)
@@ -380,32 +440,4 @@ void handle_settle_locks(struct handle *h)
 	for (uint32_t i = 0; i < h->lock_count; i++)
 		if (h->locks[i])
 			local_lock_settle(h->locks[i], h->space->table);
-}
-
-void handle_settle(struct handle *h)
-{
-	struct lock_manager *m = h->manager;
-	struct space *s = space_named(m, h->name, h->name_length);
-	struct space_member *member = s ? space_member_of(s, m->config.self) : NULL;
-
-	h->space = NULL;
-	h->is_waiting = false;
-	if (h->state > HANDLE_CLOSING)
-		return;
-	if (is_mine(h, member)) {
-		if (h->ticket == 0)
-			handle_joined(h, s);
-		h->space = s;
-		s->handle = h;
-		send_again(h, member);
-		if (h->state == HANDLE_CLOSING && member->is_gone &&
-		    sync_is_quorate(m->sync))
-			handle_closed(h);
-	} else if (h->state == HANDLE_CLOSING) {
-		/* without quorum, others may have it in; and its open may be on its way */
-		if (sync_is_quorate(m->sync) && (h->ticket != 0 || !h->is_said))
-			handle_closed(h);
-	} else if (h->ticket != 0) {
-		handle_lose(h, -ESTALE, "went on without this node");
-	}
 }

@@ -54,6 +54,7 @@ struct space {
 	struct lock_table *table; /* owned */
 	bool is_frozen;
 	bool is_taken;            /* from others, since it ran last */
+	bool is_ghost_said;       /* the close of a member whose handle is gone */
 	struct handle *handle;    /* this node's, where it is a member; borrowed */
 };
 
@@ -147,7 +148,8 @@ struct handle {
 	uint8_t name_length;
 	int slots, wanted_slot;
 	uint32_t opening;
-	uint32_t ticket;
+	uint32_t ticket;          /* of its member, since it joined; 0: it never did */
+	struct space_id id;       /* of what it joined */
 	bool is_said;             /* open or close is on its way */
 	bool is_waiting;          /* to be opened, when a lockspace thaws or goes */
 	bool is_prepped;          /* recover_prep() was told, and no done since */
@@ -164,8 +166,10 @@ struct handle {
 
 extern const struct lockspace_engine_ops manager_engine_ops;
 
-/* After each sync phase: where it is a member, and what of it is to be sent again. */
+/* After each sync phase: whether it is a member. */
 void handle_settle(struct handle *h);
+/* The lockspace is about to thaw: this node's handle of it is found, if it is in. */
+void handle_thawed(struct space *s);
 /* Its locks are as another node had them: what is under way may be over there. */
 void handle_settle_locks(struct handle *h);
 /* What is queued goes, as far as there is credit; also its open or close. */
@@ -176,7 +180,7 @@ void handle_joined(struct handle *h, struct space *s);
 void handle_lose(struct handle *h, int code, const char *why);
 void handle_closed(struct handle *h);
 void handle_free(struct handle *h);
-/* Open, requests, close of all, as far as they may go now. */
+/* Open, requests, close of all, as far as they may go now; and of ghosts. */
 void manager_send_all(struct lock_manager *m);
 void handle_completed(struct handle *h, struct lock_key key,
 		      const struct lock_outcome *outcome);
@@ -397,6 +401,7 @@ struct lock_manager {
 	bool is_active;              /* once, at least */
 	bool is_syncing;             /* from init to activate */
 	bool is_ending;              /* the configuration is transitional */
+	bool has_ghosts;             /* perhaps: see manager_handle.c */
 	bool is_considering;         /* lockspaces may thaw, when the event is over */
 	bool is_broken;
 

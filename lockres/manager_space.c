@@ -347,6 +347,7 @@ static void thaw(struct space *s, bool is_changed)
 	m->stats.thaws++;
 	if (is_changed)
 		s->generation++;
+	handle_thawed(s);
 	if (s->handle && (is_changed || s->handle->is_prepped))
 		space_tell_members(s); /* L5: before anything is granted */
 	if (s->handle && s->is_taken)

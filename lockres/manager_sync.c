@@ -867,7 +867,7 @@ static void go_live(struct lock_manager *m)
 	make_live(m);
 	mark_all(m);
 	manager_sync_drop(m);
-	m->is_active = true;
+	m->is_active = m->has_ghosts = true;
 	m->is_syncing = m->is_ending = false;
 	for (size_t i = 0; i < m->space_count; i++)
 		find_missing(m, m->spaces[i]);
