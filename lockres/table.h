@@ -24,7 +24,9 @@
  *	Q6  NOORDER: as soon as Q2 allows, wherever it stands. HEADQUE: queued first.
  *	Q7  A conversion whose granted mode is in the way of one that waits before it,
  *	    or that is in the way of one behind it which is in its way: -EDEADLK, what
- *	    was held is kept; or with CONVDEADLK it is demoted to NL, and waits.
+ *	    was held is kept; or with CONVDEADLK it is demoted to NL, and waits. Asked
+ *	    of one that comes, to whom all that wait are before it; and of those
+ *	    that one with HEADQUE has come before.
  *	Q8  What waits tells each lock that is in its way, once for each higher mode.
  *	Q9  A cycle over resources, of waiters that are not 0 and without NODLCKWT:
  *	    who would close it gets -EDEADLK, and the cycle is told.
@@ -51,7 +53,11 @@ enum {
 	LOCK_HISTORY_MAX = 32,                   /* newest steps kept of a resource */
 };
 
-/* A lock of a node; the number is the node's choice, and unique among its locks. */
+/*
+ * A lock of a node; the number is the node's choice, and unique among its locks. An
+ * orphan keeps its key for those who look, but is not found by it any more: the
+ * process that comes next counts anew.
+ */
 struct lock_key {
 	uint32_t node; /* id */
 	uint32_t number;
@@ -61,7 +67,8 @@ struct lock_outcome {
 	int status;          /* as in struct lock_result */
 	enum lock_mode mode; /* what is granted now */
 	uint32_t marks;
-	const uint8_t *value; /* what is returned, of lvb_bytes; NULL: nothing is */
+	const uint8_t *value; /* what is returned, of lvb_bytes, zeros if none was ever
+				 stored; NULL: nothing is */
 };
 
 /* One lock of a cycle: it waits for the next one's owner; the last for the first. */
@@ -74,7 +81,10 @@ struct lock_cycle_step {
 	enum lock_mode held;        /* by that */
 };
 
-/* Called from within the operations, in the order of what happens. May be NULL. */
+/*
+ * Called from within the operations, in the order of what happens; they may not call
+ * operations. Any may be NULL. Orphans are not told that they block.
+ */
 struct lock_table_ops {
 	void (*completed)(void *owner, struct lock_key key,
 			  const struct lock_outcome *outcome);
