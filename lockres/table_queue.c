@@ -255,9 +255,13 @@ void lock_pass_head(struct lock_table *t, struct lock_entry *head)
 	struct lock_entry *lock, *next;
 
 	qb_list_for_each_entry_safe(lock, next, queue, link) {
-		if (lock == head || !lock_is_in_the_way(lock, head->wanted))
+		enum lock_mode mode = lock_may_have(lock, LOCK_LATER);
+
+		if (mode != LOCK_NONE) /* since one before it was demoted */
+			lock_grant(t, lock, mode, NULL);
+		else if (lock == head || !lock_is_in_the_way(lock, head->wanted))
 			continue;
-		if (lock->flags & LOCK_CONVDEADLK)
+		else if (lock->flags & LOCK_CONVDEADLK)
 			lock_demote(t, lock);
 		else
 			lock_refuse(t, lock, -EDEADLK);
@@ -266,33 +270,29 @@ void lock_pass_head(struct lock_table *t, struct lock_entry *head)
 
 /* --- after a change --------------------------------------------------------------------- */
 
-/* Once over the queue; true: it may be worth another time. */
-static bool walk(struct lock_table *t, struct lock_resource *r, enum lock_queue queue,
+/*
+ * Once is enough: by Q7 what one has that is granted in passing was in the way of
+ * none before it. Without NOORDER all behind one that has to wait wait too.
+ */
+static void walk(struct lock_table *t, struct lock_resource *r, enum lock_queue queue,
 		 enum lock_when when)
 {
-	bool is_moved = false, is_passed = false;
 	struct lock_entry *lock, *next;
 
 	qb_list_for_each_entry_safe(lock, next, &r->queues[queue], link) {
 		enum lock_mode mode = lock_may_have(lock, when);
 
-		if (mode != LOCK_NONE) {
+		if (mode != LOCK_NONE)
 			lock_grant(t, lock, mode, NULL);
-			is_moved = true;
-		} else if (when != LOCK_RECOVERY && r->unordered == 0) {
-			return false;
-		} else {
-			is_passed = true;
-		}
+		else if (when != LOCK_RECOVERY && r->unordered == 0)
+			return;
 	}
-	return is_moved && is_passed;
 }
 
 void lock_grant_conversions(struct lock_table *t, struct lock_resource *r,
 			    enum lock_when when)
 {
-	while (walk(t, r, LOCK_QUEUE_CONVERTING, when))
-		;
+	walk(t, r, LOCK_QUEUE_CONVERTING, when);
 }
 
 static bool is_somebody_waiting(const struct lock_resource *r)
@@ -359,7 +359,7 @@ void lock_resource_settle(struct lock_table *t, struct lock_resource *r,
 	if (!is_somebody_waiting(r))
 		return;
 	lock_grant_conversions(t, r, when);
-	(void)walk(t, r, LOCK_QUEUE_WAITING, when);
+	walk(t, r, LOCK_QUEUE_WAITING, when);
 	if (is_somebody_waiting(r))
 		tell_all(t, r);
 }
