@@ -221,4 +221,32 @@ folder group
 	le 1 11  0 1  1  4  1  0 7                     # it goes; all come
 } >joined_and_gone
 
+# --- lock_table: steps --------------------------------------------------------------
+folder lock_table
+# lock NODE NUMBER NAME MODE FLAGS WAITER; "a" is 4, "b" is 5; NL is 1
+lock() { le 1 0 "$1" "$2" "$3" "$4"; le 3 "$5"; le 1 "$6" 118; }
+convert() { le 1 1 "$1" "$2" 0 "$3"; le 3 "$4"; le 1 0 119; }
+unlock() { le 1 2 "$1" "$2"; le 3 "$3"; le 1 120; }
+release() { le 1 3 "$1" "$2" 4; }
+reload() { le 1 5; }
+# record NAME SEQ GRANTED CONVERTING WAITING; one NODE NUMBER FLAGS WAITER MODES... BITS
+record() { le 1 1; printf %s "$1"; le 1 0; le 4 "$2"; le 2 "$3" "$4" "$5"; }
+one() { le 4 "$1" "$2" "$3" "$4"; le 1 "$5" "$6" "$7" "$8"; }
+{ lock 1 1 4 6 0 0; lock 2 1 4 4 8 0; lock 3 1 4 4 8 0; unlock 1 1 8; reload; } >queue
+{ lock 1 1 4 4 0 0; lock 2 1 4 4 0 0; convert 1 1 6 0; convert 2 1 6 0x40; unlock 1 1 0; } >demoted
+{ lock 1 1 4 6 0 1; lock 2 1 5 6 0 1; lock 1 2 5 6 0 1; lock 2 2 4 6 0 1; reload; } >cycle
+{ lock 1 1 4 5 0x88 0; lock 2 1 4 6 0 0; release 1 0; lock 1 2 4 5 0x4008 0; release 1 1; } >orphan
+{ lock 1 1 4 4 0 0; lock 2 1 4 6 0x1000 0; lock 3 1 4 4 0x2000 0; convert 3 1 6 0x1000; } >head
+{ lock 1 1 4 4 0 0; lock 2 1 4 6 0x8000 0; unlock 1 1 0x20000; release 2 2; } >other
+{
+	le 1 6
+	le 2 73
+	record z 0 1 1 1
+	one 1 2 0x80 0 4 0 0 0
+	one 2 2 4 1 4 6 0 0
+	one 3 3 0 1 0 6 0 0
+	reload
+	unlock 2 2 2
+} >loaded
+
 du -sh "$corpus" | cut -f 1
