@@ -38,7 +38,8 @@ struct office {
 struct seen {
 	struct ring_id epoch;
 	uint64_t operations, digest;
-	int space;
+	uint64_t made_on;
+	uint32_t made_as;
 };
 
 struct sim_lockers {
@@ -476,7 +477,7 @@ static uint64_t place_of(const struct seen *s)
 {
 	uint64_t h = s->operations * UINT64_C(0x9e3779b97f4a7c15);
 
-	h ^= s->epoch.seq * UINT64_C(0xff51afd7ed558ccd) ^ (uint64_t)s->space;	return (h ^ h >> 29) % DIGESTS;
+	h ^= (s->epoch.seq + s->made_on + s->made_as) * UINT64_C(0xff51afd7ed558ccd);	return (h ^ h >> 29) % DIGESTS;
 }
 
 void lockers_look(struct sim_lockers *l, struct sim_node *n)
@@ -485,11 +486,13 @@ void lockers_look(struct sim_lockers *l, struct sim_node *n)
 
 	for (size_t i = 0; lock_manager_look(n->locks, i, &look); i++) {
 		struct seen now = { look.epoch, look.operations,
-				    lock_table_digest(look.table), look.name[6] };
+				    lock_table_digest(look.table), look.made_on,
+				    look.made_as };
 		struct seen *before = &l->seen[place_of(&now)];
 
 		if (look.freeze == LOCKSPACE_RUNS &&
-		    ring_id_equal(before->epoch, now.epoch) && before->space == now.space &&
+		    ring_id_equal(before->epoch, now.epoch) &&
+		    before->made_on == now.made_on && before->made_as == now.made_as &&
 		    before->operations == now.operations && before->digest != now.digest)
 			sim_fail(l->world, "M1: n%d has another table than others after %" PRIu64 " operations",
 				 n->index + 1, now.operations);
