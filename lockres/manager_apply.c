@@ -6,7 +6,7 @@
 #include "base/codec.h"
 #include "lockres/manager_private.h"
 
-static void fault(struct lock_manager *m, enum lock_manager_fault f)
+void manager_fault(struct lock_manager *m, enum lock_manager_fault f)
 {
 	m->stats.faults[f]++;
 }
@@ -199,7 +199,7 @@ static void apply_dead(struct lock_manager *m, const struct manager_order *o)
 	int node = node_index(&m->config.nodes, o->node);
 
 	if (node == TOTEM_NO_INDEX) {
-		fault(m, LOCK_FAULT_ARGUMENT);
+		manager_fault(m, LOCK_FAULT_ARGUMENT);
 		return;
 	}
 	if (!manager_is_running(m))
@@ -257,7 +257,7 @@ static void apply_ops(struct lock_manager *m, struct space *s, struct space_memb
 
 	for (uint64_t serial = o->serial; rd.at < rd.length; serial++) {
 		if (!manager_op_read(&rd, &op, s->lvb_bytes)) {
-			fault(m, LOCK_FAULT_MESSAGE);
+			manager_fault(m, LOCK_FAULT_MESSAGE);
 			return;
 		}
 		if (serial <= member->serial) {
@@ -273,7 +273,7 @@ static void apply_ops(struct lock_manager *m, struct space *s, struct space_memb
 		if (r == -ENOMEM)
 			manager_break(m, "has no memory for a lock");
 		else if (r < 0 && !may_miss(&op))
-			fault(m, LOCK_FAULT_ARGUMENT);
+			manager_fault(m, LOCK_FAULT_ARGUMENT);
 		else if (r < 0 && is_ours)
 			handle_unlocked_nothing(s->handle, op.number);
 		if (m->is_broken)
@@ -292,11 +292,11 @@ static void apply_batch(struct lock_manager *m, int node, const struct manager_o
 	}
 	member = s ? space_member_ticket(s, m->config.nodes.ids[node], o->ticket) : NULL;
 	if (!s) {
-		fault(m, LOCK_FAULT_SPACE);
+		manager_fault(m, LOCK_FAULT_SPACE);
 	} else if (!member) {
-		fault(m, LOCK_FAULT_STRANGER);
+		manager_fault(m, LOCK_FAULT_STRANGER);
 	} else if (o->serial > member->serial + 1) {
-		fault(m, LOCK_FAULT_ORDER);
+		manager_fault(m, LOCK_FAULT_ORDER);
 	} else {
 		lock_table_clock(s->table, m->ops.now(m->owner));
 		apply_ops(m, s, member, o);
@@ -308,7 +308,7 @@ void manager_apply(struct lock_manager *m, int node, const void *message, size_t
 	struct manager_order o;
 
 	if (!manager_order_read(&o, message, length)) {
-		fault(m, LOCK_FAULT_MESSAGE);
+		manager_fault(m, LOCK_FAULT_MESSAGE);
 		return;
 	}
 	switch (o.kind) {

@@ -308,6 +308,8 @@ struct manager_op {
 
 struct wr;
 struct rd;
+void space_id_write(struct wr *to, struct space_id id);
+struct space_id space_id_read(struct rd *from);
 void manager_op_write(struct wr *to, const struct manager_op *op, uint32_t lvb_bytes);
 /* False: damaged. */
 bool manager_op_read(struct rd *from, struct manager_op *op, uint32_t lvb_bytes);
@@ -450,5 +452,6 @@ void manager_wake_openers(struct lock_manager *m);
  * groups, before the first message.
  */
 void manager_consider_all(struct lock_manager *m);
+void manager_fault(struct lock_manager *m, enum lock_manager_fault f);
 /* In manager_apply.c: a message of the group. */
 void manager_apply(struct lock_manager *m, int node, const void *message, size_t length);

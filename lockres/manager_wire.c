@@ -22,18 +22,18 @@
 
 enum { OP_KIND_MASK = 0x0f, OP_HAS_VALUE = 0x10, ANY_SLOT = 0xffff };
 
-static void write_id(struct wr *wr, struct space_id id)
+void space_id_write(struct wr *to, struct space_id id)
 {
-	wr_u64(wr, id.ring_seq);
-	wr_u32(wr, id.count);
+	wr_u64(to, id.ring_seq);
+	wr_u32(to, id.count);
 }
 
-static struct space_id read_id(struct rd *rd)
+struct space_id space_id_read(struct rd *from)
 {
 	struct space_id id;
 
-	id.ring_seq = rd_u64(rd);
-	id.count = rd_u32(rd);
+	id.ring_seq = rd_u64(from);
+	id.count = rd_u32(from);
 	return id;
 }
 
@@ -57,7 +57,7 @@ size_t manager_order_write(const struct manager_order *o, uint8_t *to, size_t ro
 		write_open(&wr, o);
 		break;
 	case MANAGER_CLOSE:
-		write_id(&wr, o->id);
+		space_id_write(&wr, o->id);
 		wr_u32(&wr, o->ticket);
 		break;
 	case MANAGER_DEAD:
@@ -66,7 +66,7 @@ size_t manager_order_write(const struct manager_order *o, uint8_t *to, size_t ro
 		wr_u8(&wr, (uint8_t)o->death);
 		break;
 	case MANAGER_BATCH:
-		write_id(&wr, o->id);
+		space_id_write(&wr, o->id);
 		wr_u32(&wr, o->ticket);
 		wr_u32(&wr, o->thaw);
 		wr_u64(&wr, o->serial);
@@ -102,7 +102,7 @@ bool manager_order_read(struct manager_order *o, const void *bytes, size_t lengt
 	case MANAGER_OPEN:
 		return read_open(&rd, o);
 	case MANAGER_CLOSE:
-		o->id = read_id(&rd);
+		o->id = space_id_read(&rd);
 		o->ticket = rd_u32(&rd);
 		return !rd.failed && rd.at == length;
 	case MANAGER_DEAD:
@@ -112,7 +112,7 @@ bool manager_order_read(struct manager_order *o, const void *bytes, size_t lengt
 		o->death = (enum lock_death)death;
 		return !rd.failed && rd.at == length && death <= LOCK_DEATH_NODE;
 	case MANAGER_BATCH:
-		o->id = read_id(&rd);
+		o->id = space_id_read(&rd);
 		o->ticket = rd_u32(&rd);
 		o->thaw = rd_u32(&rd);
 		o->serial = rd_u64(&rd);
