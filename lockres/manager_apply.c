@@ -43,7 +43,7 @@ static int join(struct lock_manager *m, struct space *s, uint32_t node,
 	struct space_member *member = space_member_of(s, node);
 	int r;
 
-	if (member || s->is_frozen)
+	if (member || (m->is_ending ? space_waits_for_proof(s) : s->is_frozen))
 		return -EAGAIN; /* what the node was before is not over yet */
 	if (s->lvb_bytes != o->lvb_bytes || s->slots != o->slots)
 		return -EBADR;
@@ -202,7 +202,7 @@ static void apply_dead(struct lock_manager *m, const struct manager_order *o)
 		manager_fault(m, LOCK_FAULT_ARGUMENT);
 		return;
 	}
-	if (!manager_is_running(m))
+	if (!manager_is_complete(m))
 		return; /* who said so says it again */
 	for (size_t i = m->space_count; i > 0; i--) /* it may go as we look at it */
 		prove(m->spaces[i - 1], o);

@@ -35,6 +35,16 @@ const struct space_head *manager_head_of(const struct manager_heads *heads,
 	return NULL;
 }
 
+/* A lockspace is made anew when nobody is in the old one any more. */
+static bool is_newer(const struct space_head *a, const struct space_head *b)
+{
+	if (a->id.ring_seq != b->id.ring_seq)
+		return a->id.ring_seq > b->id.ring_seq;
+	if (a->id.count != b->id.count)
+		return a->id.count > b->id.count;
+	return space_version_compare(&a->version, &b->version) > 0;
+}
+
 /* One lockspace a name: the newest; of equal ones that of the lowest index. */
 static void propose(struct manager_sync *p, int node, const struct space_head *head)
 {
@@ -42,7 +52,7 @@ static void propose(struct manager_sync *p, int node, const struct space_head *h
 
 	if (!c)
 		c = &p->candidates[p->candidate_count++];
-	else if (space_version_compare(&head->version, &c->head.version) <= 0)
+	else if (!is_newer(head, &c->head))
 		return;
 	*c = (struct candidate){ .head = *head, .provider = node };
 }

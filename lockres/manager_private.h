@@ -74,6 +74,8 @@ int space_join(struct space *s, uint32_t node, uint64_t incarnation, uint32_t op
 void space_drop_member(struct space *s, struct space_member *member);
 /* Nobody is in it, and nothing is held: it is not worth keeping. */
 bool space_is_empty(const struct space *s);
+/* D14: a member is missing, and nobody proved it dead. */
+bool space_waits_for_proof(const struct space *s);
 /* Thaws it, if all that it waits for is there. May free it. */
 void space_consider(struct space *s);
 /* The members to this node's handle: recover_done(). */

@@ -282,14 +282,12 @@ enum lockspace_freeze space_freeze(const struct space *s)
 	return LOCKSPACE_UNPROVEN;
 }
 
-static bool may_thaw(const struct space *s)
+bool space_waits_for_proof(const struct space *s)
 {
-	if (!s->is_frozen || !manager_is_running(s->manager))
-		return false;
 	for (size_t i = 0; i < s->member_count; i++)
 		if (s->members[i].is_missing && !is_over(&s->members[i]))
-			return false;
-	return true;
+			return true;
+	return false;
 }
 
 static void tell_slot(struct space *s, const struct space_member *member)
@@ -361,7 +359,7 @@ void space_consider(struct space *s)
 	size_t before = s->member_count;
 	int buried;
 
-	if (!may_thaw(s))
+	if (!s->is_frozen || !manager_is_running(s->manager) || space_waits_for_proof(s))
 		return;
 	buried = bury_all(s);
 	if (buried < 0) {
