@@ -87,6 +87,8 @@ static void forget(struct lock_rig *rig)
 	lock_table_free(rig->table);
 	rig->table = NULL;
 	memset(rig->members, 0, sizeof(rig->members));
+	for (int i = 1; i <= rig->count; i++)
+		rig->nodes[i].last_slot = -1;
 }
 
 static void remove_member(struct lock_rig *rig, struct rig_member *m)
