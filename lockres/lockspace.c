@@ -50,7 +50,7 @@ int lockres_lock(struct lockres *lock, enum lock_mode mode, uint32_t flags,
 {
 	int r;
 
-	if (lock->is_pending)
+	if (lock->is_pending || (flags & LOCK_CONVERT && lock->mode == LOCK_NONE))
 		return -EBUSY;
 	if (lock_fault(lock->mode, mode, flags))
 		return -EINVAL;
