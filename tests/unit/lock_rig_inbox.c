@@ -67,7 +67,7 @@ static void on_completed(void *owner, struct lock_key key,
 	struct rig_lock *l = lock_by_key(rig, key);
 	struct rig_event *e;
 
-	if (!l || l->is_forced)
+	if (!l)
 		return;
 	e = rig_tell(l->space, RIG_DONE);
 	if (!e)

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The conformance suite (tests/locks) on the rig: one lock table, no network. Each story
+ * is a test of its own, on values of 32 and of 64 bytes; then all are played in one life
+ * of the rig. And the suite itself: a story that is wrong is told where, and why.
+ */
+#include "tests/unit/help.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/locks/conformance.h"
+#include "tests/unit/lock_rig.h"
+
+static struct lockspace_engine *ground_engine(void *owner, int node)
+{
+	return lock_rig_engine(owner, node);
+}
+
+static void ground_settle(void *owner)
+{
+	lock_rig_run(owner);
+}
+
+static void ground_kill(void *owner, int node, enum lock_death death)
+{
+	lock_rig_kill(owner, node, death);
+}
+
+static void ground_prove(void *owner, int node, enum lock_death death)
+{
+	(void)death;
+	lock_rig_prove(owner, node);
+}
+
+static void ground_revive(void *owner, int node)
+{
+	lock_rig_revive(owner, node);
+}
+
+static void ground_advance(void *owner, uint64_t ns)
+{
+	lock_rig_advance_ns(owner, ns);
+}
+
+static struct conformance_ground ground_new(uint32_t lvb_bytes)
+{
+	return (struct conformance_ground){
+		.name = "rig",
+		.lvb_bytes = lvb_bytes,
+		.owner = lock_rig_new(CONFORMANCE_NODES),
+		.engine = ground_engine,
+		.settle = ground_settle,
+		.kill = ground_kill,
+		.prove = ground_prove,
+		.revive = ground_revive,
+		.advance = ground_advance,
+	};
+}
+
+static int play_alone(const struct conformance_story *story, uint32_t lvb_bytes,
+		      struct err *err)
+{
+	struct conformance_ground ground = ground_new(lvb_bytes);
+	struct conformance_play *play = conformance_open(&ground, err);
+	int r = play ? conformance_play(play, story, err) : err->code;
+
+	if (play)
+		conformance_close(play);
+	lock_rig_free(ground.owner);
+	return r;
+}
+
+static void story_holds(void **state)
+{
+	const struct conformance_story *story = *state;
+	struct err err = ERR_INIT;
+
+	assert_ok(play_alone(story, LOCK_SMALL_LVB, &err), err);
+	assert_ok(play_alone(story, LOCK_LARGE_LVB, &err), err);
+}
+
+static void all_stories_hold_in_one_life(void **state)
+{
+	struct conformance_ground ground = ground_new(LOCK_SMALL_LVB);
+	char *told;
+	size_t size;
+	FILE *to = open_memstream(&told, &size);
+
+	(void)state;
+	assert_non_null(to);
+	if (conformance_main(&ground, NULL, to) != 0) {
+		fclose(to);
+		fail_msg("%s", told);
+	}
+	fclose(to);
+	assert_null(strstr(told, "skipped"));
+	free(told);
+	lock_rig_free(ground.owner);
+}
+
+/* --- the suite itself -------------------------------------------------------------------- */
+
+static void fails(const char *lines, const char *first, const char *second)
+{
+	const struct conformance_story story = { "tale", 0, lines };
+	struct err err = ERR_INIT;
+
+	assert_true(play_alone(&story, LOCK_SMALL_LVB, &err) < 0);
+	if (!strstr(err.text, first) || !strstr(err.text, second))
+		fail_msg("'%s' has not '%s' and '%s'", err.text, first, second);
+}
+
+static void wrong_story_is_told_with_its_line(void **state)
+{
+	(void)state;
+	fails("1 lock EX r\n2 lock EX r -> 2 granted EX\n",
+	      "tale: line 2 '2 lock EX r", "expected 2 granted EX; came 1 blocked EX");
+	fails("1 lock EX r -> nothing\n", "line 1", "expected nothing; came 1 granted EX");
+	fails("1 lock EX r -> 1 granted EX, 1 blocked EX\n", "line 1", "came 1 granted EX");
+	fails("1 lock EX r\n\n1 convert NL value=x\n1 convert EX valblk -> "
+	      "1 granted EX value=y\n", "line 4", "came 1 granted EX value=x");
+	fails("1 lock EX r\n1 unlock; 1 cancel -> 1 unlocked, 1 granted EX\n", "line 2", "");
+	fails("1 lock PR r; 1b lock PR q -> 1b granted PR\n", "line 1",
+	      "came 1 granted PR, 1b granted PR");
+}
+
+static void line_that_is_no_line_is_told(void **state)
+{
+	(void)state;
+	fails("1 lack EX r\n", "line 1", "'lack' is no deed");
+	fails("1 lock EY r\n", "line 1", "'lock' needs more than it has");
+	fails("1 lock EX r quickly\n", "line 1", "'quickly' is no word");
+	fails("one lock EX r\n", "line 1", "'one' is no lock and no node");
+	fails("1 lock EX r -> \n", "line 1", "an event is missing");
+	fails("1 lock EX r;\n", "line 1", "a deed is missing");
+	fails("9 lock EX r\n", "line 1", "there is no node 9");
+	fails("1 convert EX\n", "line 1", "'1' was never locked");
+	fails("time soon\n", "line 1", "'soon' is no time");
+}
+
+static void optional_events_may_come_or_not(void **state)
+{
+	const struct conformance_story story = { "tale", 0,
+		"1 lock EX r -> ?1 blocked PR, 1 granted EX, ?1 blocked EX\n"
+		"2 lock EX r -> ?1 blocked EX\n" };
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_ok(play_alone(&story, LOCK_SMALL_LVB, &err), err);
+	fails("1 lock EX r\n2 lock PR r -> ?1 blocked EX\n", "line 2", "?1 blocked EX");
+}
+
+static void story_is_left_out_where_the_ground_cannot(void **state)
+{
+	const struct conformance_story story = { "tale", LACKS_CYCLES, "nonsense\n" };
+	struct conformance_ground ground = ground_new(LOCK_SMALL_LVB);
+	struct err err = ERR_INIT;
+	struct conformance_play *play = conformance_open(&ground, &err);
+
+	(void)state;
+	assert_non_null(play);
+	ground.lacks = LACKS_CYCLES;
+	assert_int_equal(conformance_play(play, &story, &err), 1);
+	conformance_close(play);
+	lock_rig_free(ground.owner);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest own[] = {
+		cmocka_unit_test(all_stories_hold_in_one_life),
+		cmocka_unit_test(wrong_story_is_told_with_its_line),
+		cmocka_unit_test(line_that_is_no_line_is_told),
+		cmocka_unit_test(optional_events_may_come_or_not),
+		cmocka_unit_test(story_is_left_out_where_the_ground_cannot),
+	};
+	size_t own_count = sizeof(own) / sizeof(*own), count;
+	const struct conformance_story *stories = conformance_stories(&count);
+	struct CMUnitTest *tests = calloc(own_count + count, sizeof(*tests));
+	int failed;
+
+	assert_non_null(tests);
+	for (size_t i = 0; i < count; i++)
+		tests[i] = (struct CMUnitTest){
+			.name = stories[i].name,
+			.test_func = story_holds,
+			.initial_state = (void *)&stories[i],
+		};
+	memcpy(tests + count, own, sizeof(own));
+	failed = _cmocka_run_group_tests("conformance on the rig", tests, own_count + count,
+					 NULL, NULL);
+	free(tests);
+	return failed;
+}
