@@ -120,6 +120,15 @@ static const struct conformance_story endings[] = {
 	  "1 lock EX r; 1 cancel; 1 unlock forceunlock -> ?2 blocked EX, 1 unlocked\n"
 	  "2 unlock                     -> 2 unlocked\n"
 	  "1 lock EX r\n" },
+	{ "force_sends_its_value_whatever_came_before_it", 0,
+	  "1 lock NL r\n"
+	  "2 lock EX r; 2 unlock forceunlock value=one -> 2 unlocked\n"
+	  "1 convert CR valblk          -> 1 granted CR value=one\n"
+	  "2 lock CR r\n"
+	  "2 convert PW; 2 unlock forceunlock value=two -> 2 unlocked\n"
+	  "1 convert CR valblk          -> 1 granted CR value=two\n"
+	  "2 lock CR r; 2 unlock forceunlock value=three -> 2 unlocked\n"
+	  "1 convert CR valblk          -> 1 granted CR value=two\n" },
 	{ "who_closes_gives_up_what_it_holds", 0,
 	  "1 lock EX r\n"
 	  "1 convert NL value=old\n"

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The conformance suite (tests/locks) on the rig: one lock table, no network. Each story
- * is a test of its own, on values of 32 and of 64 bytes; then all are played in one life
- * of the rig. And the suite itself: a story that is wrong is told where, and why.
+ * The conformance suite (tests/locks) on the rig: one lock table, no network. And the
+ * suite itself: a story that is wrong is told where, and why.
  */
-#include "tests/unit/help.h"
+#include "tests/unit/conformance_rig.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "tests/locks/conformance.h"
 #include "tests/unit/lock_rig.h"
 
 static struct lockspace_engine *ground_engine(void *owner, int node)
@@ -43,7 +40,7 @@ static void ground_advance(void *owner, uint64_t ns)
 	lock_rig_advance_ns(owner, ns);
 }
 
-static struct conformance_ground ground_new(uint32_t lvb_bytes)
+static struct conformance_ground ground_set(uint32_t lvb_bytes)
 {
 	return (struct conformance_ground){
 		.name = "rig",
@@ -58,46 +55,13 @@ static struct conformance_ground ground_new(uint32_t lvb_bytes)
 	};
 }
 
-static int play_alone(const struct conformance_story *story, uint32_t lvb_bytes,
-		      struct err *err)
+static void ground_strike(struct conformance_ground *ground)
 {
-	struct conformance_ground ground = ground_new(lvb_bytes);
-	struct conformance_play *play = conformance_open(&ground, err);
-	int r = play ? conformance_play(play, story, err) : err->code;
-
-	if (play)
-		conformance_close(play);
-	lock_rig_free(ground.owner);
-	return r;
+	lock_rig_free(ground->owner);
 }
 
-static void story_holds(void **state)
-{
-	const struct conformance_story *story = *state;
-	struct err err = ERR_INIT;
-
-	assert_ok(play_alone(story, LOCK_SMALL_LVB, &err), err);
-	assert_ok(play_alone(story, LOCK_LARGE_LVB, &err), err);
-}
-
-static void all_stories_hold_in_one_life(void **state)
-{
-	struct conformance_ground ground = ground_new(LOCK_SMALL_LVB);
-	char *told;
-	size_t size;
-	FILE *to = open_memstream(&told, &size);
-
-	(void)state;
-	assert_non_null(to);
-	if (conformance_main(&ground, NULL, to) != 0) {
-		fclose(to);
-		fail_msg("%s", told);
-	}
-	fclose(to);
-	assert_null(strstr(told, "skipped"));
-	free(told);
-	lock_rig_free(ground.owner);
-}
+static const struct conformance_rig rig = { "conformance of the rig", ground_set,
+					    ground_strike };
 
 /* --- the suite itself -------------------------------------------------------------------- */
 
@@ -106,7 +70,7 @@ static void fails(const char *lines, const char *first, const char *second)
 	const struct conformance_story story = { "tale", 0, lines };
 	struct err err = ERR_INIT;
 
-	assert_true(play_alone(&story, LOCK_SMALL_LVB, &err) < 0);
+	assert_true(conformance_rig_play(&rig, &story, LOCK_SMALL_LVB, &err) < 0);
 	if (!strstr(err.text, first) || !strstr(err.text, second))
 		fail_msg("'%s' has not '%s' and '%s'", err.text, first, second);
 }
@@ -147,14 +111,14 @@ static void optional_events_may_come_or_not(void **state)
 	struct err err = ERR_INIT;
 
 	(void)state;
-	assert_ok(play_alone(&story, LOCK_SMALL_LVB, &err), err);
+	assert_ok(conformance_rig_play(&rig, &story, LOCK_SMALL_LVB, &err), err);
 	fails("1 lock EX r\n2 lock PR r -> ?1 blocked EX\n", "line 2", "?1 blocked EX");
 }
 
 static void story_is_left_out_where_the_ground_cannot(void **state)
 {
 	const struct conformance_story story = { "tale", LACKS_CYCLES, "nonsense\n" };
-	struct conformance_ground ground = ground_new(LOCK_SMALL_LVB);
+	struct conformance_ground ground = ground_set(LOCK_SMALL_LVB);
 	struct err err = ERR_INIT;
 	struct conformance_play *play = conformance_open(&ground, &err);
 
@@ -169,27 +133,11 @@ static void story_is_left_out_where_the_ground_cannot(void **state)
 int main(void)
 {
 	static const struct CMUnitTest own[] = {
-		cmocka_unit_test(all_stories_hold_in_one_life),
 		cmocka_unit_test(wrong_story_is_told_with_its_line),
 		cmocka_unit_test(line_that_is_no_line_is_told),
 		cmocka_unit_test(optional_events_may_come_or_not),
 		cmocka_unit_test(story_is_left_out_where_the_ground_cannot),
 	};
-	size_t own_count = sizeof(own) / sizeof(*own), count;
-	const struct conformance_story *stories = conformance_stories(&count);
-	struct CMUnitTest *tests = calloc(own_count + count, sizeof(*tests));
-	int failed;
 
-	assert_non_null(tests);
-	for (size_t i = 0; i < count; i++)
-		tests[i] = (struct CMUnitTest){
-			.name = stories[i].name,
-			.test_func = story_holds,
-			.initial_state = (void *)&stories[i],
-		};
-	memcpy(tests + count, own, sizeof(own));
-	failed = _cmocka_run_group_tests("conformance on the rig", tests, own_count + count,
-					 NULL, NULL);
-	free(tests);
-	return failed;
+	return conformance_rig_run(&rig, own, sizeof(own) / sizeof(*own));
 }

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The conformance suite (tests/locks) on the lock manager, on whole rings in the
+ * simulator. Nodes beyond those of the suite make a quorum when two of these die; one of
+ * them says who is dead.
+ */
+#include "tests/unit/conformance_rig.h"
+
+#include <stdlib.h>
+
+#include "lockres/lock_manager.h"
+#include "tests/sim/world.h"
+
+enum {
+	NODES = CONFORMANCE_NODES + 1,
+	WITNESS = NODES - 1,    /* index */
+	QUIET_MS = 100,         /* what was asked for is over */
+	RING_MS = 3000,         /* a ring has formed, and lockspaces are told */
+};
+
+struct stage {
+	struct sim_world *world;
+	bool is_stirred; /* nodes came or went */
+};
+
+static void run(struct stage *s, uint64_t ms)
+{
+	sim_run(s->world, s->world->now + ms * SIM_MS);
+}
+
+static struct lockspace_engine *ground_engine(void *owner, int node)
+{
+	struct stage *s = owner;
+
+	return lock_manager_engine(s->world->nodes[node - 1].locks);
+}
+
+static void ground_settle(void *owner)
+{
+	struct stage *s = owner;
+
+	run(s, s->is_stirred ? RING_MS : QUIET_MS);
+	s->is_stirred = false;
+}
+
+static void ground_kill(void *owner, int node, enum lock_death death)
+{
+	struct stage *s = owner;
+
+	(void)death;
+	sim_crash(s->world, node - 1);
+	s->is_stirred = true;
+}
+
+static void ground_prove(void *owner, int node, enum lock_death death)
+{
+	struct stage *s = owner;
+	struct err err = ERR_INIT;
+
+	if (s->is_stirred)
+		ground_settle(s); /* till it is missed */
+	assert_ok(lockspace_confirm_dead(ground_engine(s, WITNESS + 1), (uint32_t)node,
+					 death, &err), err);
+}
+
+static void ground_revive(void *owner, int node)
+{
+	struct stage *s = owner;
+
+	sim_start(s->world, node - 1);
+	s->is_stirred = true;
+}
+
+static void ground_advance(void *owner, uint64_t ns)
+{
+	struct stage *s = owner;
+
+	sim_run(s->world, s->world->now + ns);
+}
+
+static struct conformance_ground ground_set(uint32_t lvb_bytes)
+{
+	struct stage *s = calloc(1, sizeof(*s));
+
+	assert_non_null(s);
+	s->world = sim_new(1, NODES, getenv("RING_TRACE") ? stderr : NULL);
+	s->world->faults.delay_min_ns = SIM_MS / 5;
+	s->world->faults.delay_max_ns = 2 * SIM_MS / 5;
+	sim_use_totems(s->world);
+	sim_use_locks(s->world);
+	for (int i = 0; i < NODES; i++)
+		sim_start(s->world, i);
+	run(s, RING_MS);
+	return (struct conformance_ground){
+		.name = "lock manager",
+		.lvb_bytes = lvb_bytes,
+		.owner = s,
+		.engine = ground_engine,
+		.settle = ground_settle,
+		.kill = ground_kill,
+		.prove = ground_prove,
+		.revive = ground_revive,
+		.advance = ground_advance,
+	};
+}
+
+static void ground_strike(struct conformance_ground *ground)
+{
+	struct stage *s = ground->owner;
+
+	assert_string_equal(s->world->failure, "");
+	sim_free(s->world);
+	free(s);
+}
+
+int main(void)
+{
+	static const struct conformance_rig rig = { "conformance of the lock manager",
+						    ground_set, ground_strike };
+
+	return conformance_rig_run(&rig, NULL, 0);
+}
