@@ -221,7 +221,7 @@ static int apply_op(struct space *s, uint32_t node, const struct manager_op *op)
 	const struct lock_key key = { node, op->number };
 	const uint8_t *value = op->value;
 
-	if (!value && op->flags & LOCK_VALBLK)
+	if (!value && op->flags & LOCK_VALBLK && op->op != LOCK_OP_UNLOCK)
 		value = no_value;
 	if (op->op == LOCK_OP_PURGE) {
 		int r = lock_table_release(s->table, op->node, LOCK_RELEASE_ORPHANS);

@@ -186,9 +186,11 @@ static int engine_add(struct lockspace *space, struct lockres *lock)
 	return 0;
 }
 
+/* Only where it may be stored. An unlock by force may end more than was told yet. */
 static void set_value(struct request *r, const struct lockres *lock, uint32_t flags)
 {
-	r->has_value = flags & LOCK_VALBLK && lock->mode >= LOCK_PW;
+	r->has_value = flags & LOCK_VALBLK &&
+		       (lock->mode >= LOCK_PW || r->op == LOCK_OP_UNLOCK);
 	if (r->has_value)
 		memcpy(r->value, lock->value, lock->space->lvb_bytes);
 }
