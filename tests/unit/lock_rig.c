@@ -274,7 +274,8 @@ static void apply_prove(struct lock_rig *rig, const struct rig_op *op)
 {
 	struct rig_member *m = rig_member_of(rig, (int)op->node);
 
-	if (!m || !m->is_missing || m->is_proven)
+	if (!m || !m->is_missing || m->is_proven ||
+	    m->space->incarnation > op->incarnation)
 		return;
 	m->is_proven = true;
 	m->death = op->death;
@@ -443,6 +444,7 @@ void lock_rig_prove(struct lock_rig *rig, int node)
 	struct rig_op *op = rig_op_new(RIG_PROVE, NULL);
 
 	op->node = (uint32_t)node;
+	op->incarnation = UINT64_MAX;
 	op->death = rig->nodes[node].is_cut ? LOCK_DEATH_PROCESS : rig->nodes[node].death;
 	rig_queue(rig, op);
 }
@@ -452,6 +454,7 @@ void lock_rig_revive(struct lock_rig *rig, int node)
 	assert(!rig->nodes[node].is_alive);
 	rig->nodes[node].is_alive = true;
 	rig->nodes[node].is_deaf = false;
+	rig->nodes[node].incarnation++;
 }
 
 void lock_rig_replace(struct lock_rig *rig, int node, enum lock_death death)
@@ -578,6 +581,7 @@ struct lock_rig *lock_rig_new(int nodes)
 			.engine = { &rig_engine_ops },
 			.rig = rig,
 			.id = i,
+			.incarnation = 1,
 			.is_alive = true,
 			.last_slot = -1,
 		};

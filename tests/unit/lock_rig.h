@@ -62,7 +62,8 @@ void lock_rig_kill(struct lock_rig *rig, int node, enum lock_death death);
  * its process had died.
  */
 void lock_rig_prove(struct lock_rig *rig, int node);
-/* A new process, which may open the lockspace. It is in when its past is proven dead. */
+/* A new process, which may open the lockspace. It is in when its past is proven dead.
+ * Incarnations of a node count from 1. */
 void lock_rig_revive(struct lock_rig *rig, int node);
 /* As above for all: kill, prove, run, revive. */
 void lock_rig_replace(struct lock_rig *rig, int node, enum lock_death death);

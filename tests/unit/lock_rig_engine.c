@@ -58,6 +58,7 @@ static int rig_open(struct lockspace_engine *engine,
 	space->base = (struct lockspace){ engine, config->lvb_bytes };
 	space->rig = rig;
 	space->node = node->id;
+	space->incarnation = node->incarnation;
 	space->slots = config->slots ? config->slots : LOCKSPACE_MAX_SLOTS;
 	space->wanted_slot = config->wanted_slot;
 	space->handlers = handlers;
@@ -88,17 +89,19 @@ static void rig_close(struct lockspace *base)
 }
 
 static int rig_confirm_dead(struct lockspace_engine *engine, uint32_t node,
-			    enum lock_death death, struct err *err)
+			    uint64_t incarnation, enum lock_death death, struct err *err)
 {
 	struct lock_rig *rig = node_of(engine)->rig;
+	const struct rig_member *m = rig_member_of(rig, (int)node);
 	struct rig_op *op;
 
 	if (node < 1 || node > (uint32_t)rig->count)
 		return err_set(err, -EINVAL, "there is no node %u", node);
-	if (node == (uint32_t)node_of(engine)->id)
-		return err_set(err, -EINVAL, "node %u lives: it is this one", node);
+	if (incarnation == 0 && (!m || !m->is_missing))
+		return 0;
 	op = rig_op_new(RIG_PROVE, NULL);
 	op->node = node;
+	op->incarnation = incarnation ? incarnation : m->space->incarnation;
 	op->death = death;
 	rig_queue(rig, op);
 	return 0;

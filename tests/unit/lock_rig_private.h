@@ -26,6 +26,7 @@ struct rig_op {
 	char name[LOCK_MAX_NAME];
 	uint8_t value[LOCK_MAX_LVB];
 	uint32_t node;            /* prove, purge: whom */
+	uint64_t incarnation;     /* prove: up to this */
 	enum lock_death death;
 };
 
@@ -63,6 +64,7 @@ struct rig_space {
 	struct lock_rig *rig;
 	struct qb_list_head link;
 	int node;
+	uint64_t incarnation;     /* of the process */
 	enum rig_space_state state;
 	bool is_closing;
 	bool was_told;            /* recover_prep(), and no recover_done() since */
@@ -97,6 +99,7 @@ struct rig_node {
 	struct lockspace_engine engine; /* the first: engines are nodes */
 	struct lock_rig *rig;
 	int id;
+	uint64_t incarnation;
 	bool is_alive, is_cut, is_deaf;
 	enum lock_death death;
 	int refusal;

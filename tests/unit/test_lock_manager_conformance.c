@@ -21,6 +21,7 @@ enum {
 struct stage {
 	struct sim_world *world;
 	bool is_stirred; /* nodes came or went */
+	uint64_t died[NODES]; /* incarnation */
 };
 
 static void run(struct stage *s, uint64_t ms)
@@ -48,6 +49,7 @@ static void ground_kill(void *owner, int node, enum lock_death death)
 	struct stage *s = owner;
 
 	(void)death;
+	s->died[node - 1] = s->world->nodes[node - 1].incarnation;
 	sim_crash(s->world, node - 1);
 	s->is_stirred = true;
 }
@@ -57,10 +59,9 @@ static void ground_prove(void *owner, int node, enum lock_death death)
 	struct stage *s = owner;
 	struct err err = ERR_INIT;
 
-	if (s->is_stirred)
-		ground_settle(s); /* till it is missed */
+	/* It may not be missed yet. */
 	assert_ok(lockspace_confirm_dead(ground_engine(s, WITNESS + 1), (uint32_t)node,
-					 death, &err), err);
+					 s->died[node - 1], death, &err), err);
 }
 
 static void ground_revive(void *owner, int node)

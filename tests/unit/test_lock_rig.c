@@ -264,6 +264,31 @@ static void new_process_is_in_when_its_past_is_proven_dead(void **state)
 	scene_close(&s);
 }
 
+static void proof_is_of_the_processes_that_it_names(void **state)
+{
+	struct scene s = { NULL };
+	struct lockspace_engine *engine;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	scene_open(&s);
+	engine = lock_rig_engine(s.rig, 1);
+	assert_ok(lockspace_confirm_dead(engine, 2, 0, LOCK_DEATH_NODE, &err), err);
+	run(&s, "");
+	lock_rig_replace(s.rig, 2, LOCK_DEATH_NODE);
+	open_one(&s, 2, LOCK_SMALL_LVB, 0);
+	lock_rig_run(s.rig);
+	lock_rig_kill(s.rig, 2, LOCK_DEATH_NODE);
+	s.told[0] = '\0';
+	assert_ok(lockspace_confirm_dead(engine, 2, 1, LOCK_DEATH_NODE, &err), err);
+	run(&s, "");
+	assert_ok(lockspace_confirm_dead(engine, 2, 0, LOCK_DEATH_NODE, &err), err);
+	run(&s, "1:slot2=1 3:slot2=1 1:on2 3:on2");
+	assert_refused(lockspace_confirm_dead(engine, 9, 0, LOCK_DEATH_NODE, &err), -EINVAL,
+		       err, "no node 9");
+	scene_close(&s);
+}
+
 static void node_that_was_cut_off_goes_on(void **state)
 {
 	struct scene s = { NULL };
@@ -441,6 +466,7 @@ int main(void)
 		cmocka_unit_test(what_the_dead_held_is_granted_when_all_go_on),
 		cmocka_unit_test(two_that_die_are_proven_before_all_go_on),
 		cmocka_unit_test(new_process_is_in_when_its_past_is_proven_dead),
+		cmocka_unit_test(proof_is_of_the_processes_that_it_names),
 		cmocka_unit_test(node_that_was_cut_off_goes_on),
 		cmocka_unit_test(node_that_was_taken_for_dead_has_lost_the_lockspace),
 		cmocka_unit_test(deaf_node_is_told_later_in_order),
