@@ -12,6 +12,8 @@
  *	    lost or closed.
  *	L3  Operations of one lockspace take effect in the order in which they were
  *	    made; what is made in one event, or between begin and end, travels together.
+ *	    The kernel's DLM cannot promise that for locks of different resources, which
+ *	    have different masters: lockspace.is_ordered says whether it holds.
  *	L4  Completions and blocked() of one lock come in order; a blocked() that a
  *	    later completion has made untrue may not come.
  *	L5  Between recover_prep() and recover_done() nothing is granted to anybody.
@@ -112,6 +114,7 @@ struct lockspace_engine {
 struct lockspace {
 	struct lockspace_engine *engine;
 	uint32_t lvb_bytes;
+	bool is_ordered; /* L3 over all resources; else who needs it waits for done() */
 };
 
 /* --- locks --------------------------------------------------------------------------- */
@@ -200,8 +203,9 @@ int lockres_unlock(struct lockres *lock, uint32_t flags);
 
 /*
  * Nodes whose granted locks keep the pending request waiting, as far as this node
- * knows; how many there are, of which at most `room` are written. 0 too where the
- * engine cannot know.
+ * knows; how many there are, of which at most `room` are written. Within a done() that
+ * tells -ETIMEDOUT: those that kept it waiting until then. 0 too where the engine
+ * cannot know.
  */
 static inline size_t lockres_blockers(const struct lockres *lock, uint32_t *nodes,
 				      size_t room)
