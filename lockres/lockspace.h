@@ -202,10 +202,10 @@ int lockres_lock(struct lockres *lock, enum lock_mode mode, uint32_t flags,
 int lockres_unlock(struct lockres *lock, uint32_t flags);
 
 /*
- * Nodes whose granted locks keep the pending request waiting, as far as this node
- * knows; how many there are, of which at most `room` are written. Within a done() that
- * tells -ETIMEDOUT: those that kept it waiting until then. 0 too where the engine
- * cannot know.
+ * Nodes whose granted locks exclude the mode that was last asked for, as far as this node
+ * knows: who the pending request waits for, or within done(), with -ETIMEDOUT, waited
+ * for. How many there are, of which at most `room` are written; 0 too where the
+ * engine cannot know.
  */
 static inline size_t lockres_blockers(const struct lockres *lock, uint32_t *nodes,
 				      size_t room)

@@ -49,6 +49,7 @@ int manager_open(struct lockspace_engine *engine, const struct lockspace_config 
 		return err_nomem(err, "a lockspace");
 	h->base.engine = engine;
 	h->base.lvb_bytes = config->lvb_bytes;
+	h->base.is_ordered = true;
 	h->manager = m;
 	h->state = HANDLE_OPENING;
 	h->handlers = *handlers;

@@ -302,7 +302,9 @@ static size_t engine_blockers(const struct lockres *lock, uint32_t *nodes, size_
 	const struct lock_key key = { h->manager->config.self,
 				      handle_lock_number(h, local->index) };
 
-	return h->space ? lock_table_blockers(h->space->table, key, nodes, room) : 0;
+	return h->space ? lock_table_excluders(h->space->table, key, local->op.mode, nodes,
+					       room) :
+			  0;
 }
 
 /* --- what comes of them ------------------------------------------------------------------- */

@@ -82,15 +82,16 @@ void lock_table_look_locks(const struct lock_table *t, const void *name,
 	}
 }
 
-/* The lowest above `above` of the nodes in its way; false: there is none. */
-static bool next_blocker(const struct lock_entry *lock, int64_t above, uint32_t *node)
+/* The lowest above `above` of the nodes whose locks exclude it; false: there is none. */
+static bool next_excluder(const struct lock_entry *lock, enum lock_mode wanted,
+			  int64_t above, uint32_t *node)
 {
 	const struct lock_entry *other;
 	bool is_found = false;
 
 	for (int q = LOCK_QUEUE_GRANTED; q <= LOCK_QUEUE_CONVERTING; q++) {
 		qb_list_for_each_entry(other, &lock->resource->queues[q], link) {
-			if (other == lock || !lock_is_in_the_way(other, lock->wanted) ||
+			if (other == lock || !lock_is_in_the_way(other, wanted) ||
 			    other->key.node <= above ||
 			    (is_found && other->key.node >= *node))
 				continue;
@@ -101,23 +102,38 @@ static bool next_blocker(const struct lock_entry *lock, int64_t above, uint32_t 
 	return is_found;
 }
 
-size_t lock_table_blockers(const struct lock_table *t, struct lock_key key,
-			   uint32_t *nodes, size_t room)
+static size_t list_excluders(const struct lock_entry *lock, enum lock_mode wanted,
+			     uint32_t *nodes, size_t room)
 {
-	const struct lock_entry *lock = lock_entry_find(t, key);
 	uint32_t node = 0;
 	int64_t above = -1;
 	size_t count = 0;
 
-	if (!lock || !lock_is_waiting(lock))
-		return 0;
-	while (next_blocker(lock, above, &node)) {
+	while (next_excluder(lock, wanted, above, &node)) {
 		if (count < room)
 			nodes[count] = node;
 		count++;
 		above = node;
 	}
 	return count;
+}
+
+size_t lock_table_blockers(const struct lock_table *t, struct lock_key key,
+			   uint32_t *nodes, size_t room)
+{
+	const struct lock_entry *lock = lock_entry_find(t, key);
+
+	if (!lock || !lock_is_waiting(lock))
+		return 0;
+	return list_excluders(lock, lock->wanted, nodes, room);
+}
+
+size_t lock_table_excluders(const struct lock_table *t, struct lock_key key,
+			    enum lock_mode mode, uint32_t *nodes, size_t room)
+{
+	const struct lock_entry *lock = lock_entry_find(t, key);
+
+	return lock ? list_excluders(lock, mode, nodes, room) : 0;
 }
 
 size_t lock_table_resources(const struct lock_table *t)

@@ -55,7 +55,7 @@ static int rig_open(struct lockspace_engine *engine,
 	memcpy(rig->name, config->name, config->name_length);
 	space = calloc(1, sizeof(*space));
 	assert(space);
-	space->base = (struct lockspace){ engine, config->lvb_bytes };
+	space->base = (struct lockspace){ engine, config->lvb_bytes, true };
 	space->rig = rig;
 	space->node = node->id;
 	space->incarnation = node->incarnation;
@@ -208,6 +208,7 @@ static int rig_lock_it(struct lockres *lock, enum lock_mode mode, uint32_t flags
 	op->name_length = lock->name_length;
 	memcpy(op->name, lock->name, lock->name_length);
 	memcpy(op->value, lock->value, l->space->base.lvb_bytes);
+	l->wanted = mode;
 	l->is_late = false;
 	l->deadline_ns = timeout_ns ? l->space->rig->now_ns + timeout_ns : UINT64_MAX;
 	ask(op);
@@ -240,7 +241,7 @@ static size_t rig_blockers(const struct lockres *lock, uint32_t *nodes, size_t r
 
 	if (!l->space->rig->table || is_dead(l->space))
 		return 0;
-	return lock_table_blockers(l->space->rig->table, key, nodes, room);
+	return lock_table_excluders(l->space->rig->table, key, l->wanted, nodes, room);
 }
 
 const struct lockspace_engine_ops rig_engine_ops = {

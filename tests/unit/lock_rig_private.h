@@ -82,6 +82,7 @@ struct rig_lock {
 	struct rig_space *space;
 	struct lockres *lock;
 	uint32_t number;
+	enum lock_mode wanted;    /* by the last request */
 	uint64_t deadline_ns;     /* UINT64_MAX: none */
 	bool is_late;             /* the cancel that is under way is the deadline's */
 	bool is_forced;           /* an unlock ends whatever is under way */
