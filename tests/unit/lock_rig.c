@@ -323,6 +323,55 @@ static void apply(struct lock_rig *rig, struct rig_op *op)
 
 /* --- steps ------------------------------------------------------------------------------ */
 
+static bool is_of_a_lock(const struct rig_op *op)
+{
+	return op->kind == RIG_LOCK || op->kind == RIG_UNLOCK;
+}
+
+/* May `op` be applied before `before`, which was asked for earlier? */
+static bool may_overtake(const struct rig_op *op, const struct rig_op *before)
+{
+	if (op->space != before->space)
+		return true;
+	return is_of_a_lock(op) && is_of_a_lock(before) && op->number != before->number;
+}
+
+static bool may_be_next(const struct lock_rig *rig, const struct rig_op *op)
+{
+	const struct rig_op *before;
+
+	if (rig->nodes[op->space->node].is_cut)
+		return false;
+	qb_list_for_each_entry(before, &rig->queue, link) {
+		if (before == op)
+			break;
+		if (!may_overtake(op, before))
+			return false;
+	}
+	return true;
+}
+
+/* The same until the next step. */
+uint64_t rig_draw(const struct lock_rig *rig)
+{
+	uint64_t x = rig->shuffle * UINT64_C(0x9e3779b97f4a7c15) + rig->steps;
+
+	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+	return x ^ x >> 31;
+}
+
+static struct rig_op *any_op(struct lock_rig *rig)
+{
+	struct rig_op *op, *chosen = NULL;
+	uint64_t draw = rig_draw(rig), count = 0;
+
+	qb_list_for_each_entry(op, &rig->queue, link)
+		if (may_be_next(rig, op) && draw % ++count == 0)
+			chosen = op;
+	return chosen;
+}
+
 static struct rig_op *next_op(struct lock_rig *rig)
 {
 	bool is_frozen = lock_rig_is_frozen(rig);
@@ -331,10 +380,12 @@ static struct rig_op *next_op(struct lock_rig *rig)
 	qb_list_for_each_entry(op, &rig->queue, link) {
 		if (op->kind == RIG_PROVE || op->kind == RIG_THAW)
 			return op;
-		if (!is_frozen && !rig->nodes[op->space->node].is_cut)
+		if (rig->shuffle || is_frozen)
+			continue;
+		if (!rig->nodes[op->space->node].is_cut)
 			return op;
 	}
-	return NULL;
+	return rig->shuffle && !is_frozen ? any_op(rig) : NULL;
 }
 
 static bool has_news(const struct lock_rig *rig)
@@ -503,6 +554,11 @@ void lock_rig_heal(struct lock_rig *rig, int node)
 void lock_rig_deafen(struct lock_rig *rig, int node, bool is_deaf)
 {
 	rig->nodes[node].is_deaf = is_deaf;
+}
+
+void lock_rig_shuffle(struct lock_rig *rig, uint64_t seed)
+{
+	rig->shuffle = seed;
 }
 
 void lock_rig_refuse(struct lock_rig *rig, int node, int r)

@@ -108,6 +108,7 @@ void rig_put_out(struct rig_space *space, enum rig_event_kind kind,
 	rig_drop_ops(space->rig, space);
 	space->state = RIG_OUT;
 	qb_list_for_each_entry(l, &space->locks, link) {
+		l->deadline_ns = UINT64_MAX;
 		e = l->lock->is_pending ? rig_tell(space, RIG_DONE) : NULL;
 		if (!e)
 			continue;
@@ -180,13 +181,44 @@ static void tell_space(const struct rig_event *e)
 	}
 }
 
+static bool is_of_a_lock(const struct rig_event *e)
+{
+	return e->kind == RIG_DONE || e->kind == RIG_BLOCKED;
+}
+
+static bool may_be_told(const struct rig_node *node, const struct rig_event *e)
+{
+	const struct rig_event *before;
+
+	qb_list_for_each_entry(before, &node->inbox, link) {
+		if (before == e)
+			break;
+		if (!is_of_a_lock(e) || !is_of_a_lock(before) || before->number == e->number)
+			return false;
+	}
+	return true;
+}
+
+static struct rig_event *next_event(struct rig_node *node)
+{
+	struct rig_event *e, *chosen = NULL;
+	uint64_t draw = rig_draw(node->rig), count = 0;
+
+	if (!node->rig->shuffle)
+		return qb_list_first_entry(&node->inbox, struct rig_event, link);
+	qb_list_for_each_entry(e, &node->inbox, link)
+		if (may_be_told(node, e) && draw % ++count == 0)
+			chosen = e;
+	return chosen;
+}
+
 static bool tell_one(struct rig_node *node)
 {
 	struct rig_event *e;
 
 	if (node->is_deaf || qb_list_empty(&node->inbox))
 		return false;
-	e = qb_list_first_entry(&node->inbox, struct rig_event, link);
+	e = next_event(node);
 	qb_list_del(&e->link);
 	tell_space(e);
 	free(e);

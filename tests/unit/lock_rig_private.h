@@ -124,6 +124,7 @@ struct lock_rig {
 	unsigned int steps;
 	bool is_telling;
 	bool has_trace;
+	uint64_t shuffle;         /* a seed; 0: all in order */
 	char next[LOCK_MAX_NAME + 64];
 };
 
@@ -134,6 +135,8 @@ struct rig_op *rig_op_new(enum rig_op_kind kind, struct rig_space *space);
 void rig_queue(struct lock_rig *rig, struct rig_op *op);
 /* What this handle asked for, and was not applied, is dropped. */
 void rig_drop_ops(struct lock_rig *rig, struct rig_space *space);
+/* A number of this step, where all is shuffled. */
+uint64_t rig_draw(const struct lock_rig *rig);
 struct rig_member *rig_member_of(struct lock_rig *rig, int node);
 struct rig_lock *rig_lock_find(struct rig_space *space, uint32_t number);
 
