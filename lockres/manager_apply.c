@@ -14,9 +14,10 @@ void manager_fault(struct lock_manager *m, enum lock_manager_fault f)
 /* --- coming ------------------------------------------------------------------------------ */
 
 /* A lockspace for the first who opens it; NULL: -ENOSPC, or this node breaks. */
-static struct space *make_space(struct lock_manager *m, const struct manager_order *o)
+static struct space *make_space(struct lock_manager *m, uint32_t node,
+				const struct manager_order *o)
 {
-	const struct space_id id = { m->ring.seq, ++m->made };
+	const struct space_id id = { m->ring.seq, ++m->made, node, o->opening };
 	struct space *s;
 
 	if (m->space_count == LOCK_MANAGER_MAX_SPACES)
@@ -43,6 +44,10 @@ static int join(struct lock_manager *m, struct space *s, uint32_t node,
 	struct space_member *member = space_member_of(s, node);
 	int r;
 
+	if (m->is_ending && member && member->is_gone && !space_waits_for_proof(s)) {
+		space_rejoin(s, member, o->incarnation, o->opening);
+		return 0;
+	}
 	if (member || (m->is_ending ? space_waits_for_proof(s) : s->is_frozen))
 		return -EAGAIN; /* what the node was before is not over yet */
 	if (s->lvb_bytes != o->lvb_bytes || s->slots != o->slots)
@@ -106,7 +111,7 @@ static void apply_open(struct lock_manager *m, int node, const struct manager_or
 
 	if (manager_is_complete(m)) {
 		if (!s)
-			s = make_space(m, o);
+			s = make_space(m, m->config.nodes.ids[node], o);
 		r = s ? join(m, s, m->config.nodes.ids[node], o) : -EMFILE;
 	}
 	if (h)

@@ -35,9 +35,14 @@ const struct space_head *manager_head_of(const struct manager_heads *heads,
 	return NULL;
 }
 
-/* A lockspace is made anew when nobody is in the old one any more. */
+/*
+ * By the epoch in which it ran. Within one, a lockspace is made anew when nobody is in the
+ * old one any more.
+ */
 static bool is_newer(const struct space_head *a, const struct space_head *b)
 {
+	if (a->version.epoch.seq != b->version.epoch.seq)
+		return a->version.epoch.seq > b->version.epoch.seq;
 	if (a->id.ring_seq != b->id.ring_seq)
 		return a->id.ring_seq > b->id.ring_seq;
 	if (a->id.count != b->id.count)

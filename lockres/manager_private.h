@@ -12,11 +12,17 @@
 
 /* --- replicated: a lockspace as all nodes have it: manager_space.c --------------------- */
 
-/* The ring it was made on, and which of those: no other like it ever is. */
+/*
+ * The ring it was made on, and the open that made it: there is no other like it. The
+ * count is for order only: where a configuration ends, some come to count others.
+ */
 struct space_id {
 	uint64_t ring_seq;
 	uint32_t count;
+	uint32_t node, opening;
 };
+
+enum { SPACE_ID_BYTES = 8 + 4 + 4 + 4 };
 
 /* Which of two states is newer (M4); equal ones are the same. */
 struct space_version {
@@ -32,6 +38,7 @@ struct space_member {
 	int slot;
 	uint64_t serial;      /* of its last operation that was applied */
 	bool is_gone;         /* has closed while the lockspace was frozen */
+	bool is_back;         /* and opened it again: what it held then is to be released */
 	bool is_proven;       /* dead, as `death` says */
 	enum lock_death death;
 	bool is_missing;      /* not in the configuration; not told, each node looks */
@@ -71,6 +78,9 @@ struct space_member *space_member_ticket(struct space *s, uint32_t node, uint32_
 /* 0; -ENOSPC: no slot is free; -EBADR. The node has no member there yet. */
 int space_join(struct space *s, uint32_t node, uint64_t incarnation, uint32_t opening,
 	       int wanted_slot);
+/* It has closed, and opens again, in a transitional configuration. */
+void space_rejoin(struct space *s, struct space_member *member, uint64_t incarnation,
+		  uint32_t opening);
 void space_drop_member(struct space *s, struct space_member *member);
 /* Nobody is in it, and nothing is held: it is not worth keeping. */
 bool space_is_empty(const struct space *s);
@@ -83,7 +93,8 @@ void space_tell_members(struct space *s);
 enum lockspace_freeze space_freeze(const struct space *s);
 static inline bool space_id_equal(struct space_id a, struct space_id b)
 {
-	return a.ring_seq == b.ring_seq && a.count == b.count;
+	return a.ring_seq == b.ring_seq && a.count == b.count && a.node == b.node &&
+	       a.opening == b.opening;
 }
 /* -1: a is older than b; 0; 1 */
 int space_version_compare(const struct space_version *a, const struct space_version *b);
@@ -266,9 +277,9 @@ enum manager_message {
 
 enum {
 	MANAGER_OPEN_BYTES = 1 + 8 + 4 + 1 + 1 + 2, /* and the name */
-	MANAGER_CLOSE_BYTES = 1 + 12 + 4,
+	MANAGER_CLOSE_BYTES = 1 + SPACE_ID_BYTES + 4,
 	MANAGER_DEAD_BYTES = 1 + 4 + 8 + 1,
-	MANAGER_BATCH_BYTES = 1 + 12 + 4 + 4 + 8, /* and operations */
+	MANAGER_BATCH_BYTES = 1 + SPACE_ID_BYTES + 4 + 4 + 8, /* and operations */
 	MANAGER_OP_BYTES = 1 + 4 + 1 + 4 + 4 + 1 + LOCK_MAX_NAME + LOCK_MAX_LVB,
 	MANAGER_BATCH_MAX = 32 << 10,
 };

@@ -226,6 +226,17 @@ int space_join(struct space *s, uint32_t node, uint64_t incarnation, uint32_t op
 	return 0;
 }
 
+void space_rejoin(struct space *s, struct space_member *member, uint64_t incarnation,
+		  uint32_t opening)
+{
+	member->incarnation = incarnation;
+	member->opening = opening;
+	member->ticket = ++s->last_ticket;
+	member->serial = 0;
+	member->is_gone = member->is_proven = false;
+	member->is_back = true;
+}
+
 void space_drop_member(struct space *s, struct space_member *member)
 {
 	size_t at = (size_t)(member - s->members);
@@ -317,22 +328,29 @@ static int bury(struct space *s, struct space_member *member)
 	return r;
 }
 
-/* All who are over; how many, or -ENOMEM. */
+/* All who are over, and what others were before; how many, or -ENOMEM. */
 static int bury_all(struct space *s)
 {
-	int buried = 0;
+	int buried = 0, r = 0;
 	size_t i = 0;
 
-	while (i < s->member_count) {
-		if (!is_over(&s->members[i])) {
-			i++;
+	while (i < s->member_count && r == 0) {
+		struct space_member *member = &s->members[i];
+
+		if (is_over(member)) {
+			r = bury(s, member);
+			buried++;
 			continue;
 		}
-		if (bury(s, &s->members[i]) < 0)
-			return -ENOMEM;
-		buried++;
+		if (member->is_back) {
+			r = lock_table_release(s->table, member->node,
+					       LOCK_RELEASE_PROCESS);
+			buried++;
+		}
+		member->is_back = false;
+		i++;
 	}
-	return buried;
+	return r < 0 ? r : buried;
 }
 
 static void thaw(struct space *s, bool is_changed)

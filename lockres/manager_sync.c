@@ -17,10 +17,10 @@
 #include "lockres/manager_sync.h"
 
 enum {
-	SPACE_BYTES = 1 + 12 + 20 + 1 + 1 + 4 + 4 + 4 + 1 +
+	SPACE_BYTES = 1 + SPACE_ID_BYTES + 20 + 1 + 1 + 4 + 4 + 4 + 1 +
 		      TOTEM_MAX_NODES * TOLD_MEMBER_BYTES + 1 + TOTEM_MAX_NODES * 6 +
 		      LOCKSPACE_MAX_NAME,
-	LOCKS_HEAD_BYTES = 1 + 12,
+	LOCKS_HEAD_BYTES = 1 + SPACE_ID_BYTES,
 	LOCKS_BYTES = LOCKS_HEAD_BYTES + 256 * 1024, /* a message; more for one resource */
 };
 

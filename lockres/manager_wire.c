@@ -4,7 +4,8 @@
  *
  *	1 open    incarnation u64, opening u32, LVB bytes u8, slots u8, wanted slot
  *	          u16 (0xffff: any), name                          (safe)
- *	2 close   id (ring seq u64, count u32), ticket u32         (safe)
+ *	2 close   id (ring seq u64, count u32, node u32, opening u32), ticket u32
+ *	          (safe)
  *	3 dead    node u32, incarnation u64, death u8
  *	4 batch   id, ticket u32, thaw u32, serial u64, operations
  *
@@ -26,6 +27,8 @@ void space_id_write(struct wr *to, struct space_id id)
 {
 	wr_u64(to, id.ring_seq);
 	wr_u32(to, id.count);
+	wr_u32(to, id.node);
+	wr_u32(to, id.opening);
 }
 
 struct space_id space_id_read(struct rd *from)
@@ -34,6 +37,8 @@ struct space_id space_id_read(struct rd *from)
 
 	id.ring_seq = rd_u64(from);
 	id.count = rd_u32(from);
+	id.node = rd_u32(from);
+	id.opening = rd_u32(from);
 	return id;
 }
 

@@ -28,4 +28,6 @@ for scenario in storm drizzle death leaps flap oneway evict tardy big multicast 
                 store hang; do
   simulate "$scenario" $((seeds / 10))
 done
+# lockspaces: 10 000 where the ring has 6000
+simulate locks $((seeds * 5 / 3))
 simulate hundred $((seeds / 30))
