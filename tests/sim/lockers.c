@@ -79,45 +79,6 @@ void lockers_free(struct sim_lockers *l)
 	free(l);
 }
 
-static uint64_t op_now(void *owner)
-{
-	return sim_clock(owner);
-}
-
-static void op_armed(void *owner)
-{
-	struct sim_node *n = owner;
-
-	sim_wake(n->world, n->index);
-}
-
-static void op_diverged(void *owner, uint32_t node, const char *lockspace)
-{
-	struct sim_node *n = owner;
-
-	sim_fail(n->world, "M6: n%d: n%u has other locks in %s", n->index + 1, node,
-		 lockspace);
-}
-
-void lockers_node_started(struct sim_lockers *l, struct sim_node *n,
-			  const struct ring_config *config)
-{
-	static const struct lock_manager_ops ops = { .now = op_now, .armed = op_armed,
-						     .diverged = op_diverged };
-	const struct lock_manager_config c = { .nodes = config->nodes,
-					       .self = config->self,
-					       .incarnation = config->incarnation };
-	struct err err = ERR_INIT;
-
-	(void)l;
-	n->locks = lock_manager_new(&c, totem_sync(n->totem), totem_groups(n->totem), &ops,
-				    n, &err);
-	if (!n->locks) {
-		fprintf(stderr, "sim: %s\n", err.text);
-		abort();
-	}
-}
-
 static void remember_claims(struct office *o)
 {
 	for (int j = 0; j < LOCKS; j++) {
@@ -143,8 +104,6 @@ void lockers_node_ended(struct sim_lockers *l, struct sim_node *n)
 		o->generation = 0;
 	}
 	l->died[n->index] = n->incarnation;
-	lock_manager_free(n->locks);
-	n->locks = NULL;
 }
 
 /* --- L1 ------------------------------------------------------------------------------- */

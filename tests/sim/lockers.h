@@ -6,7 +6,6 @@
  */
 #pragma once
 
-struct ring_config;
 struct sim_lockers;
 struct sim_node;
 struct sim_world;
@@ -14,9 +13,6 @@ struct sim_world;
 struct sim_lockers *lockers_new(struct sim_world *w);
 void lockers_free(struct sim_lockers *l);
 
-/* The node has a totem; it is not started yet. */
-void lockers_node_started(struct sim_lockers *l, struct sim_node *n,
-			  const struct ring_config *config);
 void lockers_node_ended(struct sim_lockers *l, struct sim_node *n);
 /* After each event of the node. */
 void lockers_look(struct sim_lockers *l, struct sim_node *n);

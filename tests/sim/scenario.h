@@ -18,3 +18,4 @@ void scenario_groups(struct sim_world *w);
 void scenario_store(struct sim_world *w);
 void scenario_hang(struct sim_world *w);
 void scenario_locks(struct sim_world *w);
+void scenario_talk(struct sim_world *w);

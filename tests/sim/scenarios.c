@@ -409,5 +409,6 @@ const struct scenario scenarios[] = {
 	{ "store", "checkpoints, on what goes wrong with networks", 5, scenario_store },
 	{ "hang", "a service that never finishes", 5, scenario_hang },
 	{ "locks", "lockspaces, on what goes wrong with networks and nodes", 5, scenario_locks },
+	{ "talk", "the handshake of TOKEN, MESSAGE and ACK, in the same trouble", 5, scenario_talk },
 	{ NULL, NULL, 0, NULL },
 };

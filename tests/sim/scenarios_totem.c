@@ -6,6 +6,7 @@
 #include "tests/sim/apps.h"
 #include "tests/sim/clerks.h"
 #include "tests/sim/lockers.h"
+#include "tests/sim/talkers.h"
 #include "tests/sim/moves.h"
 #include "tests/sim/scenario.h"
 #include "tests/sim/world.h"
@@ -114,51 +115,76 @@ void scenario_hang(struct sim_world *w)
 }
 
 /*
- * Programs use lockspaces. A node dies only when all others have the state, and is
- * said to be dead some time later, by whoever; partitions come and go as they like.
+ * A node dies only when all others have the state of all lockspaces; partitions come
+ * and go as they like.
  */
+static void some_trouble(struct sim_world *w)
+{
+	int node = (int)sim_below(w, (uint64_t)w->count);
+
+	switch (sim_below(w, 14)) {
+	case 0:
+		if (clerks_may_forget(w->clerks))
+			sim_crash(w, node);
+		break;
+	case 1:
+		if (clerks_may_forget(w->clerks))
+			sim_leave(w, node);
+		break;
+	case 2:
+		sim_split(w);
+		break;
+	case 3:
+	case 4:
+		sim_heal(w);
+		sim_bad_weather(w);
+		break;
+	case 5:
+		sim_pause(w, node, sim_below(w, 1500) * SIM_MS);
+		break;
+	case 6:
+		sim_start_all(w);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Programs use lockspaces. Who died is said to be dead some time later, by whoever. */
 void scenario_locks(struct sim_world *w)
 {
-	int step, node;
-
 	sim_use_totems(w);
-	sim_use_locks(w);
+	sim_use_lockers(w);
 	sim_bad_weather(w);
 	w->sync_deadline_ns = 60000ull * SIM_MS;
 	sim_start_all(w);
-	for (step = 0; step < 80; step++) {
+	for (int step = 0; step < 80; step++) {
 		sim_run(w, w->now + sim_below(w, 200) * SIM_MS);
 		lockers_stir(w->lockers);
 		if (sim_below(w, 3) == 0)
 			lockers_prove(w->lockers);
-		node = (int)sim_below(w, (uint64_t)w->count);
-		switch (sim_below(w, 14)) {
-		case 0:
-			if (clerks_may_forget(w->clerks))
-				sim_crash(w, node);
-			break;
-		case 1:
-			if (clerks_may_forget(w->clerks))
-				sim_leave(w, node);
-			break;
-		case 2:
-			sim_split(w);
-			break;
-		case 3:
-		case 4:
-			sim_heal(w);
-			sim_bad_weather(w);
-			break;
-		case 5:
-			sim_pause(w, node, sim_below(w, 1500) * SIM_MS);
-			break;
-		case 6:
-			sim_start_all(w);
-			break;
-		default:
-			break;
-		}
+		some_trouble(w);
 	}
 	sim_make_peace(w);
 	lockers_expect_end(w->lockers);
+}
+
+/* Messages by the handshake of TOKEN, MESSAGE and ACK, in the same trouble. */
+void scenario_talk(struct sim_world *w)
+{
+	sim_use_totems(w);
+	sim_use_talkers(w);
+	sim_bad_weather(w);
+	w->sync_deadline_ns = 60000ull * SIM_MS;
+	sim_start_all(w);
+	for (int step = 0; step < 120; step++) {
+		sim_run(w, w->now + sim_below(w, 200) * SIM_MS);
+		talkers_stir(w->talkers);
+		if (sim_below(w, 3) == 0)
+			talkers_prove(w->talkers);
+		if (sim_below(w, 2))
+			some_trouble(w);
+	}
+	sim_make_peace(w);
+	talkers_expect_end(w->talkers);
 }

@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "tests/sim/apps.h"
 #include "tests/sim/clerks.h"
-#include "tests/sim/lockers.h"
+#include "tests/sim/lock_node.h"
 #include "tests/sim/world.h"
 #include "totem/totem.h"
 
@@ -97,8 +97,8 @@ void totem_node_start(struct sim_node *n, const struct ring_config *config,
 	}
 	probe_start(&n->probe, n);
 	apps_node_started(n->world->apps, n);
-	if (n->world->lockers)
-		lockers_node_started(n->world->lockers, n, config);
+	if (n->world->has_locks)
+		lock_node_start(n, config);
 	totem_start(n->totem, sim_clock(n));
 }
 
@@ -106,8 +106,8 @@ void totem_node_end(struct sim_node *n)
 {
 	apps_node_ended(n->world->apps, n);
 	clerks_node_ended(n->world->clerks, n);
-	if (n->world->lockers)
-		lockers_node_ended(n->world->lockers, n);
+	if (n->locks)
+		lock_node_end(n);
 	totem_free(n->totem);
 	n->totem = NULL;
 }

@@ -11,7 +11,9 @@
 #include "tests/sim/apps.h"
 #include "tests/sim/checker.h"
 #include "tests/sim/clerks.h"
+#include "tests/sim/lock_node.h"
 #include "tests/sim/lockers.h"
+#include "tests/sim/talkers.h"
 #include "tests/sim/totem_node.h"
 #include "lockres/lock_manager.h"
 #include "totem/totem.h"
@@ -369,7 +371,19 @@ void sim_use_totems(struct sim_world *w)
 
 void sim_use_locks(struct sim_world *w)
 {
+	w->has_locks = true;
+}
+
+void sim_use_lockers(struct sim_world *w)
+{
+	sim_use_locks(w);
 	w->lockers = lockers_new(w);
+}
+
+void sim_use_talkers(struct sim_world *w)
+{
+	sim_use_locks(w);
+	w->talkers = talkers_new(w);
 }
 
 /* Its process is gone. */
@@ -394,6 +408,8 @@ void sim_free(struct sim_world *w)
 	}
 	if (w->lockers)
 		lockers_free(w->lockers);
+	if (w->talkers)
+		talkers_free(w->talkers);
 	while (w->heap_count > 0)
 		free(w->heap[--w->heap_count].bytes);
 	free(w->heap);
@@ -613,8 +629,7 @@ static void happen_to_ring(struct sim_world *w, struct sim_node *n,
 	}
 }
 
-static void happen_to_totem(struct sim_world *w, struct sim_node *n,
-			    const struct sim_event *e)
+static void happen_to_totem(struct sim_node *n, const struct sim_event *e)
 {
 	switch (e->kind) {
 	case EVENT_PACKET:
@@ -640,9 +655,7 @@ static void happen_to_totem(struct sim_world *w, struct sim_node *n,
 		break; /* of bare rings */
 	}
 	if (n->locks && !n->is_broken)
-		lock_manager_advance(n->locks, sim_clock(n));
-	if (n->locks && !n->is_broken)
-		lockers_look(w->lockers, n);
+		lock_node_advance(n);
 	if (n->is_broken)
 		end_node(n);
 }
@@ -662,7 +675,7 @@ static void happen(struct sim_world *w, struct sim_event *e)
 		n->armed_at = UINT64_MAX;
 	}
 	if (n->totem)
-		happen_to_totem(w, n, e);
+		happen_to_totem(n, e);
 	else
 		happen_to_ring(w, n, e);
 	arm(w, n);

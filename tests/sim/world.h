@@ -21,6 +21,7 @@ struct sim_checker;
 struct sim_apps;
 struct sim_clerks;
 struct sim_lockers;
+struct sim_talkers;
 struct lock_manager;
 struct totem;
 
@@ -76,7 +77,9 @@ struct sim_world {
 	struct sim_apps *apps;
 	struct sim_probes *probes;
 	struct sim_clerks *clerks;
-	struct sim_lockers *lockers; /* NULL: totems have no lock managers */
+	bool has_locks; /* totems have lock managers; with programs on them: */
+	struct sim_lockers *lockers;
+	struct sim_talkers *talkers;
 	uint64_t sync_deadline_ns;
 	FILE *trace; /* NULL: none. Not owned */
 	uint64_t sync_ns; /* services take at most so long; 0: no time at all */
@@ -122,6 +125,8 @@ void sim_send(struct sim_world *w, int node, uint32_t count, uint32_t bytes,
 void sim_use_totems(struct sim_world *w);
 /* And have lock managers, and programs that use them. Behind sim_use_totems(). */
 void sim_use_locks(struct sim_world *w);
+void sim_use_lockers(struct sim_world *w);
+void sim_use_talkers(struct sim_world *w);
 /* The node's programs have sent something. */
 void sim_wake(struct sim_world *w, int node);
 /* Its probe is to go on, later. */
