@@ -8,7 +8,6 @@
  *	  was put before (which Linux leaves waiting for each other).
  *	- A lock is told the highest mode of those that it keeps waiting, not of
  *	  all that wait; and one that converts is told too.
- *	- To one that waits and holds more, ALTPR and ALTCW give nothing (table_value.c).
  *
  * Granted locks stand in the order in which they came there; a conversion that is
  * granted at once keeps its place.
@@ -167,6 +166,7 @@ enum lock_mode lock_may_have(const struct lock_entry *lock, enum lock_when when)
 		return LOCK_NONE;
 	if (when == LOCK_NOW)
 		return lock_may_grant(lock, other, when) ? other : LOCK_NONE;
+	/* Down it went when it came; one that was loaded may wait for it, without a value. */
 	if (lock->granted != LOCK_NONE && lock_is_down(lock->granted, other))
 		return LOCK_NONE;
 	return lock_may_grant(lock, other, LOCK_LATER) ? other : LOCK_NONE;
@@ -255,13 +255,9 @@ void lock_pass_head(struct lock_table *t, struct lock_entry *head)
 	struct lock_entry *lock, *next;
 
 	qb_list_for_each_entry_safe(lock, next, queue, link) {
-		enum lock_mode mode = lock_may_have(lock, LOCK_LATER);
-
-		if (mode != LOCK_NONE) /* since one before it was demoted */
-			lock_grant(t, lock, mode, NULL);
-		else if (lock == head || !lock_is_in_the_way(lock, head->wanted))
+		if (lock == head || !lock_is_in_the_way(lock, head->wanted))
 			continue;
-		else if (lock->flags & LOCK_CONVDEADLK)
+		if (lock->flags & LOCK_CONVDEADLK)
 			lock_demote(t, lock);
 		else
 			lock_refuse(t, lock, -EDEADLK);

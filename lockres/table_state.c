@@ -149,6 +149,9 @@ static bool is_sound_waiting(const struct lock_view *lock, enum lock_queue queue
 	bool is_conversion = queue == LOCK_QUEUE_CONVERTING;
 	uint32_t marks = is_conversion && lock->flags & LOCK_CONVDEADLK ? LOCK_DEMOTED : 0;
 
+	/* Who goes down never waits; nor is the value known that it would store. */
+	if (is_conversion && lock_is_down(lock->granted, lock->wanted))
+		return false;
 	return lock->wanted != LOCK_NONE && !lock->is_orphan && !(lock->marks & ~marks) &&
 	       (lock->granted != LOCK_NONE) == is_conversion &&
 	       ((lock->flags & LOCK_CONVERT) != 0) == is_conversion &&

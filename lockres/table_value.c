@@ -4,8 +4,7 @@
  * its owner. A resource's value is zeros until somebody stores one.
  *
  * Only the one who goes down from PW or EX stores, and that is granted at once: so no
- * value has to be kept for one that waits. For that the other mode of ALTPR and
- * ALTCW is not given to one that waits and holds more (lock_may_have()).
+ * value has to be kept for one that waits.
  */
 #include <string.h>
 

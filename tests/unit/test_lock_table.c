@@ -373,30 +373,37 @@ static void other_mode_is_tried_while_it_waits(void **state)
 	lock_scene_free(s);
 }
 
-/* table_value.c: what it would store is not known any more. */
-static void other_mode_is_not_below_what_one_that_waits_holds(void **state)
+static void other_mode_may_be_below_what_is_held(void **state)
 {
 	struct lock_scene *s = lock_scene_new();
 
 	(void)state;
 	ask(s, 1, 1, "r", LOCK_PW, 0);
 	ask(s, 2, 1, "r", LOCK_CR, 0);
-	ask(s, 3, 1, "r", LOCK_NL, 0);
-	turn(s, 3, 1, LOCK_CW, 0);
 	given(s);
-	turn(s, 1, 1, LOCK_EX, LOCK_QUECVT | LOCK_ALTCW);
-	said(s, "1.1=PW!EDEADLK");
-	lock_scene_free(s);
-
-	s = lock_scene_new();
-	ask(s, 1, 1, "r", LOCK_PW, 0);
-	ask(s, 2, 1, "r", LOCK_CR, 0);
-	ask(s, 3, 1, "r", LOCK_NL, 0);
-	ask(s, 4, 1, "r", LOCK_NL, 0);
-	turn(s, 3, 1, LOCK_EX, LOCK_NOQUEUE);
-	given(s);
-	turn(s, 1, 1, LOCK_EX, LOCK_ALTPR); /* it has just come: down to PR */
+	turn(s, 1, 1, LOCK_EX, LOCK_ALTPR);
 	said(s, "1.1=PR+alt");
+	lock_scene_free(s);
+}
+
+/* Any order is for what was wanted. */
+static void settling_gives_the_other_mode_to_the_head_alone(void **state)
+{
+	struct lock_scene *s = lock_scene_new();
+
+	(void)state;
+	ask(s, 1, 1, "r", LOCK_CR, 0);
+	ask(s, 6, 1, "r", LOCK_PR, 0);
+	for (uint32_t n = 2; n <= 4; n++)
+		ask(s, n, 1, "r", LOCK_NL, 0);
+	turn(s, 2, 1, LOCK_EX, 0);
+	turn(s, 3, 1, LOCK_EX, LOCK_ALTCW);
+	turn(s, 4, 1, LOCK_CW, 0);
+	release(s, 6, LOCK_RELEASE_NODE);
+	given(s);
+	lock_table_settle(s->table);
+	said(s, "4.1=CW 4.1?EX");
+	stands(s, "r", "1.1=CR 4.1=CW|2.1=NL>EX 3.1=NL>EX|");
 	lock_scene_free(s);
 }
 
@@ -528,7 +535,8 @@ int main(void)
 		cmocka_unit_test(noqueuebast_tells_those_in_the_way),
 		cmocka_unit_test(other_mode_is_tried_when_the_wanted_one_is_not_free),
 		cmocka_unit_test(other_mode_is_tried_while_it_waits),
-		cmocka_unit_test(other_mode_is_not_below_what_one_that_waits_holds),
+		cmocka_unit_test(other_mode_may_be_below_what_is_held),
+		cmocka_unit_test(settling_gives_the_other_mode_to_the_head_alone),
 		cmocka_unit_test(cancel_ends_what_waits),
 		cmocka_unit_test(unlock_by_force_ends_what_waits_with_one_completion),
 		cmocka_unit_test(nothing_is_done_of_what_nobody_may_ask),

@@ -198,10 +198,12 @@ static void blockers_are_the_nodes_that_hold(void **state)
 	ask(s, 3, 2, "r", LOCK_CR, 0);
 	ask(s, 5, 1, "r", LOCK_NL, 0);
 	ask(s, 7, 2, "r", LOCK_PW, 0);
+	ask(s, 4, 1, "r", LOCK_CR, 0);
 	turn(s, 7, 1, LOCK_PR, 0);
+	turn(s, 4, 1, LOCK_EX, 0);
 	ask(s, 8, 1, "r", LOCK_EX, 0);
 	assert_int_equal(lock_table_blockers(s->table, (struct lock_key){ 8, 1 }, nodes, 2),
-			 3);
+			 4);
 	assert_int_equal(nodes[0], 0);
 	assert_int_equal(nodes[1], 3);
 	assert_int_equal(nodes[2], 99);
@@ -209,6 +211,9 @@ static void blockers_are_the_nodes_that_hold(void **state)
 	assert_int_equal(lock_table_blockers(s->table, (struct lock_key){ 7, 1 }, nodes, 3),
 			 1);
 	assert_int_equal(nodes[0], 7);
+	assert_int_equal(lock_table_blockers(s->table, (struct lock_key){ 4, 1 }, nodes, 3),
+			 3);
+	assert_int_equal(nodes[2], 7);
 	assert_int_equal(lock_table_blockers(s->table, (struct lock_key){ 3, 1 }, NULL, 0),
 			 0);
 	assert_int_equal(lock_table_blockers(s->table, (struct lock_key){ 9, 1 }, NULL, 0),

@@ -96,6 +96,28 @@ static void digest_does_not_depend_on_how_one_came_there(void **state)
 	lock_scene_free(b);
 }
 
+/* Both hold PR, and asked with the same flags; but one wanted EX. */
+static void digest_tells_marks_and_orphans(void **state)
+{
+	struct lock_scene *a = lock_scene_new(), *b = lock_scene_new();
+	uint64_t before;
+
+	(void)state;
+	ask(a, 1, 1, "a", LOCK_PR, 0);
+	ask(b, 1, 1, "a", LOCK_PR, 0);
+	ask(a, 2, 1, "a", LOCK_PR, LOCK_ALTPR);
+	ask(b, 2, 1, "a", LOCK_EX, LOCK_ALTPR);
+	stands(b, "a", "1.1=PR 2.1=PR||");
+	assert_true(digest(a) != digest(b));
+	ask(a, 3, 1, "b", LOCK_PR, LOCK_PERSISTENT);
+	before = digest(a);
+	release(a, 3, LOCK_RELEASE_PROCESS);
+	stands(a, "b", "3.1=PR~||");
+	assert_true(digest(a) != before);
+	lock_scene_free(a);
+	lock_scene_free(b);
+}
+
 static void digest_tells_each_difference(void **state)
 {
 	struct lock_scene *s[12];
@@ -283,6 +305,8 @@ static void save_goes_on_where_there_was_no_more_room(void **state)
 {
 	struct lock_scene *a = lock_scene_new(), *b = lock_scene_new();
 	uint64_t cursor = 0;
+	size_t length;
+	struct wr to;
 	int rounds = 0;
 	bool is_more = true;
 
@@ -296,9 +320,9 @@ static void save_goes_on_where_there_was_no_more_room(void **state)
 	}
 	while (is_more) {
 		uint8_t part[1000];
-		struct wr to = wr_over(part, sizeof(part));
 		struct rd from;
 
+		to = wr_over(part, sizeof(part));
 		is_more = lock_table_save(a->table, &cursor, &to);
 		assert_false(to.failed);
 		from = rd_over(part, to.at);
@@ -307,6 +331,15 @@ static void save_goes_on_where_there_was_no_more_room(void **state)
 	}
 	assert_true(rounds > 15);
 	assert_true(digest(a) == digest(b));
+	cursor = 0; /* just enough room, and one byte less */
+	length = save(a);
+	to = wr_over(bytes, length);
+	assert_false(lock_table_save(a->table, &cursor, &to));
+	cursor = 0;
+	to = wr_over(bytes, length - 1);
+	assert_true(lock_table_save(a->table, &cursor, &to));
+	assert_int_equal(cursor, 299);
+	assert_false(to.failed);
 	cursor = 0; /* no room at all: there is more */
 	assert_true(lock_table_save(a->table, &cursor, &(struct wr){ .base = bytes }));
 	assert_int_equal(cursor, 0);
@@ -412,6 +445,10 @@ static const struct claim claims[] = {
 	{ "a", 1, 0, 0, { 0, 0, 1 }, LOCKS({ 1, 1, 0, 0, PR, EX, 0, 0 }), -EBADMSG },
 	{ "a", 1, 0, 0, { 0, 0, 1 }, LOCKS({ 1, 1, 0, 0, N, N, 0, 0 }), -EBADMSG },
 	{ "a", 1, 0, 0, { 0, 0, 1 }, LOCKS({ 1, 1, CONV, 0, N, EX, 0, 0 }), -EBADMSG },
+	{ "a", 1, 0, 0, { 0, 1, 0 }, LOCKS({ 1, 1, CONV | LOCK_VALBLK, 0, EX, PR, 0, 0 }),
+	  -EBADMSG },
+	{ "a", 1, 0, 0, { 0, 1, 0 }, LOCKS({ 1, 1, CONV, 0, PW, PW, 0, 0 }), -EBADMSG },
+	{ "a", 1, 0, 0, { 0, 1, 0 }, LOCKS({ 1, 1, CONV, 0, PR, CW, 0, 0 }), 0 },
 	/* flags */
 	{ "a", 1, 0, 0, { 1, 0, 0 }, LOCKS({ 1, 1, LOCK_CANCEL, 0, PR, N, 0, 0 }),
 	  -EBADMSG },
@@ -465,10 +502,35 @@ static void what_no_table_could_have_written_is_refused(void **state)
 		r = load(s, length);
 		if (r != claims[i].wanted)
 			fail_msg("claim %zu: %d", i, r);
-		if (r == 0)
+		if (r == 0) {
 			reload(s);
+			lock_table_settle(s->table);
+		}
 		lock_scene_free(s);
 	}
+}
+
+/*
+ * The other mode is below what is held: what it would store came with an operation
+ * that this table has not seen.
+ */
+static void loaded_conversion_stores_nothing(void **state)
+{
+	static const struct claim claim = {
+		"a", 1, 0, 0, { 1, 1, 0 }, LOCKS({ 1, 1, 0, 0, CR, N, 0, 0 },
+			{ 2, 1, CONV | LOCK_ALTPR | LOCK_VALBLK, 0, PW, EX, 0, 0 }), 0,
+	};
+	struct lock_scene *s = lock_scene_new();
+	struct wr to = wr_over(bytes, sizeof(bytes));
+
+	(void)state;
+	assert_int_equal(load(s, write_claim(&claim, &to)), 0);
+	lock_table_settle(s->table);
+	said(s, "1.1?EX");
+	keeps(s, "a", " 0");
+	drop(s, 1, 1, 0);
+	said(s, "1.1=none 2.1=EX\"\"");
+	lock_scene_free(s);
 }
 
 static void cut_records_are_refused(void **state)
@@ -620,6 +682,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(digest_does_not_depend_on_how_one_came_there),
 		cmocka_unit_test(digest_tells_each_difference),
+		cmocka_unit_test(digest_tells_marks_and_orphans),
 		cmocka_unit_test(digest_tells_the_order_of_a_queue),
 		cmocka_unit_test(digest_is_the_same_everywhere),
 		cmocka_unit_test(equal_tables_have_equal_bytes),
@@ -628,6 +691,7 @@ int main(void)
 		cmocka_unit_test(loaded_waiters_are_found_in_cycles),
 		cmocka_unit_test(save_goes_on_where_there_was_no_more_room),
 		cmocka_unit_test(what_no_table_could_have_written_is_refused),
+		cmocka_unit_test(loaded_conversion_stores_nothing),
 		cmocka_unit_test(cut_records_are_refused),
 		cmocka_unit_test(memory_that_runs_out_is_told),
 		cmocka_unit_test(memory_that_runs_out_in_a_load_is_told),
