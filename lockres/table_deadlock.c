@@ -50,8 +50,10 @@ int lock_waiter_add(struct lock_table *t, struct lock_entry *lock)
 {
 	if (lock->waiter == 0 || lock->flags & LOCK_NODLCKWT)
 		return 0;
+	if (lock_map_add(t, &t->by_waiter, &lock->by_waiter) < 0)
+		return -ENOMEM;
 	lock->is_sought = true;
-	return lock_map_add(t, &t->by_waiter, &lock->by_waiter);
+	return 0;
 }
 
 void lock_waiter_remove(struct lock_table *t, struct lock_entry *lock)
@@ -78,7 +80,7 @@ static struct lock_entry *unseen(const struct lock_table *t, const struct lock_e
 	struct lock_entry *lowest = NULL;
 
 	for (; lock; lock = waiter_of(lock->by_waiter.next))
-		if (lock->search != t->search && is_same_waiter(lock, way) &&
+		if (!lock->is_seen && is_same_waiter(lock, way) &&
 		    (!lowest || lock->key.number < lowest->key.number))
 			lowest = lock;
 	return lowest;
@@ -117,7 +119,7 @@ static void tell_cycle(const struct search *s, int last, const struct lock_entry
 static void go_on(struct search *s, struct lock_entry *lock, const struct lock_entry *way,
 		  int from)
 {
-	lock->search = s->table->search;
+	lock->is_seen = true;
 	s->found[s->count++] = (struct found){ lock, way, from };
 }
 
@@ -158,8 +160,7 @@ static bool follow_one_before(struct search *s, struct lock_entry *way, int from
 	}
 	if (!lock_modes_compatible(way->wanted, s->found[from].waits->wanted))
 		return follow_waiter(s, way, from);
-	if (way->is_sought && way->search != s->table->search &&
-	    s->count < LOCK_SEARCH_MAX)
+	if (way->is_sought && !way->is_seen && s->count < LOCK_SEARCH_MAX)
 		go_on(s, way, way, from);
 	return false;
 }
@@ -185,15 +186,16 @@ static bool follow_order(struct search *s, int from)
 bool lock_closes_cycle(struct lock_table *t, struct lock_entry *lock)
 {
 	struct search s;
+	bool is_closed = false;
 
 	if (!lock->is_sought)
 		return false;
 	s.table = t;
 	s.count = 1;
 	s.found[0] = (struct found){ lock, NULL, -1 };
-	lock->search = ++t->search;
-	for (int at = 0; at < s.count; at++)
-		if (follow_holders(&s, at) || follow_order(&s, at))
-			return true;
-	return false;
+	for (int at = 0; !is_closed && at < s.count; at++)
+		is_closed = follow_holders(&s, at) || follow_order(&s, at);
+	for (int at = 1; at < s.count; at++)
+		s.found[at].waits->is_seen = false;
+	return is_closed;
 }

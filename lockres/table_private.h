@@ -29,13 +29,13 @@ struct lock_entry {
 	uint64_t digest; /* its part of the table's */
 	struct lock_key key;
 	uint32_t flags, waiter;
-	uint32_t search; /* the last one of Q9 that saw it */
 	enum lock_mode granted : 8, wanted : 8;
 	enum lock_mode told : 8; /* Q8: the highest since it was granted */
 	uint8_t marks;
 	uint8_t queue;
 	bool is_orphan;
 	bool is_sought; /* it is in the map of waiters */
+	bool is_seen;   /* by the search of Q9 that runs */
 };
 
 struct lock_resource {
@@ -80,7 +80,6 @@ struct lock_table {
 	struct lock_table_ops ops;
 	void *owner;
 	uint32_t lvb_bytes;
-	uint32_t search; /* number of the last one */
 	uint64_t digest;
 	uint64_t now_ns;
 	size_t locks;

@@ -221,6 +221,29 @@ static void headque_may_close_a_cycle(void **state)
 	lock_scene_free(s);
 }
 
+static void who_adopts_is_its_waiter(void **state)
+{
+	struct lock_scene *s = lock_scene_new();
+
+	(void)state;
+	as(s, 7);
+	ask(s, 1, 1, "a", LOCK_EX, LOCK_PERSISTENT);
+	ask(s, 2, 1, "b", LOCK_EX, 0);
+	release(s, 1, LOCK_RELEASE_PROCESS);
+	ask(s, 1, 2, "b", LOCK_EX, 0);
+	given(s);
+	ask(s, 2, 2, "a", LOCK_EX, 0); /* an orphan waits for nothing */
+	said(s, "");
+	drop(s, 2, 2, LOCK_CANCEL);
+	as(s, 7);
+	ask(s, 1, 3, "a", LOCK_EX, LOCK_ORPHAN);
+	given(s);
+	ask(s, 2, 2, "a", LOCK_EX, 0);
+	said(s, "cycle(2.2 wants EX on a of 1.3 EX, 1.2 wants EX on b of 2.1 EX) "
+		"2.2=none!EDEADLK");
+	lock_scene_free(s);
+}
+
 /* Of two ways the shorter is told; of two locks of a waiter that with the lower number. */
 static void shortest_cycle_is_told(void **state)
 {
@@ -280,6 +303,7 @@ int main(void)
 		cmocka_unit_test(requests_wait_for_conversions),
 		cmocka_unit_test(two_of_one_waiter_in_one_queue_are_no_cycle),
 		cmocka_unit_test(headque_may_close_a_cycle),
+		cmocka_unit_test(who_adopts_is_its_waiter),
 		cmocka_unit_test(shortest_cycle_is_told),
 		cmocka_unit_test(search_has_an_end),
 	};
