@@ -152,7 +152,8 @@ enum { LOCK_TABLE_RECORD_MAX = 1 << 20 };
 bool lock_table_save(const struct lock_table *t, uint64_t *cursor, struct wr *to);
 /*
  * Adds what save() wrote. -EBADMSG: no table could have written it (modes that exclude
- * each other are granted, a name or a key twice, a limit, ...), -ENOMEM.
+ * each other are granted, a name or a key twice, a limit, ...), -ENOMEM. Then the
+ * resources that came before it are there.
  */
 int lock_table_load(struct lock_table *t, struct rd *from);
 /* Of resources, locks, queues and values. Costs nothing: it is kept as they change. */

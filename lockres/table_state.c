@@ -195,6 +195,19 @@ static int load_lock(struct lock_table *t, struct lock_resource *r, enum lock_qu
 	return queue == LOCK_QUEUE_GRANTED ? 0 : lock_waiter_add(t, lock);
 }
 
+static void forget_resource(struct lock_table *t, struct lock_resource *r)
+{
+	struct lock_entry *lock, *next;
+
+	for (int q = 0; q < LOCK_QUEUES; q++) {
+		qb_list_for_each_entry_safe(lock, next, &r->queues[q], link) {
+			lock_queue_take(t, lock);
+			lock_entry_free(t, lock);
+		}
+	}
+	lock_resource_reap(t, r);
+}
+
 static int load_resource(struct lock_table *t, struct rd *from)
 {
 	struct record head = { 0 };
@@ -213,7 +226,8 @@ static int load_resource(struct lock_table *t, struct rd *from)
 	r->value_seq = head.value_seq;
 	r->is_value_valid = !(head.bits & RESOURCE_INVALID);
 	lock_digest_resource(t, r);
-	lock_resource_reap(t, r);
+	if (error < 0)
+		forget_resource(t, r);
 	return error;
 }
 

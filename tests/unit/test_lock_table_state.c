@@ -11,6 +11,7 @@
 
 #include "base/arith.h"
 #include "base/codec.h"
+#include "lockres/table_private.h"
 
 /* --- memory that runs out (T4): the linker brings all of malloc here -------------------- */
 
@@ -449,6 +450,9 @@ static const struct claim claims[] = {
 	  -EBADMSG },
 	{ "a", 1, 0, 0, { 0, 1, 0 }, LOCKS({ 1, 1, CONV, 0, PW, PW, 0, 0 }), -EBADMSG },
 	{ "a", 1, 0, 0, { 0, 1, 0 }, LOCKS({ 1, 1, CONV, 0, PR, CW, 0, 0 }), 0 },
+	{ "a", 1, 0, 0, { 1, 0, 0 }, LOCKS({ 1, 1, CONV, 0, 7, N, 0, 0 }), -EBADMSG },
+	{ "a", 1, 0, 0, { 2, 0, 0 }, LOCKS({ 1, 1, 0, 0, PR, N, 0, 0 },
+		{ 1, 2, CONV, 0, 255, N, 0, 0 }), -EBADMSG },
 	/* flags */
 	{ "a", 1, 0, 0, { 1, 0, 0 }, LOCKS({ 1, 1, LOCK_CANCEL, 0, PR, N, 0, 0 }),
 	  -EBADMSG },
@@ -494,10 +498,12 @@ static void what_no_table_could_have_written_is_refused(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(claims); i++) {
 		struct lock_scene *s = lock_scene_new();
 		struct wr to = wr_over(bytes, sizeof(bytes));
+		uint64_t before;
 		size_t length;
 		int r;
 
 		ask(s, 99, 99, "twice", LOCK_PR, 0);
+		before = digest(s);
 		length = write_claim(&claims[i], &to);
 		r = load(s, length);
 		if (r != claims[i].wanted)
@@ -505,6 +511,10 @@ static void what_no_table_could_have_written_is_refused(void **state)
 		if (r == 0) {
 			reload(s);
 			lock_table_settle(s->table);
+		} else {
+			assert_int_equal(lock_table_resources(s->table), 1);
+			assert_int_equal(lock_table_locks(s->table), 1);
+			assert_true(digest(s) == before);
 		}
 		lock_scene_free(s);
 	}
@@ -565,12 +575,14 @@ static void memory_that_runs_out_is_told(void **state)
 		refuse_after = n;
 		t = lock_table_new(LOCK_LARGE_LVB, &(struct lock_table_ops){ 0 }, NULL);
 		for (uint32_t i = 0; t && r == 0 && i < 200; i++) {
+			char name[8];
 			struct lock_order order = {
 				.key = { 1 + i % 3, i }, .mode = LOCK_EX,
-				.waiter = 1 + i, .name = "0123456789" + i % 5,
-				.name_length = 1 + i % 5,
+				.waiter = 1 + i, .name = i % 2 ? name : "name",
+				.name_length = 4,
 			};
 
+			snprintf(name, sizeof(name), "%04u", i);
 			r = lock_table_lock(t, &order);
 		}
 		refuse_after = -1;
@@ -588,8 +600,12 @@ static void memory_that_runs_out_in_a_load_is_told(void **state)
 	int r = -ENOMEM;
 
 	(void)state;
-	for (uint32_t i = 0; i < 200; i++)
-		ask(s, 9, i, i % 2 ? "odd" : "even", LOCK_EX, 0);
+	for (uint32_t i = 0; i < 200; i++) {
+		char name[8];
+
+		snprintf(name, sizeof(name), "%u", i);
+		ask(s, 9, i, i % 2 ? name : "even", LOCK_EX, 0);
+	}
 	length = save(s);
 	for (long n = 0; r < 0; n++) {
 		struct rd from = rd_over(bytes, length);
@@ -627,6 +643,61 @@ static void resource_takes_so_many_locks(void **state)
 	ask(s, 2, 2, "r", LOCK_NL, LOCK_EXPEDITE);
 	said(s, "2.2=NL");
 	lock_scene_free(s);
+}
+
+static void record_of_too_many_locks_is_refused(void **state)
+{
+	struct lock_scene *s = lock_scene_new();
+
+	(void)state;
+	for (int more = 1; more >= 0; more--) {
+		uint16_t count = (uint16_t)(LOCK_TABLE_MAX_RESOURCE_LOCKS + more);
+		const struct claim claim = {
+			"a", 1, 0, 0, { 0, 0, 0 }, LOCKS({ 0 }), 0,
+		};
+		struct wr to = wr_over(bytes, sizeof(bytes));
+
+		write_claim(&claim, &to);
+		wr_seek(&to, to.at - 6);
+		wr_u16(&to, count);
+		wr_u32(&to, 0);
+		for (uint32_t i = 0; i < count; i++) {
+			wr_u32(&to, 1);
+			wr_u32(&to, i);
+			wr_u64(&to, 0);
+			wr_u32(&to, NL);
+		}
+		assert_int_equal(load(s, to.at), more ? -EBADMSG : 0);
+	}
+	lock_scene_free(s);
+}
+
+/* A million resources, four millions of locks: here they are only said to be there. */
+static void table_takes_so_many_resources_and_locks(void **state)
+{
+	struct lock_scene *s = lock_scene_new(), *to = lock_scene_new();
+	size_t length;
+
+	(void)state;
+	ask(to, 9, 9, "c", LOCK_NL, 0);
+	length = save(to);
+	ask(s, 1, 1, "a", LOCK_NL, 0);
+	given(s);
+	s->table->shelf->count = LOCK_TABLE_MAX_RESOURCES;
+	ask(s, 1, 2, "b", LOCK_NL, 0);
+	ask(s, 1, 2, "a", LOCK_NL, 0);
+	said(s, "1.2=none!ENOSPC 1.2=NL");
+	assert_int_equal(load(s, length), -EBADMSG);
+	s->table->shelf->count = 1;
+	s->table->locks = LOCK_TABLE_MAX_LOCKS;
+	ask(s, 1, 3, "a", LOCK_NL, 0);
+	ask(s, 1, 3, "b", LOCK_NL, 0);
+	said(s, "1.3=none!ENOSPC 1.3=none!ENOSPC");
+	assert_int_equal(load(s, length), -EBADMSG);
+	s->table->locks = 2;
+	assert_int_equal(load(s, length), 0);
+	lock_scene_free(s);
+	lock_scene_free(to);
 }
 
 /* What is taken is given back: memory, and the digest. */
@@ -696,6 +767,8 @@ int main(void)
 		cmocka_unit_test(memory_that_runs_out_is_told),
 		cmocka_unit_test(memory_that_runs_out_in_a_load_is_told),
 		cmocka_unit_test(resource_takes_so_many_locks),
+		cmocka_unit_test(record_of_too_many_locks_is_refused),
+		cmocka_unit_test(table_takes_so_many_resources_and_locks),
 		cmocka_unit_test(nothing_is_left_when_all_is_gone),
 		cmocka_unit_test(resource_with_two_locks_costs_less_than_600_bytes),
 	};
