@@ -10,15 +10,18 @@
  * the queues puts first, but for NOORDER: ahead in the same queue, conversions ahead of
  * new requests. These have to be granted, no more, if both modes go together.
  *
- * The search ends after LOCK_SEARCH_MAX locks that wait: a larger cycle is not found,
- * on any node.
+ * The search ends behind so many locks that wait, or that it looked at: a cycle that
+ * is larger, or hidden in longer queues, is not found, on any node.
  */
 #include <errno.h>
 
 #include "base/arith.h"
 #include "lockres/table_private.h"
 
-enum { LOCK_SEARCH_MAX = 512 };
+enum {
+	LOCK_SEARCH_MAX = 512,     /* that wait */
+	LOCK_SEARCH_LOOKS = 1 << 15, /* some 0.3 ms */
+};
 
 struct found {
 	struct lock_entry *waits;
@@ -29,14 +32,14 @@ struct found {
 struct search {
 	struct lock_table *table;
 	struct found found[LOCK_SEARCH_MAX];
-	int count;
+	int count, looks;
 };
 
 /* --- who waits for what ----------------------------------------------------------------- */
 
 static struct lock_entry *waiter_of(const struct lock_chain *link)
 {
-	return link ? container_of(link, struct lock_entry, by_waiter) : NULL;
+	return container_of(link, struct lock_entry, by_waiter);
 }
 
 uint64_t lock_waiter_hash(const struct lock_chain *link)
@@ -73,16 +76,21 @@ static bool is_same_waiter(const struct lock_entry *a, const struct lock_entry *
  * The waiter of `way` waits with a lock that this search has not seen: the one with the
  * lowest number, whichever way the chain runs.
  */
-static struct lock_entry *unseen(const struct lock_table *t, const struct lock_entry *way)
+static struct lock_entry *unseen(struct search *s, const struct lock_entry *way)
 {
 	uint64_t hash = lock_hash_pair(way->key.node, way->waiter);
-	struct lock_entry *lock = waiter_of(lock_map_first(&t->by_waiter, hash));
+	struct lock_chain *link = lock_map_first(&s->table->by_waiter, hash);
 	struct lock_entry *lowest = NULL;
 
-	for (; lock; lock = waiter_of(lock->by_waiter.next))
-		if (!lock->is_seen && is_same_waiter(lock, way) &&
-		    (!lowest || lock->key.number < lowest->key.number))
+	for (; link; link = link->next) {
+		struct lock_entry *lock = waiter_of(link);
+
+		if (!is_same_waiter(lock, way))
+			continue;
+		s->looks++;
+		if (!lock->is_seen && (!lowest || lock->key.number < lowest->key.number))
 			lowest = lock;
+	}
 	return lowest;
 }
 
@@ -134,7 +142,7 @@ static bool follow_waiter(struct search *s, const struct lock_entry *way, int fr
 		tell_cycle(s, from, way);
 		return true;
 	}
-	while (s->count < LOCK_SEARCH_MAX && (lock = unseen(s->table, way)) != NULL)
+	while (s->count < LOCK_SEARCH_MAX && (lock = unseen(s, way)) != NULL)
 		go_on(s, lock, way, from);
 	return false;
 }
@@ -143,11 +151,14 @@ static bool follow_holders(struct search *s, int from)
 {
 	const struct lock_entry *waits = s->found[from].waits, *lock;
 
-	for (int q = LOCK_QUEUE_GRANTED; q <= LOCK_QUEUE_CONVERTING; q++)
-		qb_list_for_each_entry(lock, &waits->resource->queues[q], link)
+	for (int q = LOCK_QUEUE_GRANTED; q <= LOCK_QUEUE_CONVERTING; q++) {
+		qb_list_for_each_entry(lock, &waits->resource->queues[q], link) {
+			s->looks++;
 			if (lock != waits && lock_is_in_the_way(lock, waits->wanted) &&
 			    follow_waiter(s, lock, from))
 				return true;
+		}
+	}
 	return false;
 }
 
@@ -176,6 +187,7 @@ static bool follow_order(struct search *s, int from)
 		qb_list_for_each_entry(lock, &waits->resource->queues[q], link) {
 			if (lock == waits)
 				break;
+			s->looks++;
 			if (follow_one_before(s, lock, from))
 				return true;
 		}
@@ -192,8 +204,9 @@ bool lock_closes_cycle(struct lock_table *t, struct lock_entry *lock)
 		return false;
 	s.table = t;
 	s.count = 1;
+	s.looks = 0;
 	s.found[0] = (struct found){ lock, NULL, -1 };
-	for (int at = 0; !is_closed && at < s.count; at++)
+	for (int at = 0; !is_closed && at < s.count && s.looks < LOCK_SEARCH_LOOKS; at++)
 		is_closed = follow_holders(&s, at) || follow_order(&s, at);
 	for (int at = 1; at < s.count; at++)
 		s.found[at].waits->is_seen = false;

@@ -290,6 +290,40 @@ static void search_has_an_end(void **state)
 	lock_scene_free(s);
 }
 
+/* The first in a queue has something that the last one of another wants. */
+static const char *over_a_queue_of(uint32_t length)
+{
+	struct lock_scene *s = lock_scene_new();
+	static char told[16];
+
+	as(s, 7);
+	ask(s, 1, 1, "held", LOCK_EX, 0);
+	ask(s, 2, 1, "queue", LOCK_EX, 0);
+	for (uint32_t i = 0; i < length; i++) {
+		as(s, 100 + i);
+		ask(s, 3, 100 + i, "queue", LOCK_EX, 0);
+	}
+	as(s, 100 + length - 1);
+	ask(s, 3, 5, "held", LOCK_NL, LOCK_EXPEDITE);
+	turn(s, 3, 5, LOCK_PR, 0);
+	as(s, 8);
+	ask(s, 4, 1, "mine", LOCK_EX, 0);
+	ask(s, 4, 2, "queue", LOCK_EX, 0);
+	as(s, 7);
+	given(s);
+	ask(s, 1, 2, "mine", LOCK_EX, 0);
+	snprintf(told, sizeof(told), "%.5s", s->said);
+	lock_scene_free(s);
+	return told;
+}
+
+static void search_does_not_walk_long_queues_for_ever(void **state)
+{
+	(void)state;
+	assert_string_equal(over_a_queue_of(100), "cycle");
+	assert_string_equal(over_a_queue_of(400), "4.1?E");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -306,6 +340,7 @@ int main(void)
 		cmocka_unit_test(who_adopts_is_its_waiter),
 		cmocka_unit_test(shortest_cycle_is_told),
 		cmocka_unit_test(search_has_an_end),
+		cmocka_unit_test(search_does_not_walk_long_queues_for_ever),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
