@@ -254,6 +254,8 @@ void lock_pass_head(struct lock_table *t, struct lock_entry *head)
 	struct qb_list_head *queue = &head->resource->queues[LOCK_QUEUE_CONVERTING];
 	struct lock_entry *lock, *next;
 
+	if (lock_may_have(head, LOCK_LATER) != LOCK_NONE)
+		return; /* the other mode: it will not stay */
 	qb_list_for_each_entry_safe(lock, next, queue, link) {
 		if (lock == head || !lock_is_in_the_way(lock, head->wanted))
 			continue;

@@ -152,6 +152,23 @@ static void who_is_passed_by_one_that_it_blocks_does_not_wait_for_it(void **stat
 	lock_scene_free(s);
 }
 
+/* It gets the other mode at once, and passes nobody. */
+static void who_does_not_stay_at_the_head_passes_nobody(void **state)
+{
+	struct lock_scene *s = lock_scene_new();
+
+	(void)state;
+	ask(s, 1, 1, "r", LOCK_PR, 0);
+	ask(s, 2, 1, "r", LOCK_PR, 0);
+	ask(s, 3, 1, "r", LOCK_CR, 0);
+	turn(s, 3, 1, LOCK_EX, LOCK_CONVDEADLK);
+	given(s);
+	turn(s, 1, 1, LOCK_EX, LOCK_CONVDEADLK | LOCK_HEADQUE | LOCK_ALTPR);
+	said(s, "1.1=PR+alt+demoted 1.1?EX");
+	stands(s, "r", "2.1=PR 1.1=PR|3.1=CR>EX|");
+	lock_scene_free(s);
+}
+
 /* --- Q8 ------------------------------------------------------------------------------- */
 
 static void holders_are_told_once_for_each_higher_mode(void **state)
@@ -256,6 +273,7 @@ int main(void)
 		cmocka_unit_test(demotion_lets_requests_go_too),
 		cmocka_unit_test(all_that_wait_are_before_one_that_comes),
 		cmocka_unit_test(who_is_passed_by_one_that_it_blocks_does_not_wait_for_it),
+		cmocka_unit_test(who_does_not_stay_at_the_head_passes_nobody),
 		cmocka_unit_test(holders_are_told_once_for_each_higher_mode),
 		cmocka_unit_test(what_was_told_is_forgotten_with_the_next_grant),
 		cmocka_unit_test(only_those_in_the_way_are_told),
