@@ -110,8 +110,10 @@ static void cancel(struct local_lock *local)
 		complete(local, -ECANCELED, local->held, 0, NULL);
 		return;
 	}
-	if (local->cancel.is_listed)
+	if (local->is_cancelled)
 		return;
+	if (local->cancel.is_listed) /* of what was before, and is over */
+		request_unlist(&local->cancel);
 	local->is_cancelled = true;
 	local->cancel.op = LOCK_OP_UNLOCK;
 	local->cancel.flags = LOCK_CANCEL;
