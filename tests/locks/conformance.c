@@ -30,6 +30,7 @@ const struct conformance_story *conformance_stories(size_t *count)
 		add(&stories_of_endings);
 		add(&stories_of_orphans);
 		add(&stories_of_cycles);
+		add(&stories_of_members);
 	}
 	*count = all_count;
 	return all;

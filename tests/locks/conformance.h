@@ -42,6 +42,8 @@ enum conformance_lack {
 	LACKS_TOLD_CONVERTERS = 0x40, /* who converts is not told that it is in the way */
 	LACKS_KEPT_VALUES = 0x80,  /* `value` is overwritten though nothing is returned */
 	LACKS_HONEST_EXIT = 0x100, /* processes that had no value in hand spoil it too */
+	LACKS_CUT = 0x200,         /* nobody can be cut off and come back */
+	LACKS_SLOTS = 0x400,       /* slots are as the ground likes */
 };
 
 struct conformance_ground {
@@ -58,6 +60,8 @@ struct conformance_ground {
 	/* Somebody's lockspace_confirm_dead(), or what the ground has for it. */
 	void (*prove)(void *owner, int node, enum lock_death death);
 	void (*revive)(void *owner, int node);
+	/* From all others, or not any more. */
+	void (*cut)(void *owner, int node, bool is_cut);
 	void (*advance)(void *owner, uint64_t ns); /* and deadlines act */
 };
 

@@ -68,16 +68,6 @@ static void put_value(struct conformance_play *play, struct play_lock *l,
 	memcpy(l->lock.value, l->before, LOCK_MAX_LVB);
 }
 
-static const char *errno_word(int r)
-{
-	switch (r) {
-	case -EINVAL: return "EINVAL";
-	case -EBUSY: return "EBUSY";
-	case -ESHUTDOWN: return "ESHUTDOWN";
-	default: return strerror(-r);
-	}
-}
-
 static void request(struct conformance_play *play, struct play_lock *l,
 		    const struct script_deed *d)
 {
@@ -100,7 +90,7 @@ static void request(struct conformance_play *play, struct play_lock *l,
 		memcpy(l->before, before, sizeof(before));
 	}
 	if (r < 0) {
-		play_note(play, "%s refused %s", d->subject, errno_word(r));
+		play_note(play, "%s refused %s", d->subject, play_errno(r));
 		return;
 	}
 	if (d->verb == SCRIPT_CANCEL)
@@ -134,7 +124,7 @@ static int lock_deed(struct conformance_play *play, const struct script_deed *d,
 	if (d->verb == SCRIPT_LOCK) {
 		l = bind(play, d, &r);
 		if (!l) {
-			play_note(play, "%s refused %s", d->subject, errno_word(r));
+			play_note(play, "%s refused %s", d->subject, play_errno(r));
 			return 0;
 		}
 	}
@@ -151,29 +141,54 @@ static int lock_deed(struct conformance_play *play, const struct script_deed *d,
 
 /* --- nodes --------------------------------------------------------------------------- */
 
-static int open_node(struct conformance_play *play, int node, struct err *err)
+static int open_node(struct conformance_play *play, const struct script_deed *d,
+		     struct err *err)
 {
 	const struct conformance_ground *g = play->ground;
+	uint32_t other_size = LOCK_SMALL_LVB + LOCK_LARGE_LVB - g->lvb_bytes;
 	const struct lockspace_config config = {
 		.name = LOCKSPACE_NAME,
 		.name_length = strlen(LOCKSPACE_NAME),
-		.lvb_bytes = g->lvb_bytes,
-		.wanted_slot = -1,
+		.lvb_bytes = d->has_other_size ? other_size : g->lvb_bytes,
+		.slots = d->slots,
+		.wanted_slot = d->slot,
 	};
-	struct play_node *n = &play->nodes[node];
+	struct play_node *n = &play->nodes[d->node];
 
 	if (n->space)
 		return 0;
 	if (n->is_dead)
-		g->revive(g->owner, node);
+		g->revive(g->owner, d->node);
 	*n = (struct play_node){
 		.play = play,
-		.node = node,
+		.node = d->node,
 		.is_unproven = n->is_unproven,
 		.death = n->death,
+		.is_special = d->has_other_size || d->slots || d->slot >= 0,
 	};
-	return lockspace_open(g->engine(g->owner, node), &config, &play_space_handlers, n,
-			      &n->space, err);
+	return lockspace_open(g->engine(g->owner, d->node), &config, &play_space_handlers,
+			      n, &n->space, err);
+}
+
+static void look_at_members(struct conformance_play *play, const struct play_node *n)
+{
+	char text[SCRIPT_MAX_EVENT] = "";
+
+	for (size_t i = 0; i < n->member_count; i++)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), " %u:%d",
+			 n->members[i].node, n->members[i].slot);
+	play_note(play, "%d sees%.80s", n->node, text);
+}
+
+static void cut(struct conformance_play *play, struct play_node *n, bool is_cut)
+{
+	if (n->is_cut == is_cut)
+		return;
+	n->is_cut = is_cut;
+	n->is_special = true;
+	n->is_unproven = is_cut;
+	n->death = LOCK_DEATH_PROCESS;
+	play->ground->cut(play->ground->owner, n->node, is_cut);
 }
 
 static void kill_node(struct conformance_play *play, const struct script_deed *d)
@@ -207,9 +222,13 @@ static int node_deed(struct conformance_play *play, const struct script_deed *d,
 
 	switch (d->verb) {
 	case SCRIPT_OPENS:
-		return open_node(play, d->node, err);
+		return open_node(play, d, err);
 	case SCRIPT_PROVEN:
 		prove(play, n);
+		return 0;
+	case SCRIPT_CUT:
+	case SCRIPT_BACK:
+		cut(play, n, d->verb == SCRIPT_CUT);
 		return 0;
 	default:
 		break;
@@ -219,6 +238,9 @@ static int node_deed(struct conformance_play *play, const struct script_deed *d,
 	switch (d->verb) {
 	case SCRIPT_DIES:
 		kill_node(play, d);
+		return 0;
+	case SCRIPT_LOOKS:
+		look_at_members(play, n);
 		return 0;
 	case SCRIPT_CLOSES:
 		lockspace_close(n->space);
@@ -335,10 +357,13 @@ static int compare(struct conformance_play *play, const struct script_line *line
 	return err_set(err, -EPROTO, "expected %s; came %s", wanted, came);
 }
 
-static bool counts(const struct play_lock *l)
+/* What who was taken for dead believes to hold is held by nobody. */
+static bool counts(const struct conformance_play *play, const struct play_lock *l)
 {
+	const struct play_node *n = &play->nodes[l->node];
+
 	return l->subject[0] && l->lock.mode != LOCK_NONE &&
-	       !(l->is_awaited && l->may_be_demoted);
+	       !(l->is_awaited && l->may_be_demoted) && !(n->is_cut && !n->is_unproven);
 }
 
 /* L1, as owners see it when all is quiet. */
@@ -348,7 +373,7 @@ static int check_grants(const struct conformance_play *play, struct err *err)
 		for (size_t j = 0; j < i; j++) {
 			const struct play_lock *a = &play->locks[i], *b = &play->locks[j];
 
-			if (counts(a) && counts(b) &&
+			if (counts(play, a) && counts(play, b) &&
 			    a->lock.name_length == b->lock.name_length &&
 			    !memcmp(a->lock.name, b->lock.name, a->lock.name_length) &&
 			    !spec_compatible(a->lock.mode, b->lock.mode))
@@ -382,16 +407,23 @@ static int play_line(struct conformance_play *play, const struct script_line *li
 	return r < 0 ? r : compare(play, line, err);
 }
 
-/* All nodes are there, and nobody waits for a proof. */
+/* All nodes are there, opened as usual, and nobody waits for a proof. */
 static int gather(struct conformance_play *play, struct err *err)
 {
 	int r;
 
-	for (int i = 1; i <= CONFORMANCE_NODES; i++)
+	for (int i = 1; i <= CONFORMANCE_NODES; i++) {
+		cut(play, &play->nodes[i], false);
 		prove(play, &play->nodes[i]);
+	}
 	r = settle(play, err);
+	for (int i = 1; i <= CONFORMANCE_NODES; i++)
+		if (play->nodes[i].space && play->nodes[i].is_special)
+			lockspace_close(play->nodes[i].space);
+	if (r == 0)
+		r = settle(play, err);
 	for (int i = 1; r == 0 && i <= CONFORMANCE_NODES; i++)
-		r = open_node(play, i, err);
+		r = open_node(play, &(struct script_deed){ .node = i, .slot = -1 }, err);
 	if (r == 0)
 		r = settle(play, err);
 	for (int i = 1; r == 0 && i <= CONFORMANCE_NODES; i++)
@@ -408,13 +440,16 @@ static int end_story(struct conformance_play *play, struct err *err)
 	for (size_t i = 0; i < PLAY_MAX_LOCKS; i++) {
 		struct play_lock *l = &play->locks[i];
 
-		if (!l->subject[0] || (!l->is_awaited && l->lock.mode == LOCK_NONE))
+		if (!l->subject[0] || play->nodes[l->node].is_lost ||
+		    (!l->is_awaited && l->lock.mode == LOCK_NONE))
 			continue;
 		r = lockres_unlock(&l->lock, LOCK_FORCEUNLOCK);
 		if (r < 0)
 			return err_set(err, r, "%s cannot be unlocked by force", l->subject);
 		l->is_awaited = true;
 	}
+	for (int i = 1; i <= CONFORMANCE_NODES; i++)
+		cut(play, &play->nodes[i], false);
 	r = settle(play, err);
 	for (size_t i = 0; i < PLAY_MAX_LOCKS; i++) {
 		struct play_lock *l = &play->locks[i];

@@ -17,6 +17,10 @@ struct play_node {
 	bool is_dead;
 	bool is_unproven;        /* it died, and nobody said so; it may live again */
 	enum lock_death death;
+	bool is_special;         /* opened otherwise than all, or cut off; it is closed
+				  * at the end */
+	bool is_cut;
+	bool is_lost;
 	bool is_in;              /* recover_done() came */
 	bool is_frozen;          /* recover_prep() came, and no recover_done() since */
 	uint32_t generation;
@@ -53,6 +57,8 @@ void play_note(struct conformance_play *play, const char *fmt, ...)
 /* As many bytes as a value has: "word.word.wor". */
 void play_fill(const struct conformance_play *play, uint8_t to[LOCK_MAX_LVB],
 	       const char *word);
+/* "EINVAL" */
+const char *play_errno(int r);
 /* No lockres of this node is used any more; with fini, or the engine is dead. */
 void play_forget_locks(struct conformance_play *play, int node, bool with_fini);
 

@@ -157,7 +157,10 @@ static void check_slots(struct play_node *n, const struct lockspace_member *memb
 	struct err *broken = &n->play->broken;
 	bool is_here = false;
 
-	if (n->is_in && generation <= n->generation)
+	if (n->is_in && (generation < n->generation ||
+			 (generation == n->generation &&
+			  (count != n->member_count ||
+			   !is_same(members, n->members, count)))))
 		err_set(broken, -EPROTO, "L5: node %d: the generation does not grow",
 			n->node);
 	for (size_t i = 0; i < count; i++) {
@@ -201,13 +204,43 @@ static void on_recovered(void *owner, struct lockspace *space,
 	play_note(n->play, "@%d on", n->node);
 }
 
+const char *play_errno(int r)
+{
+	switch (r) {
+	case -EINVAL: return "EINVAL";
+	case -EBUSY: return "EBUSY";
+	case -ESHUTDOWN: return "ESHUTDOWN";
+	case -ENOSPC: return "ENOSPC";
+	case -EBADR: return "EBADR";
+	case -ESTALE: return "ESTALE";
+	default: return strerror(-r);
+	}
+}
+
+/* L2: requests are over first; and nothing is held. */
+static void check_lost(struct conformance_play *play, int node)
+{
+	for (size_t i = 0; i < PLAY_MAX_LOCKS; i++) {
+		const struct play_lock *l = &play->locks[i];
+
+		if (l->subject[0] && l->node == node &&
+		    (l->is_awaited || l->lock.mode != LOCK_NONE))
+			err_set(&play->broken, -EPROTO, "L2: node %d has lost the lockspace, "
+				"and %s hopes", node, l->subject);
+	}
+}
+
 static void on_lost(void *owner, struct lockspace *space, const struct err *why)
 {
 	struct play_node *n = owner;
 
 	(void)space;
-	err_set(&n->play->broken, why->code, "node %d has lost the lockspace: %s", n->node,
-		why->text);
+	n->is_lost = true;
+	check_lost(n->play, n->node);
+	if (!n->is_special)
+		err_set(&n->play->broken, why->code, "node %d has lost the lockspace: it %s",
+			n->node, why->text);
+	play_note(n->play, "@%d lost %s", n->node, play_errno(why->code));
 }
 
 static void on_closed(void *owner)

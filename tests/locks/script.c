@@ -58,7 +58,8 @@ static const struct {
 	{ "begins", SCRIPT_BEGINS }, { "ends", SCRIPT_ENDS },
 	{ "opens", SCRIPT_OPENS }, { "closes", SCRIPT_CLOSES },
 	{ "purges", SCRIPT_PURGES }, { "dies", SCRIPT_DIES },
-	{ "proven", SCRIPT_PROVEN },
+	{ "proven", SCRIPT_PROVEN }, { "looks", SCRIPT_LOOKS },
+	{ "cut", SCRIPT_CUT }, { "back", SCRIPT_BACK },
 };
 
 static const struct {
@@ -121,6 +122,19 @@ static bool read_extra(const char *word, struct script_deed *d)
 	return false;
 }
 
+static bool read_opening(const char *word, struct script_deed *d)
+{
+	if (strncmp(word, "slots=", 6) == 0)
+		d->slots = atoi(word + 6);
+	else if (strncmp(word, "slot=", 5) == 0)
+		d->slot = atoi(word + 5);
+	else if (strcmp(word, "othersize") == 0)
+		d->has_other_size = true;
+	else
+		return false;
+	return true;
+}
+
 static bool read_verb(const char *word, enum script_verb *verb)
 {
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
@@ -165,7 +179,7 @@ static int read_deed(const char *from, const char *end, struct script_deed *d,
 	struct words w = { from, end };
 	char word[SCRIPT_MAX_WORD];
 
-	*d = (struct script_deed){ .mode = LOCK_NONE };
+	*d = (struct script_deed){ .mode = LOCK_NONE, .slot = -1 };
 	if (!next_word(&w, d->subject))
 		return err_set(err, -EINVAL, "a deed is missing");
 	if (strcmp(d->subject, "time") == 0) {
@@ -182,7 +196,7 @@ static int read_deed(const char *from, const char *end, struct script_deed *d,
 	if (!read_operands(&w, d))
 		return err_set(err, -EINVAL, "'%s' needs more than it has", word);
 	while (next_word(&w, word))
-		if (!read_extra(word, d))
+		if (d->verb == SCRIPT_OPENS ? !read_opening(word, d) : !read_extra(word, d))
 			return err_set(err, -EINVAL, "'%s' is no word of a deed", word);
 	return *w.at && w.at < w.end ?
 		err_set(err, -EINVAL, "a word is too long") : 0;

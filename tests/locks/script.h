@@ -8,8 +8,11 @@
  *	LOCK unlock [word...]           valblk, value=WORD, ivvalblk, forceunlock
  *	LOCK cancel                     LOCK frees
  *	LOCK asks                       lockres_blockers()
- *	NODE begins | ends | opens | closes | purges NODE
+ *	NODE begins | ends | closes | purges NODE
+ *	NODE opens [slot=2] [slots=2] [othersize]
+ *	NODE looks                      members, as recover_done() told
  *	NODE dies process|node          NODE proven (as it died)
+ *	NODE cut                        NODE back
  *	time 5s
  *
  *	LOCK granted MODE [demoted] [invalid] [altmode] [value=WORD]
@@ -18,7 +21,9 @@
  *	LOCK blocked MODE
  *	LOCK refused EINVAL|EBUSY|ESHUTDOWN     what the call itself said
  *	LOCK waits for NODE...
+ *	NODE sees NODE:SLOT...                  by slot
  *	@NODE prep | slot NODE | on | closed    looked at where a line has one of these
+ *	@NODE lost ENOSPC|EBADR|ESTALE
  *	?...                                    may come or not: the DLM's books are silent
  *
  * A mode is a name, "none", or a number that is no mode. A value WORD fills the whole
@@ -45,7 +50,7 @@ enum script_verb {
 	SCRIPT_LOCK, SCRIPT_CONVERT, SCRIPT_UNLOCK, SCRIPT_CANCEL, SCRIPT_FREES,
 	SCRIPT_ASKS,
 	SCRIPT_BEGINS, SCRIPT_ENDS, SCRIPT_OPENS, SCRIPT_CLOSES, SCRIPT_PURGES,
-	SCRIPT_DIES, SCRIPT_PROVEN, SCRIPT_TIME,
+	SCRIPT_LOOKS, SCRIPT_DIES, SCRIPT_PROVEN, SCRIPT_CUT, SCRIPT_BACK, SCRIPT_TIME,
 };
 
 struct script_deed {
@@ -60,6 +65,8 @@ struct script_deed {
 	uint32_t waiter;
 	int other;                     /* purges: whom */
 	bool is_node_death;
+	int slot, slots;               /* opens; -1, 0: not given */
+	bool has_other_size;
 };
 
 /* What came, or should come, in the words of the script: "1b granted EX value=new". */

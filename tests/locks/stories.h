@@ -11,7 +11,8 @@ struct story_table {
 
 extern const struct story_table stories_of_queues, stories_of_conversions,
 	stories_of_flags, stories_of_blocking, stories_of_values, stories_of_deaths,
-	stories_of_orphans, stories_of_endings, stories_of_cycles;
+	stories_of_orphans, stories_of_endings, stories_of_cycles,
+	stories_of_members;
 
 /* Mode pair by mode pair, from the matrices. */
 const struct story_table *stories_of_modes(void);

@@ -49,47 +49,47 @@ static const struct conformance_story endings[] = {
 	  "2 convert NL                 -> 2 granted NL\n" },
 	{ "request_that_is_late_leaves_nothing_in_the_queue", 0, /* B30 */
 	  "1 lock EX r\n"
-	  "2 lock EX r timeout=5s       -> 1 blocked EX\n"
+	  "2 lock EX r timeout=10s      -> 1 blocked EX\n"
 	  "3 lock PR r                  -> nothing\n"
-	  "time 4s                      -> nothing\n"
-	  "time 2s                      -> 2 late\n"
+	  "time 6s                      -> nothing\n"
+	  "time 5s                      -> 2 late\n"
 	  "1 unlock                     -> 1 unlocked, 3 granted PR\n"
 	  "2 lock PR r\n" },
 	{ "conversion_that_is_late_leaves_nothing_in_the_queue", 0, /* B30 */
 	  "1 lock PR r\n"
 	  "2 lock PR r\n"
-	  "2 convert EX timeout=5s      -> 1 blocked EX\n"
+	  "2 convert EX timeout=10s     -> 1 blocked EX\n"
 	  "3 lock CR r                  -> nothing\n"
-	  "time 6s                      -> 2 late PR, 3 granted CR\n"
+	  "time 11s                     -> 2 late PR, 3 granted CR\n"
 	  "1 unlock                     -> 1 unlocked\n"
 	  "3 unlock                     -> 3 unlocked\n"
 	  "2 convert NL                 -> 2 granted NL\n"
 	  "1 lock EX r\n" },
 	{ "request_that_is_granted_in_time_is_never_late", 0,
 	  "1 lock EX r\n"
-	  "2 lock EX r timeout=5s       -> 1 blocked EX\n"
-	  "time 3s                      -> nothing\n"
+	  "2 lock EX r timeout=10s      -> 1 blocked EX\n"
+	  "time 6s                      -> nothing\n"
 	  "1 unlock                     -> 1 unlocked, 2 granted EX\n"
-	  "time 9s                      -> nothing\n" },
+	  "time 14s                     -> nothing\n" },
 	{ "deadline_is_of_one_request_only", 0, /* B30 */
 	  "1 lock EX r\n"
-	  "2 lock EX r timeout=5s       -> 1 blocked EX\n"
+	  "2 lock EX r timeout=10s      -> 1 blocked EX\n"
 	  "2 cancel                     -> 2 cancelled\n"
 	  "2 lock EX r                  -> nothing\n"
-	  "time 9s                      -> nothing\n"
+	  "time 14s                     -> nothing\n"
 	  "2 cancel                     -> 2 cancelled\n"
-	  "2 lock EX r timeout=5s       -> nothing\n"
-	  "time 6s                      -> 2 late\n"
-	  "2 lock EX r timeout=5s       -> nothing\n"
-	  "time 4s                      -> nothing\n"
+	  "2 lock EX r timeout=10s      -> nothing\n"
+	  "time 11s                     -> 2 late\n"
+	  "2 lock EX r timeout=10s      -> nothing\n"
+	  "time 6s                      -> nothing\n"
 	  "1 unlock                     -> 1 unlocked, 2 granted EX\n" },
 	{ "earlier_deadline_ends_earlier", 0,
 	  "1 lock EX r\n"
-	  "2 lock EX r timeout=20s      -> 1 blocked EX\n"
-	  "3 lock EX r timeout=5s       -> nothing\n"
-	  "time 6s                      -> 3 late\n"
-	  "time 9s                      -> nothing\n"
-	  "time 9s                      -> 2 late\n" },
+	  "2 lock EX r timeout=40s      -> 1 blocked EX\n"
+	  "3 lock EX r timeout=10s      -> nothing\n"
+	  "time 11s                     -> 3 late\n"
+	  "time 18s                     -> nothing\n"
+	  "time 12s                     -> 2 late\n" },
 	{ "force_ends_a_request_that_waits", 0,
 	  "1 lock EX r\n"
 	  "2 lock EX r                  -> 1 blocked EX\n"

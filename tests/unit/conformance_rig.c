@@ -32,21 +32,27 @@ static void story_holds(void **state)
 	assert_ok(conformance_rig_play(scene->rig, scene->story, LOCK_LARGE_LVB, &err), err);
 }
 
-static void all_stories_hold_in_one_life(void **state)
+void conformance_rig_play_all(const struct conformance_ground *ground)
 {
-	const struct scene *scene = *state;
-	struct conformance_ground ground = scene->rig->set(LOCK_LARGE_LVB);
 	char *told;
 	size_t size;
 	FILE *to = open_memstream(&told, &size);
 	int failed;
 
 	assert_non_null(to);
-	failed = conformance_main(&ground, NULL, to);
+	failed = conformance_main(ground, NULL, to);
 	(void)fclose(to);
 	if (failed)
 		fail_msg("%s", strstr(told, "FAILED"));
 	free(told);
+}
+
+static void all_stories_hold_in_one_life(void **state)
+{
+	const struct scene *scene = *state;
+	struct conformance_ground ground = scene->rig->set(LOCK_LARGE_LVB);
+
+	conformance_rig_play_all(&ground);
 	scene->rig->strike(&ground);
 }
 

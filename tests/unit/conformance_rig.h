@@ -16,6 +16,8 @@ struct conformance_rig {
 int conformance_rig_play(const struct conformance_rig *rig,
 			 const struct conformance_story *story, uint32_t lvb_bytes,
 			 struct err *err);
+/* All in one life of the ground, or fails. */
+void conformance_rig_play_all(const struct conformance_ground *ground);
 /* All stories with values of both sizes; all in one life of a ground; and these. */
 int conformance_rig_run(const struct conformance_rig *rig, const struct CMUnitTest *more,
 			size_t more_count);

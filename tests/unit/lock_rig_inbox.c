@@ -148,6 +148,17 @@ static void tell_closed(struct rig_space *space)
 		space->handlers->closed(space->owner);
 }
 
+static void tell_lost(const struct rig_event *e)
+{
+	struct rig_space *space = e->space;
+	struct rig_lock *l;
+
+	qb_list_for_each_entry(l, &space->locks, link)
+		l->lock->mode = LOCK_NONE;
+	if (space->handlers->lost)
+		space->handlers->lost(space->owner, &space->base, &e->why);
+}
+
 static void tell_space(const struct rig_event *e)
 {
 	struct rig_space *space = e->space;
@@ -168,8 +179,7 @@ static void tell_space(const struct rig_event *e)
 					e->slot, e->generation);
 		break;
 	case RIG_LOST:
-		if (h->lost)
-			h->lost(space->owner, &space->base, &e->why);
+		tell_lost(e);
 		break;
 	case RIG_CLOSED:
 		tell_closed(space);

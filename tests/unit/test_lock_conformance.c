@@ -35,6 +35,14 @@ static void ground_revive(void *owner, int node)
 	lock_rig_revive(owner, node);
 }
 
+static void ground_cut(void *owner, int node, bool is_cut)
+{
+	if (is_cut)
+		lock_rig_cut(owner, node);
+	else
+		lock_rig_heal(owner, node);
+}
+
 static void ground_advance(void *owner, uint64_t ns)
 {
 	lock_rig_advance_ns(owner, ns);
@@ -51,6 +59,7 @@ static struct conformance_ground ground_set(uint32_t lvb_bytes)
 		.kill = ground_kill,
 		.prove = ground_prove,
 		.revive = ground_revive,
+		.cut = ground_cut,
 		.advance = ground_advance,
 	};
 }

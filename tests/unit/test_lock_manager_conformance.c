@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The conformance suite (tests/locks) on the lock manager, on whole rings in the
- * simulator. Nodes beyond those of the suite make a quorum when two of these die; one of
- * them says who is dead.
+ * simulator, in good weather and in bad. One node more than the suite has makes a quorum
+ * when two die, and says who is dead.
  */
 #include "tests/unit/conformance_rig.h"
 
@@ -16,17 +16,20 @@ enum {
 	WITNESS = NODES - 1,    /* index */
 	QUIET_MS = 100,         /* what was asked for is over */
 	RING_MS = 3000,         /* a ring has formed, and lockspaces are told */
+	BAD_WEATHER = 7,        /* all takes so many times as long */
+	SEEDS = 3,
 };
 
 struct stage {
 	struct sim_world *world;
 	bool is_stirred; /* nodes came or went */
+	unsigned int patience;
 	uint64_t died[NODES]; /* incarnation */
 };
 
 static void run(struct stage *s, uint64_t ms)
 {
-	sim_run(s->world, s->world->now + ms * SIM_MS);
+	sim_run(s->world, s->world->now + ms * s->patience * SIM_MS);
 }
 
 static struct lockspace_engine *ground_engine(void *owner, int node)
@@ -72,6 +75,18 @@ static void ground_revive(void *owner, int node)
 	s->is_stirred = true;
 }
 
+static void ground_cut(void *owner, int node, bool is_cut)
+{
+	struct stage *s = owner;
+
+	s->died[node - 1] = s->world->nodes[node - 1].incarnation;
+	for (int i = 0; i < NODES; i++) {
+		sim_cut(s->world, node - 1, i, is_cut && i != node - 1);
+		sim_cut(s->world, i, node - 1, is_cut && i != node - 1);
+	}
+	s->is_stirred = true;
+}
+
 static void ground_advance(void *owner, uint64_t ns)
 {
 	struct stage *s = owner;
@@ -79,14 +94,16 @@ static void ground_advance(void *owner, uint64_t ns)
 	sim_run(s->world, s->world->now + ns);
 }
 
-static struct conformance_ground ground_set(uint32_t lvb_bytes)
+static struct conformance_ground set(uint32_t lvb_bytes, uint64_t seed,
+				     const struct sim_faults *weather,
+				     unsigned int patience)
 {
 	struct stage *s = calloc(1, sizeof(*s));
 
 	assert_non_null(s);
-	s->world = sim_new(1, NODES, getenv("RING_TRACE") ? stderr : NULL);
-	s->world->faults.delay_min_ns = SIM_MS / 5;
-	s->world->faults.delay_max_ns = 2 * SIM_MS / 5;
+	s->world = sim_new(seed, NODES, getenv("RING_TRACE") ? stderr : NULL);
+	s->world->faults = *weather;
+	s->patience = patience;
 	sim_use_totems(s->world);
 	sim_use_locks(s->world);
 	for (int i = 0; i < NODES; i++)
@@ -101,8 +118,19 @@ static struct conformance_ground ground_set(uint32_t lvb_bytes)
 		.kill = ground_kill,
 		.prove = ground_prove,
 		.revive = ground_revive,
+		.cut = ground_cut,
 		.advance = ground_advance,
 	};
+}
+
+static struct conformance_ground ground_set(uint32_t lvb_bytes)
+{
+	static const struct sim_faults good = {
+		.delay_min_ns = SIM_MS / 5,
+		.delay_max_ns = 2 * SIM_MS / 5,
+	};
+
+	return set(lvb_bytes, 1, &good, 1);
 }
 
 static void ground_strike(struct conformance_ground *ground)
@@ -114,10 +142,32 @@ static void ground_strike(struct conformance_ground *ground)
 	free(s);
 }
 
+static void all_stories_hold_in_bad_weather(void **state)
+{
+	static const struct sim_faults bad = {
+		.loss_ppm = 20000,
+		.duplicate_ppm = 20000,
+		.delay_min_ns = SIM_MS / 5,
+		.delay_max_ns = 3 * SIM_MS,
+	};
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct conformance_ground ground =
+			set(LOCK_SMALL_LVB, seed, &bad, BAD_WEATHER);
+
+		conformance_rig_play_all(&ground);
+		ground_strike(&ground);
+	}
+}
+
 int main(void)
 {
 	static const struct conformance_rig rig = { "conformance of the lock manager",
 						    ground_set, ground_strike };
+	static const struct CMUnitTest more[] = {
+		cmocka_unit_test(all_stories_hold_in_bad_weather),
+	};
 
-	return conformance_rig_run(&rig, NULL, 0);
+	return conformance_rig_run(&rig, more, sizeof(more) / sizeof(*more));
 }
