@@ -44,6 +44,7 @@ enum conformance_lack {
 	LACKS_HONEST_EXIT = 0x100, /* processes that had no value in hand spoil it too */
 	LACKS_CUT = 0x200,         /* nobody can be cut off and come back */
 	LACKS_SLOTS = 0x400,       /* slots are as the ground likes */
+	LACKS_ORDER = 0x800,       /* its lockspaces say so: is_ordered */
 };
 
 struct conformance_ground {

@@ -462,6 +462,11 @@ static int end_story(struct conformance_play *play, struct err *err)
 	return r;
 }
 
+static uint32_t lacks(const struct conformance_play *play)
+{
+	return play->ground->lacks | (play->is_ordered ? 0 : LACKS_ORDER);
+}
+
 int conformance_play(struct conformance_play *play, const struct conformance_story *story,
 		     struct err *err)
 {
@@ -469,7 +474,7 @@ int conformance_play(struct conformance_play *play, const struct conformance_sto
 	struct script_line line;
 	int r, number = 0;
 
-	if (story->needs & play->ground->lacks)
+	if (story->needs & lacks(play))
 		return 1;
 	play->stories++;
 	r = gather(play, err);
@@ -512,6 +517,7 @@ struct conformance_play *conformance_open(const struct conformance_ground *groun
 		free(play);
 		return NULL;
 	}
+	play->is_ordered = play->nodes[1].space->is_ordered;
 	return play;
 }
 

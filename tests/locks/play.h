@@ -43,6 +43,7 @@ struct conformance_play {
 	struct play_node nodes[CONFORMANCE_NODES + 1]; /* by number */
 	struct play_lock locks[PLAY_MAX_LOCKS];
 	unsigned int stories;
+	bool is_ordered;
 	struct script_event came[PLAY_MAX_CAME];
 	size_t came_count;
 	struct err broken;  /* a promise, seen in a callback */

@@ -150,7 +150,7 @@ static const struct conformance_story queues[] = {
 	  "3 lock PR r                  -> 1 blocked PR\n"
 	  "2 unlock                     -> 2 unlocked\n"
 	  "1 unlock                     -> 1 unlocked, 3 granted PR\n" },
-	{ "what_is_asked_for_in_one_go_takes_effect_in_its_order", 0,
+	{ "what_is_asked_for_in_one_go_takes_effect_in_its_order", LACKS_ORDER,
 	  "1 begins; 1 lock EX r; 1b lock EX q; 1 ends "
 					"-> 1 granted EX, 1b granted EX\n"
 	  "1 begins; 1 convert NL; 1b convert NL; 1c lock EX r; 1d lock EX q; 1 ends "

@@ -80,7 +80,7 @@ void lock_rig_heal(struct lock_rig *rig, int node);
 void lock_rig_deafen(struct lock_rig *rig, int node, bool is_deaf);
 /*
  * From here on operations, and what owners hear, keep their order only for each lock, as
- * where each resource has a master of its own; 0: no more.
+ * where each resource has a master of its own; 0: no more. Who opens now is told so.
  */
 void lock_rig_shuffle(struct lock_rig *rig, uint64_t seed);
 /* What the node asks of locks from here on is refused at once with r (-ENOMEM);

@@ -55,7 +55,7 @@ static int rig_open(struct lockspace_engine *engine,
 	memcpy(rig->name, config->name, config->name_length);
 	space = calloc(1, sizeof(*space));
 	assert(space);
-	space->base = (struct lockspace){ engine, config->lvb_bytes, true };
+	space->base = (struct lockspace){ engine, config->lvb_bytes, !rig->shuffle };
 	space->rig = rig;
 	space->node = node->id;
 	space->incarnation = node->incarnation;

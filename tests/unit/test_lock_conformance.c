@@ -72,6 +72,18 @@ static void ground_strike(struct conformance_ground *ground)
 static const struct conformance_rig rig = { "conformance of the rig", ground_set,
 					    ground_strike };
 
+static void all_stories_hold_without_order_over_resources(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct conformance_ground ground = ground_set(LOCK_SMALL_LVB);
+
+		lock_rig_shuffle(ground.owner, seed);
+		conformance_rig_play_all(&ground);
+		ground_strike(&ground);
+	}
+}
+
 /* --- the suite itself -------------------------------------------------------------------- */
 
 static void fails(const char *lines, const char *first, const char *second)
@@ -142,6 +154,7 @@ static void story_is_left_out_where_the_ground_cannot(void **state)
 int main(void)
 {
 	static const struct CMUnitTest own[] = {
+		cmocka_unit_test(all_stories_hold_without_order_over_resources),
 		cmocka_unit_test(wrong_story_is_told_with_its_line),
 		cmocka_unit_test(line_that_is_no_line_is_told),
 		cmocka_unit_test(optional_events_may_come_or_not),
