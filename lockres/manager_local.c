@@ -304,9 +304,10 @@ static size_t engine_blockers(const struct lockres *lock, uint32_t *nodes, size_
 	const struct lock_key key = { h->manager->config.self,
 				      handle_lock_number(h, local->index) };
 
-	return h->space ? lock_table_excluders(h->space->table, key, local->op.mode, nodes,
-					       room) :
-			  0;
+	if (!h->space)
+		return 0;
+	return lock_table_excluders(h->space->table, lock->name, lock->name_length, key,
+				    local->op.mode, nodes, room);
 }
 
 /* --- what comes of them ------------------------------------------------------------------- */

@@ -195,9 +195,10 @@ void lock_table_look_locks(const struct lock_table *t, const void *name,
 /* Nodes whose granted modes keep this lock waiting, ascending; how many there are. */
 size_t lock_table_blockers(const struct lock_table *t, struct lock_key key,
 			   uint32_t *nodes, size_t room);
-/* The same for a mode that this lock, waiting or not, would want. */
-size_t lock_table_excluders(const struct lock_table *t, struct lock_key key,
-			    enum lock_mode mode, uint32_t *nodes, size_t room);
+/* The same for a mode of this resource, and a lock that is there, or not any more. */
+size_t lock_table_excluders(const struct lock_table *t, const void *name,
+			    size_t name_length, struct lock_key key, enum lock_mode mode,
+			    uint32_t *nodes, size_t room);
 
 size_t lock_table_resources(const struct lock_table *t);
 size_t lock_table_locks(const struct lock_table *t);

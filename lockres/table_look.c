@@ -82,16 +82,22 @@ void lock_table_look_locks(const struct lock_table *t, const void *name,
 	}
 }
 
+static bool is_same_key(struct lock_key a, struct lock_key b)
+{
+	return a.node == b.node && a.number == b.number;
+}
+
 /* The lowest above `above` of the nodes whose locks exclude it; false: there is none. */
-static bool next_excluder(const struct lock_entry *lock, enum lock_mode wanted,
-			  int64_t above, uint32_t *node)
+static bool next_excluder(const struct lock_resource *r, struct lock_key key,
+			  enum lock_mode wanted, int64_t above, uint32_t *node)
 {
 	const struct lock_entry *other;
 	bool is_found = false;
 
 	for (int q = LOCK_QUEUE_GRANTED; q <= LOCK_QUEUE_CONVERTING; q++) {
-		qb_list_for_each_entry(other, &lock->resource->queues[q], link) {
-			if (other == lock || !lock_is_in_the_way(other, wanted) ||
+		qb_list_for_each_entry(other, &r->queues[q], link) {
+			if (is_same_key(other->key, key) ||
+			    !lock_is_in_the_way(other, wanted) ||
 			    other->key.node <= above ||
 			    (is_found && other->key.node >= *node))
 				continue;
@@ -102,14 +108,14 @@ static bool next_excluder(const struct lock_entry *lock, enum lock_mode wanted,
 	return is_found;
 }
 
-static size_t list_excluders(const struct lock_entry *lock, enum lock_mode wanted,
-			     uint32_t *nodes, size_t room)
+static size_t list_excluders(const struct lock_resource *r, struct lock_key key,
+			     enum lock_mode wanted, uint32_t *nodes, size_t room)
 {
 	uint32_t node = 0;
 	int64_t above = -1;
 	size_t count = 0;
 
-	while (next_excluder(lock, wanted, above, &node)) {
+	while (next_excluder(r, key, wanted, above, &node)) {
 		if (count < room)
 			nodes[count] = node;
 		count++;
@@ -125,15 +131,16 @@ size_t lock_table_blockers(const struct lock_table *t, struct lock_key key,
 
 	if (!lock || !lock_is_waiting(lock))
 		return 0;
-	return list_excluders(lock, lock->wanted, nodes, room);
+	return list_excluders(lock->resource, key, lock->wanted, nodes, room);
 }
 
-size_t lock_table_excluders(const struct lock_table *t, struct lock_key key,
-			    enum lock_mode mode, uint32_t *nodes, size_t room)
+size_t lock_table_excluders(const struct lock_table *t, const void *name,
+			    size_t name_length, struct lock_key key, enum lock_mode mode,
+			    uint32_t *nodes, size_t room)
 {
-	const struct lock_entry *lock = lock_entry_find(t, key);
+	const struct lock_resource *r = lock_resource_find(t, name, name_length);
 
-	return lock ? list_excluders(lock, mode, nodes, room) : 0;
+	return r ? list_excluders(r, key, mode, nodes, room) : 0;
 }
 
 size_t lock_table_resources(const struct lock_table *t)

@@ -99,20 +99,6 @@ static void request(struct conformance_play *play, struct play_lock *l,
 	l->may_be_demoted = d->flags & LOCK_CONVDEADLK;
 }
 
-static void ask_blockers(struct conformance_play *play, const struct play_lock *l)
-{
-	uint32_t nodes[CONFORMANCE_NODES];
-	size_t count = lockres_blockers(&l->lock, nodes, CONFORMANCE_NODES);
-	char text[SCRIPT_MAX_EVENT] = "nobody";
-
-	if (count)
-		text[0] = '\0';
-	for (size_t i = 0; i < count && i < CONFORMANCE_NODES; i++)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%u",
-			 i ? " " : "", nodes[i]);
-	play_note(play, "%s waits for %.64s", l->subject, text);
-}
-
 static int lock_deed(struct conformance_play *play, const struct script_deed *d,
 		     struct err *err)
 {
@@ -133,7 +119,7 @@ static int lock_deed(struct conformance_play *play, const struct script_deed *d,
 	if (d->verb == SCRIPT_FREES)
 		forget(l, true);
 	else if (d->verb == SCRIPT_ASKS)
-		ask_blockers(play, l);
+		play_note_blockers(l, "waits");
 	else
 		request(play, l, d);
 	return 0;
@@ -326,12 +312,22 @@ static void list_events(const struct script_event *events, size_t count, char *t
 				       events[i].is_optional ? "?" : "", events[i].text);
 }
 
-static void drop_member_events(struct conformance_play *play)
+/* What is looked at only where a line speaks of it. */
+static bool is_aside(const struct script_event *e, const char *mark)
+{
+	return strstr(e->text, mark) != NULL;
+}
+
+static void drop_unless_expected(struct conformance_play *play,
+				 const struct script_line *line, const char *mark)
 {
 	size_t kept = 0;
 
+	for (size_t i = 0; i < line->event_count; i++)
+		if (is_aside(&line->events[i], mark))
+			return;
 	for (size_t i = 0; i < play->came_count; i++)
-		if (play->came[i].text[0] != '@')
+		if (!is_aside(&play->came[i], mark))
 			play->came[kept++] = play->came[i];
 	play->came_count = kept;
 }
@@ -339,13 +335,11 @@ static void drop_member_events(struct conformance_play *play)
 static int compare(struct conformance_play *play, const struct script_line *line,
 		   struct err *err)
 {
-	bool is_equal_so_far = true, has_members = false;
+	bool is_equal_so_far = true;
 	char wanted[200], came[200];
 
-	for (size_t i = 0; i < line->event_count; i++)
-		has_members |= line->events[i].text[0] == '@';
-	if (!has_members)
-		drop_member_events(play);
+	drop_unless_expected(play, line, "@");
+	drop_unless_expected(play, line, " waited for ");
 	for (size_t i = 0; i < line->event_count; i++)
 		is_equal_so_far &= is_as_expected(play, line, line->events[i].text);
 	for (size_t i = 0; i < play->came_count; i++)

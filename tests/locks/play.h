@@ -55,6 +55,7 @@ extern const struct lockres_handlers play_lock_handlers;    /* of a play_lock */
 /* An event that came. */
 void play_note(struct conformance_play *play, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+void play_note_blockers(struct play_lock *l, const char *verb);
 /* As many bytes as a value has: "word.word.wor". */
 void play_fill(const struct conformance_play *play, uint8_t to[LOCK_MAX_LVB],
 	       const char *word);

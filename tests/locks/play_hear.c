@@ -72,6 +72,21 @@ static const char *status_word(const struct lock_result *result)
 	}
 }
 
+/* Who excludes what was last asked for. */
+void play_note_blockers(struct play_lock *l, const char *verb)
+{
+	uint32_t nodes[CONFORMANCE_NODES];
+	size_t count = lockres_blockers(&l->lock, nodes, CONFORMANCE_NODES);
+	char text[SCRIPT_MAX_EVENT] = "nobody";
+
+	if (count)
+		text[0] = '\0';
+	for (size_t i = 0; i < count && i < CONFORMANCE_NODES; i++)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%u",
+			 i ? " " : "", nodes[i]);
+	play_note(l->play, "%s %s for %.40s", l->subject, verb, text);
+}
+
 static void on_done(void *owner, struct lockres *lock, const struct lock_result *result)
 {
 	struct play_lock *l = owner;
@@ -99,6 +114,8 @@ static void on_done(void *owner, struct lockres *lock, const struct lock_result 
 		  result->marks & LOCK_DEMOTED ? " demoted" : "",
 		  result->marks & LOCK_VALNOTVALID ? " invalid" : "",
 		  result->marks & LOCK_ALTMODE ? " altmode" : "", value);
+	if (result->status == -ETIMEDOUT)
+		play_note_blockers(l, "waited");
 }
 
 static void on_blocked(void *owner, struct lockres *lock, enum lock_mode wanted)

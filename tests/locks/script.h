@@ -20,7 +20,9 @@
  *	LOCK again|deadlock|cancelled|late|none|stale|full [MODE that is still held]
  *	LOCK blocked MODE
  *	LOCK refused EINVAL|EBUSY|ESHUTDOWN     what the call itself said
- *	LOCK waits for NODE...
+ *	LOCK waits for NODE...                  NODE may be "nobody"
+ *	LOCK waited for NODE...                 in done(), when it is late; looked at where a
+ *	                                        line has it
  *	NODE sees NODE:SLOT...                  by slot
  *	@NODE prep | slot NODE | on | closed    looked at where a line has one of these
  *	@NODE lost ENOSPC|EBADR|ESTALE

@@ -65,6 +65,20 @@ static const struct conformance_story endings[] = {
 	  "3 unlock                     -> 3 unlocked\n"
 	  "2 convert NL                 -> 2 granted NL\n"
 	  "1 lock EX r\n" },
+	{ "who_was_in_the_way_is_known_when_a_conversion_is_late", LACKS_BLOCKERS,
+	  "1 lock PR r\n"
+	  "3 lock PR r\n"
+	  "4 lock CR r\n"
+	  "2 lock NL r\n"
+	  "2 convert PW timeout=10s     -> 1 blocked PW, 3 blocked PW\n"
+	  "3 unlock                     -> 3 unlocked\n"
+	  "time 11s                     -> 2 late NL, 2 waited for 1\n" },
+	{ "who_was_in_the_way_is_known_when_a_request_is_late", LACKS_BLOCKERS,
+	  "1 lock PR r\n"
+	  "3 lock PR r\n"
+	  "4 lock CR r\n"
+	  "2 lock PW r timeout=10s      -> 1 blocked PW, 3 blocked PW\n"
+	  "time 11s                     -> 2 late, 2 waited for 1 3\n" },
 	{ "request_that_is_granted_in_time_is_never_late", 0,
 	  "1 lock EX r\n"
 	  "2 lock EX r timeout=10s      -> 1 blocked EX\n"

@@ -241,7 +241,8 @@ static size_t rig_blockers(const struct lockres *lock, uint32_t *nodes, size_t r
 
 	if (!l->space->rig->table || is_dead(l->space))
 		return 0;
-	return lock_table_excluders(l->space->rig->table, key, l->wanted, nodes, room);
+	return lock_table_excluders(l->space->rig->table, lock->name, lock->name_length, key,
+				    l->wanted, nodes, room);
 }
 
 const struct lockspace_engine_ops rig_engine_ops = {
