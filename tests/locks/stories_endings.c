@@ -94,6 +94,8 @@ static const struct conformance_story endings[] = {
 	  "2 cancel                     -> 2 cancelled\n"
 	  "2 lock EX r timeout=10s      -> nothing\n"
 	  "time 11s                     -> 2 late\n"
+	  "2 lock EX r                  -> nothing\n"
+	  "2 cancel                     -> 2 cancelled\n"
 	  "2 lock EX r timeout=10s      -> nothing\n"
 	  "time 6s                      -> nothing\n"
 	  "1 unlock                     -> 1 unlocked, 2 granted EX\n" },
@@ -133,7 +135,13 @@ static const struct conformance_story endings[] = {
 	  "1 lock EX r noqueue; 1 unlock forceunlock -> 1 unlocked\n"
 	  "1 lock EX r; 1 cancel; 1 unlock forceunlock -> ?2 blocked EX, 1 unlocked\n"
 	  "2 unlock                     -> 2 unlocked\n"
-	  "1 lock EX r\n" },
+	  "1 lock EX r\n"
+	  "1 unlock; 1 unlock forceunlock -> 1 unlocked\n"
+	  "1 lock EX r\n"
+	  "1 unlock forceunlock; 1 unlock forceunlock -> 1 unlocked\n"
+	  "1 lock EX r\n"
+	  "2 lock EX r                  -> 1 blocked EX\n"
+	  "2 unlock forceunlock; 2 unlock forceunlock; 2 cancel -> 2 unlocked\n" },
 	{ "force_sends_its_value_whatever_came_before_it", 0,
 	  "1 lock NL r\n"
 	  "2 lock EX r; 2 unlock forceunlock value=one -> 2 unlocked\n"

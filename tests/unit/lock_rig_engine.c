@@ -221,7 +221,7 @@ static int rig_unlock_it(struct lockres *lock, uint32_t flags)
 	int r = may_ask(l->space);
 	struct rig_op *op;
 
-	if (r)
+	if (r || l->is_forced)
 		return r < 0 ? r : 0;
 	op = rig_op_new(RIG_UNLOCK, l->space);
 	op->number = l->number;

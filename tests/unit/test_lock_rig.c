@@ -365,6 +365,13 @@ static void unlock_by_force_ends_what_is_on_its_way(void **state)
 	ask(&s, 1, LOCK_EX, LOCK_NOQUEUE);
 	assert_int_equal(lockres_unlock(&s.members[1].lock, LOCK_FORCEUNLOCK), 0);
 	run(&s, "1:none");
+	ask(&s, 1, LOCK_PR, 0);
+	assert_int_equal(lockres_unlock(&s.members[1].lock, LOCK_FORCEUNLOCK), 0);
+	assert_int_equal(lockres_unlock(&s.members[1].lock, LOCK_FORCEUNLOCK), 0);
+	step(&s, "2!PR");
+	step(&s, "1:none");
+	ask(&s, 1, LOCK_NL, 0);
+	run(&s, "1:NL");
 	scene_close(&s);
 }
 
