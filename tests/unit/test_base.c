@@ -155,6 +155,33 @@ static void control_characters_of_a_disk_never_reach_a_terminal(void **state)
 			    "abcdefg");
 }
 
+static void any_bytes_have_one_spelling_as_text(void **state)
+{
+	static const char *const no_spelling[] = {
+		"\\", "\\x", "\\x1", "\\x1g", "\\X1f", "\\x1F", "\\x41", "\\n", "\n",
+		"\x7f", "\xc3\xa9", "\\ x00",
+	};
+	char bytes[256], again[256], text[TEXT_ESCAPED_BYTES(256)];
+
+	(void)state;
+	for (int i = 0; i < 256; i++)
+		bytes[i] = (char)i;
+	text_escape(bytes, 256, text, sizeof(text));
+	for (const char *p = text; *p; p++)
+		assert_in_range(*p, 0x20, 0x7e);
+	assert_int_equal(text_unescape(text, again, sizeof(again)), 256);
+	assert_memory_equal(again, bytes, 256);
+	assert_int_equal(text_unescape(text, again, 255), -EMSGSIZE);
+	assert_string_equal(text_escape("a\\b\0\xff~", 6, text, sizeof(text)),
+			    "a\\x5cb\\x00\\xff~");
+	for (size_t i = 0; i < ARRAY_SIZE(no_spelling); i++)
+		assert_int_equal(text_unescape(no_spelling[i], again, 9), -EBADMSG);
+	/* never cut within a byte */
+	assert_string_equal(text_escape("ab\n", 3, text, 6), "ab");
+	assert_string_equal(text_escape("ab\n", 3, text, 7), "ab\\x0a");
+	assert_string_equal(text_escape("ab", 2, text, 1), "");
+}
+
 static void numbers_outside_their_range_are_refused_by_name(void **state)
 {
 	struct err err = ERR_INIT;
@@ -237,6 +264,7 @@ int main(void)
 		cmocka_unit_test(sizes_are_read_as_mdadm_reads_them),
 		cmocka_unit_test(uuid_survives_text_and_back),
 		cmocka_unit_test(control_characters_of_a_disk_never_reach_a_terminal),
+		cmocka_unit_test(any_bytes_have_one_spelling_as_text),
 		cmocka_unit_test(numbers_outside_their_range_are_refused_by_name),
 		cmocka_unit_test(rounding_is_exact_at_the_edges),
 		cmocka_unit_test(clock_of_boot_never_goes_back),
