@@ -46,14 +46,14 @@ const char *lockspace_freeze_name(enum lockspace_freeze freeze)
 	return "?";
 }
 
-const char *lock_queue_name(enum lock_queue queue)
+const char *lock_place_name(enum lock_place place)
 {
-	switch (queue) {
-	case LOCK_QUEUE_GRANTED:
+	switch (place) {
+	case LOCK_PLACE_GRANTED:
 		return "granted";
-	case LOCK_QUEUE_CONVERTING:
+	case LOCK_PLACE_CONVERTING:
 		return "converting";
-	case LOCK_QUEUE_WAITING:
+	case LOCK_PLACE_WAITING:
 		return "waiting";
 	}
 	return "?";
@@ -114,11 +114,11 @@ const char *lock_mark_next(uint32_t marks, unsigned int *bit)
 
 /* --- looking -------------------------------------------------------------------------- */
 
-enum lock_queue lock_view_queue(const struct lock_view *lock)
+enum lock_place lock_view_place(const struct lock_view *lock)
 {
 	if (lock->wanted == LOCK_NONE)
-		return LOCK_QUEUE_GRANTED;
-	return lock->granted == LOCK_NONE ? LOCK_QUEUE_WAITING : LOCK_QUEUE_CONVERTING;
+		return LOCK_PLACE_GRANTED;
+	return lock->granted == LOCK_NONE ? LOCK_PLACE_WAITING : LOCK_PLACE_CONVERTING;
 }
 
 const struct lock_dump_node *lock_dump_node(const struct lock_dump *dump, uint32_t id)

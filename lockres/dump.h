@@ -110,10 +110,10 @@ struct lock_dump *lock_dump_read(const char *text, size_t length, struct err *er
 
 /* --- looking at one --------------------------------------------------------------------- */
 
-enum lock_queue { LOCK_QUEUE_GRANTED, LOCK_QUEUE_CONVERTING, LOCK_QUEUE_WAITING };
+enum lock_place { LOCK_PLACE_GRANTED, LOCK_PLACE_CONVERTING, LOCK_PLACE_WAITING };
 
-enum lock_queue lock_view_queue(const struct lock_view *lock);
-const char *lock_queue_name(enum lock_queue queue);
+enum lock_place lock_view_place(const struct lock_view *lock);
+const char *lock_place_name(enum lock_place place);
 
 /* NULL: it has no name there. */
 const struct lock_dump_node *lock_dump_node(const struct lock_dump *dump, uint32_t id);

@@ -392,9 +392,9 @@ static void who_is_in_the_way_is_who_excludes_what_is_wanted(void **state)
 	const struct lock_view waits = { .granted = LOCK_NONE, .wanted = LOCK_CW };
 
 	(void)state;
-	assert_int_equal(lock_view_queue(&holds), LOCK_QUEUE_GRANTED);
-	assert_int_equal(lock_view_queue(&converts), LOCK_QUEUE_CONVERTING);
-	assert_int_equal(lock_view_queue(&waits), LOCK_QUEUE_WAITING);
+	assert_int_equal(lock_view_place(&holds), LOCK_PLACE_GRANTED);
+	assert_int_equal(lock_view_place(&converts), LOCK_PLACE_CONVERTING);
+	assert_int_equal(lock_view_place(&waits), LOCK_PLACE_WAITING);
 	assert_true(lock_view_is_blocked_by(&converts, &holds));
 	assert_false(lock_view_is_blocked_by(&converts, &converts));
 	assert_false(lock_view_is_blocked_by(&converts, &waits)); /* it has nothing yet */
