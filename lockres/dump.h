@@ -5,9 +5,9 @@
  *
  *	{"format": "mdclusterd-locks", "version": 1, "taken_s": ..., "clock_ns": ...,
  *	 "self": 1, "nodes": [{"id": 1, "name": "node1"}, ...], "lockspaces": [
- *	{"name": ..., "lvb_bytes": 64, "generation": 3, "operations": 812,
- *	 "state": "runs", "members": [{"node": 1, "slot": 0, "is_missing": false}, ...],
- *	 "resources": [
+ *	{"name": ..., "lvb_bytes": 64, "generation": 3, "epoch_node": 1,
+ *	 "epoch_seq": 12, "operations": 812, "state": "runs",
+ *	 "members": [{"node": 1, "slot": 0, "is_missing": false}, ...], "resources": [
  *	{"name": ..., "value": HEX, "is_value_valid": true, "value_seq": 7,
  *	 "locks": [{"node": 1, "number": 5, "granted": "EX" or null, "wanted": ... ,
  *	            "flags": ["VALBLK", ...], "marks": [...], "waiter": 0,
@@ -37,6 +37,7 @@
 #include "lockres/lock_manager.h"
 #include "lockres/lockspace.h"
 #include "lockres/table.h"
+#include "totem/wire.h"
 
 struct err;
 
@@ -72,6 +73,7 @@ struct lock_dump_space {
 	size_t name_length;
 	uint32_t lvb_bytes;
 	uint32_t generation;
+	struct ring_id epoch;
 	uint64_t operations;
 	enum lockspace_freeze freeze;
 	struct lockspace_member_look *members; /* by slot */

@@ -403,6 +403,10 @@ static int read_space(const json_t *o, struct lock_dump_space *space, struct err
 	if (r == 0)
 		r = get_u32(o, "generation", 0, &space->generation, err);
 	if (r == 0)
+		r = get_u32(o, "epoch_node", 0, &space->epoch.rep, err);
+	if (r == 0)
+		r = get_number(o, "epoch_seq", 0, INT64_MAX, &space->epoch.seq, err);
+	if (r == 0)
 		r = get_number(o, "operations", 0, INT64_MAX, &space->operations, err);
 	if (r == 0)
 		r = get_state(o, &space->freeze, err);

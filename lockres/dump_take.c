@@ -64,6 +64,7 @@ static bool take_space(struct lock_dump_space *space, const struct lockspace_loo
 	space->name_length = look->name_length;
 	space->lvb_bytes = look->lvb_bytes;
 	space->generation = look->generation;
+	space->epoch = look->epoch;
 	space->operations = look->operations;
 	space->freeze = look->freeze;
 	space->members = calloc(look->member_count + 1, sizeof(*space->members));

@@ -108,10 +108,12 @@ static json_t *members_json(const struct lock_dump_space *space)
 
 static json_t *space_json(const struct lock_dump_space *space)
 {
-	return json_pack("{s:o, s:I, s:I, s:I, s:s, s:o}", "name",
+	return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:s, s:o}", "name",
 			 name_json(space->name, space->name_length), "lvb_bytes",
 			 (json_int_t)space->lvb_bytes, "generation",
-			 (json_int_t)space->generation, "operations",
+			 (json_int_t)space->generation, "epoch_node",
+			 (json_int_t)space->epoch.rep, "epoch_seq",
+			 (json_int_t)space->epoch.seq, "operations",
 			 (json_int_t)space->operations, "state",
 			 lockspace_freeze_name(space->freeze), "members",
 			 members_json(space));

@@ -105,7 +105,7 @@ static void every_value_of_every_field_is_read_back(void **state)
 	struct lock_dump_node node = { .id = 1, .name_length = LOCK_DUMP_NODE_NAME };
 	struct lock_dump_space space = {
 		.name = "\0", .name_length = 1, .lvb_bytes = LOCK_LARGE_LVB,
-		.generation = UINT32_MAX, .operations = INT64_MAX, .members = &member,
+		.generation = UINT32_MAX, .epoch = { 128, INT64_MAX }, .operations = INT64_MAX, .members = &member,
 		.member_count = 1, .resources = &resource, .resource_count = 1,
 	};
 	struct lock_dump dump = {
@@ -155,6 +155,7 @@ static void every_value_of_every_field_is_read_back(void **state)
 		assert_int_equal(read->spaces->name[0], 0);
 		assert_int_equal(read->spaces->lvb_bytes, space.lvb_bytes);
 		assert_int_equal(read->spaces->generation, space.generation);
+		assert_true(ring_id_equal(read->spaces->epoch, space.epoch));
 		assert_true(read->spaces->operations == space.operations);
 		assert_int_equal(read->spaces->freeze, freeze);
 		assert_int_equal(read->spaces->member_count, 1);
@@ -280,6 +281,8 @@ static const struct bad bad[] = {
 	{ "\"lvb_bytes\": 64", "\"lvb_bytes\": 48", { "lockspace '58b0", "lvb_bytes", "48" } },
 	{ "\"lvb_bytes\": 64", "\"lvb_bytes\": 32", { "resource 'ack'", "value", "32 bytes" } },
 	{ "\"generation\": 3", "\"generation\": 3.5", { "58b0", "generation" } },
+	{ "\"epoch_node\": 1", "\"epoch_node\": -1", { "58b0", "epoch_node" } },
+	{ "\"epoch_seq\": 11, ", "", { "58b0", "epoch_seq", "missing" } },
 	{ "\"operations\": 5120", "\"operations\": null", { "58b0", "operations" } },
 	{ "\"runs\"", "\"walks\"", { "58b0", "state", "walks" } },
 	{ "\"runs\"", "0", { "58b0", "state", "no string" } },
