@@ -445,6 +445,11 @@ void station_counters(const struct station *s, counter_fn fn, void *owner)
 	transport_tell_counters(s->transport, fn, owner);
 }
 
+uint64_t station_incarnation(const struct station *s)
+{
+	return boot_number(s->boot);
+}
+
 struct totem *station_totem(struct station *s)
 {
 	return s->totem;

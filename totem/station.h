@@ -63,6 +63,9 @@ void station_start(struct station *station);
 /* Leaves the ring, if it is on one. NULL is fine. */
 void station_close(struct station *station);
 
+/* The number of this start of the node: grows with each. */
+uint64_t station_incarnation(const struct station *station);
+
 /* Groups and services; they live as long as the station. */
 struct totem *station_totem(struct station *station);
 
