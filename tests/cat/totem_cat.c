@@ -23,6 +23,7 @@
 #include "base/loop.h"
 #include "base/printable.h"
 #include "tests/cat/board.h"
+#include "tests/cat/locks.h"
 #include "tests/cat/options.h"
 
 enum { LINE_BYTES = 1024 };
@@ -34,6 +35,7 @@ struct cat {
 	struct station *station;
 	struct group *group;
 	struct board board;
+	struct cat_locks locks;
 	bool is_safe;
 	bool is_waiting; /* for credit; what is typed meanwhile stays where it is */
 	char typed[LINE_BYTES];
@@ -107,7 +109,8 @@ static bool send_line(struct cat *cat, char *line, size_t length)
 	if (length == 0)
 		return true;
 	if (*line == '/') {
-		board_command(&cat->board, line + 1, length - 1);
+		if (!cat_locks_command(&cat->locks, line + 1, length - 1))
+			board_command(&cat->board, line + 1, length - 1);
 		return true;
 	}
 	r = group_multicast(cat->group, cat->is_safe ? GROUP_SAFE : GROUP_AGREED, &part,
@@ -228,6 +231,9 @@ static int open_station(struct cat *cat, const struct cat_options *options,
 	r = group_join(totem_groups(totem), group_name, sizeof(group_name) - 1, &handlers,
 		       cat, &cat->group, err);
 	if (r == 0)
+		r = cat_locks_open(&cat->locks, cat->station, &options->station, cat->loop,
+				   err);
+	if (r == 0)
 		station_start(cat->station);
 	return r;
 }
@@ -252,6 +258,7 @@ static int run(struct cat *cat, const struct cat_options *options, struct err *e
 		r = 0; /* /dev/null, a file: nobody types there; listen only */
 	if (r == 0)
 		loop_run(cat->loop);
+	cat_locks_close(&cat->locks);
 	station_close(cat->station);
 	loop_free(cat->loop);
 	return r;
