@@ -16,7 +16,7 @@
 static const struct cli_command *const commands[] = {
 	&cmd_create, &cmd_examine, &cmd_examine_bitmap,
 	&cmd_update, &cmd_zero,    &cmd_scan,
-	&cmd_keygen,
+	&cmd_keygen, &cmd_locks,
 };
 
 static void print_overview(FILE *to)

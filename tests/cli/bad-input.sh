@@ -459,4 +459,19 @@ attempt refuse 2 level create new -n2 --home-cluster=alpha x.img y.img
 attempt refuse 2 mark update --mark=1 a.img b.img
 attempt refuse 2 mark update --mark=0:1-x a.img b.img
 
+# --- locks ----------------------------------------------------------------------
+attempt refuse 1 "locks: mdclusterd --file" locks
+attempt refuse 2 "locks: one" locks a b --file=x
+attempt refuse 1 "none.json opened" locks --file=none.json
+attempt refuse 1 "standard input JSON" locks --file=-
+attempt refuse 1 "a.img JSON" locks --file=a.img
+echo '{"format": "other"}' >other.json
+attempt refuse 1 "other.json format mdclusterd-locks" locks --file=other.json
+attempt refuse 1 "folder read" locks --file=folder
+sed 's/"version": 1/"version": 2/' "$srcdir/tests/data/locks/rare.json" >later.json
+attempt refuse 1 "later.json version 2" locks --file=later.json
+sed 's/"PR"/"XX"/' "$srcdir/tests/data/locks/rare.json" >mode.json
+attempt refuse 1 "mode.json lvm_global VGLK lock granted XX" locks --json --file=mode.json
+attempt refuse 1 "nowhere lvm_global" locks nowhere --file="$srcdir/tests/data/locks/rare.json"
+
 [ "$wrong" -eq 0 ] || fail "$wrong of $cases cases"

@@ -16,7 +16,7 @@ page=$srcdir/man/mdcluster-json.7
 sed -e 's/\\f[BIRP]//g' -e 's/\\-/-/g' "$page" | awk '
 	/^\.SH/ {
 		object = tolower($2)
-		is_object = object ~ /^(examine|examine-bitmap|slot|create|update|zero|keygen)$/
+		is_object = object ~ /^(examine|examine-bitmap|slot|create|update|zero|keygen|locks|member|resource|lock|step)$/
 	}
 	/^\.TP/ { is_tag = 1; next }
 	is_tag && is_object && /^\.BR [a-z_.]+ "? ?\(/ {
@@ -27,7 +27,8 @@ sed -e 's/\\f[BIRP]//g' -e 's/\\-/-/g' "$page" | awk '
 		print object, $2, types
 	}
 	{ is_tag = 0 }' | sort >promise
-for object in examine examine-bitmap slot create update zero keygen; do
+for object in examine examine-bitmap slot create update zero keygen locks member \
+	resource lock step; do
 	grep -q "^$object " promise ||
 		fail "mdcluster-json.7 describes no field of the object $object"
 done
@@ -283,6 +284,39 @@ mdcluster keygen --drop --json key >keygen.json
 check keygen "keygen --drop" <keygen.json
 expect ".sends_with == \"$second\" and .accepts_too == null" keygen.json \
 	"keygen --drop"
+
+# --- locks -----------------------------------------------------------------------
+# check_each OBJECT WHAT JQ <json: each object that JQ finds
+check_each()
+{
+	local one n=0
+
+	while IFS= read -r one; do
+		check "$1" "$2, $1 $n" <<<"$one"
+		n=$((n + 1))
+	done < <(jq -c "$3")
+	[ "$n" -gt 0 ] || fail "$2: no $1"
+}
+
+for dump in "$srcdir"/tests/data/locks/{broadcast,frozen,rare}.json; do
+	name=$(basename "$dump")
+	mdcluster locks --json --history --file "$dump" >locks.json
+	expect 'type == "array" and length > 0' locks.json "$name: all is an array"
+	check_each locks "$name" '.[]' <locks.json
+	check_each member "$name" '.[].members[]' <locks.json
+	check_each resource "$name" '.[].resources[]' <locks.json
+	check_each lock "$name" '.[].resources[].locks[]' <locks.json
+	[ "$name" = frozen.json ] ||
+		check_each step "$name" '.[].resources[].history[]' <locks.json
+	mdcluster locks --json --file "$dump" >locks.json
+	check_each resource "$name" '.[].resources[]' <locks.json
+	space=$(jq -r '.[0].lockspace' locks.json)
+	mdcluster locks --json --file="$dump" "$space" >one.json
+	expect_equal "$name: one lockspace is an object" "$(jq -S '.[0]' locks.json)" \
+		"$(jq -S . one.json)"
+done
+mdcluster locks --json --file "$srcdir/tests/data/locks/empty.json" >locks.json
+expect '. == []' locks.json "no lockspaces"
 
 # --- raid10 on three disks with a spare, in sync ------------------------------
 for disk in c d e s; do
