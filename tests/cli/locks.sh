@@ -103,6 +103,12 @@ LC_ALL=C.UTF-8 show broadcast | grep -q 'resync 12.0–12.5 GiB by node2' ||
 [ -z "$(show rare --all --history | tr -d '\n\040-\176')" ] ||
   fail "the table has bytes that are no printable ASCII"
 
+# what totem-cat wrote of three processes, one killed
+has "a real one" "ack node3 (missing) 2 CR EX converting node2" show killed
+has "a real one" "message node1 0 CR PR converting node3" show killed
+has "a real one" 'FROZEN, nothing is granted: node3: missing' show killed
+has "a real one" 'token node2 2097152 refuse NL EX ECANCELED' show killed --history
+
 # --- which lockspace ----------------------------------------------------------------
 uuid=58b0fcf4-fe50-446f-800b-17ae4f8f8cc2
 for name in "$uuid" 58b0fcf4:fe50446f:800b17ae:4f8f8cc2 58b0 5; do

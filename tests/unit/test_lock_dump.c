@@ -54,7 +54,7 @@ static void assert_written_as_read(const char *text, size_t length)
 static void what_is_read_is_written_byte_by_byte(void **state)
 {
 	static const char *const names[] = { "broadcast.json", "frozen.json", "rare.json",
-					     "empty.json" };
+					     "empty.json", "killed.json" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
@@ -179,6 +179,108 @@ static void every_value_of_every_field_is_read_back(void **state)
 		lock_dump_free(read);
 		free(text);
 	}
+}
+
+/* --- of a manager ------------------------------------------------------------------------- */
+
+static const struct lock_table_ops quiet; /* nobody is told */
+static const struct lockspace_look *looks;
+static size_t look_count;
+
+bool __wrap_lock_manager_look(const struct lock_manager *m, size_t index,
+			      struct lockspace_look *look);
+
+bool __wrap_lock_manager_look(const struct lock_manager *m, size_t index,
+			      struct lockspace_look *look)
+{
+	(void)m;
+	if (index < look_count)
+		*look = looks[index];
+	return index < look_count;
+}
+
+static void lock_it(struct lock_table *t, uint32_t node, const char *name,
+		    enum lock_mode mode, uint32_t flags)
+{
+	uint8_t value[LOCK_LARGE_LVB] = { (uint8_t)(0xa0 + node) };
+	const struct lock_order order = {
+		.key = { node, 7 }, .mode = mode, .flags = flags, .waiter = node,
+		.name = name, .name_length = strlen(name), .value = value,
+	};
+
+	assert_int_equal(lock_table_lock(t, &order), 0);
+}
+
+/* EX by 1, who writes it and goes down to PR; 2 has NL; 3 waits. On another, a PR. */
+static struct lock_table *some_table(void)
+{
+	struct lock_table *t = lock_table_new(LOCK_LARGE_LVB, &quiet, NULL);
+
+	assert_non_null(t);
+	lock_table_clock(t, 1000);
+	lock_it(t, 1, "water", LOCK_EX, LOCK_VALBLK);
+	lock_table_clock(t, 2000);
+	lock_it(t, 1, "water", LOCK_PR, LOCK_CONVERT | LOCK_VALBLK);
+	lock_it(t, 2, "water", LOCK_NL, LOCK_EXPEDITE);
+	lock_it(t, 3, "water", LOCK_EX, LOCK_NOQUEUEBAST | LOCK_PERSISTENT);
+	lock_it(t, 4, "air", LOCK_PR, 0);
+	return t;
+}
+
+static void what_a_manager_knows_is_in_the_dump(void **state)
+{
+	struct lock_table *t = some_table(), *none = lock_table_new(LOCK_SMALL_LVB, &quiet, NULL);
+	const struct lockspace_look both[] = {
+		{ .name = "a", .name_length = 1, .lvb_bytes = LOCK_SMALL_LVB,
+		  .freeze = LOCKSPACE_NO_QUORUM, .table = none },
+		{ .name = "bb", .name_length = 2, .lvb_bytes = LOCK_LARGE_LVB,
+		  .generation = 4, .epoch = { 1, 12 }, .operations = 5,
+		  .members = { { 1, 0, false }, { 3, 2, true } }, .member_count = 2,
+		  .table = t },
+	};
+	struct lock_dump_node node = { .id = 3, .name = "c", .name_length = 1 };
+	const struct lock_dump about = { .taken_s = 5, .clock_ns = 3000, .self = 3,
+					 .nodes = &node, .node_count = 1 };
+	const struct lock_dump_resource *r;
+	struct lock_dump *dump;
+	size_t length;
+	char *text;
+
+	(void)state;
+	looks = both;
+	look_count = 2;
+	dump = lock_dump_take(NULL, &about);
+	assert_non_null(dump);
+	assert_true(dump->taken_s == 5 && dump->clock_ns == 3000 && dump->self == 3);
+	assert_string_equal(lock_dump_node(dump, 3)->name, "c");
+	assert_int_equal(dump->space_count, 2);
+	assert_int_equal(dump->spaces[0].resource_count, 0);
+	assert_int_equal(dump->spaces[0].freeze, LOCKSPACE_NO_QUORUM);
+	assert_int_equal(dump->spaces[1].generation, 4);
+	assert_int_equal(dump->spaces[1].epoch.seq, 12);
+	assert_int_equal(dump->spaces[1].operations, 5);
+	assert_true(lock_dump_member(&dump->spaces[1], 3)->is_missing);
+	assert_null(lock_dump_member(&dump->spaces[1], 2));
+	assert_int_equal(dump->spaces[1].resource_count, 2);
+	r = &dump->spaces[1].resources[1];
+	assert_memory_equal(r->name, "water", 5);
+	assert_int_equal(r->value[0], 0xa1);
+	assert_int_equal(r->value_seq, 1);
+	assert_true(r->is_value_valid);
+	assert_int_equal(r->lock_count, 3);
+	assert_int_equal(r->locks[2].key.node, 3);
+	assert_int_equal(r->locks[2].wanted, LOCK_EX);
+	assert_int_equal(r->locks[2].flags, LOCK_NOQUEUEBAST | LOCK_PERSISTENT);
+	assert_int_equal(r->history[0].step, LOCK_STEP_REQUEST);
+	assert_true(r->history[0].at_ns == 1000);
+	assert_int_equal(r->history[r->history_count - 1].step, LOCK_STEP_BLOCKED);
+	assert_int_equal(r->history[r->history_count - 1].key.node, 1);
+	text = written(dump, &length);
+	assert_written_as_read(text, length);
+	free(text);
+	lock_dump_free(dump);
+	lock_table_free(t);
+	lock_table_free(none);
 }
 
 /* --- text that is wrong ----------------------------------------------------------------- */
@@ -411,6 +513,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_read_is_written_byte_by_byte),
 		cmocka_unit_test(every_value_of_every_field_is_read_back),
+		cmocka_unit_test(what_a_manager_knows_is_in_the_dump),
 		cmocka_unit_test(a_dump_that_is_cut_off_is_refused_wherever),
 		cmocka_unit_test(a_dump_with_any_byte_changed_is_read_or_refused),
 		cmocka_unit_test(what_is_wrong_is_told_by_its_name),
