@@ -126,8 +126,9 @@ struct lockspace_look {
 	const char *name;
 	size_t name_length;
 	uint32_t lvb_bytes;
-	uint64_t made_on;   /* ring seq; and which of those, for a name may come again */
-	uint32_t made_as;
+	/* Ring seq, node, and which open of that: a name may come again. */
+	uint64_t made_on;
+	uint32_t made_by, made_as;
 	uint32_t generation;
 	struct ring_id epoch; /* in which it runs, or ran last */
 	uint64_t operations;  /* applied since it was made */

@@ -44,7 +44,8 @@ static int join(struct lock_manager *m, struct space *s, uint32_t node,
 	struct space_member *member = space_member_of(s, node);
 	int r;
 
-	if (m->is_ending && member && member->is_gone && !space_waits_for_proof(s)) {
+	if (m->is_ending && member && space_member_is_over(member) &&
+	    !space_waits_for_proof(s)) {
 		space_rejoin(s, member, o->incarnation, o->opening);
 		return 0;
 	}

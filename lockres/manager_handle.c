@@ -127,6 +127,7 @@ void handle_closed(struct handle *h)
 	const struct notice n = { .kind = NOTICE_CLOSED, .handle = h };
 
 	stop(h);
+	h->manager->has_ghosts = true; /* if it was heard of meanwhile, as it opened */
 	h->state = HANDLE_CLOSED;
 	notice_add(h->manager, &n);
 }

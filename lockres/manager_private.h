@@ -38,7 +38,8 @@ struct space_member {
 	int slot;
 	uint64_t serial;      /* of its last operation that was applied */
 	bool is_gone;         /* has closed while the lockspace was frozen */
-	bool is_back;         /* and opened it again: what it held then is to be released */
+	bool is_back;         /* it was over, and opened again: the rest of that is to go */
+	bool was_dead;        /* and that was dead, not gone */
 	bool is_proven;       /* dead, as `death` says */
 	enum lock_death death;
 	bool is_missing;      /* not in the configuration; not told, each node looks */
@@ -78,12 +79,14 @@ struct space_member *space_member_ticket(struct space *s, uint32_t node, uint32_
 /* 0; -ENOSPC: no slot is free; -EBADR. The node has no member there yet. */
 int space_join(struct space *s, uint32_t node, uint64_t incarnation, uint32_t opening,
 	       int wanted_slot);
-/* It has closed, and opens again, in a transitional configuration. */
+/* It was over, and opens again, in a transitional configuration. */
 void space_rejoin(struct space *s, struct space_member *member, uint64_t incarnation,
 		  uint32_t opening);
 void space_drop_member(struct space *s, struct space_member *member);
 /* Nobody is in it, and nothing is held: it is not worth keeping. */
 bool space_is_empty(const struct space *s);
+/* Gone by its own word, or missing and dead by somebody's. */
+bool space_member_is_over(const struct space_member *member);
 /* D14: a member is missing, and nobody proved it dead. */
 bool space_waits_for_proof(const struct space *s);
 /* Thaws it, if all that it waits for is there. May free it. */

@@ -233,7 +233,8 @@ void space_rejoin(struct space *s, struct space_member *member, uint64_t incarna
 	member->opening = opening;
 	member->ticket = ++s->last_ticket;
 	member->serial = 0;
-	member->is_gone = member->is_proven = false;
+	member->was_dead = !member->is_gone;
+	member->is_gone = member->is_proven = member->is_missing = false;
 	member->is_back = true;
 }
 
@@ -272,8 +273,7 @@ void space_tell_members(struct space *s)
 
 /* --- freezing and thawing ----------------------------------------------------------------- */
 
-/* D14: gone by its own word, or dead by somebody's. */
-static bool is_over(const struct space_member *member)
+bool space_member_is_over(const struct space_member *member)
 {
 	return member->is_gone || (member->is_missing && member->is_proven);
 }
@@ -296,7 +296,7 @@ enum lockspace_freeze space_freeze(const struct space *s)
 bool space_waits_for_proof(const struct space *s)
 {
 	for (size_t i = 0; i < s->member_count; i++)
-		if (s->members[i].is_missing && !is_over(&s->members[i]))
+		if (s->members[i].is_missing && !space_member_is_over(&s->members[i]))
 			return true;
 	return false;
 }
@@ -310,20 +310,25 @@ static void tell_slot(struct space *s, const struct space_member *member)
 		notice_add(s->manager, &n);
 }
 
+/* What it held; and who died is told. */
+static int release(struct space *s, const struct space_member *member, bool is_dead)
+{
+	if (is_dead)
+		tell_slot(s, member);
+	return lock_table_release(s->table, member->node,
+				  is_dead && member->death == LOCK_DEATH_NODE ?
+					  LOCK_RELEASE_NODE :
+					  LOCK_RELEASE_PROCESS);
+}
+
 static int bury(struct space *s, struct space_member *member)
 {
-	enum lock_release release = LOCK_RELEASE_PROCESS;
 	struct handle *h = s->handle;
 	int r;
 
-	if (h && h->ticket == member->ticket) {
+	if (h && h->ticket == member->ticket)
 		handle_closed(h); /* it said so while all stood still */
-	} else if (!member->is_gone) {
-		tell_slot(s, member);
-		if (member->death == LOCK_DEATH_NODE)
-			release = LOCK_RELEASE_NODE;
-	}
-	r = lock_table_release(s->table, member->node, release);
+	r = release(s, member, !member->is_gone);
 	space_drop_member(s, member);
 	return r;
 }
@@ -337,14 +342,13 @@ static int bury_all(struct space *s)
 	while (i < s->member_count && r == 0) {
 		struct space_member *member = &s->members[i];
 
-		if (is_over(member)) {
+		if (space_member_is_over(member)) {
 			r = bury(s, member);
 			buried++;
 			continue;
 		}
 		if (member->is_back) {
-			r = lock_table_release(s->table, member->node,
-					       LOCK_RELEASE_PROCESS);
+			r = release(s, member, member->was_dead);
 			buried++;
 		}
 		member->is_back = false;

@@ -39,7 +39,7 @@ struct seen {
 	struct ring_id epoch;
 	uint64_t operations, digest;
 	uint64_t made_on;
-	uint32_t made_as;
+	uint32_t made_by, made_as;
 };
 
 struct sim_lockers {
@@ -446,12 +446,13 @@ void lockers_look(struct sim_lockers *l, struct sim_node *n)
 	for (size_t i = 0; lock_manager_look(n->locks, i, &look); i++) {
 		struct seen now = { look.epoch, look.operations,
 				    lock_table_digest(look.table), look.made_on,
-				    look.made_as };
+				    look.made_by, look.made_as };
 		struct seen *before = &l->seen[place_of(&now)];
 
 		if (look.freeze == LOCKSPACE_RUNS &&
 		    ring_id_equal(before->epoch, now.epoch) &&
-		    before->made_on == now.made_on && before->made_as == now.made_as &&
+		    before->made_on == now.made_on && before->made_by == now.made_by &&
+		    before->made_as == now.made_as &&
 		    before->operations == now.operations && before->digest != now.digest)
 			sim_fail(l->world, "M1: n%d has another table than others after %" PRIu64 " operations",
 				 n->index + 1, now.operations);
