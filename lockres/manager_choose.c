@@ -51,10 +51,15 @@ static bool is_newer(const struct space_head *a, const struct space_head *b)
 }
 
 /* One lockspace a name: the newest; of equal ones that of the lowest index. */
-static void propose(struct manager_sync *p, int node, const struct space_head *head)
+static void propose(struct lock_manager *m, int node, const struct space_head *head)
 {
+	struct manager_sync *p = &m->phase;
 	struct candidate *c = named_candidate(p, head);
 
+	if (!c && p->candidate_count == LOCK_MANAGER_MAX_SPACES) {
+		manager_fault(m, LOCK_FAULT_LIMIT); /* together they have too many */
+		return;
+	}
 	if (!c)
 		c = &p->candidates[p->candidate_count++];
 	else if (!is_newer(head, &c->head))
@@ -127,7 +132,7 @@ void manager_choose(struct lock_manager *m)
 	}
 	for (int i = set_next(p->partners, 0); i >= 0; i = set_next(p->partners, i + 1))
 		for (size_t k = 0; k < p->heads[i].count; k++)
-			propose(p, i, &p->heads[i].spaces[k]);
+			propose(m, i, &p->heads[i].spaces[k]);
 	for (size_t k = 0; k < p->candidate_count; k++) {
 		settle_digest(m, &p->candidates[k]);
 		set_add(&p->providers, p->candidates[k].provider);
