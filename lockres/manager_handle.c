@@ -404,6 +404,12 @@ void handle_settle(struct handle *h)
 		handle_closed(h);
 }
 
+/* A request whose owner let go of the lock: there is nothing to ask for any more. */
+static bool is_orphaned(const struct request *r)
+{
+	return r->op == LOCK_OP_REQUEST && !r->local->lock;
+}
+
 /*
  * M5: what was sent and is not applied here is refused wherever it still comes from, so
  * it goes again. Before, while a member was missing, it might come back and have it
@@ -411,10 +417,13 @@ void handle_settle(struct handle *h)
  */
 static void send_again(struct handle *h, const struct space_member *member)
 {
-	struct request *r;
+	struct request *r, *next;
 
-	qb_list_for_each_entry(r, &h->sent, link)
+	qb_list_for_each_entry_safe(r, next, &h->sent, link) {
 		r->serial = 0;
+		if (is_orphaned(r))
+			request_unlist(r); /* the unlock behind it finds nothing */
+	}
 	qb_list_splice(&h->sent, &h->queued);
 	qb_list_init(&h->sent);
 	h->serial = member->serial;
