@@ -389,7 +389,7 @@ void handle_settle(struct handle *h)
 	struct lock_manager *m = h->manager;
 	struct space *s = space_named(m, h->name, h->name_length);
 	const struct space_member *member = s ? space_member_of(s, m->config.self) : NULL;
-	bool is_in = h->ticket != 0 && is_mine(h, member);
+	bool is_in = h->ticket != 0 && h->state <= HANDLE_CLOSING && is_mine(h, member);
 	bool is_over = is_in ? member->is_gone : h->ticket != 0 || !h->is_said;
 
 	h->space = is_in ? s : NULL;
@@ -405,7 +405,7 @@ void handle_settle(struct handle *h)
 }
 
 /* A request whose owner let go of the lock: there is nothing to ask for any more. */
-static bool is_orphaned(const struct request *r)
+static bool is_abandoned(const struct request *r)
 {
 	return r->op == LOCK_OP_REQUEST && !r->local->lock;
 }
@@ -421,7 +421,7 @@ static void send_again(struct handle *h, const struct space_member *member)
 
 	qb_list_for_each_entry_safe(r, next, &h->sent, link) {
 		r->serial = 0;
-		if (is_orphaned(r))
+		if (is_abandoned(r))
 			request_unlist(r); /* the unlock behind it finds nothing */
 	}
 	qb_list_splice(&h->sent, &h->queued);

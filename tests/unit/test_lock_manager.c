@@ -32,10 +32,93 @@ static void a_lock_may_go_while_what_it_asked_for_is_sent_again(void **state)
 	scene_free(s);
 }
 
+/* --- lockspaces that are lost -------------------------------------------------------------- */
+
+static uint64_t incarnation_of(const struct scene *s, int node)
+{
+	return s->world->nodes[node - 1].incarnation;
+}
+
+/* M4 */
+static void who_was_proven_dead_has_lost_the_lockspace_and_its_requests(void **state)
+{
+	struct scene *s = scene_new(3);
+	struct guest g[2];
+	struct claim held, waits, other;
+
+	(void)state;
+	guest_open(&g[0], s, 1, "x");
+	guest_open(&g[1], s, 2, "x");
+	claim_take(&other, &g[1], "s", LOCK_EX, 0);
+	claim_take(&held, &g[0], "r", LOCK_EX, 0);
+	claim_init(&waits, &g[0], "s");
+	claim_ask(&waits, LOCK_EX, 0);
+	scene_cut_off(s, 1);
+	scene_run(s, SCENE_RING_MS);
+	scene_prove(s, 3, 1, incarnation_of(s, 1), LOCK_DEATH_PROCESS);
+	scene_run(s, SCENE_QUIET_MS);
+	assert_int_equal(g[1].dead_node, 1);
+	assert_int_equal(g[1].dead_slot, 0);
+	assert_int_equal(g[0].losses, 0);
+	scene_heal(s);
+	assert_int_equal(g[0].losses, 1);
+	assert_int_equal(g[0].lost, -ESTALE);
+	assert_int_equal(waits.answers, 1);
+	assert_int_equal(waits.result.status, -ESTALE);
+	assert_int_equal(held.lock.mode, LOCK_NONE);
+	assert_int_equal(lockres_lock(&held.lock, LOCK_EX, 0, 0), -ESHUTDOWN);
+	guest_close(&g[0]);
+	assert_int_equal(g[0].closes, 1);
+	guest_open(&g[0], s, 1, "x");
+	assert_int_equal(g[0].slot, 0); /* L6 */
+	scene_expect_equal(s);
+	scene_free(s);
+}
+
+/*
+ * A node that was away for long has the lockspace of a name, when nobody else has: with
+ * members who closed it, or have lost it and did not close yet.
+ */
+static void what_is_lost_stays_so_whoever_brings_it_back(void **state)
+{
+	struct scene *s = scene_new(5);
+	struct guest g[2];
+
+	(void)state;
+	guest_open(&g[0], s, 1, "x");
+	guest_open(&g[1], s, 2, "x");
+	scene_cut_off(s, 5);
+	scene_run(s, SCENE_RING_MS);
+	scene_cut_off(s, 1);
+	scene_run(s, SCENE_RING_MS);
+	scene_prove(s, 3, 1, incarnation_of(s, 1), LOCK_DEATH_PROCESS);
+	scene_run(s, SCENE_QUIET_MS);
+	sim_heal(s->world);
+	scene_cut_off(s, 5);
+	scene_run(s, SCENE_RING_MS);
+	assert_int_equal(g[0].losses, 1);
+	guest_close(&g[1]);
+	assert_int_equal(g[1].closes, 1);
+	scene_heal(s);
+	scene_run(s, SCENE_RING_MS);
+	assert_int_equal(g[0].losses, 1);
+	assert_int_equal(g[0].closes, 0);
+	guest_close(&g[0]);
+	assert_int_equal(g[0].closes, 1);
+	for (int i = 1; i <= 5; i++) {
+		struct lockspace_look look;
+
+		assert_false(lock_manager_look(scene_manager(s, i), 0, &look));
+	}
+	scene_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_lock_may_go_while_what_it_asked_for_is_sent_again),
+		cmocka_unit_test(who_was_proven_dead_has_lost_the_lockspace_and_its_requests),
+		cmocka_unit_test(what_is_lost_stays_so_whoever_brings_it_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
