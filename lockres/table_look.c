@@ -82,9 +82,11 @@ void lock_table_look_locks(const struct lock_table *t, const void *name,
 	}
 }
 
-static bool is_same_key(struct lock_key a, struct lock_key b)
+/* An orphan's number may be another lock's by now. */
+static bool has_key(const struct lock_entry *lock, struct lock_key key)
 {
-	return a.node == b.node && a.number == b.number;
+	return lock->key.node == key.node && lock->key.number == key.number &&
+	       !lock->is_orphan;
 }
 
 /* The lowest above `above` of the nodes whose locks exclude it; false: there is none. */
@@ -96,7 +98,7 @@ static bool next_excluder(const struct lock_resource *r, struct lock_key key,
 
 	for (int q = LOCK_QUEUE_GRANTED; q <= LOCK_QUEUE_CONVERTING; q++) {
 		qb_list_for_each_entry(other, &r->queues[q], link) {
-			if (is_same_key(other->key, key) ||
+			if (has_key(other, key) ||
 			    !lock_is_in_the_way(other, wanted) ||
 			    other->key.node <= above ||
 			    (is_found && other->key.node >= *node))

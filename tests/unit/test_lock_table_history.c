@@ -2,7 +2,6 @@
 /* What was seen of a resource, and the table for those who look. */
 #include "tests/unit/lock_scene.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "base/arith.h"
@@ -221,6 +220,40 @@ static void blockers_are_the_nodes_that_hold(void **state)
 	lock_scene_free(s);
 }
 
+static size_t excluders(struct lock_scene *s, const char *name, uint32_t node,
+			uint32_t number, enum lock_mode mode, uint32_t *nodes)
+{
+	return lock_table_excluders(s->table, name, strlen(name),
+				    (struct lock_key){ node, number }, mode, nodes, 3);
+}
+
+/* Of a lock that does not wait, or is not there any more. */
+static void excluders_are_the_nodes_that_would_block(void **state)
+{
+	struct lock_scene *s = lock_scene_new();
+	uint32_t nodes[3] = { 99, 99, 99 };
+
+	(void)state;
+	ask(s, 3, 1, "r", LOCK_CR, 0);
+	ask(s, 7, 1, "r", LOCK_PW, LOCK_PERSISTENT);
+	assert_int_equal(excluders(s, "r", 3, 1, LOCK_PR, nodes), 1);
+	assert_int_equal(nodes[0], 7);
+	assert_int_equal(excluders(s, "r", 3, 1, LOCK_CR, nodes), 0);
+	assert_int_equal(excluders(s, "r", 3, 1, LOCK_EX, nodes), 1);
+	assert_int_equal(excluders(s, "r", 3, 9, LOCK_EX, nodes), 2);
+	assert_int_equal(nodes[0], 3);
+	assert_int_equal(excluders(s, "q", 3, 9, LOCK_EX, nodes), 0);
+	assert_int_equal(excluders(s, "r", 7, 1, LOCK_PW, nodes), 0);
+	/* The orphan has the number that 7's next process uses, but is no lock of it. */
+	release(s, 7, LOCK_RELEASE_PROCESS);
+	assert_int_equal(excluders(s, "r", 7, 1, LOCK_PW, nodes), 1);
+	ask(s, 7, 1, "r", LOCK_PW, 0);
+	assert_int_equal(lock_table_blockers(s->table, (struct lock_key){ 7, 1 }, nodes, 3),
+			 1);
+	assert_int_equal(nodes[0], 7);
+	lock_scene_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -230,6 +263,7 @@ int main(void)
 		cmocka_unit_test(resources_come_by_name),
 		cmocka_unit_test(lock_is_found_by_its_key),
 		cmocka_unit_test(blockers_are_the_nodes_that_hold),
+		cmocka_unit_test(excluders_are_the_nodes_that_would_block),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
