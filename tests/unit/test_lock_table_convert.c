@@ -2,9 +2,6 @@
 /* Conversions in each other's way (Q7), and who is told that somebody waits (Q8). */
 #include "tests/unit/lock_scene.h"
 
-#include <errno.h>
-#include <string.h>
-
 static struct lock_scene *two_readers(void)
 {
 	struct lock_scene *s = lock_scene_new();

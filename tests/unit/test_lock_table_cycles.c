@@ -5,9 +5,6 @@
  */
 #include "tests/unit/lock_scene.h"
 
-#include <errno.h>
-#include <string.h>
-
 static void as(struct lock_scene *s, uint32_t waiter)
 {
 	s->waiter = waiter;

@@ -12,7 +12,6 @@
 #include "tests/unit/lock_oracle.h"
 #include "tests/unit/lock_scene.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -5,9 +5,6 @@
  */
 #include "tests/unit/lock_scene.h"
 
-#include <errno.h>
-#include <string.h>
-
 #include "base/arith.h"
 
 static const char *const names[LOCK_MODES] = { "NL", "CR", "CW", "PR", "PW", "EX" };

@@ -3,7 +3,6 @@
 #include "tests/unit/lock_scene.h"
 
 #include <errno.h>
-#include <string.h>
 
 static void what_a_process_had_is_gone_and_nobody_is_told(void **state)
 {

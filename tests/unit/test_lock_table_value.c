@@ -2,7 +2,6 @@
 /* Lock value blocks: what is returned and stored for each pair of modes, and doubted. */
 #include "tests/unit/lock_scene.h"
 
-#include <errno.h>
 #include <string.h>
 
 static const char *const names[LOCK_MODES] = { "NL", "CR", "CW", "PR", "PW", "EX" };
