@@ -43,7 +43,7 @@ struct world {
 	bool is_pending[NODES][NUMBERS];
 };
 
-/* --- F2 ---------------------------------------------------------------------------- */
+/* --- F2 -------------------------------------------------------------------------- */
 
 static bool is_watched(struct lock_key key)
 {
@@ -93,7 +93,7 @@ static void on_deadlock(void *owner, const struct lock_cycle_step *steps, size_t
 
 static const struct lock_table_ops ops = { on_completed, on_blocked, on_deadlock };
 
-/* --- F1, F3, F4 ---------------------------------------------------------------------- */
+/* --- F1, F3, F4 ------------------------------------------------------------------ */
 
 static void check_lock(const struct lock_entry *lock, const struct lock_entry *other)
 {
@@ -156,7 +156,7 @@ static void learn_pending(struct world *w)
 			w->is_pending[node][number] = is_waiting(w, node, number);
 }
 
-/* --- F5 ---------------------------------------------------------------------------------- */
+/* --- F5 -------------------------------------------------------------------------- */
 
 static size_t save(const struct lock_table *t, uint8_t *bytes, size_t room)
 {
@@ -184,7 +184,7 @@ static void reload(struct world *w)
 	w->table = copy;
 }
 
-/* --- steps -------------------------------------------------------------------------------- */
+/* --- steps ----------------------------------------------------------------------- */
 
 static struct lock_key read_key(struct rd *rd)
 {

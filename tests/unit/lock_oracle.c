@@ -54,7 +54,7 @@ static bool goes_with(int a, int b)
 	return a == b && (a == CW || a == PR);
 }
 
-/* --- what is said ------------------------------------------------------------------------ */
+/* --- what is said ---------------------------------------------------------------- */
 
 __attribute__((format(printf, 2, 3)))
 static void say(struct lock_oracle *o, const char *fmt, ...)
@@ -102,7 +102,7 @@ static void block(struct lock_oracle *o, struct lock *l, int wanted)
 	say(o, "%u.%u?%s", l->node, l->number, names[1 + wanted]);
 }
 
-/* --- queues ------------------------------------------------------------------------------ */
+/* --- queues ---------------------------------------------------------------------- */
 
 /* By place; how many there are. */
 static int collect(struct lock_oracle *o, int resource, int queue, struct lock **locks)
@@ -163,7 +163,7 @@ static void gone(struct lock_oracle *o, struct lock *l)
 	o->resources[resource] = (struct resource){ 0 };
 }
 
-/* --- may it be granted? -------------------------------------------------------------------- */
+/* --- may it be granted? ---------------------------------------------------------- */
 
 static bool conflicts(struct lock_oracle *o, struct lock *l, int wanted)
 {
@@ -245,7 +245,7 @@ static bool is_deadlock(struct lock_oracle *o, struct lock *l)
 	return false;
 }
 
-/* --- values ----------------------------------------------------------------------------------- */
+/* --- values ---------------------------------------------------------------------- */
 
 static void put_value(struct lock_oracle *o, struct lock *l, uint32_t flags, char value)
 {
@@ -275,7 +275,7 @@ static int move_value(struct lock_oracle *o, struct lock *l, int from, int to, c
 	return r->value;
 }
 
-/* --- grants -------------------------------------------------------------------------------------- */
+/* --- grants ---------------------------------------------------------------------- */
 
 static void grant(struct lock_oracle *o, struct lock *l, int mode, bool is_in_place,
 		  char value)
@@ -375,7 +375,7 @@ static void settle(struct lock_oracle *o, int resource, bool is_recovery)
 	tell_holders(o, resource);
 }
 
-/* --- Q9 ------------------------------------------------------------------------------------------- */
+/* --- Q9 -------------------------------------------------------------------------- */
 
 static bool is_part(const struct lock *l)
 {
@@ -444,7 +444,7 @@ static bool closes_cycle(struct lock_oracle *o, struct lock *l)
 	return reached[self];
 }
 
-/* --- operations ------------------------------------------------------------------------------------- */
+/* --- operations ------------------------------------------------------------------ */
 
 static void wait_in_queue(struct lock_oracle *o, struct lock *l)
 {
@@ -685,7 +685,7 @@ void lock_oracle_forget_told(struct lock_oracle *o)
 		o->locks[i].told = NONE;
 }
 
-/* --- looking --------------------------------------------------------------------------------------- */
+/* --- looking --------------------------------------------------------------------- */
 
 const char *lock_oracle_stands(struct lock_oracle *o, int resource)
 {

@@ -92,7 +92,7 @@ void lock_scene_free(struct lock_scene *s)
 	free(s);
 }
 
-/* --- operations ---------------------------------------------------------------------- */
+/* --- operations ------------------------------------------------------------------ */
 
 int try_ask(struct lock_scene *s, uint32_t node, uint32_t number, const char *name,
 	    enum lock_mode mode, uint32_t flags)
@@ -139,7 +139,7 @@ void release(struct lock_scene *s, uint32_t node, enum lock_release release)
 	assert_int_equal(lock_table_release(s->table, node, release), 0);
 }
 
-/* --- what came of it ------------------------------------------------------------------ */
+/* --- what came of it ------------------------------------------------------------- */
 
 static void check_text(const char *got, const char *wanted, int line)
 {
@@ -247,7 +247,7 @@ void check_keeps(const struct lock_scene *s, const char *name, const char *wante
 	check_text(text, wanted, line);
 }
 
-/* --- save and load ---------------------------------------------------------------------- */
+/* --- save and load --------------------------------------------------------------- */
 
 void reload(struct lock_scene *s)
 {

@@ -5,7 +5,7 @@
  */
 #include "tests/unit/lock_scene.h"
 
-/* --- Q1, Q2 --------------------------------------------------------------------------- */
+/* --- Q1, Q2 ---------------------------------------------------------------------- */
 
 static void expedite_is_granted_whatever_waits(void **state)
 {
@@ -55,7 +55,7 @@ static void granted_modes_alone_conflict_not_wanted_ones(void **state)
 	lock_scene_free(s);
 }
 
-/* --- Q3, Q4 ----------------------------------------------------------------------------- */
+/* --- Q3, Q4 ---------------------------------------------------------------------- */
 
 static void fresh_conversion_overtakes_those_that_wait(void **state)
 {
@@ -180,7 +180,7 @@ static void settling_goes_by_name(void **state)
 	lock_scene_free(s);
 }
 
-/* --- Q5 ------------------------------------------------------------------------------- */
+/* --- Q5 -------------------------------------------------------------------------- */
 
 static void request_waits_behind_those_that_wait(void **state)
 {
@@ -219,7 +219,7 @@ static void request_waits_while_a_conversion_does(void **state)
 	lock_scene_free(s);
 }
 
-/* --- Q6 ------------------------------------------------------------------------------- */
+/* --- Q6 -------------------------------------------------------------------------- */
 
 static void noorder_is_granted_as_soon_as_it_is_compatible(void **state)
 {

@@ -12,7 +12,7 @@ static struct lock_scene *two_readers(void)
 	return s;
 }
 
-/* --- Q7 ------------------------------------------------------------------------------- */
+/* --- Q7 -------------------------------------------------------------------------- */
 
 static void two_readers_that_want_to_write_do_not_wait_for_each_other(void **state)
 {
@@ -166,7 +166,7 @@ static void who_does_not_stay_at_the_head_passes_nobody(void **state)
 	lock_scene_free(s);
 }
 
-/* --- Q8 ------------------------------------------------------------------------------- */
+/* --- Q8 -------------------------------------------------------------------------- */
 
 static void holders_are_told_once_for_each_higher_mode(void **state)
 {

@@ -7,7 +7,7 @@
 
 #include <errno.h>
 
-/* --- NOQUEUE, other modes ------------------------------------------------------------- */
+/* --- NOQUEUE, other modes -------------------------------------------------------- */
 
 static void noqueue_leaves_no_lock_and_tells_nobody(void **state)
 {
@@ -127,7 +127,7 @@ static void settling_gives_the_other_mode_to_the_head_alone(void **state)
 	lock_scene_free(s);
 }
 
-/* --- cancel and unlock ---------------------------------------------------------------- */
+/* --- cancel and unlock ----------------------------------------------------------- */
 
 static void cancel_ends_what_waits(void **state)
 {

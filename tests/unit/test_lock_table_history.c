@@ -113,7 +113,7 @@ static void steps_have_names(void **state)
 	assert_string_equal(lock_step_name((enum lock_step)-1), "?");
 }
 
-/* --- looking -------------------------------------------------------------------------- */
+/* --- looking --------------------------------------------------------------------- */
 
 static void write_name(void *owner, const struct lock_resource_view *r)
 {

@@ -47,7 +47,7 @@ static void differs(const struct run *run, const char *thing, const char *got,
 		 (unsigned long long)run->seed, run->step, run->what, thing, got, wanted);
 }
 
-/* --- what is compared ---------------------------------------------------------------- */
+/* --- what is compared ------------------------------------------------------------ */
 
 /* "cycle(...)" is "cycle": which way it was found the oracle does not know. */
 static void blur_cycles(char *text)
@@ -118,7 +118,7 @@ static void compare(struct run *run)
 	}
 }
 
-/* --- operations ------------------------------------------------------------------------ */
+/* --- operations ------------------------------------------------------------------ */
 
 static const uint32_t all_flags[] = {
 	LOCK_NOQUEUE, LOCK_VALBLK, LOCK_QUECVT, LOCK_IVVALBLK, LOCK_CONVDEADLK,

@@ -183,7 +183,7 @@ static void modes_have_names(void **state)
 	assert_string_equal(lock_mode_name((enum lock_mode)-7), "?");
 }
 
-/* --- each pair, on the table ----------------------------------------------------------- */
+/* --- each pair, on the table ----------------------------------------------------- */
 
 static void a_request_meets_a_holder(int held, int wanted)
 {

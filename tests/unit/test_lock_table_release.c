@@ -105,7 +105,7 @@ static void purge_takes_orphans_alone(void **state)
 	lock_scene_free(s);
 }
 
-/* --- adoption --------------------------------------------------------------------------- */
+/* --- adoption -------------------------------------------------------------------- */
 
 static struct lock_scene *scene_with_orphans(void)
 {

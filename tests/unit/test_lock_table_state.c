@@ -13,7 +13,7 @@
 #include "base/codec.h"
 #include "lockres/table_private.h"
 
-/* --- memory that runs out (T4): the linker brings all of malloc here -------------------- */
+/* --- memory that runs out (T4): the linker brings all of malloc here ------------- */
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
@@ -46,7 +46,7 @@ void *__wrap_reallocarray(void *old, size_t count, size_t size)
 	return is_refused() ? NULL : __real_reallocarray(old, count, size);
 }
 
-/* --- digest ------------------------------------------------------------------------------ */
+/* --- digest ---------------------------------------------------------------------- */
 
 static uint64_t digest(const struct lock_scene *s)
 {
@@ -183,7 +183,7 @@ static void digest_is_the_same_everywhere(void **state)
 	lock_scene_free(s);
 }
 
-/* --- save and load ------------------------------------------------------------------------- */
+/* --- save and load --------------------------------------------------------------- */
 
 static uint8_t bytes[LOCK_TABLE_RECORD_MAX];
 
@@ -348,7 +348,7 @@ static void save_goes_on_where_there_was_no_more_room(void **state)
 	lock_scene_free(b);
 }
 
-/* --- T4, T5 ------------------------------------------------------------------------------------ */
+/* --- T4, T5 ---------------------------------------------------------------------- */
 
 /* Wherever it runs out: told, and the table can be freed. */
 static void memory_that_runs_out_is_told(void **state)

@@ -182,7 +182,7 @@ static void value_is_zeros_until_it_is_stored(void **state)
 	lock_scene_free(s);
 }
 
-/* --- doubt ---------------------------------------------------------------------------- */
+/* --- doubt ----------------------------------------------------------------------- */
 
 static void doubted_value_is_marked_until_it_is_stored(void **state)
 {
