@@ -7,14 +7,15 @@
  *
  * What the invariants say, beyond L1..L6:
  *
- *	M1  Operations are applied in regular, quorate configurations alone, with all of
- *	    its nodes in the group: so the states of one epoch, wherever they are, are
- *	    beginnings of one another.
+ *	M1  What is said counts in quorate configurations alone, with all of their nodes in
+ *	    the group, to their end; but not behind a message that is missing there. So
+ *	    the states of one epoch, wherever they are, are beginnings of one another.
  *	M2  A lockspace where a member is missing, and not proven dead, is frozen: no
  *	    operation is applied. So what the missing one was granted, and others never
  *	    saw, excludes nobody wrongly; and if it comes back, nothing was lost.
  *	M3  Coming and going is said in safe messages: who acts as a member is known to
- *	    be one by all who outlive it. These count in transitional configurations too.
+ *	    be one by all who outlive it. Nobody does so for what came in a transitional
+ *	    configuration: it is said again.
  *	M4  After each change of the configuration each lockspace's newest state wins: the
  *	    latest epoch in which it was not frozen, then the most operations. A node whose
  *	    membership is not in it, or is proven dead there, has lost the lockspace.
@@ -25,8 +26,9 @@
  *	M7  Memory that runs out ends this node's part (sync_break()).
  *
  * Why agreed delivery is enough for locks, and why the states begin one another: a
- * regular configuration delivers without gaps, so partitions differ only in how
- * far they came; what comes behind is refused everywhere (M1) and made again (M5).
+ * ring has one order, and what is behind a gap is refused (M1) and made again (M5); so
+ * partitions differ only in how far they came. What is safe in a regular configuration
+ * all have come to, who were on that ring.
  */
 #pragma once
 

@@ -26,14 +26,9 @@ bool manager_sees_all(const struct lock_manager *m)
 	       set_is_subset(m->members, m->in_group);
 }
 
-bool manager_is_complete(const struct lock_manager *m)
-{
-	return manager_sees_all(m) && sync_is_quorate(m->sync);
-}
-
 bool manager_is_running(const struct lock_manager *m)
 {
-	return manager_is_complete(m) && !m->is_ending;
+	return manager_sees_all(m) && sync_is_quorate(m->sync) && !m->is_torn;
 }
 
 /* --- events ------------------------------------------------------------------------------ */
@@ -65,7 +60,7 @@ void manager_leave(struct lock_manager *m)
 	if (m->depth == 1) {
 		notices_tell(m);
 		manager_send_all(m);
-		if (manager_is_running(m))
+		if (manager_is_running(m) && !m->is_ending)
 			send_deaths(m);
 		manager_arm(m);
 	}

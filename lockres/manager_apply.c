@@ -34,27 +34,25 @@ static struct space *make_space(struct lock_manager *m, uint32_t node,
 }
 
 /*
- * 0: it is a member; -EAGAIN: when the lockspace thaws, or it is one since before; else
- * it cannot be one. In a transitional configuration members are added, and not counted:
- * others may act on what they know for safe already (M3).
+ * 0: it is a member; -EAGAIN: when the lockspace thaws, or what the node was before is
+ * over; else it cannot be one.
  */
-static int join(struct lock_manager *m, struct space *s, uint32_t node,
-		const struct manager_order *o)
+static int join(struct space *s, uint32_t node, const struct manager_order *o)
 {
-	struct space_member *member = space_member_of(s, node);
+	const struct space_member *member = space_member_of(s, node);
 	int r;
 
-	if (m->is_ending && member && space_member_is_over(member) &&
-	    !space_waits_for_proof(s)) {
-		space_rejoin(s, member, o->incarnation, o->opening);
-		return 0;
-	}
-	if (member || (m->is_ending ? space_waits_for_proof(s) : s->is_frozen))
-		return -EAGAIN; /* what the node was before is not over yet */
+	if (s->is_frozen)
+		return -EAGAIN;
+	if (member && member->incarnation == o->incarnation &&
+	    member->opening == o->opening)
+		return 0; /* said where a configuration ended; now it is certain (M3) */
+	if (member)
+		return -EAGAIN;
 	if (s->lvb_bytes != o->lvb_bytes || s->slots != o->slots)
 		return -EBADR;
 	r = space_join(s, node, o->incarnation, o->opening, o->wanted_slot);
-	if (r == 0 && !m->is_ending) {
+	if (r == 0) {
 		s->version.operations++;
 		s->generation++;
 	}
@@ -93,7 +91,7 @@ static void opened(struct handle *h, struct space *s, int r)
 {
 	h->is_said = false;
 	if (h->ticket != 0 || h->manager->is_ending)
-		return; /* it is in since a sync phase; or the next one tells */
+		return; /* it is in; or others may not know: it is said again */
 	if (r == 0)
 		handle_joined(h, s);
 	else if (r != -EAGAIN)
@@ -110,14 +108,14 @@ static void apply_open(struct lock_manager *m, int node, const struct manager_or
 	struct handle *h = opening_handle(m, node, o);
 	int r = -EAGAIN;
 
-	if (manager_is_complete(m)) {
+	if (manager_is_running(m)) {
 		if (!s)
 			s = make_space(m, m->config.nodes.ids[node], o);
-		r = s ? join(m, s, m->config.nodes.ids[node], o) : -EMFILE;
+		r = s ? join(s, m->config.nodes.ids[node], o) : -EMFILE;
 	}
 	if (h)
 		opened(h, s, r);
-	if (r == 0 && !m->is_ending)
+	if (r == 0)
 		space_tell_members(s);
 }
 
@@ -128,7 +126,7 @@ static void leave(struct lock_manager *m, struct space *s, struct space_member *
 	struct handle *h = s->handle;
 
 	if (h && h->ticket == member->ticket)
-		handle_closed(h);
+		handle_left(h);
 	if (lock_table_release(s->table, member->node, LOCK_RELEASE_PROCESS) < 0) {
 		manager_break(m, "has no memory for locks");
 		return;
@@ -181,7 +179,7 @@ static void apply_close(struct lock_manager *m, int node, const struct manager_o
 		return;
 	}
 	member->is_gone = true;
-	if (h && manager_is_running(m))
+	if (h && manager_is_running(m) && !m->is_ending)
 		handle_closed(h);
 	space_consider(s);
 }
@@ -208,7 +206,7 @@ static void apply_dead(struct lock_manager *m, const struct manager_order *o)
 		manager_fault(m, LOCK_FAULT_ARGUMENT);
 		return;
 	}
-	if (!manager_is_complete(m))
+	if (!manager_is_running(m))
 		return; /* who said so says it again */
 	for (size_t i = m->space_count; i > 0; i--) /* it may go as we look at it */
 		prove(m->spaces[i - 1], o);

@@ -132,6 +132,17 @@ void handle_closed(struct handle *h)
 	notice_add(h->manager, &n);
 }
 
+/* Where a configuration ends, the next sync phase tells what all know. */
+void handle_left(struct handle *h)
+{
+	if (!h->manager->is_ending) {
+		handle_closed(h);
+		return;
+	}
+	h->space->handle = NULL;
+	h->space = NULL;
+}
+
 void manager_close(struct lockspace *space)
 {
 	struct handle *h = handle_of(space);
@@ -431,19 +442,8 @@ static void send_again(struct handle *h, const struct space_member *member)
 
 void handle_thawed(struct space *s)
 {
-	struct lock_manager *m = s->manager;
-	const struct space_member *member = space_member_of(s, m->config.self);
-	struct handle *h = s->handle;
-
-	if (!h && member) {
-		h = find_handle(m, s->name, s->name_length);
-		if (!h || h->state > HANDLE_CLOSING || !is_mine(h, member))
-			return;
-		h->is_prepped = true; /* its first done is due */
-		handle_joined(h, s);
-	}
-	if (h)
-		send_again(h, member);
+	if (s->handle)
+		send_again(s->handle, space_member_of(s, s->manager->config.self));
 }
 
 void handle_settle_locks(struct handle *h)

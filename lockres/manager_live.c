@@ -153,7 +153,7 @@ void manager_go_live(struct lock_manager *m)
 	mark_all(m);
 	manager_sync_drop(m);
 	m->is_active = m->has_ghosts = true;
-	m->is_syncing = m->is_ending = false;
+	m->is_syncing = false; /* it may be ending already */
 	for (size_t i = 0; i < m->space_count; i++)
 		find_missing(m, m->spaces[i]);
 	qb_list_for_each_entry(h, &m->handles, link) {

@@ -38,8 +38,6 @@ struct space_member {
 	int slot;
 	uint64_t serial;      /* of its last operation that was applied */
 	bool is_gone;         /* has closed while the lockspace was frozen */
-	bool is_back;         /* it was over, and opened again: the rest of that is to go */
-	bool was_dead;        /* and that was dead, not gone */
 	bool is_proven;       /* dead, as `death` says */
 	enum lock_death death;
 	bool is_missing;      /* not in the configuration; not told, each node looks */
@@ -79,9 +77,6 @@ struct space_member *space_member_ticket(struct space *s, uint32_t node, uint32_
 /* 0; -ENOSPC: no slot is free; -EBADR. The node has no member there yet. */
 int space_join(struct space *s, uint32_t node, uint64_t incarnation, uint32_t opening,
 	       int wanted_slot);
-/* It was over, and opens again, in a transitional configuration. */
-void space_rejoin(struct space *s, struct space_member *member, uint64_t incarnation,
-		  uint32_t opening);
 void space_drop_member(struct space *s, struct space_member *member);
 /* Nobody is in it, and nothing is held: it is not worth keeping. */
 bool space_is_empty(const struct space *s);
@@ -184,7 +179,7 @@ extern const struct lockspace_engine_ops manager_engine_ops;
 
 /* After each sync phase: whether it is a member. */
 void handle_settle(struct handle *h);
-/* The lockspace is about to thaw: this node's handle of it is found, if it is in. */
+/* The lockspace is about to thaw: what was asked for goes again. */
 void handle_thawed(struct space *s);
 /* Its locks are as another node had them: what is under way may be over there. */
 void handle_settle_locks(struct handle *h);
@@ -195,6 +190,8 @@ void handle_take_sent(struct handle *h, uint64_t serial);
 void handle_joined(struct handle *h, struct space *s);
 void handle_lose(struct handle *h, int code, const char *why);
 void handle_closed(struct handle *h);
+/* Its member is no more, as it asked. Closed, if all know that. */
+void handle_left(struct handle *h);
 void handle_free(struct handle *h);
 /* Open, requests, close of all, as far as they may go now; and of ghosts. */
 void manager_send_all(struct lock_manager *m);
@@ -419,6 +416,7 @@ struct lock_manager {
 	bool is_active;              /* once, at least */
 	bool is_syncing;             /* from init to activate */
 	bool is_ending;              /* the configuration is transitional */
+	bool is_torn;                /* and a message was missing: its order is not ours */
 	bool has_ghosts;             /* perhaps: see manager_handle.c */
 	bool is_considering;         /* lockspaces may thaw, when the event is over */
 	bool is_broken;
@@ -443,9 +441,7 @@ static inline struct lock_manager *manager_of(struct lockspace_engine *engine)
 void manager_break(struct lock_manager *m, const char *why);
 /* All nodes of the configuration have the same state, and see the group's messages. */
 bool manager_sees_all(const struct lock_manager *m);
-/* And may decide: it is quorate. */
-bool manager_is_complete(const struct lock_manager *m);
-/* And it is not at its end: operations are applied (M1). */
+/* And may decide: it is quorate, and its order is that of all: M1. */
 bool manager_is_running(const struct lock_manager *m);
 /* Every event is between these: programs are told, and what is due is sent, at its end. */
 void manager_enter(struct lock_manager *m);

@@ -226,18 +226,6 @@ int space_join(struct space *s, uint32_t node, uint64_t incarnation, uint32_t op
 	return 0;
 }
 
-void space_rejoin(struct space *s, struct space_member *member, uint64_t incarnation,
-		  uint32_t opening)
-{
-	member->incarnation = incarnation;
-	member->opening = opening;
-	member->ticket = ++s->last_ticket;
-	member->serial = 0;
-	member->was_dead = !member->is_gone;
-	member->is_gone = member->is_proven = member->is_missing = false;
-	member->is_back = true;
-}
-
 void space_drop_member(struct space *s, struct space_member *member)
 {
 	size_t at = (size_t)(member - s->members);
@@ -327,34 +315,28 @@ static int bury(struct space *s, struct space_member *member)
 	int r;
 
 	if (h && h->ticket == member->ticket)
-		handle_closed(h); /* it said so while all stood still */
+		handle_left(h); /* it said so while all stood still */
 	r = release(s, member, !member->is_gone);
 	space_drop_member(s, member);
 	return r;
 }
 
-/* All who are over, and what others were before; how many, or -ENOMEM. */
+/* All who are over; how many, or -ENOMEM. */
 static int bury_all(struct space *s)
 {
-	int buried = 0, r = 0;
+	int buried = 0;
 	size_t i = 0;
 
-	while (i < s->member_count && r == 0) {
-		struct space_member *member = &s->members[i];
-
-		if (space_member_is_over(member)) {
-			r = bury(s, member);
-			buried++;
+	while (i < s->member_count) {
+		if (!space_member_is_over(&s->members[i])) {
+			i++;
 			continue;
 		}
-		if (member->is_back) {
-			r = release(s, member, member->was_dead);
-			buried++;
-		}
-		member->is_back = false;
-		i++;
+		if (bury(s, &s->members[i]) < 0)
+			return -ENOMEM;
+		buried++;
 	}
-	return r < 0 ? r : buried;
+	return buried;
 }
 
 static void thaw(struct space *s, bool is_changed)

@@ -177,6 +177,13 @@ static void on_ending(void *owner)
 	m->is_ending = true;
 }
 
+static void on_torn(void *owner)
+{
+	struct lock_manager *m = owner;
+
+	m->is_torn = true;
+}
+
 /* A member of ours is not there any more: that is told before anything else. */
 static void prepare_if_left(struct handle *h, const struct sync_configuration *c)
 {
@@ -197,6 +204,7 @@ static void on_init(void *owner, const struct sync_configuration *c)
 	m->phase.ring = c->id;
 	m->phase.members = c->members;
 	m->is_syncing = true;
+	m->is_ending = m->is_torn = false;
 	qb_list_for_each_entry(h, &m->handles, link)
 		prepare_if_left(h, c);
 	for (size_t i = 0; i < m->space_count; i++)
@@ -241,6 +249,7 @@ static void on_activate(void *owner)
 
 const struct sync_service_ops manager_service_ops = {
 	.ending = on_ending,
+	.torn = on_torn,
 	.init = on_init,
 	.process = on_process,
 	.deliver = on_deliver,

@@ -14,7 +14,7 @@
  *
  * A version is: rep u32, ring seq u64, operations u64. A member: node u32, incarnation
  * u64, opening u32, ticket u32, slot u8, serial u64, flags u8 (1 gone, 2 proven, 4 with
- * its node, 8 back, 16 from the dead).
+ * its node).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +26,6 @@ enum {
 	MEMBER_GONE = 1,
 	MEMBER_PROVEN = 2,
 	MEMBER_NODE_DEAD = 4,
-	MEMBER_BACK = 8,
-	MEMBER_WAS_DEAD = 16,
 
 	HEAD_BYTES = SPACE_ID_BYTES + 20 + 8 + 1,
 	MARK_BYTES = SPACE_ID_BYTES + TOLD_MEMBER_BYTES,
@@ -56,9 +54,7 @@ static void write_member(struct wr *wr, const struct space_member *member)
 {
 	unsigned flags = (member->is_gone ? MEMBER_GONE : 0) |
 			 (member->is_proven ? MEMBER_PROVEN : 0) |
-			 (member->death == LOCK_DEATH_NODE ? MEMBER_NODE_DEAD : 0) |
-			 (member->is_back ? MEMBER_BACK : 0) |
-			 (member->was_dead ? MEMBER_WAS_DEAD : 0);
+			 (member->death == LOCK_DEATH_NODE ? MEMBER_NODE_DEAD : 0);
 
 	wr_u32(wr, member->node);
 	wr_u64(wr, member->incarnation);
@@ -83,8 +79,6 @@ static struct space_member read_member(struct rd *rd)
 	flags = rd_u8(rd);
 	member.is_gone = flags & MEMBER_GONE;
 	member.is_proven = flags & MEMBER_PROVEN;
-	member.is_back = flags & MEMBER_BACK;
-	member.was_dead = flags & MEMBER_WAS_DEAD;
 	member.death = flags & MEMBER_NODE_DEAD ? LOCK_DEATH_NODE : LOCK_DEATH_PROCESS;
 	return member;
 }

@@ -122,6 +122,12 @@ struct ring_ops {
 	size_t (*backlog)(void *owner, bool is_sync);
 	void (*deliver)(void *owner, const struct ring_message *message);
 	void (*configured)(void *owner, const struct ring_configuration *c);
+	/*
+	 * In a transitional configuration: what comes now is behind a message that
+	 * none of its members has. Up to here the order is that of all who were on
+	 * the ring, who may only have come less far, or farther. May be NULL.
+	 */
+	void (*torn)(void *owner);
 	/* All members are synchronised: ordinary messages flow from here on. */
 	void (*unplugged)(void *owner);
 	/*

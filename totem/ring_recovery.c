@@ -170,6 +170,8 @@ static void deliver_rest(struct ring *ring, uint64_t seq)
 		int origin;
 
 		if (!m) {
+			if (!is_behind_hole && ring->ops.torn)
+				ring->ops.torn(ring->owner);
 			is_behind_hole = true;
 			continue;
 		}

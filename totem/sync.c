@@ -237,6 +237,13 @@ void sync_ending(struct sync *s)
 			s->services[id].ops->ending(s->services[id].owner);
 }
 
+void sync_torn(struct sync *s)
+{
+	for (int id = 0; id < SYNC_SERVICE_LIMIT && !s->is_broken; id++)
+		if (s->services[id].name && s->services[id].ops->torn)
+			s->services[id].ops->torn(s->services[id].owner);
+}
+
 void sync_unplugged(struct sync *s)
 {
 	if (s->is_broken || !sync_is_under_way(s))

@@ -77,13 +77,18 @@ enum sync_progress {
 	SYNC_WAITS, /* the same, but for what others have to tell first: not to blame */
 };
 
-/* All called with the owner that was registered. None but `ending` may be NULL. */
+/* All called with the owner that was registered. The first two may be NULL. */
 struct sync_service_ops {
 	/*
-	 * The active configuration nears its end: messages that still come are in an
-	 * order that others, who do not come along, may not have. Then init.
+	 * The active configuration nears its end: messages still come, which others, who
+	 * do not come along, may never see. Then init.
 	 */
 	void (*ending)(void *owner);
+	/*
+	 * Behind that: what comes now is behind messages that are missing here, and
+	 * that others may have.
+	 */
+	void (*torn)(void *owner);
 	/* Members may differ from those of the last activate: begin anew. */
 	void (*init)(void *owner, const struct sync_configuration *c);
 	/* Queues state: sync_tell(). Called again until it is done. */
@@ -185,6 +190,8 @@ void sync_deliver(struct sync *s, struct ring_id id, int from, const uint8_t *pa
 void sync_configured(struct sync *s, uint64_t now, const struct sync_configuration *c);
 /* A transitional configuration: messages still come, nothing is raised any more. */
 void sync_ending(struct sync *s);
+/* Behind that: a message is missing, as ring_ops.torn() has it. */
+void sync_torn(struct sync *s);
 /* All members have raised their bits. */
 void sync_unplugged(struct sync *s);
 void sync_advance(struct sync *s, uint64_t now);

@@ -111,6 +111,13 @@ static void ring_configured(void *owner, const struct ring_configuration *c)
 		.joined = c->joined, .left = c->left });
 }
 
+static void ring_torn(void *owner)
+{
+	struct totem *t = owner;
+
+	sync_torn(t->sync);
+}
+
 static void ring_unplugged(void *owner)
 {
 	struct totem *t = owner;
@@ -204,6 +211,7 @@ static int make_ring(struct totem *t, const struct ring_config *config, struct e
 		.backlog = ring_backlog,
 		.deliver = ring_deliver,
 		.configured = ring_configured,
+		.torn = ring_torn,
 		.unplugged = ring_unplugged,
 		.save_seq = ring_save_seq,
 		.trace = ring_trace,
