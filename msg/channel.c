@@ -82,7 +82,8 @@ static void on_ack_blocked(void *owner, struct lockres *lock, enum lock_mode wan
 	struct msg_channel *ch = owner;
 
 	(void)lock;
-	if (wanted == LOCK_EX && ch->sender.state != SENDER_STOPPED)
+	(void)wanted;
+	if (ch->sender.state != SENDER_STOPPED)
 		receiver_blocked(ch);
 }
 

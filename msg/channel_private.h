@@ -142,7 +142,7 @@ void job_end_compound(struct msg_channel *ch, struct msg_compound *c, int status
 bool sender_is_speaking(const struct msg_channel *ch);
 bool sender_wants_token(const struct msg_channel *ch);
 void sender_start(struct msg_channel *ch);
-/* Something changed: does what can be done now. */
+/* Something changed: does what can be done now, of both machines. */
 void sender_go(struct msg_channel *ch);
 /* Step 7, by itself. */
 void sender_release(struct msg_channel *ch);

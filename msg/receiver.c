@@ -103,7 +103,6 @@ static void rearm(struct msg_channel *ch)
 static void go_idle(struct msg_channel *ch)
 {
 	move(ch, RECEIVER_IDLE);
-	receiver_go(ch);
 	sender_go(ch);
 }
 

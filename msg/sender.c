@@ -267,10 +267,8 @@ static void catch_up(struct msg_channel *ch, enum msg_fault fault, uint32_t sequ
 {
 	int32_t lead = msg_sequence_lead(sequence, ch->sequence);
 
-	if (!ch->is_sequence_known && fault == MSG_SOUND) {
-		ch->sequence = sequence;
-		return;
-	}
+	if (!ch->is_sequence_known && fault == MSG_SOUND)
+		lead = 1; /* or more */
 	if (fault == MSG_NOTHING || lead <= 0 ||
 	    (fault != MSG_SOUND && lead > SEQUENCE_JUMP))
 		return;
@@ -475,7 +473,6 @@ static void hold(struct msg_channel *ch)
 	struct msg_compound *c = job_compound(ch);
 	struct msg_job *job = c && !c->job.is_cancelled ? job_first(&c->sends) : NULL;
 
-	receiver_go(ch);
 	if (ch->receiver.state != RECEIVER_IDLE || s->is_asking)
 		return;
 	if (!ch->is_ready)
@@ -496,6 +493,7 @@ static void hold(struct msg_channel *ch)
 
 void sender_go(struct msg_channel *ch)
 {
+	receiver_go(ch);
 	if (ch->sender.state == SENDER_HOLD)
 		hold(ch);
 	else if (ch->sender.state == SENDER_IDLE && sender_wants_token(ch))

@@ -192,6 +192,40 @@ static void all_talk_at_once_and_all_is_heard_in_order(void **state)
 	msg_rig_free(rig);
 }
 
+/*
+ * One hears of its last step, and of the next message, at once: of different locks in
+ * any order. The bell is not lost, whichever it was at.
+ */
+static void a_bell_may_come_before_the_end_of_the_last_step(void **state)
+{
+	static const char *const steps[] = { "1 convert NL token", "2 convert NL message" };
+
+	(void)state;
+	for (int who = 1; who <= 2; who++)
+		for (int is_unordered = 0; is_unordered < 2; is_unordered++)
+			for (uint64_t seed = 1; seed <= 40; seed++) {
+				struct msg_rig *rig = msg_rig_new(3);
+				struct said *s;
+
+				for (int i = 1; i <= 3; i++)
+					rig->nodes[i].space->is_ordered = !is_unordered;
+				msg_rig_say(rig, 1);
+				assert_true(msg_rig_until(rig, steps[who - 1]));
+				lock_rig_deafen(rig->locks, who, true);
+				s = msg_rig_say(rig, 3);
+				msg_rig_run(rig);
+				lock_rig_shuffle(rig->locks, seed);
+				lock_rig_deafen(rig->locks, who, false);
+				lock_rig_step(rig->locks);
+				lock_rig_shuffle(rig->locks, 0);
+				msg_rig_run(rig);
+				assert_int_equal(s->status, 0);
+				assert_int_equal(msg_rig_heard(rig, who, s->number), 1);
+				msg_rig_check_works(rig);
+				msg_rig_free(rig);
+			}
+}
+
 /* Who keeps TOKEN for its own messages lets others in when they want it. */
 static void nobody_starves_behind_a_talker(void **state)
 {
@@ -559,6 +593,23 @@ static void a_compound_keeps_token_between_its_messages(void **state)
 	msg_rig_free(rig);
 }
 
+/* Its end goes with its last message: TOKEN is not taken again for it. */
+static void a_compound_ends_with_its_last_message(void **state)
+{
+	struct msg_rig *rig = msg_rig_new(2);
+	struct story story;
+
+	(void)state;
+	begin(rig, 1, &story);
+	msg_rig_run(rig);
+	msg_rig_say_in(rig, 1, &story.c);
+	msg_compound_end(rig->nodes[1].channel, &story.c);
+	assert_true(msg_rig_until(rig, "1 convert NL token"));
+	assert_false(msg_rig_until(rig, "1 convert EX token"));
+	assert_int_equal(story.ended, 0);
+	msg_rig_free(rig);
+}
+
 static void a_compound_may_say_nothing(void **state)
 {
 	struct msg_rig *rig = msg_rig_new(2);
@@ -640,6 +691,24 @@ static void a_send_is_cancelled_at_any_step(void **state)
 		msg_rig_free(rig);
 	}
 	assert_true(gone > 0 && cancelled > gone && done > 0);
+}
+
+/* It has message, EX, as the cancel comes: it says nothing any more. */
+static void a_send_that_is_cancelled_before_it_is_stored_is_not_said(void **state)
+{
+	struct msg_rig *rig = msg_rig_new(3);
+	struct said *s = msg_rig_say(rig, 1);
+
+	(void)state;
+	assert_true(msg_rig_until(rig, "1 convert EX message"));
+	assert_int_equal(msg_cancel(rig->nodes[1].channel, &s->send), -EINPROGRESS);
+	msg_rig_run(rig);
+	assert_int_equal(s->status, -ECANCELED);
+	assert_int_equal(s->result.sequence, 0);
+	assert_int_equal(msg_rig_heard(rig, 2, s->number), 0);
+	msg_rig_check_works(rig);
+	assert_int_equal(rig->nodes[2].missed, 0);
+	msg_rig_free(rig);
 }
 
 /* What waits behind it is not disturbed. */
@@ -790,6 +859,7 @@ int main(void)
 		cmocka_unit_test(many_from_one_node_take_five_rotations_each),
 		cmocka_unit_test(an_idle_channel_asks_nothing),
 		cmocka_unit_test(all_talk_at_once_and_all_is_heard_in_order),
+		cmocka_unit_test(a_bell_may_come_before_the_end_of_the_last_step),
 		cmocka_unit_test(nobody_starves_behind_a_talker),
 		cmocka_unit_test(a_handler_cannot_take_token),
 		cmocka_unit_test(who_waits_for_token_still_receives),
@@ -802,9 +872,11 @@ int main(void)
 		cmocka_unit_test(ready_is_told_once),
 		cmocka_unit_test(who_joins_goes_on_with_the_sequence),
 		cmocka_unit_test(a_compound_keeps_token_between_its_messages),
+		cmocka_unit_test(a_compound_ends_with_its_last_message),
 		cmocka_unit_test(a_compound_may_say_nothing),
 		cmocka_unit_test(a_compound_is_cancelled),
 		cmocka_unit_test(a_send_is_cancelled_at_any_step),
+		cmocka_unit_test(a_send_that_is_cancelled_before_it_is_stored_is_not_said),
 		cmocka_unit_test(a_queued_send_is_cancelled),
 		cmocka_unit_test(a_lost_lockspace_ends_all_that_was_asked),
 		cmocka_unit_test(a_lost_lockspace_ends_a_compound),

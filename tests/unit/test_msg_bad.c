@@ -272,7 +272,7 @@ static void who_joins_behind_rubbish_hears_what_follows(void **state)
 	(void)state;
 	begin(&im);
 	msg_rig_leave(im.rig, 3);
-	SAY(&im, 77, 77, 77, 77, 1, 2, 3, 0xf4);
+	SAY(&im, 77, 77, 77, 77, 1, 2, 3, 0x70);
 	answer(&im, &n);
 	msg_rig_join(im.rig, 3);
 	msg_rig_run(im.rig);
@@ -302,6 +302,31 @@ static void who_joins_behind_rubbish_is_heard(void **state)
 	s = msg_rig_said(im.rig, 3, 0);
 	assert_int_equal(msg_rig_heard(im.rig, 1, s->number), 1);
 	assert_int_equal(msg_rig_heard(im.rig, 2, s->number), 1);
+	end(&im);
+}
+
+/* The first that it could have known of was stored by somebody who died with it. */
+static void who_joined_behind_rubbish_misses_what_was_lost(void **state)
+{
+	struct impostor im;
+	struct msg_nack n;
+	struct said *s;
+
+	(void)state;
+	begin(&im);
+	msg_rig_leave(im.rig, 3);
+	SAY(&im, 77, 77, 77, 77, 1, 0, 0, 0x70);
+	answer(&im, &n);
+	msg_rig_join(im.rig, 3);
+	msg_rig_run(im.rig);
+	im.rig->nodes[1].is_unable = true; /* so that it is 3 that speaks next */
+	msg_rig_say(im.rig, 2);
+	assert_true(msg_rig_until(im.rig, "2 convert EX ack"));
+	msg_rig_kill(im.rig, 2);
+	msg_rig_bury(im.rig, 2);
+	assert_true(im.rig->nodes[3].missed > 0);
+	s = msg_rig_said(im.rig, 3, 0);
+	assert_int_equal(msg_rig_heard(im.rig, 1, s->number), 1);
 	end(&im);
 }
 
@@ -373,6 +398,48 @@ static void a_bell_without_a_message_is_answered(void **state)
 	end(&im);
 }
 
+static void on_begun(void *owner, struct msg_compound *c, const struct msg_result *r)
+{
+	(void)owner;
+	(void)c;
+	assert_int_equal(r->status, 0);
+}
+
+static void on_ended(void *owner, struct msg_compound *c, int status)
+{
+	bool *is_over = owner;
+
+	(void)c;
+	assert_int_equal(status, 0);
+	*is_over = true;
+}
+
+/* A compound is ended while this node is at a bell: what it was to say is said. */
+static void a_compound_that_ends_during_a_bell_says_all(void **state)
+{
+	struct impostor im;
+	struct msg_compound c = { .begun = on_begun, .ended = on_ended };
+	struct err err = ERR_INIT;
+	bool is_over = false;
+	struct said *s;
+
+	(void)state;
+	begin(&im);
+	c.owner = &is_over;
+	assert_ok(msg_compound_begin(im.rig->nodes[1].channel, &c, &err), err);
+	msg_rig_run(im.rig);
+	assert_int_equal(lockres_lock(&im.ack, LOCK_EX, LOCK_CONVERT, 0), 0);
+	lock_rig_step(im.rig->locks);
+	s = msg_rig_say_in(im.rig, 1, &c);
+	msg_compound_end(im.rig->nodes[1].channel, &c);
+	assert_int_equal(s->status, PENDING);
+	assert_int_equal(lockres_unlock(&im.ack, LOCK_FORCEUNLOCK), 0);
+	msg_rig_run(im.rig);
+	assert_int_equal(s->status, 0);
+	assert_true(is_over);
+	end(&im);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -386,9 +453,11 @@ int main(void)
 		cmocka_unit_test(behind_an_unknown_type_the_sequence_goes_on),
 		cmocka_unit_test(who_joins_behind_rubbish_hears_what_follows),
 		cmocka_unit_test(who_joins_behind_rubbish_is_heard),
+		cmocka_unit_test(who_joined_behind_rubbish_misses_what_was_lost),
 		cmocka_unit_test(rubbish_in_nack_is_no_refusal),
 		cmocka_unit_test(a_refusal_of_nobody_is_told_with_its_slot),
 		cmocka_unit_test(a_bell_without_a_message_is_answered),
+		cmocka_unit_test(a_compound_that_ends_during_a_bell_says_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -324,9 +324,10 @@ static void an_old_message_is_not_replayed_from_an_invalid_value(void **state)
 	second = msg_rig_say(rig, 1);
 	assert_true(msg_rig_until(rig, "1 convert CW message"));
 	msg_rig_kill(rig, 1); /* as it has message, EX */
-	msg_rig_bury(rig, 1);
 	lock_rig_deafen(rig->locks, 3, false);
-	msg_rig_run(rig);
+	msg_rig_run(rig); /* it asks for the message, and has it first of all */
+	msg_rig_bury(rig, 1);
+	assert_int_equal(msg_channel_stats(rig->nodes[3].channel)->invalid, 1);
 	assert_int_equal(msg_rig_heard(rig, 3, first->number), 0);
 	assert_int_equal(msg_rig_heard(rig, 2, first->number), 1);
 	assert_int_equal(msg_rig_heard(rig, 3, second->number), 0);
@@ -481,6 +482,51 @@ static void a_death_during_the_recovery_is_one_more_recovery(void **state)
 	msg_rig_free(rig);
 }
 
+/* Nor does it where the one that said it is not there to say the other. */
+static void a_recovery_for_an_earlier_death_does_not_count(void **state)
+{
+	struct msg_rig *rig = msg_rig_new(5);
+	struct msg_node *leader;
+	int other, recovers = 0;
+
+	(void)state;
+	thinking(rig, true);
+	msg_rig_kill(rig, 5);
+	msg_rig_bury(rig, 5);
+	leader = leader_of(rig);
+	other = leader->id == 1 ? 2 : 1;
+	msg_rig_kill(rig, other);
+	msg_rig_bury(rig, other);
+	msg_recovered(leader->channel, 1); /* for 5 alone */
+	msg_rig_run(rig);
+	assert_int_equal(leader->recovers, 2);
+	thinking(rig, false);
+	msg_rig_leave(rig, leader->id);
+	for (int i = 1; i <= 4; i++)
+		recovers += i != leader->id ? rig->nodes[i].recovers : 0;
+	assert_int_equal(recovers, 1);
+	msg_rig_check_idle(rig);
+	msg_rig_check_works(rig);
+	msg_rig_free(rig);
+}
+
+/* The others hear it before they have TOKEN, and want it no more. */
+static void a_recovery_takes_token_once(void **state)
+{
+	struct msg_rig *rig = msg_rig_new(8);
+	int releases = 0;
+
+	(void)state;
+	msg_rig_kill(rig, 8);
+	lock_rig_prove(rig->locks, 8);
+	for (; *lock_rig_next(rig->locks); lock_rig_step(rig->locks))
+		releases += strstr(lock_rig_next(rig->locks), "convert NL token") != NULL;
+	assert_int_equal(releases, 1);
+	check_recovered_once(rig);
+	msg_rig_check_idle(rig);
+	msg_rig_free(rig);
+}
+
 static void who_cannot_read_the_superblocks_leaves_it_to_another(void **state)
 {
 	struct msg_rig *rig = msg_rig_new(5);
@@ -518,16 +564,30 @@ static void where_nobody_can_it_stays_owed(void **state)
 		msg_rig_said(rig, i, 0);
 	}
 	assert_int_equal(asked, 3);
-	/* at the next change it is tried again, or when one says that it can */
-	for (int i = 1; i <= 3; i++)
-		rig->nodes[i].is_unable = i != 2;
-	msg_can_recover(rig->nodes[2].channel);
-	msg_rig_run(rig);
-	assert_int_equal(rig->nodes[2].recovers, 2);
-	msg_rig_check_idle(rig);
+	/* at the next change it is tried again */
+	for (int i = 1; i <= 4; i++)
+		rig->nodes[i].is_unable = false;
 	msg_rig_revive(rig, 4);
 	msg_rig_join(rig, 4);
 	msg_rig_run(rig);
+	msg_rig_check_idle(rig);
+	msg_rig_check_works(rig);
+	msg_rig_free(rig);
+}
+
+static void who_can_again_says_the_recovery(void **state)
+{
+	struct msg_rig *rig = msg_rig_new(4);
+
+	(void)state;
+	for (int i = 1; i <= 4; i++)
+		rig->nodes[i].is_unable = true;
+	msg_rig_kill(rig, 4);
+	msg_rig_bury(rig, 4);
+	rig->nodes[2].is_unable = false;
+	msg_can_recover(rig->nodes[2].channel);
+	msg_rig_run(rig);
+	assert_int_equal(rig->nodes[2].recovers, 2);
 	msg_rig_check_idle(rig);
 	msg_rig_check_works(rig);
 	msg_rig_free(rig);
@@ -560,7 +620,7 @@ static void a_recovery_that_was_given_up_is_tried_again(void **state)
 {
 	struct msg_rig *rig = msg_rig_new(4);
 	struct msg_node *slow = &rig->nodes[3];
-	struct said *s;
+	struct said *s, *own;
 
 	(void)state;
 	slow->is_slow = true;
@@ -568,11 +628,15 @@ static void a_recovery_that_was_given_up_is_tried_again(void **state)
 	msg_rig_kill(rig, 4);
 	msg_rig_bury(rig, 4);
 	s = msg_rig_say(rig, 2);
+	own = msg_rig_say(rig, 1);
 	for (int i = 0; i < 6; i++) {
 		lock_rig_advance_ns(rig->locks, 30 * UINT64_C(1000000000));
 		msg_rig_run(rig);
 	}
 	assert_int_equal(s->status, -ETIMEDOUT);
+	assert_int_equal(own->status, -ETIMEDOUT);
+	assert_non_null(strstr(s->result.why.text, "node 3 is not over the message"));
+	assert_non_null(strstr(own->result.why.text, "node 3 is not over the message"));
 	assert_in_range(rig->nodes[1].recovers + rig->nodes[2].recovers, 2, 7);
 	slow->is_slow = false;
 	msg_rig_handle(slow, MSG_ACCEPTED, NULL);
@@ -689,6 +753,8 @@ static void who_comes_back_in_time_goes_on_in_any_step(void **state)
 			for (int i = 1; i <= 3; i++) {
 				assert_int_equal(rig->nodes[i].missed, 0);
 				assert_int_equal(rig->nodes[i].recovers, 0);
+				assert_int_equal(msg_channel_stats(
+					rig->nodes[i].channel)->duplicates, 0);
 			}
 			msg_rig_check_works(rig);
 			msg_rig_free(rig);
@@ -713,8 +779,11 @@ int main(void)
 		cmocka_unit_test(the_leader_of_a_recovery_dies_and_another_does_it),
 		cmocka_unit_test(the_leader_of_a_recovery_leaves_and_another_does_it),
 		cmocka_unit_test(a_death_during_the_recovery_is_one_more_recovery),
+		cmocka_unit_test(a_recovery_for_an_earlier_death_does_not_count),
+		cmocka_unit_test(a_recovery_takes_token_once),
 		cmocka_unit_test(who_cannot_read_the_superblocks_leaves_it_to_another),
 		cmocka_unit_test(where_nobody_can_it_stays_owed),
+		cmocka_unit_test(who_can_again_says_the_recovery),
 		cmocka_unit_test(a_joiner_says_the_recovery_before_its_own),
 		cmocka_unit_test(a_recovery_that_was_given_up_is_tried_again),
 		cmocka_unit_test(a_leave_is_no_death),

@@ -460,6 +460,37 @@ static void a_proof_may_take_longer_than_all_deadlines(void **state)
 	}
 }
 
+/* A cancel ends the wait, whatever it is for. */
+static void a_cancel_ends_the_wait_of_each_step(void **state)
+{
+	struct msg_rig *rig = msg_rig_new(3);
+	struct said *first, *second, *third;
+
+	(void)state;
+	rig->nodes[2].is_slow = true;
+	first = msg_rig_say(rig, 1);
+	msg_rig_run(rig);
+	third = msg_rig_say(rig, 3); /* at step 1 */
+	msg_rig_run(rig);
+	assert_int_equal(msg_cancel(rig->nodes[3].channel, &third->send), 0);
+	third->status = -ECANCELED;
+	assert_int_equal(msg_cancel(rig->nodes[1].channel, &first->send), -EINPROGRESS);
+	msg_rig_run(rig);
+	assert_int_equal(first->status, -ECANCELED); /* step 4 */
+	second = msg_rig_say(rig, 3);
+	msg_rig_run(rig);
+	assert_int_equal(second->status, PENDING);
+	assert_int_equal(msg_cancel(rig->nodes[3].channel, &second->send), -EINPROGRESS);
+	msg_rig_run(rig);
+	assert_int_equal(second->status, -ECANCELED); /* step 2 */
+	rig->nodes[2].is_slow = false;
+	msg_rig_handle(&rig->nodes[2], MSG_ACCEPTED, NULL);
+	msg_rig_run(rig);
+	say_many(rig, 20);
+	check_heard_once(rig);
+	msg_rig_free(rig);
+}
+
 /* B47: cancelled, late and answered at once, at each step: all is over before it is used. */
 static void cancel_deadline_and_answer_meet(void **state)
 {
@@ -507,6 +538,7 @@ int main(void)
 		cmocka_unit_test(who_keeps_nack_is_named),
 		cmocka_unit_test(where_nobody_is_known_it_is_given_up_the_second_time),
 		cmocka_unit_test(a_proof_may_take_longer_than_all_deadlines),
+		cmocka_unit_test(a_cancel_ends_the_wait_of_each_step),
 		cmocka_unit_test(cancel_deadline_and_answer_meet),
 	};
 
