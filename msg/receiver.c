@@ -5,8 +5,8 @@
  *	I4  ack goes from CR to NL only when the message is answered, or was no news.
  *	I5  message goes to NL only behind ack's way back to CR: so no sender can be
  *	    past step 2 without our ack.
- *	I6  A wish to be heard that comes too early is kept; one that comes while
- *	    this very message is read is part of it.
+ *	I6  A wish to be heard that comes within another step is kept. At worst there is
+ *	    no news in it then.
  *
  * It never gives up: a sender that hangs is named again after each deadline.
  */
@@ -70,12 +70,7 @@ void receiver_go(struct msg_channel *ch)
 
 void receiver_blocked(struct msg_channel *ch)
 {
-	struct msg_receiver *r = &ch->receiver;
-
-	if (r->state != RECEIVER_IDLE && ch->ack.mode == LOCK_CR &&
-	    r->state < RECEIVER_REARM)
-		return; /* I6: said again, of the message that we are at */
-	r->is_wanted = true;
+	ch->receiver.is_wanted = true;
 	receiver_go(ch);
 }
 

@@ -300,7 +300,6 @@ static void store(struct msg_channel *ch, uint32_t marks)
 	struct msg *m = &s->current->message;
 	uint32_t sequence;
 
-	ch->receiver.is_wanted = false; /* nobody but us is within a message */
 	sequence = next_sequence(ch, marks);
 	if (s->current->job.is_cancelled) {
 		finish_cancelled(ch);
