@@ -34,6 +34,12 @@ void channel_lock(struct msg_channel *ch, struct lockres *lock, enum lock_mode m
 		channel_break(ch, r, "a request for a lock was refused");
 }
 
+bool channel_is_any_pending(const struct msg_channel *ch)
+{
+	return ch->token.is_pending || ch->message.is_pending || ch->ack.is_pending ||
+	       ch->nack.is_pending;
+}
+
 void channel_break(struct msg_channel *ch, int code, const char *what)
 {
 	struct err err = ERR_INIT;
@@ -220,34 +226,18 @@ void msg_channel_free(struct msg_channel *ch)
 
 /* --- membership -------------------------------------------------------------------------------- */
 
-void msg_channel_recover_slot(struct msg_channel *ch, uint32_t node, int slot)
-{
-	(void)node;
-	(void)slot;
-	if (!ch->ops.recover || ch->sender.state == SENDER_NEW)
-		return;
-	ch->sender.is_owed = true;
-	ch->sender.is_owed_since_known = false;
-}
-
 void msg_channel_recover_done(struct msg_channel *ch,
 			      const struct lockspace_member *members, size_t count,
 			      int our_slot, uint32_t generation)
 {
-	struct msg_sender *s = &ch->sender;
-
-	if (s->state == SENDER_STOPPED)
+	if (ch->sender.state == SENDER_STOPPED)
 		return;
 	ch->our_slot = our_slot;
 	ch->generation = generation;
 	ch->member_count = min_u64(count, LOCKSPACE_MAX_SLOTS);
 	memcpy(ch->members, members, ch->member_count * sizeof(*members));
-	if (s->is_owed && !s->is_owed_since_known) {
-		s->is_owed_since_known = true;
-		s->owed_since = generation;
-	}
-	s->is_declined = false;
-	if (s->state == SENDER_NEW)
+	recovery_changed(ch);
+	if (ch->sender.state == SENDER_NEW)
 		sender_start(ch);
 	else
 		sender_go(ch);

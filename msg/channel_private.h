@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What the channel's files share. It is two machines over four locks: one speaks
- * (sender.c), one listens (receiver.c). `message` and `ack` are used by one
+ * (sender.c, speak.c, recovery.c), one listens (receiver.c). `message` and `ack` are used by one
  * of them at a time: by the sender while it is_speaking(), else by the receiver.
  */
 #pragma once
@@ -108,6 +108,7 @@ struct msg_channel {
 /* As lockres_lock(). What cannot be asked for breaks the channel. */
 void channel_lock(struct msg_channel *ch, struct lockres *lock, enum lock_mode mode,
 		  uint32_t flags, uint64_t timeout_ns);
+bool channel_is_any_pending(const struct msg_channel *ch);
 /* Ends its life; the first sentence counts. */
 void channel_break(struct msg_channel *ch, int code, const char *what);
 /*
@@ -138,19 +139,44 @@ void job_end_compound(struct msg_channel *ch, struct msg_compound *c, int status
 
 /* --- sender.c -------------------------------------------------------------------------- */
 
+void sender_move(struct msg_channel *ch, enum sender_state to);
 /* `message`, `ack` and `nack` are the sender's. */
 bool sender_is_speaking(const struct msg_channel *ch);
 bool sender_wants_token(const struct msg_channel *ch);
+/* May what follows go without giving others a turn? */
+bool sender_keeps_token(const struct msg_channel *ch);
 void sender_start(struct msg_channel *ch);
 /* Something changed: does what can be done now, of both machines. */
 void sender_go(struct msg_channel *ch);
 /* Step 7, by itself. */
 void sender_release(struct msg_channel *ch);
+/* A message, or step 7, is over: to what is next. */
+void sender_is_through(struct msg_channel *ch);
 void sender_done(struct msg_channel *ch, struct lockres *lock,
 		 const struct lock_result *result);
 void sender_stop(struct msg_channel *ch);
 /* The last request for TOKEN may have become needless. */
 void sender_reconsider(struct msg_channel *ch);
+
+/* --- speak.c ---------------------------------------------------------------------------- */
+
+void message_speak(struct msg_channel *ch, struct msg_send *send);
+/* Step 2 is over. */
+void message_done(struct msg_channel *ch, const struct lock_result *result);
+/* Steps 3 and 4 are over. */
+void message_acknowledged(struct msg_channel *ch);
+/* All locks are given back that are to be. */
+void message_finished(struct msg_channel *ch);
+
+/* --- recovery.c ------------------------------------------------------------------------- */
+
+void recovery_changed(struct msg_channel *ch);
+bool recovery_is_wanted(const struct msg_channel *ch);
+/* TOKEN is here. */
+void recovery_ask(struct msg_channel *ch);
+void recovery_is_over(struct msg_channel *ch, int status);
+/* Somebody said this: it may be what is owed. */
+void recovery_heard(struct msg_channel *ch, const struct msg *m);
 
 /* --- receiver.c ------------------------------------------------------------------------ */
 

@@ -192,6 +192,8 @@ static bool is_resting(const struct msg_channel *ch, const struct msg_compound *
 
 void msg_compound_end(struct msg_channel *ch, struct msg_compound *c)
 {
+	if (!c->is_begun)
+		return;
 	c->is_over = true;
 	if (is_resting(ch, c))
 		sender_release(ch);
@@ -213,37 +215,6 @@ int msg_compound_cancel(struct msg_channel *ch, struct msg_compound *c)
 	else if (is_resting(ch, c))
 		sender_release(ch);
 	return -EINPROGRESS;
-}
-
-/* --- D7 ------------------------------------------------------------------------------------ */
-
-void msg_recovered(struct msg_channel *ch, uint32_t disk)
-{
-	struct msg_sender *s = &ch->sender;
-
-	if (!s->is_asking || s->state == SENDER_STOPPED)
-		return;
-	s->is_asking = false;
-	s->is_answered = true;
-	s->recovery.message.disk = disk;
-	sender_go(ch);
-}
-
-void msg_not_recovered(struct msg_channel *ch)
-{
-	struct msg_sender *s = &ch->sender;
-
-	if (!s->is_asking || s->state == SENDER_STOPPED)
-		return;
-	s->is_asking = false;
-	s->is_declined = true;
-	sender_release(ch);
-}
-
-void msg_can_recover(struct msg_channel *ch)
-{
-	ch->sender.is_declined = false;
-	sender_go(ch);
 }
 
 /* --- the end ---------------------------------------------------------------------------------- */

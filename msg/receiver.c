@@ -153,19 +153,6 @@ void msg_handled(struct msg_channel *ch, enum msg_refusal code, const char *text
 	}
 }
 
-/* H7: somebody said what this node may have owed. */
-static void note_recovery(struct msg_channel *ch, const struct msg *m)
-{
-	struct msg_sender *s = &ch->sender;
-
-	if (m->type != MSG_METADATA_UPDATED || m->generation == 0 || !s->is_owed ||
-	    !s->is_owed_since_known ||
-	    msg_sequence_lead(m->generation, s->owed_since) < 0)
-		return;
-	s->is_owed = false;
-	sender_reconsider(ch);
-}
-
 /* False: it is no news, and was counted. */
 static bool is_news(struct msg_channel *ch, enum msg_fault fault, const struct msg *m,
 		    uint32_t marks)
@@ -215,7 +202,9 @@ static void heard(struct msg_channel *ch, uint32_t marks)
 		return;
 	}
 	tell_missed(ch, &r->m);
-	note_recovery(ch, &r->m);
+	recovery_heard(ch, &r->m);
+	if (ch->sender.state == SENDER_STOPPED)
+		return; /* in a callback */
 	move(ch, RECEIVER_HANDLE);
 	ch->ops.handle(ch->owner, &r->m);
 }

@@ -71,6 +71,8 @@ static void on_missed(void *owner, uint32_t count)
 
 	assert_true(count > 0);
 	n->missed += count;
+	if (n->on_missed)
+		n->on_missed(n);
 }
 
 static void on_recover(void *owner)

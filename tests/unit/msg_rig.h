@@ -62,6 +62,7 @@ struct msg_node {
 	char why[256];           /* of the last eviction */
 	void (*on_handle)(struct msg_node *n, const struct msg *m); /* before the answer */
 	void (*on_ready)(struct msg_node *n);
+	void (*on_missed)(struct msg_node *n);
 };
 
 struct msg_rig {

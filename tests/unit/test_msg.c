@@ -617,6 +617,7 @@ static void a_compound_may_say_nothing(void **state)
 
 	(void)state;
 	begin(rig, 1, &story);
+	msg_compound_end(rig->nodes[1].channel, &story.c); /* too early */
 	msg_rig_run(rig);
 	msg_compound_end(rig->nodes[1].channel, &story.c);
 	assert_int_equal(story.ended, PENDING); /* not from within the call */
@@ -832,6 +833,44 @@ static void a_request_that_is_refused_breaks_the_channel(void **state)
 		}
 }
 
+static void send_as_missed(struct msg_node *n)
+{
+	struct msg_send *send = &sent_from_handler.send;
+	struct err err = ERR_INIT;
+
+	lock_rig_refuse(n->rig->locks, n->id, -ENOMEM);
+	send->message = (struct msg){ .type = MSG_RESYNCING_START };
+	send->done = ignore_done;
+	assert_int_equal(msg_send(n->channel, send, &err), 0);
+	assert_true(n->is_broken);
+}
+
+/* The owner speaks as it is told of something, and that is the end of it. */
+static void a_channel_may_break_in_a_callback(void **state)
+{
+	struct msg_rig *rig = msg_rig_new(3);
+	struct said *s;
+
+	(void)state;
+	lock_rig_deafen(rig->locks, 2, true);
+	s = msg_rig_say(rig, 1);
+	msg_rig_run(rig);
+	assert_int_equal(msg_cancel(rig->nodes[1].channel, &s->send), -EINPROGRESS);
+	msg_rig_run(rig);
+	rig->nodes[2].on_missed = send_as_missed;
+	s = msg_rig_say(rig, 1);
+	msg_rig_run(rig);
+	lock_rig_deafen(rig->locks, 2, false);
+	msg_rig_run(rig);
+	assert_true(rig->nodes[2].is_broken);
+	assert_int_equal(rig->nodes[2].heard_count, 0);
+	lock_rig_refuse(rig->locks, 2, 0);
+	msg_rig_leave(rig, 2);
+	assert_int_equal(s->status, 0);
+	msg_rig_check_works(rig);
+	msg_rig_free(rig);
+}
+
 static void what_no_message_has_is_not_sent(void **state)
 {
 	struct msg_rig *rig = msg_rig_new(1);
@@ -882,6 +921,7 @@ int main(void)
 		cmocka_unit_test(a_lost_lockspace_ends_a_compound),
 		cmocka_unit_test(a_node_leaves_at_any_step),
 		cmocka_unit_test(a_request_that_is_refused_breaks_the_channel),
+		cmocka_unit_test(a_channel_may_break_in_a_callback),
 		cmocka_unit_test(what_no_message_has_is_not_sent),
 	};
 

@@ -59,7 +59,8 @@ static void a_receiver_of_31_seconds_and_then_1000_messages(void **state)
 	assert_int_equal(rig->nodes[1].evicted_count, 0);
 	pass(rig, 2);
 	assert_int_equal(s->status, -ETIMEDOUT);
-	assert_string_equal(s->result.why.text, "node 2 has not acknowledged RESYNCING");
+	assert_string_equal(s->result.why.text,
+			    "RESYNCING was given up: node 2 has not acknowledged it");
 	check_evicted(&rig->nodes[1], 1, 2,
 		      "node 2 has not acknowledged RESYNCING, for 30 s now");
 	rig->nodes[2].is_slow = false;
@@ -120,7 +121,7 @@ static void who_has_not_acknowledged_is_named(void **state)
 	pass(rig, 30);
 	assert_int_equal(s->status, -ETIMEDOUT);
 	assert_string_equal(s->result.why.text,
-			    "node 3, node 5 has not acknowledged RESYNCING");
+			    "RESYNCING was given up: node 3, node 5 has not acknowledged it");
 	assert_int_equal(rig->nodes[1].evicted_count, 2);
 	assert_int_equal(rig->nodes[1].evicted[0], 3);
 	assert_int_equal(rig->nodes[1].evicted[1], 5);
@@ -427,7 +428,8 @@ static void where_nobody_is_known_it_is_given_up_the_second_time(void **state)
 	pass(rig, 30);
 	assert_int_equal(s->status, -ETIMEDOUT);
 	assert_string_equal(s->result.why.text,
-			    "a node that is not known has not acknowledged RESYNCING");
+			    "RESYNCING was given up: a node that is not known has not "
+			    "acknowledged it");
 	assert_int_equal(rig->nodes[1].evicted_count, 0);
 	engine->ops = before;
 	msg_rig_free(rig);
