@@ -95,6 +95,8 @@ static bool on_evict(void *owner, uint32_t node, const char *why)
 	assert_true(n->evicted_count < 64);
 	n->evicted[n->evicted_count++] = node;
 	snprintf(n->why, sizeof(n->why), "%s", why);
+	if (n->on_evict)
+		n->on_evict(n);
 	return n->evicts;
 }
 

@@ -63,6 +63,7 @@ struct msg_node {
 	void (*on_handle)(struct msg_node *n, const struct msg *m); /* before the answer */
 	void (*on_ready)(struct msg_node *n);
 	void (*on_missed)(struct msg_node *n);
+	void (*on_evict)(struct msg_node *n);
 };
 
 struct msg_rig {

@@ -493,6 +493,62 @@ static void a_cancel_ends_the_wait_of_each_step(void **state)
 	msg_rig_free(rig);
 }
 
+static void cancel_last(struct msg_node *n)
+{
+	assert_int_equal(msg_cancel(n->channel, &n->rig->said->send), -EINPROGRESS);
+}
+
+/* Cancelled as its owner is told who is late: there is no other wait. */
+static void a_cancel_as_one_is_named_is_heeded(void **state)
+{
+	(void)state;
+	for (int at_step_2 = 0; at_step_2 < 2; at_step_2++) {
+		struct msg_rig *rig = msg_rig_new(3);
+		struct said *s;
+
+		rig->nodes[2].is_slow = true;
+		s = msg_rig_say(rig, 1);
+		msg_rig_run(rig);
+		if (at_step_2) {
+			pass(rig, 30);
+			assert_int_equal(s->status, -ETIMEDOUT);
+			s = msg_rig_say(rig, 1);
+			msg_rig_run(rig);
+		}
+		rig->nodes[1].evicts = true;
+		rig->nodes[1].on_evict = cancel_last;
+		pass(rig, 30);
+		assert_int_equal(s->status, -ECANCELED);
+		rig->nodes[2].is_slow = false;
+		msg_rig_handle(&rig->nodes[2], MSG_ACCEPTED, NULL);
+		msg_rig_run(rig);
+		say_many(rig, 9);
+		msg_rig_free(rig);
+	}
+}
+
+/* Cancelled behind its deadline, before that is known: nobody is to blame. */
+static void a_cancel_is_the_owners_whatever_the_deadline_says(void **state)
+{
+	struct msg_rig *rig = msg_rig_new(3);
+	struct said *s;
+
+	(void)state;
+	rig->nodes[2].is_slow = true;
+	s = msg_rig_say(rig, 1);
+	msg_rig_run(rig);
+	lock_rig_advance_ns(rig->locks, 30 * SECOND_NS);
+	assert_int_equal(msg_cancel(rig->nodes[1].channel, &s->send), -EINPROGRESS);
+	msg_rig_run(rig);
+	assert_int_equal(s->status, -ECANCELED);
+	assert_int_equal(rig->nodes[1].evicted_count, 0);
+	rig->nodes[2].is_slow = false;
+	msg_rig_handle(&rig->nodes[2], MSG_ACCEPTED, NULL);
+	msg_rig_run(rig);
+	say_many(rig, 9);
+	msg_rig_free(rig);
+}
+
 /* B47: cancelled, late and answered at once, at each step: all is over before it is used. */
 static void cancel_deadline_and_answer_meet(void **state)
 {
@@ -541,6 +597,8 @@ int main(void)
 		cmocka_unit_test(where_nobody_is_known_it_is_given_up_the_second_time),
 		cmocka_unit_test(a_proof_may_take_longer_than_all_deadlines),
 		cmocka_unit_test(a_cancel_ends_the_wait_of_each_step),
+		cmocka_unit_test(a_cancel_as_one_is_named_is_heeded),
+		cmocka_unit_test(a_cancel_is_the_owners_whatever_the_deadline_says),
 		cmocka_unit_test(cancel_deadline_and_answer_meet),
 	};
 
