@@ -52,12 +52,13 @@ void channel_break(struct msg_channel *ch, int code, const char *what)
 		ch->ops.broken(ch->owner, &err);
 }
 
-static const char *lock_name(const struct msg_channel *ch, const struct lockres *lock)
+static const char *what_is_refused(const struct msg_channel *ch,
+				   const struct lockres *lock)
 {
-	return lock == &ch->token   ? "token" :
-	       lock == &ch->message ? "message" :
-	       lock == &ch->ack     ? "ack" :
-				      "nack";
+	return lock == &ch->token   ? "the lock on token was refused" :
+	       lock == &ch->message ? "the lock on message was refused" :
+	       lock == &ch->ack     ? "the lock on ack was refused" :
+				      "the lock on nack was refused";
 }
 
 /* Answers that some step waits for; all others end the channel. */
@@ -76,7 +77,7 @@ static void on_done(void *owner, struct lockres *lock, const struct lock_result 
 	if (result->status == -ESTALE)
 		sender_stop(ch);
 	else if (!is_expected(result))
-		channel_break(ch, result->status, lock_name(ch, lock));
+		channel_break(ch, result->status, what_is_refused(ch, lock));
 	else if (lock == &ch->token || sender_is_speaking(ch))
 		sender_done(ch, lock, result);
 	else

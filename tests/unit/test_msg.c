@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lockres/table.h"
+#include "msg/channel_private.h"
 #include "tests/unit/help.h"
 
 /* --- one message ------------------------------------------------------------------------- */
@@ -660,6 +660,25 @@ static void a_compound_is_cancelled(void **state)
 	msg_rig_free(rig);
 }
 
+static void a_compound_that_rests_is_cancelled(void **state)
+{
+	struct msg_rig *rig = msg_rig_new(2);
+	struct err err = ERR_INIT;
+	struct story story;
+
+	(void)state;
+	begin(rig, 1, &story);
+	msg_rig_run(rig);
+	assert_int_equal(msg_compound_cancel(rig->nodes[1].channel, &story.c), -EINPROGRESS);
+	assert_refused(msg_compound_send(rig->nodes[1].channel, &story.c,
+					 &sent_from_handler.send, &err),
+		       -EINVAL, err, "is over");
+	msg_rig_run(rig);
+	assert_int_equal(story.ended, 0);
+	msg_rig_check_works(rig);
+	msg_rig_free(rig);
+}
+
 /* --- cancel (H4) ---------------------------------------------------------------------------------------------- */
 
 /* Cancelled before each step that is left to it: it ends once, and all goes on. */
@@ -833,6 +852,65 @@ static void a_request_that_is_refused_breaks_the_channel(void **state)
 		}
 }
 
+/* What no step expects: the lockspace is full. */
+static void a_lock_that_is_refused_breaks_the_channel(void **state)
+{
+	const struct lock_result full = { -ENOSPC, LOCK_NL, 0 };
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		struct msg_rig *rig = msg_rig_new(2);
+		struct msg_channel *ch = rig->nodes[1].channel;
+		struct lockres *locks[] = { &ch->token, &ch->message, &ch->ack, &ch->nack };
+		struct said *s = msg_rig_say(rig, 1);
+
+		locks[i]->handlers->done(locks[i]->owner, locks[i], &full);
+		assert_true(rig->nodes[1].is_broken);
+		msg_rig_leave(rig, 1);
+		assert_int_equal(s->status, -ESTALE);
+		msg_rig_check_works(rig);
+		msg_rig_free(rig);
+	}
+}
+
+static int adds_left;
+static const struct lockspace_engine_ops *rig_ops;
+
+static int add_some(struct lockspace *space, struct lockres *lock)
+{
+	return adds_left-- > 0 ? rig_ops->add(space, lock) : -ENOMEM;
+}
+
+static void a_channel_without_memory_for_its_locks_is_none(void **state)
+{
+	struct msg_rig *rig = msg_rig_new(2);
+	struct lockspace_engine *engine = lock_rig_engine(rig->locks, 1);
+	const struct msg_channel_config config = { 0 };
+	const struct msg_channel_ops none = { NULL };
+	struct lockspace_engine_ops ops = *engine->ops;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	rig_ops = engine->ops;
+	ops.add = add_some;
+	engine->ops = &ops;
+	for (int left = 0; left < 4; left++) {
+		adds_left = left;
+		assert_null(msg_channel_new(rig->nodes[1].space, &config, &none, NULL, &err));
+		assert_int_equal(err.code, -ENOMEM);
+	}
+	engine->ops = rig_ops;
+	msg_rig_check_works(rig);
+	msg_rig_free(rig);
+}
+
+static void each_step_has_its_words(void **state)
+{
+	(void)state;
+	for (int step = 0; step < MSG_STEPS; step++)
+		assert_true(strlen(msg_step_name((enum msg_step)step)) > 4);
+}
+
 static void send_as_missed(struct msg_node *n)
 {
 	struct msg_send *send = &sent_from_handler.send;
@@ -914,6 +992,7 @@ int main(void)
 		cmocka_unit_test(a_compound_ends_with_its_last_message),
 		cmocka_unit_test(a_compound_may_say_nothing),
 		cmocka_unit_test(a_compound_is_cancelled),
+		cmocka_unit_test(a_compound_that_rests_is_cancelled),
 		cmocka_unit_test(a_send_is_cancelled_at_any_step),
 		cmocka_unit_test(a_send_that_is_cancelled_before_it_is_stored_is_not_said),
 		cmocka_unit_test(a_queued_send_is_cancelled),
@@ -921,6 +1000,9 @@ int main(void)
 		cmocka_unit_test(a_lost_lockspace_ends_a_compound),
 		cmocka_unit_test(a_node_leaves_at_any_step),
 		cmocka_unit_test(a_request_that_is_refused_breaks_the_channel),
+		cmocka_unit_test(a_lock_that_is_refused_breaks_the_channel),
+		cmocka_unit_test(a_channel_without_memory_for_its_locks_is_none),
+		cmocka_unit_test(each_step_has_its_words),
 		cmocka_unit_test(a_channel_may_break_in_a_callback),
 		cmocka_unit_test(what_no_message_has_is_not_sent),
 	};
