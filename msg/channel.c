@@ -18,7 +18,7 @@ enum { MAX_NAMED = 8 };
 static_assert((int)MSG_MAX_SLOTS == (int)LOCKSPACE_MAX_SLOTS, "a slot fits a message");
 static_assert((int)MSG_BYTES == (int)LOCK_SMALL_LVB, "a message fits every lock value");
 
-/* --- locks ------------------------------------------------------------------------------ */
+/* --- locks --------------------------------------------------------------------------- */
 
 void channel_lock(struct msg_channel *ch, struct lockres *lock, enum lock_mode mode,
 		  uint32_t flags, uint64_t timeout_ns)
@@ -103,7 +103,7 @@ static void on_token_blocked(void *owner, struct lockres *lock, enum lock_mode w
 	ch->sender.is_token_wanted = true;
 }
 
-/* --- deadlines --------------------------------------------------------------------------- */
+/* --- deadlines ----------------------------------------------------------------------- */
 
 bool channel_late(struct msg_channel *ch, const struct lockres *lock, uint64_t timeout_ns,
 		  const char *what, char *names, size_t room)
@@ -150,7 +150,7 @@ enum msg_fault channel_read(struct msg_channel *ch, struct msg *m)
 	return fault;
 }
 
-/* --- life ----------------------------------------------------------------------------------- */
+/* --- life ---------------------------------------------------------------------------- */
 
 static const struct lockres_handlers handlers = { .done = on_done };
 static const struct lockres_handlers ack_handlers = { on_done, on_ack_blocked };
@@ -225,7 +225,7 @@ void msg_channel_free(struct msg_channel *ch)
 	free(ch);
 }
 
-/* --- membership -------------------------------------------------------------------------------- */
+/* --- membership ---------------------------------------------------------------------- */
 
 void msg_channel_recover_done(struct msg_channel *ch,
 			      const struct lockspace_member *members, size_t count,
@@ -244,7 +244,7 @@ void msg_channel_recover_done(struct msg_channel *ch,
 		sender_go(ch);
 }
 
-/* --- looking -------------------------------------------------------------------------------------- */
+/* --- looking ------------------------------------------------------------------------- */
 
 static enum msg_step sending_step(const struct msg_channel *ch)
 {

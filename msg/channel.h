@@ -122,7 +122,7 @@ struct msg_channel_ops {
 	void (*moved)(void *owner, const char *machine, const char *from, const char *to);
 };
 
-/* --- life ----------------------------------------------------------------------------- */
+/* --- life ---------------------------------------------------------------------------- */
 
 /*
  * Over an open lockspace. It joins with the first msg_channel_recover_done(). NULL with a
@@ -146,7 +146,7 @@ void msg_channel_recover_done(struct msg_channel *ch,
 /* Lost, or closed: all that was asked for ends here, with -ESTALE. */
 void msg_channel_lost(struct msg_channel *ch);
 
-/* --- speaking ---------------------------------------------------------------------------- */
+/* --- speaking ------------------------------------------------------------------------ */
 
 struct msg_result {
 	/*
@@ -220,7 +220,7 @@ void msg_compound_end(struct msg_channel *ch, struct msg_compound *c);
  */
 int msg_compound_cancel(struct msg_channel *ch, struct msg_compound *c);
 
-/* --- answering ---------------------------------------------------------------------------- */
+/* --- answering ----------------------------------------------------------------------- */
 
 /*
  * The message that handle() told is done (MSG_ACCEPTED), or cannot be: a reason, and
@@ -236,7 +236,7 @@ void msg_recovered(struct msg_channel *ch, uint32_t disk);
 void msg_not_recovered(struct msg_channel *ch);
 void msg_can_recover(struct msg_channel *ch);
 
-/* --- for people and programs that look --------------------------------------------------- */
+/* --- for people and programs that look ----------------------------------------------- */
 
 struct msg_channel_stats {
 	uint64_t sent;       /* with 0 */

@@ -103,7 +103,7 @@ struct msg_channel {
 	struct msg_channel_stats stats;
 };
 
-/* --- channel.c ------------------------------------------------------------------------ */
+/* --- channel.c ----------------------------------------------------------------------- */
 
 /* As lockres_lock(). What cannot be asked for breaks the channel. */
 void channel_lock(struct msg_channel *ch, struct lockres *lock, enum lock_mode mode,
@@ -123,7 +123,7 @@ uint32_t channel_node(const struct msg_channel *ch, int slot);
 /* What the value of `message` says; takes note of it in the counters. */
 enum msg_fault channel_read(struct msg_channel *ch, struct msg *m);
 
-/* --- jobs.c ------------------------------------------------------------------------------ */
+/* --- jobs.c -------------------------------------------------------------------------- */
 
 /* The oldest; NULL: none. */
 struct msg_job *job_first(const struct qb_list_head *jobs);
@@ -137,7 +137,7 @@ void job_fail_first(struct msg_channel *ch, const struct msg_result *r);
 /* A compound that is over, and has no TOKEN. */
 void job_end_compound(struct msg_channel *ch, struct msg_compound *c, int status);
 
-/* --- sender.c -------------------------------------------------------------------------- */
+/* --- sender.c ------------------------------------------------------------------------ */
 
 void sender_move(struct msg_channel *ch, enum sender_state to);
 /* `message`, `ack` and `nack` are the sender's. */
@@ -158,7 +158,7 @@ void sender_stop(struct msg_channel *ch);
 /* The last request for TOKEN may have become needless. */
 void sender_reconsider(struct msg_channel *ch);
 
-/* --- speak.c ---------------------------------------------------------------------------- */
+/* --- speak.c ------------------------------------------------------------------------- */
 
 void message_speak(struct msg_channel *ch, struct msg_send *send);
 /* Step 2 is over. */
@@ -168,7 +168,7 @@ void message_acknowledged(struct msg_channel *ch);
 /* All locks are given back that are to be. */
 void message_finished(struct msg_channel *ch);
 
-/* --- recovery.c ------------------------------------------------------------------------- */
+/* --- recovery.c ---------------------------------------------------------------------- */
 
 void recovery_changed(struct msg_channel *ch);
 bool recovery_is_wanted(const struct msg_channel *ch);
@@ -178,7 +178,7 @@ void recovery_is_over(struct msg_channel *ch, int status);
 /* Somebody said this: it may be what is owed. */
 void recovery_heard(struct msg_channel *ch, const struct msg *m);
 
-/* --- receiver.c ------------------------------------------------------------------------ */
+/* --- receiver.c ---------------------------------------------------------------------- */
 
 void receiver_blocked(struct msg_channel *ch);
 /* Begins what was put off. */

@@ -92,7 +92,7 @@ void job_end_compound(struct msg_channel *ch, struct msg_compound *c, int status
 	c->ended(c->owner, c, status);
 }
 
-/* --- asked for ---------------------------------------------------------------------------- */
+/* --- asked for ----------------------------------------------------------------------- */
 
 static int refusal(const struct msg_channel *ch, struct err *err)
 {
@@ -217,7 +217,7 @@ int msg_compound_cancel(struct msg_channel *ch, struct msg_compound *c)
 	return -EINPROGRESS;
 }
 
-/* --- the end ---------------------------------------------------------------------------------- */
+/* --- the end ------------------------------------------------------------------------- */
 
 void msg_channel_lost(struct msg_channel *ch)
 {

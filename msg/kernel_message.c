@@ -45,7 +45,8 @@ char *kernel_message_text(const struct kernel_message *m, char to[MSG_TEXT_BYTES
 	if (m->type >= MSG_TYPES) {
 		snprintf(to, MSG_TEXT_BYTES, "a message of unknown type %" PRIu32, m->type);
 	} else if (m->type == MSG_CHANGE_CAPACITY) {
-		snprintf(to, MSG_TEXT_BYTES, "capacity changes"); /* the kernel does not say to what */
+		/* the kernel does not say to what */
+		snprintf(to, MSG_TEXT_BYTES, "capacity changes");
 	} else if (m->type == MSG_BITMAP_NEEDS_SYNC) {
 		snprintf(to, MSG_TEXT_BYTES, "bitmap of slot %" PRIu32 " needs a resync", m->slot);
 	} else {

@@ -43,7 +43,7 @@ static bool is_zero(const uint8_t *bytes, size_t length)
 	return all == 0;
 }
 
-/* --- bytes ---------------------------------------------------------------------------- */
+/* --- bytes --------------------------------------------------------------------------- */
 
 /* What the type makes of its operands: those that it does not have are 0. */
 static bool is_possible(const struct msg *m, uint64_t flags)
@@ -124,7 +124,7 @@ void msg_encode(const struct msg *m, uint8_t bytes[MSG_BYTES])
 	wr_u64(&wr, 0);
 }
 
-/* --- words ---------------------------------------------------------------------------- */
+/* --- words --------------------------------------------------------------------------- */
 
 const char *msg_fault_text(enum msg_fault fault)
 {

@@ -49,13 +49,13 @@ static void convert_message(struct msg_channel *ch)
 {
 	if (ch->receiver.state == RECEIVER_READ)
 		channel_lock(ch, &ch->message, LOCK_CR, LOCK_CONVERT | LOCK_VALBLK,
-				ch->config.step_timeout_ns);
+			     ch->config.step_timeout_ns);
 	else
 		channel_lock(ch, &ch->message, LOCK_PR, LOCK_CONVERT,
-				ch->config.last_timeout_ns);
+			     ch->config.last_timeout_ns);
 }
 
-/* --- R1 ------------------------------------------------------------------------------------- */
+/* --- R1 ------------------------------------------------------------------------------ */
 
 void receiver_go(struct msg_channel *ch)
 {
@@ -74,7 +74,7 @@ void receiver_blocked(struct msg_channel *ch)
 	receiver_go(ch);
 }
 
-/* --- R3 to R6 --------------------------------------------------------------------------------- */
+/* --- R3 to R6 ------------------------------------------------------------------------ */
 
 static void acknowledge(struct msg_channel *ch)
 {
@@ -101,7 +101,7 @@ static void go_idle(struct msg_channel *ch)
 	sender_go(ch);
 }
 
-/* --- R2 ------------------------------------------------------------------------------------------ */
+/* --- R2 ------------------------------------------------------------------------------ */
 
 static void refuse(struct msg_channel *ch, enum msg_refusal code, const char *text)
 {
@@ -117,7 +117,7 @@ static void refuse(struct msg_channel *ch, enum msg_refusal code, const char *te
 	ch->stats.nacked++;
 	move(ch, RECEIVER_REFUSE);
 	channel_lock(ch, &ch->nack, LOCK_EX, LOCK_CONVERT | LOCK_VALBLK,
-			ch->config.step_timeout_ns);
+		     ch->config.step_timeout_ns);
 }
 
 /* The first refusal of a message stays. */
@@ -209,7 +209,7 @@ static void heard(struct msg_channel *ch, uint32_t marks)
 	ch->ops.handle(ch->owner, &r->m);
 }
 
-/* --- what locks say ----------------------------------------------------------------------------------- */
+/* --- what locks say ------------------------------------------------------------------ */
 
 static void message_is_late(struct msg_channel *ch)
 {
@@ -237,7 +237,7 @@ static void nack_done(struct msg_channel *ch, const struct lock_result *result)
 		(void)channel_late(ch, &ch->nack, ch->config.step_timeout_ns, "keeps nack",
 				   names, sizeof(names));
 		channel_lock(ch, &ch->nack, LOCK_EX, LOCK_CONVERT | LOCK_VALBLK,
-				ch->config.step_timeout_ns);
+			     ch->config.step_timeout_ns);
 	}
 }
 

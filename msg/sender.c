@@ -18,7 +18,7 @@
 
 #include "base/arith.h"
 
-/* --- states -------------------------------------------------------------------------------- */
+/* --- states -------------------------------------------------------------------------- */
 
 #define TO(state) (1u << SENDER_##state)
 
@@ -68,7 +68,7 @@ void sender_stop(struct msg_channel *ch)
 	ch->is_ready = false;
 }
 
-/* --- 1 and 7: TOKEN ----------------------------------------------------------------------------- */
+/* --- 1 and 7: TOKEN ------------------------------------------------------------------ */
 
 bool sender_wants_token(const struct msg_channel *ch)
 {
@@ -153,7 +153,7 @@ bool sender_keeps_token(const struct msg_channel *ch)
 	return job && !s->is_put_off && !s->is_token_wanted && s->turns < MSG_TOKEN_TURNS;
 }
 
-/* --- joining ----------------------------------------------------------------------------------- */
+/* --- joining ------------------------------------------------------------------------- */
 
 void sender_start(struct msg_channel *ch)
 {
@@ -190,7 +190,7 @@ static void joined(struct msg_channel *ch)
 	sender_go(ch);
 }
 
-/* --- what is next ----------------------------------------------------------------------------------- */
+/* --- what is next -------------------------------------------------------------------- */
 
 static void begin_compound(struct msg_channel *ch, struct msg_compound *c)
 {

@@ -37,7 +37,7 @@ static bool is_cancelled(const struct msg_channel *ch)
 	return ch->sender.current->job.is_cancelled;
 }
 
-/* --- 5, 6, 7 ----------------------------------------------------------------------------- */
+/* --- 5, 6, 7 ------------------------------------------------------------------------- */
 
 static void finish(struct msg_channel *ch, int status)
 {
@@ -107,7 +107,7 @@ void message_finished(struct msg_channel *ch)
 	sender_is_through(ch);
 }
 
-/* --- 2, 3, 4 ------------------------------------------------------------------------------------- */
+/* --- 2, 3, 4 ------------------------------------------------------------------------- */
 
 /* What others said, and this node did not hear, is told: their messages are over. */
 static void catch_up(struct msg_channel *ch, enum msg_fault fault, uint32_t sequence)
@@ -163,7 +163,7 @@ static void store(struct msg_channel *ch, uint32_t marks)
 	lockspace_end(ch->space);
 }
 
-/* --- deadlines and cancels ------------------------------------------------------------------- */
+/* --- deadlines and cancels ----------------------------------------------------------- */
 
 /*
  * The lock was not to be had. True: it is worth another wait. Who was in the way is

@@ -10,7 +10,7 @@
 
 #define SPACE_NAME "5c0b0c4b-d6ae-0359-f266-cacf72232250"
 
-/* --- the owner of a channel --------------------------------------------------------------- */
+/* --- the owner of a channel ---------------------------------------------------------- */
 
 static void on_ready(void *owner)
 {
@@ -126,7 +126,7 @@ static const struct msg_channel_ops channel_ops = {
 	.moved = on_moved,
 };
 
-/* --- the owner of a lockspace ---------------------------------------------------------------- */
+/* --- the owner of a lockspace -------------------------------------------------------- */
 
 static void on_recover_slot(void *owner, struct lockspace *space, uint32_t node, int slot)
 {
@@ -171,7 +171,7 @@ static const struct lockspace_handlers space_handlers = {
 	.closed = on_closed,
 };
 
-/* --- life -------------------------------------------------------------------------------------- */
+/* --- life ---------------------------------------------------------------------------- */
 
 struct msg_rig *msg_rig_empty(int nodes)
 {
@@ -307,7 +307,7 @@ void msg_rig_free(struct msg_rig *rig)
 	free(rig);
 }
 
-/* --- saying ------------------------------------------------------------------------------------- */
+/* --- saying -------------------------------------------------------------------------- */
 
 static void on_done(void *owner, struct msg_send *send, const struct msg_result *result)
 {
@@ -369,7 +369,7 @@ struct said *msg_rig_said(struct msg_rig *rig, int node, int status)
 	return s;
 }
 
-/* --- looking --------------------------------------------------------------------------------------- */
+/* --- looking ------------------------------------------------------------------------- */
 
 int msg_rig_heard(const struct msg_rig *rig, int node, uint64_t number)
 {

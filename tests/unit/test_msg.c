@@ -13,7 +13,7 @@
 #include "msg/channel_private.h"
 #include "tests/unit/help.h"
 
-/* --- one message ------------------------------------------------------------------------- */
+/* --- one message --------------------------------------------------------------------- */
 
 /* H2, for each number of receivers: the sender is told when all are through. */
 static void all_hear_it_once_before_the_sender_knows(void **state)
@@ -122,7 +122,7 @@ static void an_idle_channel_asks_nothing(void **state)
 	msg_rig_free(rig);
 }
 
-/* --- many -------------------------------------------------------------------------------------- */
+/* --- many ---------------------------------------------------------------------------- */
 
 /* H1: what a node says comes in its order everywhere. */
 static void check_order(const struct msg_rig *rig)
@@ -249,7 +249,7 @@ static void nobody_starves_behind_a_talker(void **state)
 	msg_rig_free(rig);
 }
 
-/* --- handlers (H5) -------------------------------------------------------------------------------- */
+/* --- handlers (H5) ------------------------------------------------------------------- */
 
 static struct said sent_from_handler;
 static int refused_with;
@@ -328,7 +328,7 @@ static void who_waits_for_token_still_receives(void **state)
 	msg_rig_free(rig);
 }
 
-/* --- refusals (B49) -------------------------------------------------------------------------------- */
+/* --- refusals (B49) ------------------------------------------------------------------ */
 
 static void a_refusal_reaches_the_sender_with_its_reason(void **state)
 {
@@ -391,7 +391,7 @@ static void a_refusal_costs_two_rotations(void **state)
 	msg_rig_free(rig);
 }
 
-/* --- joining (H6) -------------------------------------------------------------------------------------- */
+/* --- joining (H6) -------------------------------------------------------------------- */
 
 /* B14: a node that joins in a storm hears all of it or nothing of each message. */
 static void who_joins_in_a_storm_is_within_no_message(void **state)
@@ -521,7 +521,7 @@ static void who_joins_goes_on_with_the_sequence(void **state)
 	msg_rig_free(rig);
 }
 
-/* --- compounds -------------------------------------------------------------------------------------------- */
+/* --- compounds ----------------------------------------------------------------------- */
 
 struct story {
 	struct msg_compound c;
@@ -679,7 +679,7 @@ static void a_compound_that_rests_is_cancelled(void **state)
 	msg_rig_free(rig);
 }
 
-/* --- cancel (H4) ---------------------------------------------------------------------------------------------- */
+/* --- cancel (H4) --------------------------------------------------------------------- */
 
 /* Cancelled before each step that is left to it: it ends once, and all goes on. */
 static void a_send_is_cancelled_at_any_step(void **state)
@@ -750,7 +750,7 @@ static void a_queued_send_is_cancelled(void **state)
 	msg_rig_free(rig);
 }
 
-/* --- the end of it ------------------------------------------------------------------------------------------------ */
+/* --- the end of it ------------------------------------------------------------------- */
 
 /* Cut off and taken for dead: all that was asked for ends with -ESTALE. */
 static void a_lost_lockspace_ends_all_that_was_asked(void **state)

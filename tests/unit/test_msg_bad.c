@@ -97,7 +97,7 @@ static const struct msg_channel_stats *stats(const struct impostor *im, int node
 
 #define SAY(im, ...) say(im, (uint8_t[MSG_BYTES]){ __VA_ARGS__ })
 
-/* --- strange bytes ------------------------------------------------------------------------ */
+/* --- strange bytes ------------------------------------------------------------------- */
 
 static void what_is_not_understood_is_acknowledged_and_refused(void **state)
 {
@@ -330,7 +330,7 @@ static void who_joined_behind_rubbish_misses_what_was_lost(void **state)
 	end(&im);
 }
 
-/* --- strange nacks -------------------------------------------------------------------------- */
+/* --- strange nacks ------------------------------------------------------------------- */
 
 /* A value in nack that makes no sense, or is of another message, is no refusal. */
 static void rubbish_in_nack_is_no_refusal(void **state)
@@ -379,7 +379,7 @@ static void a_refusal_of_nobody_is_told_with_its_slot(void **state)
 	end(&im);
 }
 
-/* --- strange bells ------------------------------------------------------------------------------ */
+/* --- strange bells ------------------------------------------------------------------- */
 
 /* ack is wanted and there is no message: by somebody without TOKEN, again and again. */
 static void a_bell_without_a_message_is_answered(void **state)

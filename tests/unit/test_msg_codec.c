@@ -202,7 +202,7 @@ static void windows_have_the_decimals_that_they_need(void **state)
 	assert_non_null(strstr(msg_window_text(UINT64_MAX, UINT64_MAX, text), "TiB"));
 }
 
-/* --- refusals ------------------------------------------------------------------------------ */
+/* --- refusals ------------------------------------------------------------------------ */
 
 static void a_refusal_has_its_bytes(void **state)
 {
@@ -269,7 +269,7 @@ static void what_is_no_refusal_is_told(void **state)
 		assert_true(strlen(msg_refusal_text((enum msg_refusal)c)) > 5);
 }
 
-/* --- the kernel's ------------------------------------------------------------------------------ */
+/* --- the kernel's -------------------------------------------------------------------- */
 
 static const uint8_t kernel_bytes[48] = {
 	2, 0, 0, 0,  3, 0, 0, 0,  8, 7, 6, 5, 4, 3, 2, 1,

@@ -165,7 +165,7 @@ static void a_death_at_each_step_where_order_is_not_promised(void **state)
 	die_at_each_step(true);
 }
 
-/* --- any step at all -------------------------------------------------------------------------- */
+/* --- any step at all ----------------------------------------------------------------- */
 
 static void check_said(const struct msg_rig *rig)
 {
@@ -283,7 +283,7 @@ static void a_joiner_dies_at_any_step(void **state)
 	}
 }
 
-/* --- B46 --------------------------------------------------------------------------------------------- */
+/* --- B46 ----------------------------------------------------------------------------- */
 
 /* Stored, and nobody was woken: md-cluster loses it. Here it is known, and made up for. */
 static void a_message_that_nobody_heard_is_missed_and_said_again(void **state)
@@ -356,7 +356,7 @@ static void behind_an_invalid_value_the_sequence_jumps(void **state)
 	msg_rig_free(rig);
 }
 
-/* --- H7 ------------------------------------------------------------------------------------------------ */
+/* --- H7 ------------------------------------------------------------------------------ */
 
 /* Whoever waited for TOKEN: the recovery is said before what it wanted to say. */
 static void the_recovery_is_said_before_all_that_waits(void **state)
@@ -661,7 +661,7 @@ static void a_leave_is_no_death(void **state)
 	msg_rig_free(rig);
 }
 
-/* --- compounds ------------------------------------------------------------------------------------------- */
+/* --- compounds ----------------------------------------------------------------------- */
 
 static void ignore_begun(void *owner, struct msg_compound *c, const struct msg_result *r)
 {
@@ -733,7 +733,7 @@ static void a_compound_outlives_anothers_death(void **state)
 	msg_rig_free(rig);
 }
 
-/* --- away, and back ---------------------------------------------------------------------------------------- */
+/* --- away, and back ------------------------------------------------------------------ */
 
 /* A node that is cut off and comes back unproven has lost nothing. */
 static void who_comes_back_in_time_goes_on_in_any_step(void **state)

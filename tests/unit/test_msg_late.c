@@ -42,7 +42,7 @@ static void check_heard_once(const struct msg_rig *rig)
 			assert_true(msg_rig_heard(rig, i, s->number) <= 1);
 }
 
-/* --- step 4 ------------------------------------------------------------------------------ */
+/* --- step 4 -------------------------------------------------------------------------- */
 
 /* B30: 31 s in a handler, then a thousand messages. */
 static void a_receiver_of_31_seconds_and_then_1000_messages(void **state)
@@ -203,7 +203,7 @@ static void who_was_deaf_for_two_messages_missed_one(void **state)
 	msg_rig_free(rig);
 }
 
-/* --- steps 1 and 2 -------------------------------------------------------------------------- */
+/* --- steps 1 and 2 ------------------------------------------------------------------- */
 
 /* Given up at step 4, the next one comes no further than step 2. */
 static void the_next_message_waits_for_the_slow_one_too(void **state)
@@ -321,7 +321,7 @@ static void a_joiner_waits_for_token_as_long_as_it_takes(void **state)
 	msg_rig_free(rig);
 }
 
-/* --- receivers ------------------------------------------------------------------------------------ */
+/* --- receivers ----------------------------------------------------------------------- */
 
 /* R4: the sender stops with its message out. */
 static void a_sender_that_hangs_is_named_by_who_waits_for_it(void **state)
@@ -398,7 +398,7 @@ static void who_keeps_nack_is_named(void **state)
 	msg_rig_free(rig);
 }
 
-/* --- engines and deaths ------------------------------------------------------------------------------- */
+/* --- engines and deaths -------------------------------------------------------------- */
 
 static size_t knows_nobody(const struct lockres *lock, uint32_t *nodes, size_t room)
 {

@@ -48,7 +48,7 @@ static unsigned int draw(unsigned int below)
 	return (unsigned int)(story.random >> 33) % below;
 }
 
-/* --- compounds ----------------------------------------------------------------------------- */
+/* --- compounds ----------------------------------------------------------------------- */
 
 static void on_begun(void *owner, struct msg_compound *c, const struct msg_result *r)
 {
@@ -98,7 +98,7 @@ static void go_on_with_compound(int node)
 		p->is_there = false;
 }
 
-/* --- what nodes do ---------------------------------------------------------------------------- */
+/* --- what nodes do ------------------------------------------------------------------- */
 
 static bool may_say(const struct msg_node *n)
 {
@@ -288,7 +288,7 @@ static void act(void)
 	}
 }
 
-/* --- what must hold ------------------------------------------------------------------------------- */
+/* --- what must hold ------------------------------------------------------------------ */
 
 /* Of what came to an end since the last look. */
 static void check_ends(void)
