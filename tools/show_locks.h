@@ -50,7 +50,7 @@ char *show_resource(const struct lock_dump_resource *r, char to[SHOW_NAME_BYTES]
 /* What the lock value says, by the resource's name; "" where there is nothing to say. */
 char *show_value(const struct show_locks *show, const struct lock_dump_resource *r,
 		 char to[SHOW_VALUE_BYTES]);
-/* The fields "says", "message", "window". */
+/* The fields "says", "message", "nack", "window". */
 void show_value_json(const struct show_locks *show, const struct lock_dump_resource *r,
 		     json_t *o);
 

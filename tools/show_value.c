@@ -6,20 +6,25 @@
 
 #include <sodium.h>
 
+#include "base/printable.h"
 #include "base/text.h"
 #include "msg/kernel_message.h"
 #include "msg/message.h"
+#include "msg/nack.h"
 #include "tools/show_locks.h"
 
 /* More there cannot be: these are 2^64 bytes. */
 #define MAX_SECTORS (UINT64_MAX / 512)
 
-enum value_kind { VALUE_BYTES, VALUE_NOTHING, VALUE_MESSAGE, VALUE_KERNEL, VALUE_WINDOW };
+enum value_kind {
+	VALUE_BYTES, VALUE_NOTHING, VALUE_MESSAGE, VALUE_KERNEL, VALUE_WINDOW, VALUE_NACK,
+};
 
 struct value {
 	enum value_kind kind;
 	struct msg message;
 	struct kernel_message kernel;
+	struct msg_nack nack;
 	struct kernel_window window; /* also of messages that have one */
 	int slot; /* whose it is; -1: nobody's */
 };
@@ -74,6 +79,11 @@ static struct value decode(const struct show_locks *show,
 
 	if (is_named(r, "message")) {
 		decode_message(r, lvb_bytes, &v);
+	} else if (is_named(r, "nack")) {
+		if (msg_nack_decode(r->value, lvb_bytes, &v.nack) == MSG_SOUND) {
+			v.kind = VALUE_NACK;
+			v.slot = v.nack.slot;
+		}
 	} else if (slot_of(r) >= 0) {
 		v.kind = VALUE_WINDOW;
 		v.slot = slot_of(r);
@@ -124,6 +134,19 @@ static void hex_text(const struct lock_dump_resource *r, uint32_t lvb_bytes,
 		strcat(to, "...");
 }
 
+/* The text is the receiver's, in any characters. */
+static void nack_text(const struct msg_nack *n, const char *owner,
+		      char to[SHOW_VALUE_BYTES])
+{
+	char text[TEXT_ESCAPED_BYTES(MSG_NACK_TEXT_MAX)], more[32] = "";
+
+	text_escape(n->text, strlen(n->text), text, sizeof(text));
+	if (n->count > 1)
+		snprintf(more, sizeof(more), ", and %d more", n->count - 1);
+	snprintf(to, SHOW_VALUE_BYTES, "message %u refused: %.80s %s%s%s%s", n->sequence,
+		 owner, msg_refusal_text(n->code), text[0] ? ": " : "", text, more);
+}
+
 /* Without a word on whether it is valid. */
 static void says(const struct show_locks *show, const struct lock_dump_resource *r,
 		 const struct value *v, char to[SHOW_VALUE_BYTES])
@@ -141,6 +164,8 @@ static void says(const struct show_locks *show, const struct lock_dump_resource 
 		snprintf(to, SHOW_VALUE_BYTES, "%s by %s (kernel's)",
 			 kernel_message_text(&v->kernel, text),
 			 owner_of(show, v->slot, owner));
+	else if (v->kind == VALUE_NACK)
+		nack_text(&v->nack, owner_of(show, v->slot, owner), to);
 	else if (v->kind == VALUE_WINDOW)
 		snprintf(to, SHOW_VALUE_BYTES, "%s%s%s",
 			 kernel_window_text(&v->window, text),
@@ -188,6 +213,18 @@ static json_t *message_json(const struct value *v)
 			 "uuid", type == MSG_NEWDISK ? json_string(uuid) : json_null());
 }
 
+static json_t *nack_json(const struct value *v)
+{
+	char text[TEXT_ESCAPED_BYTES(MSG_NACK_TEXT_MAX)];
+
+	if (v->kind != VALUE_NACK)
+		return json_null();
+	text_escape(v->nack.text, strlen(v->nack.text), text, sizeof(text));
+	return json_pack("{s:i, s:I, s:i, s:s, s:s}", "slot", v->slot, "sequence",
+			 (json_int_t)v->nack.sequence, "count", (int)v->nack.count,
+			 "reason", msg_refusal_text(v->nack.code), "text", text);
+}
+
 void show_value_json(const struct show_locks *show, const struct lock_dump_resource *r,
 		     json_t *o)
 {
@@ -199,6 +236,7 @@ void show_value_json(const struct show_locks *show, const struct lock_dump_resou
 					       json_null() :
 					       json_string(text));
 	json_object_set_new(o, "message", message_json(&v));
+	json_object_set_new(o, "nack", nack_json(&v));
 	json_object_set_new(o, "window", v.kind == VALUE_NOTHING ? json_null() :
 								    window_json(&v));
 }

@@ -56,7 +56,7 @@ no-new-dev node1              0 -    EX    waiting    node1, node3
 no-new-dev node2              1 -    CR    waiting    behind node1
 token      node3 (missing)    2 EX   -     granted
 token      node1              0 NL   EX    converting node3
-left out: 1 resource that nobody waits for
+left out: 2 resources that nobody waits for
 left out: 1 lock that holds NL and wants no more (--all shows all)' \
   show frozen --waiting
 
@@ -93,6 +93,8 @@ has "a value of nobody's slot, whose writer died" \
 has "flags" "VALBLK, PERSISTENT" show rare lvm_global --all
 has "what was refused" "4.000000 s VGLK b\\x1b[31mox 3 refuse - - EDEADLK" \
   show rare lvm_global --history
+has "who refused a message" \
+  'nack - message 411 refused: node3 cannot find the disk: no /dev/sdc \xc3\xa4, and 1 more' show frozen
 has "NL with --all" "message b\\x1b[31mox - NL - granted" show rare lvm_global --all
 has "no quorum" "FROZEN, nothing is granted: this node's part of the cluster has no quorum; missing: b\\x1b[31mox" \
   show rare
@@ -135,6 +137,8 @@ expect_equal "who waits for whom" "node1 node1 node3" \
     [.node] + .waits_for | join(" ")')"
 expect_equal "a message of the kernel" '["NEWDISK",1,null,4,"c424e86d:883f45c1:a33a040c:3a9f001a"]' \
   "$(show frozen -J | jq -c '.[].resources[].message | values | [.type, .slot, .sequence, .disk, .uuid]')"
+expect_equal "a refusal" '[2,411,2,"no /dev/sdc \\xc3\\xa4"]' \
+  "$(show frozen -J | jq -c '.[].resources[].nack | values | [.slot, .sequence, .count, .text]')"
 expect_equal "a window in sectors" '[25165824,26214400]' \
   "$(show broadcast -J | jq -c '.[].resources[] | select(.resource == "bitmap0001") | .window |
     [.low_sectors, .high_sectors]')"
