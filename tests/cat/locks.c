@@ -258,6 +258,7 @@ static int do_lock(struct cat_locks *l, char **words, int count, struct err *err
 	struct cat_space *s = find_space(l, words[0]);
 	struct cat_lock *k = s ? find_lock(s, words[1]) : NULL;
 	struct wish wish = { 0 };
+	const char *fault;
 	int r;
 
 	if (!s)
@@ -276,7 +277,10 @@ static int do_lock(struct cat_locks *l, char **words, int count, struct err *err
 		k->lock.waiter = (uint32_t)wish.waiter;
 	if (k->lock.mode != LOCK_NONE)
 		wish.flags |= LOCK_CONVERT;
+	fault = lock_fault(k->lock.mode, wish.mode, wish.flags);
 	r = lockres_lock(&k->lock, wish.mode, wish.flags, wish.timeout_ns);
+	if (r == -EINVAL && fault)
+		return err_set(err, r, "%s: %s", words[1], fault);
 	return r < 0 ? err_set(err, r, "%s: %s", words[1], strerror(-r)) : 0;
 }
 
