@@ -12,203 +12,45 @@
 #include <jansson.h>
 #include <sodium.h>
 
-#include "base/arith.h"
 #include "base/err.h"
 #include "base/printable.h"
 #include "lockres/dump.h"
+#include "lockres/dump_field.h"
 
-/* --- fields --------------------------------------------------------------------------- */
-
-static const json_t *field(const json_t *o, const char *key, struct err *err)
-{
-	const json_t *v = json_object_get(o, key);
-
-	if (!json_is_object(o))
-		err_set(err, -EBADMSG, "is no object");
-	else if (!v)
-		err_set(err, -EBADMSG, "%s: is missing", key);
-	return v;
-}
-
-static int get_number(const json_t *o, const char *key, uint64_t min, uint64_t max,
-		      uint64_t *to, struct err *err)
-{
-	const json_t *v = field(o, key, err);
-	json_int_t i = json_integer_value(v);
-
-	if (!v)
-		return err->code;
-	if (!json_is_integer(v))
-		return err_set(err, -EBADMSG, "%s: is no whole number", key);
-	if (i < 0 || (uint64_t)i < min || (uint64_t)i > max)
-		return err_set(err, -EBADMSG,
-			       "%s: %" JSON_INTEGER_FORMAT " is not from %" PRIu64
-			       " to %" PRIu64, key, i, min, max);
-	*to = (uint64_t)i;
-	return 0;
-}
-
-static int get_u32(const json_t *o, const char *key, uint32_t min, uint32_t *to,
-		   struct err *err)
-{
-	uint64_t v = 0;
-	int r = get_number(o, key, min, UINT32_MAX, &v, err);
-
-	*to = (uint32_t)v;
-	return r;
-}
-
-static int get_bool(const json_t *o, const char *key, bool *to, struct err *err)
-{
-	const json_t *v = field(o, key, err);
-
-	if (v && !json_is_boolean(v))
-		return err_set(err, -EBADMSG, "%s: is neither true nor false", key);
-	*to = json_is_true(v);
-	return v ? 0 : err->code;
-}
-
-static int get_text(const json_t *o, const char *key, const char **to, struct err *err)
-{
-	const json_t *v = field(o, key, err);
-
-	if (v && !json_is_string(v))
-		return err_set(err, -EBADMSG, "%s: is no string", key);
-	*to = json_string_value(v);
-	return v ? 0 : err->code;
-}
-
-static int get_list(const json_t *o, const char *key, const json_t **to, struct err *err)
-{
-	*to = field(o, key, err);
-	if (*to && !json_is_array(*to))
-		return err_set(err, -EBADMSG, "%s: is no list", key);
-	return *to ? 0 : err->code;
-}
-
-/* A list whose elements become structs of that size, all of them zero. */
-static int get_array(const json_t *o, const char *key, size_t max, size_t size,
-		     const json_t **list, void *elements, struct err *err)
-{
-	int r = get_list(o, key, list, err);
-
-	if (r < 0)
-		return r;
-	if (json_array_size(*list) > max)
-		return err_set(err, -EBADMSG, "%s: %zu of them, there are at most %zu",
-			       key, json_array_size(*list), max);
-	*(void **)elements = calloc(json_array_size(*list) + 1, size);
-	return *(void **)elements ? 0 : err_nomem(err, key);
-}
-
-static int get_name(const json_t *o, size_t max, char *to, size_t *length,
-		    struct err *err)
-{
-	const char *text;
-	int r = get_text(o, "name", &text, err);
-
-	if (r < 0)
-		return r;
-	r = text_unescape(text, to, max);
-	if (r == -EBADMSG)
-		return err_set(err, r,
-			       "name: '%s' is not as names are written (printable ASCII, all else as \\xHH)",
-			       text);
-	if (r <= 0)
-		return err_set(err, -EBADMSG, "name: has not 1 to %zu bytes", max);
-	*length = (size_t)r;
-	return 0;
-}
-
-static int get_mode(const json_t *o, const char *key, enum lock_mode *to,
-		    struct err *err)
-{
-	const json_t *v = field(o, key, err);
-
-	*to = LOCK_NONE;
-	if (!v)
-		return err->code;
-	if (json_is_null(v))
-		return 0;
-	if (!json_is_string(v))
-		return err_set(err, -EBADMSG, "%s: is neither a mode nor null", key);
-	for (int mode = LOCK_NL; mode < LOCK_MODES; mode++)
-		if (strcmp(lock_mode_name((enum lock_mode)mode),
-			   json_string_value(v)) == 0)
-			*to = (enum lock_mode)mode;
-	if (*to == LOCK_NONE)
-		return err_set(err, -EBADMSG, "%s: '%s' is no mode (NL, CR, CW, PR, PW, EX, or null)",
-			       key, json_string_value(v));
-	return 0;
-}
-
-/* The bit that has this name; 0: none has. */
-static uint32_t bit_of(const char *(*next)(uint32_t, unsigned int *), const char *word)
-{
-	for (uint32_t bit = 1; bit; bit <<= 1) {
-		unsigned int at = 0;
-		const char *name = next(bit, &at);
-
-		if (name && strcmp(name, word) == 0)
-			return bit;
-	}
-	return 0;
-}
-
-static int get_words(const json_t *o, const char *key,
-		     const char *(*next)(uint32_t, unsigned int *), uint32_t *to,
-		     struct err *err)
-{
-	const json_t *list;
-	int r = get_list(o, key, &list, err);
-
-	*to = 0;
-	for (size_t i = 0; r == 0 && i < json_array_size(list); i++) {
-		const char *word = json_string_value(json_array_get(list, i));
-		uint32_t bit = word ? bit_of(next, word) : 0;
-
-		if (bit == 0 || *to & bit)
-			r = err_set(err, -EBADMSG, "%s: '%s' is none, or is there twice",
-				    key, word ? word : "what is no string");
-		*to |= bit;
-	}
-	return r;
-}
+/* --- resources ------------------------------------------------------------------------ */
 
 static int get_key(const json_t *o, struct lock_key *key, struct err *err)
 {
-	int r = get_u32(o, "node", 1, &key->node, err);
+	int r = dump_u32(o, "node", 1, &key->node, err);
 
-	return r == 0 ? get_u32(o, "number", 0, &key->number, err) : r;
+	return r == 0 ? dump_u32(o, "number", 0, &key->number, err) : r;
 }
-
-/* --- resources ------------------------------------------------------------------------ */
 
 static int read_lock(const json_t *o, struct lock_view *lock, struct err *err)
 {
 	int r = get_key(o, &lock->key, err);
 
 	if (r == 0)
-		r = get_mode(o, "granted", &lock->granted, err);
+		r = dump_mode(o, "granted", &lock->granted, err);
 	if (r == 0)
-		r = get_mode(o, "wanted", &lock->wanted, err);
+		r = dump_mode(o, "wanted", &lock->wanted, err);
 	if (r == 0 && lock->granted == LOCK_NONE && lock->wanted == LOCK_NONE)
 		r = err_set(err, -EBADMSG, "granted, wanted: both are null");
 	if (r == 0)
-		r = get_words(o, "flags", lock_flag_next, &lock->flags, err);
+		r = dump_words(o, "flags", lock_flag_next, &lock->flags, err);
 	if (r == 0)
-		r = get_words(o, "marks", lock_mark_next, &lock->marks, err);
+		r = dump_words(o, "marks", lock_mark_next, &lock->marks, err);
 	if (r == 0)
-		r = get_u32(o, "waiter", 0, &lock->waiter, err);
+		r = dump_u32(o, "waiter", 0, &lock->waiter, err);
 	if (r == 0)
-		r = get_bool(o, "is_orphan", &lock->is_orphan, err);
+		r = dump_bool(o, "is_orphan", &lock->is_orphan, err);
 	return r;
 }
 
 static int get_step(const json_t *o, enum lock_step *to, struct err *err)
 {
 	const char *word;
-	int r = get_text(o, "step", &word, err);
+	int r = dump_text(o, "step", &word, err);
 
 	if (r < 0)
 		return r;
@@ -223,7 +65,7 @@ static int get_step(const json_t *o, enum lock_step *to, struct err *err)
 /* A status is 0 or what errno.h has, negative. */
 static int get_status(const json_t *o, int *to, struct err *err)
 {
-	const json_t *v = field(o, "status", err);
+	const json_t *v = dump_field(o, "status", err);
 	json_int_t i = json_integer_value(v);
 
 	if (!v)
@@ -236,16 +78,16 @@ static int get_status(const json_t *o, int *to, struct err *err)
 
 static int read_step(const json_t *o, struct lock_history_entry *e, struct err *err)
 {
-	int r = get_number(o, "at_ns", 0, INT64_MAX, &e->at_ns, err);
+	int r = dump_number(o, "at_ns", 0, INT64_MAX, &e->at_ns, err);
 
 	if (r == 0)
 		r = get_key(o, &e->key, err);
 	if (r == 0)
 		r = get_step(o, &e->step, err);
 	if (r == 0)
-		r = get_mode(o, "from", &e->from, err);
+		r = dump_mode(o, "from", &e->from, err);
 	if (r == 0)
-		r = get_mode(o, "to", &e->to, err);
+		r = dump_mode(o, "to", &e->to, err);
 	if (r == 0)
 		r = get_status(o, &e->status, err);
 	return r;
@@ -256,7 +98,7 @@ static int read_value(const json_t *o, uint32_t lvb_bytes, uint8_t *value,
 {
 	size_t length = 0;
 	const char *text;
-	int r = get_text(o, "value", &text, err);
+	int r = dump_text(o, "value", &text, err);
 
 	if (r < 0)
 		return r;
@@ -271,7 +113,7 @@ static int read_locks(const json_t *o, struct lock_dump_resource *r, struct err 
 {
 	const json_t *list;
 
-	if (get_array(o, "locks", LOCK_TABLE_MAX_LOCKS, sizeof(*r->locks), &list,
+	if (dump_array(o, "locks", LOCK_TABLE_MAX_LOCKS, sizeof(*r->locks), &list,
 		      &r->locks, err) < 0)
 		return err->code;
 	for (; r->lock_count < json_array_size(list); r->lock_count++)
@@ -285,7 +127,7 @@ static int read_history(const json_t *o, struct lock_dump_resource *r, struct er
 {
 	const json_t *list;
 
-	if (get_array(o, "history", LOCK_HISTORY_MAX, sizeof(*r->history), &list,
+	if (dump_array(o, "history", LOCK_HISTORY_MAX, sizeof(*r->history), &list,
 		      &r->history, err) < 0)
 		return err->code;
 	for (; r->history_count < json_array_size(list); r->history_count++)
@@ -302,9 +144,9 @@ static int read_resource(const json_t *o, uint32_t lvb_bytes,
 	int r = read_value(o, lvb_bytes, resource->value, err);
 
 	if (r == 0)
-		r = get_bool(o, "is_value_valid", &resource->is_value_valid, err);
+		r = dump_bool(o, "is_value_valid", &resource->is_value_valid, err);
 	if (r == 0)
-		r = get_u32(o, "value_seq", 0, &resource->value_seq, err);
+		r = dump_u32(o, "value_seq", 0, &resource->value_seq, err);
 	if (r == 0)
 		r = read_locks(o, resource, err);
 	if (r == 0)
@@ -319,7 +161,7 @@ static int read_named_resource(const json_t *o, struct lock_dump_space *space,
 	struct lock_dump_resource *r = &space->resources[space->resource_count++];
 	char name[TEXT_ESCAPED_BYTES(LOCK_MAX_NAME)];
 
-	if (get_name(o, LOCK_MAX_NAME, r->name, &r->name_length, err) < 0)
+	if (dump_name(o, LOCK_MAX_NAME, r->name, &r->name_length, err) < 0)
 		return err_prefix(err, "resource %zu", space->resource_count);
 	if (read_resource(o, space->lvb_bytes, r, err) < 0)
 		return err_prefix(err, "resource '%s'",
@@ -333,7 +175,7 @@ static int read_named_resource(const json_t *o, struct lock_dump_space *space,
 static int get_state(const json_t *o, enum lockspace_freeze *to, struct err *err)
 {
 	const char *word;
-	int r = get_text(o, "state", &word, err);
+	int r = dump_text(o, "state", &word, err);
 
 	if (r < 0)
 		return r;
@@ -350,12 +192,12 @@ static int read_member(const json_t *o, struct lockspace_member_look *m,
 		       struct err *err)
 {
 	uint64_t slot = 0;
-	int r = get_u32(o, "node", 1, &m->node, err);
+	int r = dump_u32(o, "node", 1, &m->node, err);
 
 	if (r == 0)
-		r = get_number(o, "slot", 0, LOCKSPACE_MAX_SLOTS - 1, &slot, err);
+		r = dump_number(o, "slot", 0, LOCKSPACE_MAX_SLOTS - 1, &slot, err);
 	if (r == 0)
-		r = get_bool(o, "is_missing", &m->is_missing, err);
+		r = dump_bool(o, "is_missing", &m->is_missing, err);
 	m->slot = (int)slot;
 	return r;
 }
@@ -375,7 +217,7 @@ static int check_member(const struct lock_dump_space *space,
 static int read_members(const json_t *o, struct lock_dump_space *space, struct err *err)
 {
 	const json_t *list;
-	int r = get_array(o, "members", LOCKSPACE_MAX_SLOTS, sizeof(*space->members),
+	int r = dump_array(o, "members", LOCKSPACE_MAX_SLOTS, sizeof(*space->members),
 			  &list, &space->members, err);
 
 	while (r == 0 && space->member_count < json_array_size(list)) {
@@ -394,26 +236,26 @@ static int read_members(const json_t *o, struct lock_dump_space *space, struct e
 static int read_space(const json_t *o, struct lock_dump_space *space, struct err *err)
 {
 	const json_t *list;
-	int r = get_u32(o, "lvb_bytes", 0, &space->lvb_bytes, err);
+	int r = dump_u32(o, "lvb_bytes", 0, &space->lvb_bytes, err);
 
 	if (r == 0 && space->lvb_bytes != LOCK_SMALL_LVB &&
 	    space->lvb_bytes != LOCK_LARGE_LVB)
 		r = err_set(err, -EBADMSG, "lvb_bytes: %u is neither %d nor %d",
 			    space->lvb_bytes, LOCK_SMALL_LVB, LOCK_LARGE_LVB);
 	if (r == 0)
-		r = get_u32(o, "generation", 0, &space->generation, err);
+		r = dump_u32(o, "generation", 0, &space->generation, err);
 	if (r == 0)
-		r = get_u32(o, "epoch_node", 0, &space->epoch.rep, err);
+		r = dump_u32(o, "epoch_node", 0, &space->epoch.rep, err);
 	if (r == 0)
-		r = get_number(o, "epoch_seq", 0, INT64_MAX, &space->epoch.seq, err);
+		r = dump_number(o, "epoch_seq", 0, INT64_MAX, &space->epoch.seq, err);
 	if (r == 0)
-		r = get_number(o, "operations", 0, INT64_MAX, &space->operations, err);
+		r = dump_number(o, "operations", 0, INT64_MAX, &space->operations, err);
 	if (r == 0)
 		r = get_state(o, &space->freeze, err);
 	if (r == 0)
 		r = read_members(o, space, err);
 	if (r == 0)
-		r = get_array(o, "resources", LOCK_TABLE_MAX_RESOURCES,
+		r = dump_array(o, "resources", LOCK_TABLE_MAX_RESOURCES,
 			      sizeof(*space->resources), &list, &space->resources, err);
 	for (size_t i = 0; r == 0 && i < json_array_size(list); i++)
 		r = read_named_resource(json_array_get(list, i), space, err);
@@ -425,7 +267,7 @@ static int read_named_space(const json_t *o, struct lock_dump *dump, struct err 
 	struct lock_dump_space *space = &dump->spaces[dump->space_count++];
 	char name[TEXT_ESCAPED_BYTES(LOCKSPACE_MAX_NAME)];
 
-	if (get_name(o, LOCKSPACE_MAX_NAME, space->name, &space->name_length, err) < 0)
+	if (dump_name(o, LOCKSPACE_MAX_NAME, space->name, &space->name_length, err) < 0)
 		return err_prefix(err, "lockspace %zu", dump->space_count);
 	if (read_space(o, space, err) < 0)
 		return err_prefix(err, "lockspace '%s'",
@@ -439,10 +281,10 @@ static int read_named_space(const json_t *o, struct lock_dump *dump, struct err 
 static int read_node(const json_t *o, struct lock_dump *dump, struct err *err)
 {
 	struct lock_dump_node *node = &dump->nodes[dump->node_count];
-	int r = get_u32(o, "id", 1, &node->id, err);
+	int r = dump_u32(o, "id", 1, &node->id, err);
 
 	if (r == 0)
-		r = get_name(o, LOCK_DUMP_NODE_NAME, node->name, &node->name_length, err);
+		r = dump_name(o, LOCK_DUMP_NODE_NAME, node->name, &node->name_length, err);
 	if (r == 0 && lock_dump_node(dump, node->id))
 		r = err_set(err, -EBADMSG, "id: %u is there twice", node->id);
 	if (r < 0)
@@ -460,7 +302,7 @@ static int check_format(const json_t *top, struct err *err)
 		return err_set(err, -EBADMSG,
 			       "is no dump of lockspaces (its \"format\" is not \"%s\")",
 			       LOCK_DUMP_FORMAT);
-	if (get_number(top, "version", 1, INT64_MAX, &version, err) < 0)
+	if (dump_number(top, "version", 1, INT64_MAX, &version, err) < 0)
 		return err->code;
 	if (version > LOCK_DUMP_VERSION)
 		return err_set(err, -EOPNOTSUPP,
@@ -475,18 +317,18 @@ static int read_dump(const json_t *top, struct lock_dump *dump, struct err *err)
 	int r = check_format(top, err);
 
 	if (r == 0)
-		r = get_number(top, "taken_s", 0, INT64_MAX, &dump->taken_s, err);
+		r = dump_number(top, "taken_s", 0, INT64_MAX, &dump->taken_s, err);
 	if (r == 0)
-		r = get_number(top, "clock_ns", 0, INT64_MAX, &dump->clock_ns, err);
+		r = dump_number(top, "clock_ns", 0, INT64_MAX, &dump->clock_ns, err);
 	if (r == 0)
-		r = get_u32(top, "self", 1, &dump->self, err);
+		r = dump_u32(top, "self", 1, &dump->self, err);
 	if (r == 0)
-		r = get_array(top, "nodes", LOCK_DUMP_MAX_NODES, sizeof(*dump->nodes),
+		r = dump_array(top, "nodes", LOCK_DUMP_MAX_NODES, sizeof(*dump->nodes),
 			      &list, &dump->nodes, err);
 	for (size_t i = 0; r == 0 && i < json_array_size(list); i++)
 		r = read_node(json_array_get(list, i), dump, err);
 	if (r == 0)
-		r = get_array(top, "lockspaces", LOCK_MANAGER_MAX_SPACES,
+		r = dump_array(top, "lockspaces", LOCK_MANAGER_MAX_SPACES,
 			      sizeof(*dump->spaces), &list, &dump->spaces, err);
 	for (size_t i = 0; r == 0 && i < json_array_size(list); i++)
 		r = read_named_space(json_array_get(list, i), dump, err);
