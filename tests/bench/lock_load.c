@@ -13,9 +13,11 @@
  *	flood    --resources of them at a time: EX, and unlocked
  *	flip     the same: NL to EX, and back
  *	hold     --resources in PR, with a value each; "held" when it is so
+ *	send     METADATA_UPDATED to all others, who hear; --resources at a time
+ *	hear     handles what is sent, at once
  *	listen   is there
  *
- * All but the last two measure for --seconds, when --await members are in and
+ * All but hold, hear and listen measure for --seconds, when --await members are in and
  * --settle later, then go; with --gap milliseconds between two. They tell lines of a
  * name and a number: p50 and p99 in us; of the time measured seconds, operations,
  * rotations of the token; sent, batches, applied, and CPU in us.

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "lockres/lock_manager.h"
+#include "msg/channel.h"
 #include "totem/station.h"
 
 struct group;
@@ -14,10 +15,11 @@ struct load;
 struct loop;
 struct loop_timer;
 
-/* A lock of ours, and what is under way with it. */
+/* A lock of ours, or a message, and what is under way with it. */
 struct job {
 	struct load *load;
 	struct lockres lock;
+	struct msg_send send;
 	uint64_t asked_at;
 	bool is_wanted; /* by the other node */
 };
@@ -28,13 +30,16 @@ struct job {
  */
 struct load_mode {
 	const char *name;
-	int (*open)(struct load *load, struct err *err); /* with the lockspace; or NULL */
+	/* The lockspace is being opened. May be NULL */
+	int (*open)(struct load *load, struct err *err);
 	void (*begin)(struct load *load);
 	/* The lockspace has these members now. May be NULL */
 	void (*members)(struct load *load, const struct lockspace_member *members,
 			size_t count, int our_slot, uint32_t generation);
-	void (*close)(struct load *load); /* or NULL */
+	void (*close)(struct load *load); /* may be NULL */
 };
+
+extern const struct load_mode load_modes_of_messages[]; /* to one without a name */
 
 struct load_counts {
 	uint64_t at, cpu_us, tokens, applied, sent, batches, events;
@@ -50,9 +55,8 @@ struct load {
 	uint64_t nodes, await, seconds, settle_ms, gap_ms, resources;
 	struct job *jobs; /* as many as resources */
 	struct group *group;         /* mode message */
-	struct msg_channel *channel; /* mode send, hear */
-	struct msg_send *send;
-	uint64_t asked_at; /* message, send */
+	struct msg_channel *channel; /* modes send and hear */
+	uint64_t asked_at;           /* mode message */
 	int gap_fd; /* not a timer of the loop: it spins in the last millisecond */
 	void (*after_gap)(struct load *load);
 	struct loop_timer *timer;

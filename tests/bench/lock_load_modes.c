@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/uio.h>
 
-#include "base/arith.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "tests/bench/lock_load.h"
@@ -252,8 +251,7 @@ static void hold_done(void *owner, struct lockres *lock, const struct lock_resul
 	if (!is_good(job, result))
 		return;
 	if (lock->mode == LOCK_EX) {
-		snprintf((char *)lock->value, sizeof(lock->value), "what %p says",
-			 (void *)job);
+		memcpy(lock->value, lock->name, lock->name_length);
 		ask(job, LOCK_PR, LOCK_CONVERT | LOCK_VALBLK);
 		return;
 	}
@@ -271,21 +269,28 @@ static void begin_hold(struct load *load)
 	ask_all(load, LOCK_EX, 0);
 }
 
+static const struct load_mode modes[] = {
+	{ .name = "message", .open = join_group, .begin = send_message },
+	{ .name = "lock", .begin = begin_lock },
+	{ .name = "convert", .begin = begin_convert },
+	{ .name = "pass", .begin = begin_pass },
+	{ .name = "flood", .begin = begin_flood },
+	{ .name = "flip", .begin = begin_flip },
+	{ .name = "hold", .begin = begin_hold },
+	{ .name = "listen" },
+	{ .name = NULL },
+};
+
+static const struct load_mode *find(const struct load_mode *in, const char *name)
+{
+	while (in->name && strcmp(in->name, name) != 0)
+		in++;
+	return in->name ? in : NULL;
+}
+
 const struct load_mode *load_mode_named(const char *name)
 {
-	static const struct load_mode modes[] = {
-		{ .name = "message", .open = join_group, .begin = send_message },
-		{ .name = "lock", .begin = begin_lock },
-		{ .name = "convert", .begin = begin_convert },
-		{ .name = "pass", .begin = begin_pass },
-		{ .name = "flood", .begin = begin_flood },
-		{ .name = "flip", .begin = begin_flip },
-		{ .name = "hold", .begin = begin_hold },
-		{ .name = "listen" },
-	};
+	const struct load_mode *mode = find(modes, name);
 
-	for (size_t i = 0; i < ARRAY_SIZE(modes); i++)
-		if (strcmp(modes[i].name, name) == 0)
-			return &modes[i];
-	return NULL;
+	return mode ? mode : find(load_modes_of_messages, name);
 }
