@@ -68,7 +68,7 @@ void ring_data_received(struct ring *ring, int from, const struct wire_data *d)
 		ring->stats.rx_msg_dropped++;
 }
 
-void ring_data_send(struct ring *ring, const struct ring_instance *i,
+void ring_data_send(struct ring *ring, const struct ring_instance *i, struct node_set to,
 		    const struct queued *m)
 {
 	const struct wire_data d = {
@@ -84,8 +84,7 @@ void ring_data_send(struct ring *ring, const struct ring_instance *i,
 	};
 	size_t length = wire_write_data(&ring->context, &d, ring->packet);
 
-	ring->ops.send_all(ring->owner, set_minus(i->members, set_of(ring->self)),
-			   ring->packet, length);
+	ring->ops.send_all(ring->owner, to, ring->packet, length);
 }
 
 /* The first ordinary message tells that all are synchronised. */

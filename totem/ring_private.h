@@ -166,7 +166,7 @@ void ring_token_unpark(struct ring *ring);
 
 /* ring_data.c */
 void ring_data_received(struct ring *ring, int from, const struct wire_data *d);
-void ring_data_send(struct ring *ring, const struct ring_instance *i,
+void ring_data_send(struct ring *ring, const struct ring_instance *i, struct node_set to,
 		    const struct queued *m);
 void ring_data_deliver(struct ring *ring);
 void ring_data_give(struct ring *ring, const struct ring_instance *i,

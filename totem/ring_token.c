@@ -34,6 +34,11 @@ static struct ring_instance *current(struct ring *ring)
 	return ring->state == RING_RECOVERY ? &ring->forming : &ring->installed;
 }
 
+static struct node_set others(const struct ring *ring, const struct ring_instance *i)
+{
+	return set_minus(i->members, set_of(ring->self));
+}
+
 /* T1 */
 static void learn_stable(struct ring *ring, struct ring_instance *i,
 			 const struct wire_token *t)
@@ -113,7 +118,7 @@ static uint32_t answer(struct ring *ring, const struct ring_instance *i,
 			k++; /* somebody else has it */
 			continue;
 		}
-		ring_data_send(ring, i, m);
+		ring_data_send(ring, i, others(ring, i), m);
 		ring->stats.mcast_retx++;
 		sent += (uint32_t)m->length + WIRE_DATA_OVERHEAD;
 		trim_rtr(t, k, 1);
@@ -257,20 +262,43 @@ static uint32_t number_new(struct ring *ring, struct ring_instance *i,
 	return sent;
 }
 
-/* Sends [*from, to] until `bytes` are out; *from is where to go on. */
+/* Sends [*from, last] until `bytes` are out; *from is where to go on. */
 static void send_numbered(struct ring *ring, const struct ring_instance *i,
-			  uint64_t *from, uint64_t to, uint64_t bytes)
+			  struct node_set to, uint64_t *from, uint64_t last, uint64_t bytes)
 {
 	uint64_t sent = 0;
 
-	for (; *from <= to && sent < bytes; (*from)++) {
+	for (; *from <= last && sent < bytes; (*from)++) {
 		const struct queued *m = queue_get(&i->queue, *from);
 
 		if (!m)
 			continue;
-		ring_data_send(ring, i, m);
+		ring_data_send(ring, i, to, m);
 		sent += m->length + WIRE_DATA_OVERHEAD;
 	}
+}
+
+/*
+ * T5: the first part. To whom what is left goes when the token is out. Where all fits
+ * a packet the successor has it before the token, and may answer in its visit, not a
+ * rotation later; the token need not wait for the others.
+ */
+static struct node_set send_before_token(struct ring *ring, const struct ring_instance *i,
+					 uint64_t *from, uint64_t last, uint32_t fresh)
+{
+	const struct node_set next = set_of(ring_successor(ring, i->members));
+	uint32_t ahead = ring->config.ahead_bytes;
+	uint64_t at = *from;
+
+	if (fresh == 0 || fresh > ring->config.packet_bytes || set_has(&next, ring->self)) {
+		send_numbered(ring, i, others(ring, i), from, last,
+			      fresh > ahead ? fresh - ahead : 0);
+		return others(ring, i);
+	}
+	send_numbered(ring, i, next, &at, last, UINT64_MAX);
+	if (set_equal(next, others(ring, i)))
+		*from = at;
+	return set_minus(others(ring, i), next);
 }
 
 /* T6: the lowest aru of all, and whose it is. */
@@ -361,6 +389,7 @@ static void visit(struct ring *ring, struct wire_token *t)
 {
 	struct ring_instance *i = current(ring);
 	uint32_t allowed, resent, fresh, backlog;
+	struct node_set to;
 	uint64_t from;
 
 	ring->token_seq = t->token_seq;
@@ -389,10 +418,7 @@ static void visit(struct ring *ring, struct wire_token *t)
 					       number_new(ring, i, t, allowed);
 	if (ring->state == RING_RECOVERY)
 		ring_recovery_sent(ring, t);
-	send_numbered(ring, i, &from, t->seq,
-		      fresh > ring->config.ahead_bytes ?
-			      fresh - ring->config.ahead_bytes :
-			      0);
+	to = send_before_token(ring, i, &from, t->seq, fresh);
 
 	t->flow_bytes += resent + fresh - ring->flow_mine;
 	t->backlog_bytes += backlog - ring->backlog_mine;
@@ -409,7 +435,7 @@ static void visit(struct ring *ring, struct wire_token *t)
 		return;
 	}
 	pass_on(ring, i, t);
-	send_numbered(ring, i, &from, t->seq, UINT64_MAX);
+	send_numbered(ring, i, to, &from, t->seq, UINT64_MAX);
 	if (ring->state == RING_OPERATIONAL)
 		ring_data_deliver(ring);
 }

@@ -11,7 +11,7 @@
 #include "totem/ring.h"
 #include "totem/wire.h"
 
-enum { SOLO_MS = 1000000, SOLO_MAX_OUT = 2500, SOLO_FIRST_SEQ = 1 << 16 };
+enum { SOLO_MS = 1000000, SOLO_MAX_OUT = 5000, SOLO_FIRST_SEQ = 1 << 16 };
 
 struct solo_packet {
 	enum wire_type type;

@@ -51,7 +51,7 @@ static void safe_is_what_two_visits_saw_received_by_all(void **state)
 	s->want_bytes = 10;
 	s->want_safe = true;
 	solo_round(s);
-	assert_int_equal(solo_count(s, WIRE_DATA), 1);
+	assert_int_equal(s->token.seq, 1);
 	solo_round(s);
 	assert_int_equal(s->delivered_count, 0);
 	same_token(s); /* A.14, 13: that is no second visit */
@@ -166,6 +166,45 @@ static void the_token_leaves_before_the_last_of_the_data(void **state)
 	assert_int_equal(s->out[2].token.seq, 4);
 	assert_int_equal(s->out[3].type, WIRE_DATA);
 	assert_int_equal(s->out[4].data.seq, 4);
+	solo_free(s);
+}
+
+/* T5: it may answer at once, and the token waits for nobody else */
+static void what_fits_a_packet_is_at_the_successor_before_the_token(void **state)
+{
+	struct solo *s = three(N2, NULL);
+
+	(void)state;
+	s->want = 2;
+	s->want_bytes = 10;
+	solo_round(s);
+	assert_int_equal(s->out_count, 5);
+	for (int k = 0; k < 2; k++) {
+		assert_int_equal(s->out[k].type, WIRE_DATA);
+		assert_int_equal(s->out[k].data.seq, k + 1);
+		assert_int_equal(s->out[k].to, 4);
+		assert_int_equal(s->out[3 + k].type, WIRE_DATA);
+		assert_int_equal(s->out[3 + k].data.seq, k + 1);
+		assert_int_equal(s->out[3 + k].to, 1);
+	}
+	assert_int_equal(s->out[2].type, WIRE_TOKEN);
+	assert_int_equal(s->out[2].to, 4);
+	solo_free(s);
+}
+
+static void between_two_a_message_goes_once(void **state)
+{
+	struct solo *s = solo_new(N2, 2, NULL);
+
+	(void)state;
+	solo_form(s, 3, 0);
+	solo_clear(s);
+	s->want = 1;
+	s->want_bytes = 10;
+	solo_round(s);
+	assert_int_equal(s->out_count, 2);
+	assert_int_equal(s->out[0].type, WIRE_DATA);
+	assert_int_equal(s->out[1].type, WIRE_TOKEN);
 	solo_free(s);
 }
 
@@ -392,7 +431,7 @@ static void ordinary_messages_wait_until_all_are_synchronised(void **state)
 	assert_int_equal(s->unplugged, 1);
 	assert_int_equal(solo_count(s, WIRE_DATA), 0);
 	solo_round(s);
-	assert_int_equal(solo_count(s, WIRE_DATA), 1);
+	assert_int_equal(solo_last(s, WIRE_DATA)->data.seq, 2);
 	/* and the same again on the next ring */
 	solo_form(s, 7, 4);
 	solo_round(s);
@@ -411,6 +450,8 @@ int main(void)
 		cmocka_unit_test(who_has_a_quarter_of_all_that_waits_gets_a_quarter),
 		cmocka_unit_test(a_visit_numbers_no_more_than_the_queues_can_take),
 		cmocka_unit_test(the_token_leaves_before_the_last_of_the_data),
+		cmocka_unit_test(what_fits_a_packet_is_at_the_successor_before_the_token),
+		cmocka_unit_test(between_two_a_message_goes_once),
 		cmocka_unit_test(a_hole_is_asked_for_when_it_was_surely_sent),
 		cmocka_unit_test(what_is_asked_for_is_sent_once),
 		cmocka_unit_test(asking_in_vain_slows_down),
