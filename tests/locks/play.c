@@ -401,15 +401,21 @@ static int play_line(struct conformance_play *play, const struct script_line *li
 	return r < 0 ? r : compare(play, line, err);
 }
 
+/* Who is cut off is back, who died is proven dead. */
+static void end_trouble(struct conformance_play *play)
+{
+	for (int i = 1; i <= CONFORMANCE_NODES; i++) {
+		cut(play, &play->nodes[i], false);
+		prove(play, &play->nodes[i]);
+	}
+}
+
 /* All nodes are there, opened as usual, and nobody waits for a proof. */
 static int gather(struct conformance_play *play, struct err *err)
 {
 	int r;
 
-	for (int i = 1; i <= CONFORMANCE_NODES; i++) {
-		cut(play, &play->nodes[i], false);
-		prove(play, &play->nodes[i]);
-	}
+	end_trouble(play);
 	r = settle(play, err);
 	for (int i = 1; i <= CONFORMANCE_NODES; i++)
 		if (play->nodes[i].space && play->nodes[i].is_special)
@@ -442,8 +448,7 @@ static int end_story(struct conformance_play *play, struct err *err)
 			return err_set(err, r, "%s cannot be unlocked by force", l->subject);
 		l->is_awaited = true;
 	}
-	for (int i = 1; i <= CONFORMANCE_NODES; i++)
-		cut(play, &play->nodes[i], false);
+	end_trouble(play);
 	r = settle(play, err);
 	for (size_t i = 0; i < PLAY_MAX_LOCKS; i++) {
 		struct play_lock *l = &play->locks[i];

@@ -161,12 +161,39 @@ static void all_stories_hold_in_bad_weather(void **state)
 	}
 }
 
+/* Messages of node 1 in which locks were asked for, in a story. */
+static uint64_t batches_of(const char *lines)
+{
+	const struct conformance_story story = { "tale", 0, lines };
+	struct conformance_ground ground = ground_set(LOCK_SMALL_LVB);
+	const struct stage *s = ground.owner;
+	struct err err = ERR_INIT;
+	struct conformance_play *play = conformance_open(&ground, &err);
+	uint64_t batches;
+
+	assert_non_null(play);
+	assert_ok(conformance_play(play, &story, &err), err);
+	batches = lock_manager_stats(s->world->nodes[0].locks)->batches;
+	conformance_close(play);
+	ground_strike(&ground);
+	return batches;
+}
+
+static void what_is_asked_between_begin_and_end_travels_together(void **state)
+{
+	(void)state;
+	assert_int_equal(batches_of("1 lock NL a; 1b lock NL b; 1c lock NL c\n"),
+			 batches_of("1 begins; 1 lock NL a; 1b lock NL b; 1c lock NL c; "
+				    "1 ends\n") + 2);
+}
+
 int main(void)
 {
 	static const struct conformance_rig rig = { "conformance of the lock manager",
 						    ground_set, ground_strike };
 	static const struct CMUnitTest more[] = {
 		cmocka_unit_test(all_stories_hold_in_bad_weather),
+		cmocka_unit_test(what_is_asked_between_begin_and_end_travels_together),
 	};
 
 	return conformance_rig_run(&rig, more, sizeof(more) / sizeof(*more));
