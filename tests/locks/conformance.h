@@ -82,6 +82,9 @@ struct conformance_play *conformance_open(const struct conformance_ground *groun
  * on a new ground. */
 int conformance_play(struct conformance_play *play, const struct conformance_story *story,
 		     struct err *err);
+/* Does what a line says, before its arrow, and writes what came of that. */
+int conformance_record(struct conformance_play *play, const char *deeds, FILE *to,
+		       struct err *err);
 /* Closes what is open, and frees. */
 void conformance_close(struct conformance_play *play);
 

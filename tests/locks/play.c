@@ -388,17 +388,42 @@ static int settle(struct conformance_play *play, struct err *err)
 	return check_grants(play, err);
 }
 
-static int play_line(struct conformance_play *play, const struct script_line *line,
-		     struct err *err)
+static int do_line(struct conformance_play *play, const struct script_line *line,
+		   struct err *err)
 {
 	int r = 0;
 
 	play->came_count = 0;
 	for (size_t i = 0; r == 0 && i < line->deed_count; i++)
 		r = do_deed(play, &line->deeds[i], err);
-	if (r == 0)
-		r = settle(play, err);
+	return r < 0 ? r : settle(play, err);
+}
+
+static int play_line(struct conformance_play *play, const struct script_line *line,
+		     struct err *err)
+{
+	int r = do_line(play, line, err);
+
 	return r < 0 ? r : compare(play, line, err);
+}
+
+int conformance_record(struct conformance_play *play, const char *deeds, FILE *to,
+		       struct err *err)
+{
+	struct script_line line;
+	int r = script_read(&deeds, &line, err);
+
+	if (r < 0)
+		return r;
+	line.event_count = 0;
+	r = do_line(play, &line, err);
+	drop_unless_expected(play, &line, "@");
+	drop_unless_expected(play, &line, " waited for ");
+	fprintf(to, "%s", play->came_count ? "" : "nothing");
+	for (size_t i = 0; i < play->came_count; i++)
+		fprintf(to, "%s%s", i ? ", " : "", play->came[i].text);
+	fprintf(to, "\n");
+	return r;
 }
 
 /* Who is cut off is back, who died is proven dead. */

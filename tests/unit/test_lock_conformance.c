@@ -7,80 +7,21 @@
 
 #include <string.h>
 
+#include "tests/unit/conformance_grounds.h"
 #include "tests/unit/lock_rig.h"
 
-static struct lockspace_engine *ground_engine(void *owner, int node)
-{
-	return lock_rig_engine(owner, node);
-}
-
-static void ground_settle(void *owner)
-{
-	lock_rig_run(owner);
-}
-
-static void ground_kill(void *owner, int node, enum lock_death death)
-{
-	lock_rig_kill(owner, node, death);
-}
-
-static void ground_prove(void *owner, int node, enum lock_death death)
-{
-	(void)death;
-	lock_rig_prove(owner, node);
-}
-
-static void ground_revive(void *owner, int node)
-{
-	lock_rig_revive(owner, node);
-}
-
-static void ground_cut(void *owner, int node, bool is_cut)
-{
-	if (is_cut)
-		lock_rig_cut(owner, node);
-	else
-		lock_rig_heal(owner, node);
-}
-
-static void ground_advance(void *owner, uint64_t ns)
-{
-	lock_rig_advance_ns(owner, ns);
-}
-
-static struct conformance_ground ground_set(uint32_t lvb_bytes)
-{
-	return (struct conformance_ground){
-		.name = "rig",
-		.lvb_bytes = lvb_bytes,
-		.owner = lock_rig_new(CONFORMANCE_NODES),
-		.engine = ground_engine,
-		.settle = ground_settle,
-		.kill = ground_kill,
-		.prove = ground_prove,
-		.revive = ground_revive,
-		.cut = ground_cut,
-		.advance = ground_advance,
-	};
-}
-
-static void ground_strike(struct conformance_ground *ground)
-{
-	lock_rig_free(ground->owner);
-}
-
-static const struct conformance_rig rig = { "conformance of the rig", ground_set,
-					    ground_strike };
+static const struct conformance_rig rig = { "conformance of the rig", rig_ground,
+					    rig_ground_strike };
 
 static void all_stories_hold_without_order_over_resources(void **state)
 {
 	(void)state;
 	for (uint64_t seed = 1; seed <= 20; seed++) {
-		struct conformance_ground ground = ground_set(LOCK_SMALL_LVB);
+		struct conformance_ground ground = rig_ground(LOCK_SMALL_LVB);
 
 		lock_rig_shuffle(ground.owner, seed);
 		conformance_rig_play_all(&ground);
-		ground_strike(&ground);
+		rig_ground_strike(&ground);
 	}
 }
 
@@ -139,7 +80,7 @@ static void optional_events_may_come_or_not(void **state)
 static void story_is_left_out_where_the_ground_cannot(void **state)
 {
 	const struct conformance_story story = { "tale", LACKS_CYCLES, "nonsense\n" };
-	struct conformance_ground ground = ground_set(LOCK_SMALL_LVB);
+	struct conformance_ground ground = rig_ground(LOCK_SMALL_LVB);
 	struct err err = ERR_INIT;
 	struct conformance_play *play = conformance_open(&ground, &err);
 
