@@ -56,7 +56,8 @@ struct conformance_ground {
 	struct lockspace_engine *(*engine)(void *owner, int node);
 	/* Until nothing is under way: all that can be told was told. */
 	void (*settle)(void *owner);
-	/* Its locks and handles are the engine's to free; the suite forgets them. */
+	/* Its locks and handles are the engine's to free; the suite forgets them. NULL: who
+	 * cannot; so with all below but advance. */
 	void (*kill)(void *owner, int node, enum lock_death death);
 	/* Somebody's lockspace_confirm_dead(), or what the ground has for it. */
 	void (*prove)(void *owner, int node, enum lock_death death);

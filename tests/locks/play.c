@@ -198,7 +198,8 @@ static void prove(struct conformance_play *play, struct play_node *n)
 	if (!n->is_unproven)
 		return;
 	n->is_unproven = false;
-	play->ground->prove(play->ground->owner, n->node, n->death);
+	if (play->ground->prove)
+		play->ground->prove(play->ground->owner, n->node, n->death);
 }
 
 static int node_deed(struct conformance_play *play, const struct script_deed *d,
@@ -488,7 +489,10 @@ static int end_story(struct conformance_play *play, struct err *err)
 
 static uint32_t lacks(const struct conformance_play *play)
 {
-	return play->ground->lacks | (play->is_ordered ? 0 : LACKS_ORDER);
+	const struct conformance_ground *g = play->ground;
+
+	return g->lacks | (g->kill ? 0 : LACKS_DEATH) | (g->cut ? 0 : LACKS_CUT) |
+	       (play->is_ordered ? 0 : LACKS_ORDER);
 }
 
 int conformance_play(struct conformance_play *play, const struct conformance_story *story,

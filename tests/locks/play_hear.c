@@ -39,13 +39,18 @@ void play_fill(const struct conformance_play *play, uint8_t to[LOCK_MAX_LVB],
 	}
 }
 
-/* Its word; "?": it is nobody's. */
+/* Its word; "zeros", as long as nobody stored one; "?": it is nobody's. */
 static void read_value(const struct conformance_play *play, const uint8_t *value,
 		       char word[SCRIPT_MAX_WORD])
 {
 	uint8_t whole[LOCK_MAX_LVB];
+	static const uint8_t zeros[LOCK_MAX_LVB];
 	size_t length = 0;
 
+	if (memcmp(value, zeros, play->ground->lvb_bytes) == 0) {
+		strcpy(word, "zeros");
+		return;
+	}
 	while (length < SCRIPT_MAX_WORD - 1 && value[length] != '.')
 		length++;
 	memcpy(word, value, length);
