@@ -205,8 +205,8 @@ static void check_slots(struct play_node *n, const struct lockspace_member *memb
 		if (other != n && other->is_in && other->generation == generation &&
 		    (other->member_count != count ||
 		     !is_same(other->members, members, count)))
-			err_set(broken, -EPROTO, "L5: nodes %d and %d see other slots",
-				n->node, other->node);
+			err_set(broken, -EPROTO, "L5: nodes %d and %d see other slots in generation %u",
+				n->node, other->node, generation);
 	}
 }
 

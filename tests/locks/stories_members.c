@@ -78,6 +78,30 @@ static const struct conformance_story members[] = {
 	  "1b lock PR r                 -> 2 blocked PR\n"
 	  "2b lock PR q                 -> 1 blocked PR\n"
 	  "2c lock PR p                 -> 3 blocked PR\n" },
+	{ "who_closes_while_all_stands_still_does_not_wait", LACKS_DEATH | LACKS_FREEZE,
+	  "3 lock EX r\n"
+	  "1 lock EX r                  -> 3 blocked EX\n"
+	  "2 dies process               -> nothing\n"
+	  "3b lock NL q                 -> nothing\n"
+	  "3 closes                     -> 3b stale, @3 closed\n"
+	  "4 lock NL q                  -> nothing\n"
+	  "2 proven                     -> @1 slot 2, @1 on, @4 slot 2, @4 on, "
+					  "1 granted EX, 4 granted NL\n" },
+	{ "who_closes_while_all_stands_still_leaves_orphans", LACKS_DEATH | LACKS_FREEZE,
+	  "3 lock EX r persistent\n"
+	  "2 dies node                  -> nothing\n"
+	  "3 closes                     -> @3 closed\n"
+	  "2 proven                     -> nothing\n"
+	  "3 opens                      -> nothing\n"
+	  "3 lock EX r orphan           -> 3 granted EX\n" },
+	{ "who_closes_while_it_is_cut_off_is_gone_when_it_is_back", LACKS_CUT,
+	  "2 lock EX r\n"
+	  "1 lock EX r                  -> 2 blocked EX\n"
+	  "2 cut                        -> nothing\n"
+	  "2 closes                     -> nothing\n"
+	  "3 lock NL q                  -> nothing\n"
+	  "2 back                       -> ?@2 on, @2 closed, @1 on, ?@1 on, @3 on, ?@3 on, "
+					  "@4 on, ?@4 on, 1 granted EX, 3 granted NL\n" },
 	{ "who_was_taken_for_dead_has_lost_the_lockspace", LACKS_CUT | LACKS_DEATH,
 	  "2 lock EX r\n"
 	  "2b lock PR q\n"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The rig's steps: what is asked for is applied to the one table, members come, go, are
- * missed, and proven dead. While one is missing only its proof is applied (L5); a proof
- * takes two steps, so that tests reach what lies between.
+ * missed, and proven dead. While one is missing only its proof is applied (L5), and who
+ * closes does not wait; a proof takes two steps, so that tests reach what lies between.
  */
 #include "tests/unit/lock_rig_private.h"
 
@@ -204,11 +204,37 @@ static void apply_open(struct lock_rig *rig, struct rig_space *space)
 	go_on(rig);
 }
 
+static void thaw_next(struct lock_rig *rig)
+{
+	qb_list_add(&rig_op_new(RIG_THAW, NULL)->link, &rig->queue);
+}
+
+/* While all stands still it does not wait: it holds what it had until that is over. */
+static void close_frozen(struct lock_rig *rig, struct rig_space *space)
+{
+	struct rig_member *m = rig_member_of(rig, space->node);
+	bool is_member = space->state == RIG_MEMBER;
+
+	rig_put_out(space, RIG_CLOSED, NULL);
+	if (!is_member)
+		return;
+	m->is_missing = m->is_proven = true;
+	m->death = LOCK_DEATH_PROCESS;
+	if (has_members(rig))
+		thaw_next(rig);
+	else
+		forget(rig);
+}
+
 static void apply_close(struct lock_rig *rig, struct rig_space *space)
 {
-	int r = lock_table_release(rig->table, (uint32_t)space->node,
-				   LOCK_RELEASE_PROCESS);
+	int r;
 
+	if (lock_rig_is_frozen(rig)) {
+		close_frozen(rig, space);
+		return;
+	}
+	r = lock_table_release(rig->table, (uint32_t)space->node, LOCK_RELEASE_PROCESS);
 	assert(r == 0);
 	remove_member(rig, rig_member_of(rig, space->node));
 	rig_put_out(space, RIG_CLOSED, NULL);
@@ -263,11 +289,6 @@ static void apply_purge(struct lock_rig *rig, uint32_t node)
 
 	assert(r == 0);
 	lock_table_settle(rig->table);
-}
-
-static void thaw_next(struct lock_rig *rig)
-{
-	qb_list_add(&rig_op_new(RIG_THAW, NULL)->link, &rig->queue);
 }
 
 static void apply_prove(struct lock_rig *rig, const struct rig_op *op)
@@ -379,6 +400,9 @@ static struct rig_op *next_op(struct lock_rig *rig)
 
 	qb_list_for_each_entry(op, &rig->queue, link) {
 		if (op->kind == RIG_PROVE || op->kind == RIG_THAW)
+			return op;
+		if (is_frozen && op->kind == RIG_CLOSE &&
+		    !rig->nodes[op->space->node].is_cut)
 			return op;
 		if (rig->shuffle || is_frozen)
 			continue;

@@ -10,8 +10,10 @@
 #include "tests/unit/lock_rig.h"
 
 enum rig_op_kind {
-	RIG_OPEN, RIG_CLOSE, RIG_LOCK, RIG_UNLOCK, RIG_PURGE,
-	RIG_PROVE, /* applied when frozen too, as the next */
+	RIG_OPEN,
+	RIG_CLOSE, /* when frozen too, and then without what was asked for before it */
+	RIG_LOCK, RIG_UNLOCK, RIG_PURGE,
+	RIG_PROVE, /* when frozen too, as the next */
 	RIG_THAW,
 };
 
