@@ -12,7 +12,7 @@
 #include "tests/sim/world.h"
 #include "totem/totem.h"
 
-enum { SPACES = 2, LOCKS = 6, RESOURCES = 3, DIGESTS = 1 << 14 };
+enum { SPACES = 2, LOCKS = 6, RESOURCES = 3, DIGESTS = 1 << 14, ROLLS = 64 };
 
 struct office; /* a program of one node in one lockspace */
 
@@ -42,6 +42,14 @@ struct seen {
 	uint32_t made_by, made_as;
 };
 
+/* The members that somebody was told of, with a generation. */
+struct roll {
+	uint64_t made_on;    /* which lockspace */
+	uint32_t made_as, generation;
+	struct lockspace_member members[SIM_MAX_NODES];
+	size_t count;        /* 0: nobody was told yet */
+};
+
 struct sim_lockers {
 	struct sim_world *world;
 	struct office offices[SIM_MAX_NODES][SPACES];
@@ -49,6 +57,7 @@ struct sim_lockers {
 	bool of_dead[SIM_MAX_NODES][SPACES][RESOURCES][LOCK_MODES];
 	uint64_t died[SIM_MAX_NODES]; /* incarnation */
 	struct seen seen[DIGESTS];
+	struct roll rolls[ROLLS];
 };
 
 struct sim_lockers *lockers_new(struct sim_world *w)
@@ -290,6 +299,45 @@ static void on_slot(void *owner, struct lockspace *space, uint32_t node, int slo
 			 o->node->index + 1);
 }
 
+static bool is_same_roll(const struct roll *r, const struct lockspace_member *members,
+			 size_t count)
+{
+	if (r->count != count)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (r->members[i].node != members[i].node ||
+		    r->members[i].slot != members[i].slot)
+			return false;
+	return true;
+}
+
+/* L5: all see the same slots with a generation. */
+static void check_roll(struct office *o, const struct lockspace_member *members,
+		       size_t count, uint32_t generation)
+{
+	struct lockspace_look look;
+	struct roll *r;
+
+	for (size_t i = 0; lock_manager_look(o->node->locks, i, &look); i++) {
+		if (look.name[6] != '0' + o->number)
+			continue;
+		r = &o->all->rolls[(look.made_as * 7 + generation * 2 +
+				    (uint32_t)o->number) % ROLLS];
+		if (r->count == 0 || r->made_on != look.made_on ||
+		    r->made_as != look.made_as || r->generation != generation) {
+			r->made_on = look.made_on;
+			r->made_as = look.made_as;
+			r->generation = generation;
+			r->count = count;
+			memcpy(r->members, members, count * sizeof(*members));
+		} else if (!is_same_roll(r, members, count)) {
+			sim_fail(o->all->world, "L5: n%d hears of other members of space "
+				 "%d than others, in generation %u", o->node->index + 1,
+				 o->number, generation);
+		}
+	}
+}
+
 static void on_recovered(void *owner, struct lockspace *space,
 			 const struct lockspace_member *members, size_t count, int our_slot,
 			 uint32_t generation)
@@ -307,6 +355,7 @@ static void on_recovered(void *owner, struct lockspace *space,
 		sim_fail(o->all->world, "L5: n%d: generation %u after %u",
 			 o->node->index + 1, generation, o->generation);
 	o->generation = generation;
+	check_roll(o, members, count, generation);
 	for (size_t i = 0; i < count; i++) {
 		is_in |= members[i].node == (uint32_t)o->node->index + 1 &&
 			 members[i].slot == our_slot;
