@@ -132,15 +132,16 @@ void handle_closed(struct handle *h)
 	notice_add(h->manager, &n);
 }
 
-/* Where a configuration ends, the next sync phase tells what all know. */
+/*
+ * Where a configuration ends, the next sync phase tells what all know: a node that was
+ * away may bring the lockspace back as it was, and then it is to be closed again.
+ */
 void handle_left(struct handle *h)
 {
-	if (!h->manager->is_ending) {
+	if (h->manager->is_ending)
+		stop(h);
+	else
 		handle_closed(h);
-		return;
-	}
-	h->space->handle = NULL;
-	h->space = NULL;
 }
 
 void manager_close(struct lockspace *space)

@@ -317,8 +317,8 @@ void handle_completed(struct handle *h, struct lock_key key,
 {
 	struct local_lock *local = handle_lock_at(h, key.number & MANAGER_INDEX_MASK);
 
-	if (!local)
-		return;
+	if (!local || !local->is_under_way)
+		return; /* it is closing, and was told so */
 	if (local->is_forced && local->force.is_listed)
 		local->held = outcome->mode; /* the unlock behind it tells */
 	else

@@ -94,7 +94,7 @@ static void forget(struct lock_rig *rig)
 static void remove_member(struct lock_rig *rig, struct rig_member *m)
 {
 	rig->nodes[m->space->node].last_slot = (int)(m - rig->members);
-	*m = (struct rig_member){ NULL };
+	*m = (struct rig_member){ 0 };
 }
 
 static void tell_prep(struct lock_rig *rig)
