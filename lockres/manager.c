@@ -50,7 +50,7 @@ static void send_deaths(struct lock_manager *m)
 			.death = d->death,
 		};
 
-		if (!d->is_said && manager_is_missing(m, i, d->incarnation))
+		if (!d->is_said && manager_is_missing(m, i, d))
 			d->is_said = manager_say(m, &o);
 	}
 }
@@ -165,25 +165,29 @@ static const struct group_handlers handlers = {
 
 /* --- proofs ------------------------------------------------------------------------------- */
 
-/* Of the node's member, while it is missing and nothing is proven; or NULL. */
-static const struct space_member *missing_member(const struct space *s, uint32_t node)
+/* Of the node's member, while it is missing, and that it died so is not known; or NULL. */
+static const struct space_member *missing_member(const struct space *s, uint32_t node,
+						 enum lock_death death)
 {
 	for (size_t i = 0; i < s->member_count; i++) {
 		const struct space_member *member = &s->members[i];
 
 		if (member->node == node)
-			return member->is_missing && !member->is_proven ? member : NULL;
+			return member->is_missing &&
+					       (!member->is_proven || member->death < death) ?
+				       member :
+				       NULL;
 	}
 	return NULL;
 }
 
-bool manager_is_missing(const struct lock_manager *m, int node, uint64_t incarnation)
+bool manager_is_missing(const struct lock_manager *m, int node, const struct death *d)
 {
 	for (size_t i = 0; i < m->space_count; i++) {
 		const struct space_member *member =
-			missing_member(m->spaces[i], m->config.nodes.ids[node]);
+			missing_member(m->spaces[i], m->config.nodes.ids[node], d->death);
 
-		if (member && member->incarnation <= incarnation)
+		if (member && member->incarnation <= d->incarnation)
 			return true;
 	}
 	return false;
@@ -195,7 +199,7 @@ static uint64_t missing_incarnation(const struct lock_manager *m, uint32_t node)
 	uint64_t newest = 0;
 
 	for (size_t i = 0; i < m->space_count; i++) {
-		const struct space_member *member = missing_member(m->spaces[i], node);
+		const struct space_member *member = missing_member(m->spaces[i], node, LOCK_DEATH_NODE);
 
 		newest = member ? max_u64(newest, member->incarnation) : newest;
 	}

@@ -453,8 +453,8 @@ void manager_tell_deadlock(void *owner, const struct lock_cycle_step *steps,
 			   size_t count);
 /* M6, to the log. */
 void manager_tell_diverged(struct lock_manager *m, int node, const struct space_head *head);
-/* A member of the node (index), of at most this incarnation, is missing and unproven. */
-bool manager_is_missing(const struct lock_manager *m, int node, uint64_t incarnation);
+/* A member of the node (index) is missing, and of this death of it not all is known. */
+bool manager_is_missing(const struct lock_manager *m, int node, const struct death *d);
 /* Says it safely; false: no credit. */
 bool manager_say(struct lock_manager *m, const struct manager_order *o);
 /* Opens that were put off may be tried again. */
