@@ -249,4 +249,20 @@ one() { le 4 "$1" "$2" "$3" "$4"; le 1 "$5" "$6" "$7" "$8"; }
 	unlock 2 2 2
 } >loaded
 
+# --- lock_manager: steps ------------------------------------------------------------
+folder lock_manager
+# how: 1 node 3 is there, 2 it is quorate
+ring() { le 1 7 "$1" 6 8; }
+# use NODE WHAT WHICH MODE FLAGS; the lockspace is the lowest bit of which
+use() { le 1 11 "$1" "$2" "$3" "$4"; le 4 "$5"; }
+open() { use "$1" 0 0 0 0; }
+# say SPACE SERIAL OP NUMBER MODE FLAGS, of node 3; op 0 is a request
+say() { le 1 5 "$1" "$2" "$3" "$4" "$5"; le 4 "$6"; }
+{ ring 3; open 0; open 1; use 0 0 0 0 0; use 1 0 0 0 0; use 0 0 0 5 0; use 1 0 0 5 0; } >excluded
+{ ring 3; open 0; open 1; use 0 0 0 0 0; use 0 0 0 5 0x80; ring 0; use 0 1 0 0 0; ring 3; use 0 7 0 0 0; } >frozen
+{ ring 3; le 1 2 1 0 1; open 0; say 0 1 0 1 5 0; say 0 2 1 1 3 4; say 0 3 2 1 0 0; le 1 3 0; } >liar
+{ ring 3; le 1 2 1 0 1; open 0; say 0 1 0 1 5 0x80; ring 2; le 1 4 2 1 0; use 0 0 0 0 0; use 0 0 0 5 0; } >dead
+{ ring 3; open 0; le 1 9; open 1; use 0 7 0 0 0; le 1 10; open 1; ring 3; } >ending
+{ ring 3; open 0; use 0 0 0 0 0; use 0 0 0 5 0; use 0 3 0 3 0; le 1 12 9; use 0 2 0 0 0; } >late
+
 du -sh "$corpus" | cut -f 1
