@@ -4,13 +4,14 @@
 # bridge at MTU 1500, node N at 10.77.0.N; processes in them; samples and their
 # medians. Sourced, with `me` set to the benchmark's name and `nodes` to how many.
 
+: "${me:?}" "${nodes:?}"
 [ "$(id -u)" = 0 ] || { echo "$me: needs root" >&2; exit 77; }
 command -v ip >/dev/null || { echo "$me: needs ip" >&2; exit 77; }
 
 # Mounts of our own: what is left in /dev/shm, and the names of the namespaces, go
 # with the last of our processes, however that ends.
 if [ -z "${BENCH_MOUNTS:-}" ]; then
-  BENCH_MOUNTS=1 exec unshare -m "$0" "$@"
+  BENCH_MOUNTS=1 exec unshare -m bash "$0" "$@"
 fi
 mkdir -p /run/netns
 mount -t tmpfs tmpfs /run/netns
