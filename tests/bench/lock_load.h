@@ -15,6 +15,8 @@ struct load;
 struct loop;
 struct loop_timer;
 
+enum { LOAD_MAX_LATENCIES = 1 << 20 };
+
 /* A lock of ours, or a message, and what is under way with it. */
 struct job {
 	struct load *load;
@@ -74,9 +76,13 @@ struct load {
 const struct load_mode *load_mode_named(const char *name);
 
 void load_fail(struct load *load, const char *why);
-/* One more operation is over; it was asked for then. */
-void load_sample(struct load *load, uint64_t asked_at);
 /* At once, or when the gap is over. */
 void load_next(struct load *load, void (*next)(struct load *load));
-/* A number for the script, by its name. */
+
+/* lock_load_measure.c: a number for the script, by its name. */
 void load_tell(const char *name, double value);
+void load_tell_memory(const struct load *load);
+/* One more operation is over; it was asked for then. */
+void load_sample(struct load *load, uint64_t asked_at);
+void load_measure_begin(struct load *load);
+void load_measure_end(struct load *load); /* and tells */
