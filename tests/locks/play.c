@@ -9,376 +9,6 @@
 
 #include "base/printable.h"
 
-#define LOCKSPACE_NAME "conformance"
-
-/* --- locks --------------------------------------------------------------------------- */
-
-static struct play_lock *find_lock(struct conformance_play *play, const char *subject)
-{
-	for (size_t i = 0; i < PLAY_MAX_LOCKS; i++)
-		if (strcmp(play->locks[i].subject, subject) == 0)
-			return &play->locks[i];
-	return NULL;
-}
-
-static void forget(struct play_lock *l, bool with_fini)
-{
-	if (with_fini)
-		lockres_fini(&l->lock);
-	*l = (struct play_lock){ 0 };
-}
-
-void play_forget_locks(struct conformance_play *play, int node, bool with_fini)
-{
-	for (size_t i = 0; i < PLAY_MAX_LOCKS; i++)
-		if (play->locks[i].subject[0] && play->locks[i].node == node)
-			forget(&play->locks[i], with_fini);
-}
-
-/* The lock of a deed, bound to the resource that it names. NULL: *r says why. */
-static struct play_lock *bind(struct conformance_play *play, const struct script_deed *d,
-			      int *r)
-{
-	struct play_lock *l = find_lock(play, d->subject);
-	uint8_t name[LOCK_MAX_NAME + 1];
-	char prefix[16];
-	size_t length;
-
-	snprintf(prefix, sizeof(prefix), "%u/", play->stories);
-	length = script_name(d->name, prefix, name);
-	if (l && l->lock.name_length == length && !memcmp(l->lock.name, name, length))
-		return l;
-	if (l)
-		forget(l, true);
-	l = find_lock(play, "");
-	*r = l ? lockres_init(&l->lock, play->nodes[d->node].space, name, length,
-			      &play_lock_handlers, l) : -E2BIG;
-	if (*r < 0)
-		return NULL;
-	l->play = play;
-	strcpy(l->subject, d->subject);
-	l->node = d->node;
-	return l;
-}
-
-static void put_value(struct conformance_play *play, struct play_lock *l,
-		      const struct script_deed *d)
-{
-	play_fill(play, l->before, d->value[0] ? d->value : "poison");
-	memcpy(l->lock.value, l->before, LOCK_MAX_LVB);
-}
-
-static void request(struct conformance_play *play, struct play_lock *l,
-		    const struct script_deed *d)
-{
-	uint8_t value[LOCK_MAX_LVB], before[LOCK_MAX_LVB];
-	int r;
-
-	memcpy(value, l->lock.value, sizeof(value));
-	memcpy(before, l->before, sizeof(before));
-	put_value(play, l, d);
-	if (d->verb == SCRIPT_LOCK || d->verb == SCRIPT_CONVERT) {
-		if (d->waiter)
-			l->lock.waiter = d->waiter;
-		r = lockres_lock(&l->lock, (enum lock_mode)d->mode, d->flags, d->ns);
-	} else {
-		r = lockres_unlock(&l->lock, d->flags);
-	}
-	if (r < 0 || d->verb == SCRIPT_CANCEL) {
-		/* What is under way goes on as it was. */
-		memcpy(l->lock.value, value, sizeof(value));
-		memcpy(l->before, before, sizeof(before));
-	}
-	if (r < 0) {
-		play_note(play, "%s refused %s", d->subject, play_errno(r));
-		return;
-	}
-	if (d->verb == SCRIPT_CANCEL)
-		return;
-	l->is_awaited = true;
-	l->may_be_demoted = d->flags & LOCK_CONVDEADLK;
-}
-
-static int lock_deed(struct conformance_play *play, const struct script_deed *d,
-		     struct err *err)
-{
-	struct play_lock *l = find_lock(play, d->subject);
-	int r = 0;
-
-	if (!play->nodes[d->node].space)
-		return err_set(err, -EINVAL, "node %d is not there", d->node);
-	if (d->verb == SCRIPT_LOCK) {
-		l = bind(play, d, &r);
-		if (!l) {
-			play_note(play, "%s refused %s", d->subject, play_errno(r));
-			return 0;
-		}
-	}
-	if (!l)
-		return err_set(err, -EINVAL, "'%s' was never locked", d->subject);
-	if (d->verb == SCRIPT_FREES)
-		forget(l, true);
-	else if (d->verb == SCRIPT_ASKS)
-		play_note_blockers(l, "waits");
-	else
-		request(play, l, d);
-	return 0;
-}
-
-/* --- nodes --------------------------------------------------------------------------- */
-
-static int open_node(struct conformance_play *play, const struct script_deed *d,
-		     struct err *err)
-{
-	const struct conformance_ground *g = play->ground;
-	uint32_t other_size = LOCK_SMALL_LVB + LOCK_LARGE_LVB - g->lvb_bytes;
-	const struct lockspace_config config = {
-		.name = LOCKSPACE_NAME,
-		.name_length = strlen(LOCKSPACE_NAME),
-		.lvb_bytes = d->has_other_size ? other_size : g->lvb_bytes,
-		.slots = d->slots,
-		.wanted_slot = d->slot,
-	};
-	struct play_node *n = &play->nodes[d->node];
-
-	if (n->space)
-		return 0;
-	if (n->is_dead)
-		g->revive(g->owner, d->node);
-	*n = (struct play_node){
-		.play = play,
-		.node = d->node,
-		.is_unproven = n->is_unproven,
-		.death = n->death,
-		.is_special = d->has_other_size || d->slots || d->slot >= 0,
-	};
-	return lockspace_open(g->engine(g->owner, d->node), &config, &play_space_handlers,
-			      n, &n->space, err);
-}
-
-static void look_at_members(struct conformance_play *play, const struct play_node *n)
-{
-	char text[SCRIPT_MAX_EVENT] = "";
-
-	for (size_t i = 0; i < n->member_count; i++)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), " %u:%d",
-			 n->members[i].node, n->members[i].slot);
-	play_note(play, "%d sees%.80s", n->node, text);
-}
-
-static void cut(struct conformance_play *play, struct play_node *n, bool is_cut)
-{
-	if (n->is_cut == is_cut)
-		return;
-	n->is_cut = is_cut;
-	n->is_special = true;
-	n->is_unproven = is_cut;
-	n->death = LOCK_DEATH_PROCESS;
-	play->ground->cut(play->ground->owner, n->node, is_cut);
-}
-
-static void kill_node(struct conformance_play *play, const struct script_deed *d)
-{
-	const struct conformance_ground *g = play->ground;
-	struct play_node *n = &play->nodes[d->node];
-
-	*n = (struct play_node){
-		.play = play,
-		.node = d->node,
-		.is_dead = true,
-		.is_unproven = true,
-		.death = d->is_node_death ? LOCK_DEATH_NODE : LOCK_DEATH_PROCESS,
-	};
-	g->kill(g->owner, d->node, n->death);
-	play_forget_locks(play, d->node, false);
-}
-
-static void prove(struct conformance_play *play, struct play_node *n)
-{
-	if (!n->is_unproven)
-		return;
-	n->is_unproven = false;
-	if (play->ground->prove)
-		play->ground->prove(play->ground->owner, n->node, n->death);
-}
-
-static int node_deed(struct conformance_play *play, const struct script_deed *d,
-		     struct err *err)
-{
-	struct play_node *n = &play->nodes[d->node];
-
-	switch (d->verb) {
-	case SCRIPT_OPENS:
-		return open_node(play, d, err);
-	case SCRIPT_PROVEN:
-		prove(play, n);
-		return 0;
-	case SCRIPT_CUT:
-	case SCRIPT_BACK:
-		cut(play, n, d->verb == SCRIPT_CUT);
-		return 0;
-	default:
-		break;
-	}
-	if (!n->space)
-		return err_set(err, -EINVAL, "node %d is not there", d->node);
-	switch (d->verb) {
-	case SCRIPT_DIES:
-		kill_node(play, d);
-		return 0;
-	case SCRIPT_LOOKS:
-		look_at_members(play, n);
-		return 0;
-	case SCRIPT_CLOSES:
-		lockspace_close(n->space);
-		return 0;
-	case SCRIPT_PURGES:
-		return lockspace_purge_orphans(n->space, (uint32_t)d->other, err);
-	case SCRIPT_BEGINS:
-		lockspace_begin(n->space);
-		return 0;
-	default:
-		lockspace_end(n->space);
-		return 0;
-	}
-}
-
-static int do_deed(struct conformance_play *play, const struct script_deed *d,
-		   struct err *err)
-{
-	if (d->verb == SCRIPT_TIME) {
-		play->ground->advance(play->ground->owner, d->ns);
-		return 0;
-	}
-	if (d->node > CONFORMANCE_NODES)
-		return err_set(err, -EINVAL, "there is no node %d", d->node);
-	return d->verb <= SCRIPT_ASKS ? lock_deed(play, d, err) : node_deed(play, d, err);
-}
-
-/* --- what must have come ----------------------------------------------------------------- */
-
-static bool is_about(const struct script_event *e, const char *subject, size_t length)
-{
-	return script_subject_length(e->text) == length &&
-	       memcmp(e->text, subject, length) == 0;
-}
-
-static bool is_equal(const struct conformance_play *play, const struct script_event *came,
-		     const struct script_event *wanted)
-{
-	const char *value = strstr(came->text, " value=");
-
-	if (strcmp(came->text, wanted->text) == 0)
-		return true;
-	return play->ground->lacks & LACKS_KEPT_VALUES && value &&
-	       strlen(wanted->text) == (size_t)(value - came->text) &&
-	       strncmp(came->text, wanted->text, strlen(wanted->text)) == 0;
-}
-
-/* What came of one lock, or one node, is what was expected, in that order. */
-static bool is_as_expected(const struct conformance_play *play,
-			   const struct script_line *line, const char *subject)
-{
-	size_t length = script_subject_length(subject), i = 0;
-
-	for (size_t j = 0; j < play->came_count; j++) {
-		const struct script_event *came = &play->came[j];
-
-		if (!is_about(came, subject, length))
-			continue;
-		while (i < line->event_count &&
-		       (!is_about(&line->events[i], subject, length) ||
-			(line->events[i].is_optional &&
-			 !is_equal(play, came, &line->events[i]))))
-			i++;
-		if (i == line->event_count || !is_equal(play, came, &line->events[i]))
-			return false;
-		i++;
-	}
-	for (; i < line->event_count; i++)
-		if (is_about(&line->events[i], subject, length) &&
-		    !line->events[i].is_optional)
-			return false;
-	return true;
-}
-
-static void list_events(const struct script_event *events, size_t count, char *to,
-			size_t size)
-{
-	size_t at = 0;
-
-	snprintf(to, size, "%s", count ? "" : "nothing");
-	for (size_t i = 0; i < count && at < size; i++)
-		at += (size_t)snprintf(to + at, size - at, "%s%s%s", i ? ", " : "",
-				       events[i].is_optional ? "?" : "", events[i].text);
-}
-
-/* What is looked at only where a line speaks of it. */
-static bool is_aside(const struct script_event *e, const char *mark)
-{
-	return strstr(e->text, mark) != NULL;
-}
-
-static void drop_unless_expected(struct conformance_play *play,
-				 const struct script_line *line, const char *mark)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < line->event_count; i++)
-		if (is_aside(&line->events[i], mark))
-			return;
-	for (size_t i = 0; i < play->came_count; i++)
-		if (!is_aside(&play->came[i], mark))
-			play->came[kept++] = play->came[i];
-	play->came_count = kept;
-}
-
-static int compare(struct conformance_play *play, const struct script_line *line,
-		   struct err *err)
-{
-	bool is_equal_so_far = true;
-	char wanted[200], came[200];
-
-	drop_unless_expected(play, line, "@");
-	drop_unless_expected(play, line, " waited for ");
-	for (size_t i = 0; i < line->event_count; i++)
-		is_equal_so_far &= is_as_expected(play, line, line->events[i].text);
-	for (size_t i = 0; i < play->came_count; i++)
-		is_equal_so_far &= is_as_expected(play, line, play->came[i].text);
-	if (is_equal_so_far)
-		return 0;
-	list_events(line->events, line->event_count, wanted, sizeof(wanted));
-	list_events(play->came, play->came_count, came, sizeof(came));
-	return err_set(err, -EPROTO, "expected %s; came %s", wanted, came);
-}
-
-/* What who was taken for dead believes to hold is held by nobody. */
-static bool counts(const struct conformance_play *play, const struct play_lock *l)
-{
-	const struct play_node *n = &play->nodes[l->node];
-
-	return l->subject[0] && l->lock.mode != LOCK_NONE &&
-	       !(l->is_awaited && l->may_be_demoted) && !(n->is_cut && !n->is_unproven);
-}
-
-/* L1, as owners see it when all is quiet. */
-static int check_grants(const struct conformance_play *play, struct err *err)
-{
-	for (size_t i = 0; i < PLAY_MAX_LOCKS; i++)
-		for (size_t j = 0; j < i; j++) {
-			const struct play_lock *a = &play->locks[i], *b = &play->locks[j];
-
-			if (counts(play, a) && counts(play, b) &&
-			    a->lock.name_length == b->lock.name_length &&
-			    !memcmp(a->lock.name, b->lock.name, a->lock.name_length) &&
-			    !spec_compatible(a->lock.mode, b->lock.mode))
-				return err_set(err, -EPROTO, "L1: %s holds %s and %s %s",
-					       a->subject, lock_mode_name(a->lock.mode),
-					       b->subject, lock_mode_name(b->lock.mode));
-		}
-	return 0;
-}
-
 /* --- stories --------------------------------------------------------------------------- */
 
 static int settle(struct conformance_play *play, struct err *err)
@@ -386,7 +16,7 @@ static int settle(struct conformance_play *play, struct err *err)
 	play->ground->settle(play->ground->owner);
 	if (play->broken.code)
 		return err_set(err, play->broken.code, "%s", play->broken.text);
-	return check_grants(play, err);
+	return play_check(play, err);
 }
 
 static int do_line(struct conformance_play *play, const struct script_line *line,
@@ -396,7 +26,7 @@ static int do_line(struct conformance_play *play, const struct script_line *line
 
 	play->came_count = 0;
 	for (size_t i = 0; r == 0 && i < line->deed_count; i++)
-		r = do_deed(play, &line->deeds[i], err);
+		r = play_deed(play, &line->deeds[i], err);
 	return r < 0 ? r : settle(play, err);
 }
 
@@ -405,7 +35,7 @@ static int play_line(struct conformance_play *play, const struct script_line *li
 {
 	int r = do_line(play, line, err);
 
-	return r < 0 ? r : compare(play, line, err);
+	return r < 0 ? r : play_compare(play, line, err);
 }
 
 int conformance_record(struct conformance_play *play, const char *deeds, FILE *to,
@@ -418,8 +48,7 @@ int conformance_record(struct conformance_play *play, const char *deeds, FILE *t
 		return r;
 	line.event_count = 0;
 	r = do_line(play, &line, err);
-	drop_unless_expected(play, &line, "@");
-	drop_unless_expected(play, &line, " waited for ");
+	play_drop_asides(play, &line);
 	fprintf(to, "%s", play->came_count ? "" : "nothing");
 	for (size_t i = 0; i < play->came_count; i++)
 		fprintf(to, "%s%s", i ? ", " : "", play->came[i].text);
@@ -431,8 +60,8 @@ int conformance_record(struct conformance_play *play, const char *deeds, FILE *t
 static void end_trouble(struct conformance_play *play)
 {
 	for (int i = 1; i <= CONFORMANCE_NODES; i++) {
-		cut(play, &play->nodes[i], false);
-		prove(play, &play->nodes[i]);
+		play_cut(play, &play->nodes[i], false);
+		play_prove(play, &play->nodes[i]);
 	}
 }
 
@@ -449,7 +78,7 @@ static int gather(struct conformance_play *play, struct err *err)
 	if (r == 0)
 		r = settle(play, err);
 	for (int i = 1; r == 0 && i <= CONFORMANCE_NODES; i++)
-		r = open_node(play, &(struct script_deed){ .node = i, .slot = -1 }, err);
+		r = play_open(play, &(struct script_deed){ .node = i, .slot = -1 }, err);
 	if (r == 0)
 		r = settle(play, err);
 	for (int i = 1; r == 0 && i <= CONFORMANCE_NODES; i++)

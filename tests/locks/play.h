@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the files that play stories share: play.c the deeds, play_hear.c what comes. */
+/*
+ * What the files that play stories share: play.c the lines, play_deeds.c what they say,
+ * play_hear.c what comes, play_compare.c whether that is right.
+ */
 #pragma once
 
 #include "tests/locks/conformance.h"
@@ -63,6 +66,18 @@ void play_fill(const struct conformance_play *play, uint8_t to[LOCK_MAX_LVB],
 const char *play_errno(int r);
 /* No lockres of this node is used any more; with fini, or the engine is dead. */
 void play_forget_locks(struct conformance_play *play, int node, bool with_fini);
+
+int play_deed(struct conformance_play *play, const struct script_deed *d, struct err *err);
+int play_open(struct conformance_play *play, const struct script_deed *d, struct err *err);
+void play_cut(struct conformance_play *play, struct play_node *n, bool is_cut);
+void play_prove(struct conformance_play *play, struct play_node *n);
+
+/* What is looked at only where a line speaks of it, and this one does not. */
+void play_drop_asides(struct conformance_play *play, const struct script_line *line);
+int play_compare(struct conformance_play *play, const struct script_line *line,
+		 struct err *err);
+/* Whatever the story is, when all is quiet. */
+int play_check(const struct conformance_play *play, struct err *err);
 
 /* The matrix of the DLM's books, as the suite has it. */
 bool spec_compatible(int held, int wanted);
