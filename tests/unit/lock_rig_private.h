@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the files of the rig share: lock_rig.c steps, membership; lock_rig_engine.c what
- * owners ask for; lock_rig_inbox.c what owners are told. */
+/* What the files of the rig share: lock_rig.c steps; lock_rig_apply.c what they do;
+ * lock_rig_engine.c what owners ask for; lock_rig_inbox.c what owners are told. */
 #pragma once
 
 #include <qb/qblist.h>
@@ -140,6 +140,12 @@ void rig_drop_ops(struct lock_rig *rig, struct rig_space *space);
 /* A number of this step, where all is shuffled. */
 uint64_t rig_draw(const struct lock_rig *rig);
 struct rig_member *rig_member_of(struct lock_rig *rig, int node);
+bool rig_has_members(const struct lock_rig *rig); /* who live */
+/* Nobody who lives has it: so it is nowhere. */
+void rig_forget(struct lock_rig *rig);
+void rig_tell_prep(struct lock_rig *rig);
+void rig_thaw_next(struct lock_rig *rig);
+void rig_apply(struct lock_rig *rig, struct rig_op *op);
 struct rig_lock *rig_lock_find(struct rig_space *space, uint32_t number);
 
 /* Puts an event into the inbox of the space's node; NULL where nobody hears. */
