@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Lockspaces on the kernel's DLM, by its device for processes: for sites that run
+ * corosync and dlm_controld. What is different from our own ring:
+ *
+ *  * Values have 32 bytes: LOCK_LARGE_LVB is refused (-EOPNOTSUPP).
+ *  * A lockspace is the kernel's "mdcl-NAME" (dlm_dump.h). Refused with -EBUSY, and
+ *    who has it: an array that the kernel's md-cluster runs, and whatever lockspace of
+ *    our name no process made (B55).
+ *  * Slots, and what is missing, come of the ordered group "mdcl:NAME", which every
+ *    member joins once it is in the kernel's lockspace. Its engine must see the nodes
+ *    that dlm_controld sees, under the same ids: corosync's.
+ *  * Fencing is dlm_controld's: a node that is gone is dead when the kernel has
+ *    dropped it from the lockspace. lockspace_confirm_dead() is for processes: who
+ *    vanished from the group and whose node goes on (GROUP_PROCDOWN) is missing until
+ *    it is called. LOCK_DEATH_PROCESS leaves the orphans, LOCK_DEATH_NODE has every
+ *    member purge them.
+ *  * PERSISTENT is a word of the last call: a conversion without it makes the lock one
+ *    that ends with its process. An adoption brings no value.
+ *  * A deadline that is over while the lockspace recovers is told when it has: the
+ *    kernel takes no cancel before.
+ *  * Deadlocks over several resources are not found; `waiter` has no meaning.
+ *  * lockres_blockers() reads debugfs, and knows what this node is master of.
+ *  * After lockspace_close() the kernel keeps the lockspace where orphans of this
+ *    node are in it: they would be lost.
+ */
+#pragma once
+
+#include "lockres/lockspace.h"
+
+struct err;
+struct group;
+struct group_engine;
+struct lockspace_dlm;
+struct loop;
+
+struct lockspace_dlm_ops {
+	/*
+	 * Has the group something that was not delivered? libcpg: its descriptor is
+	 * readable. NULL: never, since it is delivered in the order of its coming.
+	 */
+	bool (*is_pending)(void *owner, struct group *group);
+	/*
+	 * May this lock have come free by a death alone (a bitmap's)? Its grants then
+	 * wait for a round trip of the group. NULL: none.
+	 */
+	bool (*is_guarded)(void *owner, const void *name, size_t name_length);
+};
+
+struct lockspace_dlm_config {
+	struct loop *loop;
+	struct group_engine *groups;
+	uint32_t self;        /* id of this node, for group and DLM */
+	uint64_t incarnation; /* grows at every start of this node's process */
+};
+
+struct lockspace_dlm_stats {
+	uint64_t calls, results, blocked;
+	uint64_t under_way;    /* now: calls that the kernel has not answered */
+	uint64_t again;        /* calls made anew, for a cancel that was under way */
+	uint64_t held;         /* results that had to wait for the group */
+	uint64_t rounds;       /* round trips */
+	uint64_t barriers;
+	uint64_t faults;       /* results that make no sense */
+};
+
+/* NULL with a sentence: -EINVAL, -ENOMEM. */
+struct lockspace_dlm *lockspace_dlm_new(const struct lockspace_dlm_config *config,
+					const struct lockspace_dlm_ops *ops, void *owner,
+					struct err *err);
+/* All lockspaces are given up, without a callback. Waits for the kernel. NULL is fine. */
+void lockspace_dlm_free(struct lockspace_dlm *d);
+
+struct lockspace_engine *lockspace_dlm_engine(struct lockspace_dlm *d);
+const struct lockspace_dlm_stats *lockspace_dlm_stats(const struct lockspace_dlm *d);
