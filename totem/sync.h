@@ -77,18 +77,8 @@ enum sync_progress {
 	SYNC_WAITS, /* the same, but for what others have to tell first: not to blame */
 };
 
-/* All called with the owner that was registered. The first two may be NULL. */
+/* All called with the owner that was registered. The last two may be NULL. */
 struct sync_service_ops {
-	/*
-	 * The active configuration nears its end: messages still come, which others, who
-	 * do not come along, may never see. Then init.
-	 */
-	void (*ending)(void *owner);
-	/*
-	 * Behind that: what comes now is behind messages that are missing here, and
-	 * that others may have.
-	 */
-	void (*torn)(void *owner);
 	/* Members may differ from those of the last activate: begin anew. */
 	void (*init)(void *owner, const struct sync_configuration *c);
 	/* Queues state: sync_tell(). Called again until it is done. */
@@ -103,6 +93,16 @@ struct sync_service_ops {
 	void (*abort)(void *owner);
 	/* What was told is the state from here on. */
 	void (*activate)(void *owner);
+	/*
+	 * The active configuration nears its end: messages still come, which others, who
+	 * do not come along, may never see. Then init.
+	 */
+	void (*ending)(void *owner);
+	/*
+	 * Behind that: what comes now is behind messages that are missing here, and
+	 * that others may have.
+	 */
+	void (*torn)(void *owner);
 };
 
 /* Called from within the calls below: take note, act afterwards. */

@@ -22,7 +22,7 @@ static void forget(struct play_lock *l, bool with_fini)
 {
 	if (with_fini)
 		lockres_fini(&l->lock);
-	*l = (struct play_lock){ NULL };
+	*l = (struct play_lock){ 0 };
 }
 
 void play_forget_locks(struct conformance_play *play, int node, bool with_fini)

@@ -53,7 +53,7 @@ void rig_forget(struct lock_rig *rig)
 static void remove_member(struct lock_rig *rig, struct rig_member *m)
 {
 	rig->nodes[m->space->node].last_slot = (int)(m - rig->members);
-	*m = (struct rig_member){ NULL };
+	*m = (struct rig_member){ 0 };
 }
 
 void rig_tell_prep(struct lock_rig *rig)

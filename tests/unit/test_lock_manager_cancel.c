@@ -38,7 +38,7 @@ static void on_done(void *owner, struct lockres *lock, const struct lock_result 
 }
 
 static const struct lockres_handlers lock_handlers = { .done = on_done };
-static const struct lockspace_handlers space_handlers = { NULL };
+static const struct lockspace_handlers space_handlers = { 0 };
 
 static void run_ns(struct sim_world *w, uint64_t ns)
 {

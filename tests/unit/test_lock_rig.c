@@ -175,7 +175,7 @@ static void run(struct scene *s, const char *expected)
 
 static void each_step_is_one_operation(void **state)
 {
-	struct scene s = { NULL };
+	struct scene s = { 0 };
 
 	(void)state;
 	scene_open(&s);
@@ -196,7 +196,7 @@ static void each_step_is_one_operation(void **state)
 
 static void what_the_dead_asked_for_never_happens(void **state)
 {
-	struct scene s = { NULL };
+	struct scene s = { 0 };
 
 	(void)state;
 	scene_open(&s);
@@ -215,7 +215,7 @@ static void what_the_dead_asked_for_never_happens(void **state)
 
 static void what_the_dead_held_is_granted_when_all_go_on(void **state)
 {
-	struct scene s = { NULL };
+	struct scene s = { 0 };
 
 	(void)state;
 	scene_open(&s);
@@ -233,7 +233,7 @@ static void what_the_dead_held_is_granted_when_all_go_on(void **state)
 /* L5: recover_done() is for the last of them; the first attempt's is left out. */
 static void two_that_die_are_proven_before_all_go_on(void **state)
 {
-	struct scene s = { NULL };
+	struct scene s = { 0 };
 
 	(void)state;
 	scene_open(&s);
@@ -250,7 +250,7 @@ static void two_that_die_are_proven_before_all_go_on(void **state)
 
 static void new_process_is_in_when_its_past_is_proven_dead(void **state)
 {
-	struct scene s = { NULL };
+	struct scene s = { 0 };
 
 	(void)state;
 	scene_open(&s);
@@ -266,7 +266,7 @@ static void new_process_is_in_when_its_past_is_proven_dead(void **state)
 
 static void proof_is_of_the_processes_that_it_names(void **state)
 {
-	struct scene s = { NULL };
+	struct scene s = { 0 };
 	struct lockspace_engine *engine;
 	struct err err = ERR_INIT;
 
@@ -291,7 +291,7 @@ static void proof_is_of_the_processes_that_it_names(void **state)
 
 static void node_that_was_cut_off_goes_on(void **state)
 {
-	struct scene s = { NULL };
+	struct scene s = { 0 };
 
 	(void)state;
 	scene_open(&s);
@@ -306,7 +306,7 @@ static void node_that_was_cut_off_goes_on(void **state)
 
 static void node_that_was_taken_for_dead_has_lost_the_lockspace(void **state)
 {
-	struct scene s = { NULL };
+	struct scene s = { 0 };
 
 	(void)state;
 	scene_open(&s);
@@ -330,7 +330,7 @@ static void node_that_was_taken_for_dead_has_lost_the_lockspace(void **state)
 
 static void deaf_node_is_told_later_in_order(void **state)
 {
-	struct scene s = { NULL };
+	struct scene s = { 0 };
 
 	(void)state;
 	scene_open(&s);
@@ -347,7 +347,7 @@ static void deaf_node_is_told_later_in_order(void **state)
 /* L2: one done() for both, though the grant was on its way. */
 static void unlock_by_force_ends_what_is_on_its_way(void **state)
 {
-	struct scene s = { NULL };
+	struct scene s = { 0 };
 
 	(void)state;
 	scene_open(&s);
@@ -377,7 +377,7 @@ static void unlock_by_force_ends_what_is_on_its_way(void **state)
 
 static void time_that_is_over_cancels(void **state)
 {
-	struct scene s = { NULL };
+	struct scene s = { 0 };
 
 	(void)state;
 	scene_open(&s);
@@ -397,7 +397,7 @@ static void time_that_is_over_cancels(void **state)
 
 static void slots_and_sizes_are_refused_by_code(void **state)
 {
-	struct scene s = { NULL };
+	struct scene s = { 0 };
 
 	(void)state;
 	s.rig = lock_rig_new(NODES);
@@ -417,7 +417,7 @@ static void slots_and_sizes_are_refused_by_code(void **state)
 
 static void nothing_stays_when_all_are_dead(void **state)
 {
-	struct scene s = { NULL };
+	struct scene s = { 0 };
 
 	(void)state;
 	scene_open(&s);
@@ -435,7 +435,7 @@ static void nothing_stays_when_all_are_dead(void **state)
 
 static void batch_is_asked_for_at_its_end(void **state)
 {
-	struct scene s = { NULL };
+	struct scene s = { 0 };
 
 	(void)state;
 	scene_open(&s);
@@ -452,7 +452,7 @@ static void batch_is_asked_for_at_its_end(void **state)
 
 static void refusals_are_as_ordered(void **state)
 {
-	struct scene s = { NULL };
+	struct scene s = { 0 };
 
 	(void)state;
 	scene_open(&s);

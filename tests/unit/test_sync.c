@@ -94,7 +94,11 @@ static void enlist(struct service *s, struct bus *bus, int node, enum sync_servi
 		   const char *tells)
 {
 	static const struct sync_service_ops ops = {
-		on_init, on_process, on_deliver, on_abort, on_activate,
+		.init = on_init,
+		.process = on_process,
+		.deliver = on_deliver,
+		.abort = on_abort,
+		.activate = on_activate,
 	};
 
 	*s = (struct service){ .node = &bus->nodes[node], .id = id, .tells = tells };

@@ -110,7 +110,11 @@ static void stuck_event(void *owner)
 }
 
 static const struct sync_service_ops stuck = {
-	stuck_init, stuck_process, stuck_deliver, stuck_event, stuck_event,
+	.init = stuck_init,
+	.process = stuck_process,
+	.deliver = stuck_deliver,
+	.abort = stuck_event,
+	.activate = stuck_event,
 };
 
 static void make(struct owner *o)
