@@ -78,6 +78,14 @@ static const struct conformance_story members[] = {
 	  "1b lock PR r                 -> 2 blocked PR\n"
 	  "2b lock PR q                 -> 1 blocked PR\n"
 	  "2c lock PR p                 -> 3 blocked PR\n" },
+	{ "who_is_restarted_at_once_was_missing_all_the_same", LACKS_DEATH | LACKS_FREEZE,
+	  "2 lock EX r\n"
+	  "1 lock EX r                  -> 2 blocked EX\n"
+	  "2 dies process; 2 opens      -> @1 prep, @3 prep, @4 prep\n"
+	  "3 lock NL q                  -> nothing\n"
+	  "2 proven                     -> @1 slot 2, @1 on, ?@1 on, @2 on, @3 slot 2, @3 on, "
+					  "?@3 on, @4 slot 2, @4 on, ?@4 on, "
+					  "1 granted EX, 3 granted NL\n" },
 	{ "who_closes_while_all_stands_still_does_not_wait", LACKS_DEATH | LACKS_FREEZE,
 	  "3 lock EX r\n"
 	  "1 lock EX r                  -> 3 blocked EX\n"
