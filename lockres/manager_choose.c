@@ -13,26 +13,46 @@ struct candidate *manager_candidate(const struct manager_sync *p, struct space_i
 	return NULL;
 }
 
-static struct candidate *named_candidate(const struct manager_sync *p,
-					 const struct space_head *head)
+static int compare_names(const struct space_head *a, const struct space_head *b)
 {
-	for (size_t i = 0; i < p->candidate_count; i++) {
-		const struct space_head *other = &p->candidates[i].head;
+	return space_compare_names(a->name, a->name_length, b->name, b->name_length);
+}
 
-		if (other->name_length == head->name_length &&
-		    memcmp(other->name, head->name, head->name_length) == 0)
-			return &p->candidates[i];
+/* The place of its name, or where it belongs. */
+static size_t place_of(const struct manager_sync *p, const struct space_head *head)
+{
+	size_t low = 0, high = p->candidate_count;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+
+		if (compare_names(&p->candidates[mid].head, head) < 0)
+			low = mid + 1;
+		else
+			high = mid;
 	}
-	return NULL;
+	return low;
+}
+
+static int compare_heads(const void *a, const void *b)
+{
+	return compare_names(a, b);
 }
 
 const struct space_head *manager_head_of(const struct manager_heads *heads,
-					  struct space_id id)
+					 const struct space_head *of)
 {
-	for (size_t i = 0; i < heads->count; i++)
-		if (space_id_equal(heads->spaces[i].id, id))
-			return &heads->spaces[i];
-	return NULL;
+	const struct space_head *head =
+		heads->count == 0 ? NULL :
+				    bsearch(of, heads->spaces, heads->count,
+					    sizeof(*heads->spaces), compare_heads);
+
+	return head && space_id_equal(head->id, of->id) ? head : NULL;
+}
+
+bool manager_heads_in_order(const struct space_head *before, const struct space_head *head)
+{
+	return compare_names(before, head) < 0;
 }
 
 /*
@@ -54,63 +74,80 @@ static bool is_newer(const struct space_head *a, const struct space_head *b)
 static void propose(struct lock_manager *m, int node, const struct space_head *head)
 {
 	struct manager_sync *p = &m->phase;
-	struct candidate *c = named_candidate(p, head);
+	size_t at = place_of(p, head);
+	struct candidate *c = &p->candidates[at];
+	bool is_there = at < p->candidate_count && compare_names(&c->head, head) == 0;
 
-	if (!c && p->candidate_count == LOCK_MANAGER_MAX_SPACES) {
+	if (is_there && !is_newer(head, &c->head))
+		return;
+	if (!is_there && p->candidate_count == LOCK_MANAGER_MAX_SPACES) {
 		manager_fault(m, LOCK_FAULT_LIMIT); /* together they have too many */
 		return;
 	}
-	if (!c)
-		c = &p->candidates[p->candidate_count++];
-	else if (!is_newer(head, &c->head))
-		return;
+	if (!is_there) {
+		memmove(c + 1, c, (p->candidate_count - at) * sizeof(*c));
+		p->candidate_count++;
+	}
 	*c = (struct candidate){ .head = *head, .provider = node };
 }
 
-/* How many have this state of it, with this digest. */
-static int count_equal(const struct manager_sync *p, const struct space_head *head)
+/* Who has its newest state; NULL: that node does not. */
+struct holders {
+	const struct space_head *heads[TOTEM_MAX_NODES];
+};
+
+static void find_holders(const struct manager_sync *p, const struct space_head *newest,
+			 struct holders *holders)
+{
+	for (int i = set_next(p->partners, 0); i >= 0; i = set_next(p->partners, i + 1)) {
+		const struct space_head *head = manager_head_of(&p->heads[i], newest);
+
+		if (head && space_version_compare(&head->version, &newest->version) == 0)
+			holders->heads[i] = head;
+	}
+}
+
+static int count_equal(const struct holders *holders, uint64_t digest)
 {
 	int count = 0;
 
-	for (int i = set_next(p->partners, 0); i >= 0; i = set_next(p->partners, i + 1)) {
-		const struct space_head *other = manager_head_of(&p->heads[i], head->id);
-
-		count += other && other->digest == head->digest &&
-			 space_version_compare(&other->version, &head->version) == 0;
-	}
+	for (int i = 0; i < TOTEM_MAX_NODES; i++)
+		count += holders->heads[i] && holders->heads[i]->digest == digest;
 	return count;
 }
 
-/*
- * M6: of those who have the newest state, what most have; who has another is named,
- * and this node, if it is the one, leaves.
- */
+/* Of those who have the newest state, what most have. */
+static void choose_digest(struct candidate *c, const struct holders *holders)
+{
+	int most = count_equal(holders, c->head.digest);
+
+	for (int i = 0; i < TOTEM_MAX_NODES; i++) {
+		const struct space_head *head = holders->heads[i];
+
+		if (head && head->digest != c->head.digest &&
+		    count_equal(holders, head->digest) > most) {
+			most = count_equal(holders, head->digest);
+			c->head = *head;
+			c->provider = i;
+		}
+	}
+}
+
+/* M6: who has another is named, and this node, if it is the one, leaves. */
 static void settle_digest(struct lock_manager *m, struct candidate *c)
 {
 	struct manager_sync *p = &m->phase;
-	struct candidate best = *c;
-	int most = count_equal(p, &c->head);
+	struct holders holders = { { NULL } };
 
+	find_holders(p, &c->head, &holders);
+	choose_digest(c, &holders);
 	for (int i = set_next(p->partners, 0); i >= 0; i = set_next(p->partners, i + 1)) {
-		const struct space_head *head = manager_head_of(&p->heads[i], c->head.id);
+		const struct space_head *head = holders.heads[i];
 
-		if (!head || space_version_compare(&head->version, &c->head.version) != 0)
+		if (head && head->digest == c->head.digest)
 			continue;
-		if (count_equal(p, head) > most) {
-			most = count_equal(p, head);
-			best.head = *head;
-			best.provider = i;
-		}
-	}
-	*c = best;
-	for (int i = set_next(p->partners, 0); i >= 0; i = set_next(p->partners, i + 1)) {
-		const struct space_head *head = manager_head_of(&p->heads[i], c->head.id);
-		bool is_same_version =
-			head && space_version_compare(&head->version, &c->head.version) == 0;
-		bool is_equal = is_same_version && head->digest == c->head.digest;
-
-		c->needs_table |= !is_equal;
-		if (!is_same_version || is_equal)
+		c->needs_table = true;
+		if (!head)
 			continue;
 		m->stats.diverged++;
 		p->is_deviant |= i == m->self;
@@ -143,7 +180,7 @@ void manager_choose(struct lock_manager *m)
 
 bool manager_keeps(const struct lock_manager *m, const struct candidate *c)
 {
-	const struct space_head *own = manager_head_of(&m->phase.heads[m->self], c->head.id);
+	const struct space_head *own = manager_head_of(&m->phase.heads[m->self], &c->head);
 
 	return own && own->digest == c->head.digest &&
 	       space_version_compare(&own->version, &c->head.version) == 0;

@@ -67,6 +67,8 @@ struct space {
 struct space *space_new(struct lock_manager *m, struct space_id id, const void *name,
 			size_t name_length, uint32_t lvb_bytes, int slots);
 void space_free(struct space *s); /* NULL is fine */
+/* In this order they are everywhere. */
+int space_compare_names(const void *a, size_t a_length, const void *b, size_t b_length);
 struct space *space_named(const struct lock_manager *m, const void *name, size_t length);
 struct space *space_find(const struct lock_manager *m, struct space_id id);
 /* In its place by name; -ENOMEM, -ENOSPC. */

@@ -75,7 +75,7 @@ void space_free(struct space *s)
 	free(s);
 }
 
-static int compare_names(const void *a, size_t a_length, const void *b, size_t b_length)
+int space_compare_names(const void *a, size_t a_length, const void *b, size_t b_length)
 {
 	int order = memcmp(a, b, a_length < b_length ? a_length : b_length);
 
@@ -93,7 +93,7 @@ static size_t place_of(const struct lock_manager *m, const void *name, size_t le
 		size_t mid = (low + high) / 2;
 		const struct space *s = m->spaces[mid];
 
-		if (compare_names(s->name, s->name_length, name, length) < 0)
+		if (space_compare_names(s->name, s->name_length, name, length) < 0)
 			low = mid + 1;
 		else
 			high = mid;
@@ -106,7 +106,7 @@ struct space *space_named(const struct lock_manager *m, const void *name, size_t
 	size_t at = place_of(m, name, length);
 
 	if (at == m->space_count ||
-	    compare_names(m->spaces[at]->name, m->spaces[at]->name_length, name,
+	    space_compare_names(m->spaces[at]->name, m->spaces[at]->name_length, name,
 			      length) != 0)
 		return NULL;
 	return m->spaces[at];

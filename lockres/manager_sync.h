@@ -21,9 +21,10 @@ bool told_heads_read(struct lock_manager *m, struct rd *rd, struct manager_heads
 
 /* --- who tells what: manager_choose.c ------------------------------------------------------- */
 
-/* NULL: it has none of this lockspace. */
+/* Its own of the same lockspace; NULL: it has none. They are by name. */
 const struct space_head *manager_head_of(const struct manager_heads *heads,
-					 struct space_id id);
+					 const struct space_head *of);
+bool manager_heads_in_order(const struct space_head *before, const struct space_head *head);
 /* All heads are known. */
 void manager_choose(struct lock_manager *m);
 struct candidate *manager_candidate(const struct manager_sync *p, struct space_id id);

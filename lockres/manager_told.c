@@ -5,7 +5,8 @@
  * Messages, little endian, a kind byte, then
  *
  *	1 heads   incarnation u64, count u16, count x (id, version, digest u64,
- *	          length u8, name), count u32, count x (id, member that is over)
+ *	          length u8, name) by name, count u32, count x (id, member that is
+ *	          over)
  *	2 space   id, version, LVB bytes u8, slots u8, last ticket u32, generation
  *	          u32, thaw u32, count u8, count x member, count u8, count x (node
  *	          u32, last slot u16), name
@@ -252,7 +253,8 @@ static bool read_spaces(struct rd *rd, struct manager_heads *heads, size_t count
 {
 	for (size_t i = 0; i < count; i++) {
 		if (!read_head(rd, &heads->spaces[i]) ||
-		    manager_head_of(heads, heads->spaces[i].id))
+		    (i > 0 && !manager_heads_in_order(&heads->spaces[i - 1],
+						      &heads->spaces[i])))
 			return false;
 		heads->count++;
 	}
