@@ -20,10 +20,9 @@ static void take_heads(struct lock_manager *m, int from, struct rd *rd)
 		free(heads->spaces);
 		free(heads->marks);
 		*heads = (struct manager_heads){ 0 };
-		return;
 	}
-	set_add(&p->heads_of, from);
-	if (set_equal(p->heads_of, p->partners)) {
+	set_add(&p->heads_of, from); /* or all wait for it, and none of them is to blame */
+	if (set_equal(p->heads_of, p->partners) && !m->is_broken) {
 		manager_choose(m);
 		sync_go_on(m->sync);
 	}

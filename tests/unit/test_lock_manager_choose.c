@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/codec.h"
 #include "lockres/manager_sync.h"
 
 static int broken, gone_on;
@@ -197,6 +198,30 @@ static void all_lockspaces_of_all_nodes_are_chosen_at_once(void **state)
 	manager_gone(m);
 }
 
+static void hear(struct lock_manager *m, int from, const uint8_t *bytes, size_t length)
+{
+	struct rd rd = rd_over(bytes, length);
+
+	manager_hear(m, from, &rd);
+}
+
+/* Y5: or the others would wait for it for ever, and none of them is to blame. */
+static void who_does_not_say_what_it_has_has_nothing(void **state)
+{
+	struct lock_manager *m = manager_of_nodes(2);
+	uint8_t bytes[64];
+	struct wr wr = wr_over(bytes, sizeof(bytes));
+
+	(void)state;
+	told_heads_write(&wr, m);
+	hear(m, 0, bytes, wr.at);
+	hear(m, 1, bytes, wr.at - 1);
+	assert_int_equal(m->stats.faults[LOCK_FAULT_MESSAGE], 1);
+	assert_true(set_equal(m->phase.heads_of, m->phase.partners));
+	assert_int_equal(gone_on, 1);
+	manager_gone(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -206,6 +231,7 @@ int main(void)
 		cmocka_unit_test(what_most_have_goes_on_and_the_others_are_named),
 		cmocka_unit_test(without_a_most_the_lowest_is_right_and_the_other_leaves),
 		cmocka_unit_test(all_lockspaces_of_all_nodes_are_chosen_at_once),
+		cmocka_unit_test(who_does_not_say_what_it_has_has_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
