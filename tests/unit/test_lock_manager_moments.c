@@ -7,7 +7,7 @@
  */
 #include "tests/unit/manager_scene.h"
 
-enum { NODES = 7, OPENER = 2, FRIEND = 3, DEAD = 7, STEP_US = 200, MOMENTS = 16 };
+enum { NODES = 7, OPENER = 2, FRIEND = 3, DEAD = 7, STEP_US = 200, MOMENTS = 40 };
 
 enum story {
 	A_MEMBER_CLOSES,   /* its slot is free, or not yet */
