@@ -369,6 +369,102 @@ static void closing_ends_what_is_under_way_and_tells_the_others(void **state)
 	scene_free(s);
 }
 
+/* Nodes below `first` are one side, the others the other one. */
+static void split_at(struct scene *s, int first)
+{
+	for (int i = 1; i <= s->world->count; i++)
+		for (int k = 1; k <= s->world->count; k++)
+			sim_cut(s->world, i - 1, k - 1, (i < first) != (k < first));
+	scene_run(s, SCENE_RING_MS);
+}
+
+static void without_quorum_all_stands_still_though_nobody_is_missing(void **state)
+{
+	struct scene *s = scene_new(5);
+	struct guest g[2];
+
+	(void)state;
+	guest_open(&g[0], s, 1, "x");
+	guest_open(&g[1], s, 2, "x");
+	split_at(s, 3);
+	assert_true(g[0].is_prepped);
+	assert_int_equal(scene_look(s, 1, 0).freeze, LOCKSPACE_NO_QUORUM);
+	scene_heal(s);
+	assert_false(g[0].is_prepped);
+	scene_free(s);
+}
+
+/* Node 2 closes in the minority, and dies there: node 1 heard it. */
+static void that_one_closed_is_known_from_whoever_heard_it(void **state)
+{
+	struct scene *s = scene_new(5);
+	struct guest g[2];
+
+	(void)state;
+	guest_open(&g[0], s, 2, "x");
+	guest_open(&g[1], s, 4, "x");
+	split_at(s, 3);
+	guest_close(&g[0]);
+	assert_int_equal(g[0].closes, 0); /* not all know it */
+	crash(s, 2);
+	scene_heal(s);
+	assert_false(g[1].is_prepped);
+	assert_int_equal(g[1].members, 1);
+	assert_int_equal(g[1].dead_node, 0);
+	scene_free(s);
+}
+
+/* Of equal states that of node 1 is told, who was away when the others heard it. */
+static void a_proof_is_known_from_whoever_heard_it(void **state)
+{
+	struct scene *s = scene_new(7);
+	uint64_t first = incarnation_of(s, 6), second = incarnation_of(s, 7);
+	struct guest g[3];
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		guest_open(&g[i], s, i + 5, "x");
+	crash(s, 6);
+	crash(s, 7);
+	scene_cut_off(s, 1);
+	scene_run(s, SCENE_RING_MS);
+	scene_prove(s, 2, 6, first, LOCK_DEATH_NODE);
+	scene_run(s, SCENE_QUIET_MS);
+	crash(s, 2);
+	scene_heal(s);
+	assert_true(g[0].is_prepped);
+	scene_prove(s, 3, 7, second, LOCK_DEATH_NODE);
+	scene_run(s, SCENE_QUIET_MS);
+	assert_false(g[0].is_prepped);
+	assert_int_equal(g[0].members, 1);
+	scene_free(s);
+}
+
+/* Who was away brings a lockspace back with a member that was proven dead long ago. */
+static void a_proof_is_said_again_where_the_dead_is_missing_anew(void **state)
+{
+	struct scene *s = scene_new(5);
+	uint64_t incarnation = incarnation_of(s, 1);
+	struct lockspace_look look;
+	struct guest g[2];
+
+	(void)state;
+	guest_open(&g[0], s, 1, "x");
+	guest_open(&g[1], s, 2, "x");
+	scene_cut_off(s, 5);
+	scene_run(s, SCENE_RING_MS);
+	crash(s, 1);
+	scene_prove(s, 3, 1, incarnation, LOCK_DEATH_PROCESS);
+	scene_run(s, SCENE_QUIET_MS);
+	guest_close(&g[1]);
+	assert_false(lock_manager_look(scene_manager(s, 3), 0, &look));
+	scene_heal(s);
+	scene_run(s, SCENE_RING_MS);
+	for (int i = 2; i <= 5; i++)
+		assert_false(lock_manager_look(scene_manager(s, i), 0, &look));
+	scene_free(s);
+}
+
 /* --- states that are told ------------------------------------------------------------------- */
 
 enum { MANY = 50000 };
@@ -463,6 +559,10 @@ int main(void)
 			the_majority_goes_on_where_nobody_else_is_in_and_its_state_wins),
 		cmocka_unit_test(who_closes_while_all_stands_still_is_gone_when_it_goes_on),
 		cmocka_unit_test(closing_ends_what_is_under_way_and_tells_the_others),
+		cmocka_unit_test(without_quorum_all_stands_still_though_nobody_is_missing),
+		cmocka_unit_test(that_one_closed_is_known_from_whoever_heard_it),
+		cmocka_unit_test(a_proof_is_known_from_whoever_heard_it),
+		cmocka_unit_test(a_proof_is_said_again_where_the_dead_is_missing_anew),
 		cmocka_unit_test(who_joins_is_told_all_resources),
 		cmocka_unit_test(a_state_that_is_half_told_is_told_anew),
 	};
