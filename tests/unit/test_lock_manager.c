@@ -32,6 +32,84 @@ static void a_lock_may_go_while_what_it_asked_for_is_sent_again(void **state)
 	scene_free(s);
 }
 
+/* --- calls from within callbacks ----------------------------------------------------------- */
+
+static void on_done_go(void *owner, struct lockres *lock, const struct lock_result *result)
+{
+	struct claim *c = owner;
+
+	c->answers++;
+	c->result = *result;
+	lockres_fini(lock);
+}
+
+static const struct lockres_handlers going = { .done = on_done_go };
+
+/* The cancel comes after its lock is gone. */
+static void a_lock_may_go_as_it_is_refused_though_a_cancel_is_on_its_way(void **state)
+{
+	struct scene *s = scene_new(3);
+	struct guest g[2];
+	struct claim held, *refused = test_calloc(1, sizeof(*refused));
+
+	(void)state;
+	guest_open(&g[0], s, 1, "x");
+	guest_open(&g[1], s, 2, "x");
+	claim_take(&held, &g[0], "r", LOCK_EX, 0);
+	assert_int_equal(lockres_init(&refused->lock, g[1].space, "r", 1, &going, refused),
+			 0);
+	claim_ask(refused, LOCK_EX, LOCK_NOQUEUE);
+	assert_int_equal(lockres_unlock(&refused->lock, LOCK_CANCEL), 0);
+	scene_run(s, SCENE_QUIET_MS);
+	assert_int_equal(refused->answers, 1);
+	assert_int_equal(refused->result.status, -EAGAIN);
+	test_free(refused);
+	claim_take(&held, &g[1], "s", LOCK_EX, 0);
+	scene_expect_equal(s);
+	scene_free(s);
+}
+
+static void on_done_close(void *owner, struct lockres *lock,
+			  const struct lock_result *result)
+{
+	struct claim *c = owner;
+
+	c->answers++;
+	c->result = *result;
+	if (c->answers == 1)
+		lockspace_close(lock->space);
+}
+
+static const struct lockres_handlers closing = { .done = on_done_close };
+
+static void a_lockspace_may_close_as_its_lock_is_granted(void **state)
+{
+	struct scene *s = scene_new(3);
+	struct guest g[2];
+	struct claim c, other;
+
+	(void)state;
+	guest_open(&g[0], s, 1, "x");
+	guest_open(&g[1], s, 2, "x");
+	assert_int_equal(lockres_init(&c.lock, g[0].space, "r", 1, &closing, &c), 0);
+	c.answers = 0;
+	claim_init(&other, &g[0], "s");
+	lockspace_begin(g[0].space);
+	claim_ask(&c, LOCK_EX, 0);
+	claim_ask(&other, LOCK_EX, 0);
+	lockspace_end(g[0].space);
+	scene_run(s, SCENE_QUIET_MS);
+	assert_int_equal(c.answers, 1);
+	assert_int_equal(c.result.status, 0);
+	assert_int_equal(other.answers, 1);
+	assert_int_equal(g[0].closes, 1);
+	lockres_fini(&c.lock);
+	lockres_fini(&other.lock);
+	assert_int_equal(lock_table_locks(scene_look(s, 2, 0).table), 0);
+	scene_expect_equal(s);
+	scene_free(s);
+}
+
 /* --- lockspaces that are lost -------------------------------------------------------------- */
 
 static uint64_t incarnation_of(const struct scene *s, int node)
@@ -117,6 +195,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_lock_may_go_while_what_it_asked_for_is_sent_again),
+		cmocka_unit_test(
+			a_lock_may_go_as_it_is_refused_though_a_cancel_is_on_its_way),
+		cmocka_unit_test(a_lockspace_may_close_as_its_lock_is_granted),
 		cmocka_unit_test(who_was_proven_dead_has_lost_the_lockspace_and_its_requests),
 		cmocka_unit_test(what_is_lost_stays_so_whoever_brings_it_back),
 	};
