@@ -181,7 +181,7 @@ static void without_a_most_the_lowest_is_right_and_the_other_leaves(void **state
 static void all_lockspaces_of_all_nodes_are_chosen_at_once(void **state)
 {
 	struct lock_manager *m = manager_of_nodes(TOTEM_MAX_NODES);
-	char name[16];
+	char name[24];
 
 	(void)state;
 	for (int i = 0; i < TOTEM_MAX_NODES; i++)
