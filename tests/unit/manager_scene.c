@@ -54,6 +54,23 @@ void scene_heal(struct scene *s)
 	scene_run(s, SCENE_RING_MS);
 }
 
+void scene_crash(struct scene *s, int node)
+{
+	sim_crash(s->world, node - 1);
+	scene_run(s, SCENE_RING_MS);
+}
+
+void scene_start(struct scene *s, int node)
+{
+	sim_start(s->world, node - 1);
+	scene_run(s, SCENE_RING_MS);
+}
+
+uint64_t scene_incarnation(const struct scene *s, int node)
+{
+	return s->world->nodes[node - 1].incarnation;
+}
+
 struct lock_manager *scene_manager(struct scene *s, int node)
 {
 	return s->world->nodes[node - 1].locks;

@@ -42,6 +42,9 @@ void scene_free(struct scene *s);
 void scene_run(struct scene *s, uint64_t ms);
 void scene_cut_off(struct scene *s, int node); /* from all others */
 void scene_heal(struct scene *s);              /* and the ring is one again */
+void scene_crash(struct scene *s, int node);   /* and the others form a ring */
+void scene_start(struct scene *s, int node);
+uint64_t scene_incarnation(const struct scene *s, int node);
 struct lock_manager *scene_manager(struct scene *s, int node);
 /* The lockspace as the node knows it; `index` by name. */
 struct lockspace_look scene_look(struct scene *s, int node, size_t index);

@@ -112,11 +112,6 @@ static void a_lockspace_may_close_as_its_lock_is_granted(void **state)
 
 /* --- lockspaces that are lost -------------------------------------------------------------- */
 
-static uint64_t incarnation_of(const struct scene *s, int node)
-{
-	return s->world->nodes[node - 1].incarnation;
-}
-
 /* M4 */
 static void who_was_proven_dead_has_lost_the_lockspace_and_its_requests(void **state)
 {
@@ -133,7 +128,7 @@ static void who_was_proven_dead_has_lost_the_lockspace_and_its_requests(void **s
 	claim_ask(&waits, LOCK_EX, 0);
 	scene_cut_off(s, 1);
 	scene_run(s, SCENE_RING_MS);
-	scene_prove(s, 3, 1, incarnation_of(s, 1), LOCK_DEATH_PROCESS);
+	scene_prove(s, 3, 1, scene_incarnation(s, 1), LOCK_DEATH_PROCESS);
 	scene_run(s, SCENE_QUIET_MS);
 	assert_int_equal(g[1].dead_node, 1);
 	assert_int_equal(g[1].dead_slot, 0);
@@ -169,7 +164,7 @@ static void what_is_lost_stays_so_whoever_brings_it_back(void **state)
 	scene_run(s, SCENE_RING_MS);
 	scene_cut_off(s, 1);
 	scene_run(s, SCENE_RING_MS);
-	scene_prove(s, 3, 1, incarnation_of(s, 1), LOCK_DEATH_PROCESS);
+	scene_prove(s, 3, 1, scene_incarnation(s, 1), LOCK_DEATH_PROCESS);
 	scene_run(s, SCENE_QUIET_MS);
 	sim_heal(s->world);
 	scene_cut_off(s, 5);
