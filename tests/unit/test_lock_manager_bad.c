@@ -296,6 +296,24 @@ static void who_lies_about_itself_is_closed_again(void **state)
 	lie_end(&l);
 }
 
+static void a_proof_of_an_earlier_process_is_none(void **state)
+{
+	struct manager_order o = { .kind = MANAGER_DEAD, .node = 1 };
+	uint8_t bytes[64];
+	struct lie l;
+
+	(void)state;
+	lie_open(&l);
+	o.incarnation = scene_incarnation(l.s, 1) - 1;
+	scene_crash(l.s, 1);
+	say(&l, bytes, manager_order_write(&o, bytes, sizeof(bytes)));
+	assert_true(l.g[1].is_prepped);
+	o.incarnation++;
+	say(&l, bytes, manager_order_write(&o, bytes, sizeof(bytes)));
+	assert_false(l.g[1].is_prepped);
+	lie_end(&l);
+}
+
 /* --- M6 ------------------------------------------------------------------------------------ */
 
 /* The failure is taken note of, and the cluster goes on. */
@@ -354,6 +372,7 @@ int main(void)
 		cmocka_unit_test(operations_that_no_caller_may_ask_for),
 		cmocka_unit_test(messages_that_are_none),
 		cmocka_unit_test(who_lies_about_itself_is_closed_again),
+		cmocka_unit_test(a_proof_of_an_earlier_process_is_none),
 		cmocka_unit_test(
 			a_node_with_another_table_leaves_and_takes_that_of_the_others),
 	};

@@ -165,19 +165,35 @@ static void without_quorum_all_stands_still_though_nobody_is_missing(void **stat
 	scene_free(s);
 }
 
-/* Node 2 closes in the minority, and dies there: node 1 heard it. */
+/* L5 */
+static void who_is_missing_is_told_before_anything_else(void **state)
+{
+	struct scene *s = scene_new(3);
+	struct guest g[2];
+
+	(void)state;
+	guest_open(&g[0], s, 1, "x");
+	guest_open(&g[1], s, 2, "x");
+	sim_crash(s->world, 0);
+	while (sync_is_active(totem_sync_view(s->world->nodes[1].totem)))
+		scene_run(s, 1);
+	assert_true(g[1].is_prepped);
+	scene_free(s);
+}
+
+/* Node 5 closes in the minority, and dies there: node 4 heard it, and node 1 tells. */
 static void that_one_closed_is_known_from_whoever_heard_it(void **state)
 {
 	struct scene *s = scene_new(5);
 	struct guest g[2];
 
 	(void)state;
-	guest_open(&g[0], s, 2, "x");
-	guest_open(&g[1], s, 4, "x");
-	split_at(s, 3);
+	guest_open(&g[0], s, 5, "x");
+	guest_open(&g[1], s, 2, "x");
+	split_at(s, 4);
 	guest_close(&g[0]);
 	assert_int_equal(g[0].closes, 0); /* not all know it */
-	scene_crash(s, 2);
+	scene_crash(s, 5);
 	scene_heal(s);
 	assert_false(g[1].is_prepped);
 	assert_int_equal(g[1].members, 1);
@@ -322,6 +338,7 @@ int main(void)
 		cmocka_unit_test(who_closes_while_all_stands_still_is_gone_when_it_goes_on),
 		cmocka_unit_test(closing_ends_what_is_under_way_and_tells_the_others),
 		cmocka_unit_test(without_quorum_all_stands_still_though_nobody_is_missing),
+		cmocka_unit_test(who_is_missing_is_told_before_anything_else),
 		cmocka_unit_test(that_one_closed_is_known_from_whoever_heard_it),
 		cmocka_unit_test(a_proof_is_known_from_whoever_heard_it),
 		cmocka_unit_test(a_proof_is_said_again_where_the_dead_is_missing_anew),
