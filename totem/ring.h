@@ -74,6 +74,7 @@ struct ring_config {
 	uint64_t consensus_ns;     /* the silent are failed: token / 5 */
 	uint64_t merge_ns;         /* others are looked for: token / 5 */
 	uint64_t hold_ns;          /* idle token is held: token / 20 */
+	bool is_multicast;         /* what is for many is sent once: never a copy alone */
 };
 
 /* Ring ids up to saved + RING_SEQ_STRIDE may be used without a new save. */

@@ -281,7 +281,8 @@ static void send_numbered(struct ring *ring, const struct ring_instance *i,
 /*
  * T5: the first part. To whom what is left goes when the token is out. Where all fits
  * a packet the successor has it before the token, and may answer in its visit, not a
- * rotation later; the token need not wait for the others.
+ * rotation later; the token need not wait for the others. By multicast a packet is for
+ * all at once, and follows the token.
  */
 static struct node_set send_before_token(struct ring *ring, const struct ring_instance *i,
 					 uint64_t *from, uint64_t last, uint32_t fresh)
@@ -290,7 +291,8 @@ static struct node_set send_before_token(struct ring *ring, const struct ring_in
 	uint32_t ahead = ring->config.ahead_bytes;
 	uint64_t at = *from;
 
-	if (fresh == 0 || fresh > ring->config.packet_bytes || set_has(&next, ring->self)) {
+	if (fresh == 0 || fresh > ring->config.packet_bytes || ring->config.is_multicast ||
+	    set_has(&next, ring->self)) {
 		send_numbered(ring, i, others(ring, i), from, last,
 			      fresh > ahead ? fresh - ahead : 0);
 		return others(ring, i);

@@ -360,6 +360,7 @@ static int open_totem(struct station *s, struct err *err)
 			.cluster = s->config.cluster,
 			.incarnation = boot_number(s->boot),
 			.first_ring_seq = boot_first_ring_seq(s->boot),
+			.is_multicast = s->config.multicast.any.sa_family != AF_UNSPEC,
 			.packet_bytes = transport_payload_bytes(s->transport) -
 					seal_overhead(),
 			.token_ns = s->config.token_ns,

@@ -458,6 +458,7 @@ void sim_start(struct sim_world *w, int node)
 	for (i = 0; i < w->count; i++)
 		config.nodes.ids[config.nodes.count++] = (uint32_t)i + 1;
 	config.self = (uint32_t)node + 1;
+	config.is_multicast = w->has_group;
 	config.incarnation = ++n->incarnation;
 	/* durable before the ring starts */
 	n->disk_seq += RING_SEQ_STRIDE;
