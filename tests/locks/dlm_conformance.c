@@ -94,7 +94,7 @@ static void settle(void *owner)
 static struct lockspace_engine *engine(void *owner, int node)
 {
 	struct scene *s = owner;
-	const struct lockspace_dlm_ops ops = { NULL };
+	const struct lockspace_dlm_ops ops = { 0 };
 	struct lockspace_dlm_config config = {
 		.loop = s->loop,
 		.self = (uint32_t)node,

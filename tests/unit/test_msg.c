@@ -551,7 +551,7 @@ static void begin(struct msg_rig *rig, int node, struct story *s)
 {
 	struct err err = ERR_INIT;
 
-	*s = (struct story){ .c = { on_begun, on_ended, s }, .begun = PENDING,
+	*s = (struct story){ .c = { .begun = on_begun, .ended = on_ended, .owner = s }, .begun = PENDING,
 			     .ended = PENDING };
 	assert_ok(msg_compound_begin(rig->nodes[node].channel, &s->c, &err), err);
 }
@@ -886,7 +886,7 @@ static void a_channel_without_memory_for_its_locks_is_none(void **state)
 	struct msg_rig *rig = msg_rig_new(2);
 	struct lockspace_engine *engine = lock_rig_engine(rig->locks, 1);
 	const struct msg_channel_config config = { 0 };
-	const struct msg_channel_ops none = { NULL };
+	const struct msg_channel_ops none = { 0 };
 	struct lockspace_engine_ops ops = *engine->ops;
 	struct err err = ERR_INIT;
 
