@@ -32,47 +32,52 @@ void scenario_groups(struct sim_world *w)
 }
 
 /*
- * Clerks write into checkpoints. Who loses its memory does so when all others have
- * the state: more than that nobody promises. Networks may do what they like.
+ * A node dies only when all others have the state: who loses its memory then takes
+ * nothing along. Partitions come and go as they like.
  */
+static void some_trouble(struct sim_world *w)
+{
+	int node = (int)sim_below(w, (uint64_t)w->count);
+
+	switch (sim_below(w, 14)) {
+	case 0:
+		if (clerks_may_forget(w->clerks))
+			sim_crash(w, node);
+		break;
+	case 1:
+		if (clerks_may_forget(w->clerks))
+			sim_leave(w, node);
+		break;
+	case 2:
+		sim_split(w);
+		break;
+	case 3:
+	case 4:
+		sim_heal(w);
+		sim_bad_weather(w);
+		break;
+	case 5:
+		sim_pause(w, node, sim_below(w, 1500) * SIM_MS);
+		break;
+	case 6:
+		sim_start_all(w);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Clerks write into checkpoints. */
 void scenario_store(struct sim_world *w)
 {
-	int step, node;
-
 	sim_use_totems(w);
 	sim_bad_weather(w);
 	w->sync_deadline_ns = 60000ull * SIM_MS;
 	sim_start_all(w);
-	for (step = 0; step < 60; step++) {
+	for (int step = 0; step < 60; step++) {
 		sim_run(w, w->now + sim_below(w, 300) * SIM_MS);
 		clerks_stir(w->clerks);
-		node = (int)sim_below(w, (uint64_t)w->count);
-		switch (sim_below(w, 12)) {
-		case 0:
-			if (clerks_may_forget(w->clerks))
-				sim_crash(w, node);
-			break;
-		case 1:
-			if (clerks_may_forget(w->clerks))
-				sim_leave(w, node);
-			break;
-		case 2:
-			sim_split(w);
-			break;
-		case 3:
-		case 4:
-			sim_heal(w);
-			sim_bad_weather(w);
-			break;
-		case 5:
-			sim_pause(w, node, sim_below(w, 1500) * SIM_MS);
-			break;
-		case 6:
-			sim_start_all(w);
-			break;
-		default:
-			break;
-		}
+		some_trouble(w);
 	}
 	sim_make_peace(w);
 	clerks_stir(w->clerks);
@@ -112,42 +117,6 @@ void scenario_hang(struct sim_world *w)
 	sim_start_all(w);
 	sim_run(w, w->now + 6000ull * SIM_MS);
 	apps_expect_order(w->apps);
-}
-
-/*
- * A node dies only when all others have the state of all lockspaces; partitions come
- * and go as they like.
- */
-static void some_trouble(struct sim_world *w)
-{
-	int node = (int)sim_below(w, (uint64_t)w->count);
-
-	switch (sim_below(w, 14)) {
-	case 0:
-		if (clerks_may_forget(w->clerks))
-			sim_crash(w, node);
-		break;
-	case 1:
-		if (clerks_may_forget(w->clerks))
-			sim_leave(w, node);
-		break;
-	case 2:
-		sim_split(w);
-		break;
-	case 3:
-	case 4:
-		sim_heal(w);
-		sim_bad_weather(w);
-		break;
-	case 5:
-		sim_pause(w, node, sim_below(w, 1500) * SIM_MS);
-		break;
-	case 6:
-		sim_start_all(w);
-		break;
-	default:
-		break;
-	}
 }
 
 /* Programs use lockspaces. Who died is said to be dead some time later, by whoever. */
