@@ -39,7 +39,7 @@ bool dlm_group_is_pending(const struct dlm_space *space)
 	       d->ops.is_pending(d->owner, space->group);
 }
 
-/* --- messages --------------------------------------------------------------------------- */
+/* --- messages -------------------------------------------------------------------- */
 
 static int send_now(struct dlm_space *space, const void *bytes, size_t length)
 {
@@ -181,7 +181,7 @@ bool dlm_members_watch(const struct dlm_space *space)
 	return lingers(space) || dlm_slots_is_missing(&space->slots);
 }
 
-/* --- what the slots tell ----------------------------------------------------------------------- */
+/* --- what the slots tell -------------------------------------------------------------------- */
 
 static void changed(void *owner)
 {
@@ -231,7 +231,7 @@ static void lost(void *owner, int why)
 
 static const struct dlm_slots_ops slots_ops = { send, changed, missing, dead, lost };
 
-/* --- the group ------------------------------------------------------------------------------------ */
+/* --- the group -------------------------------------------------------------------- */
 
 static void deliver(void *owner, struct group *group, const struct group_member *sender,
 		    const void *message, size_t length)
@@ -282,7 +282,7 @@ static const struct group_handlers group_handlers = {
 	.credit_opened = credit_opened,
 };
 
-/* --- the barrier ------------------------------------------------------------------------------------ */
+/* --- the barrier -------------------------------------------------------------------- */
 
 static void barrier_ask(struct dlm_space *space, enum lock_mode mode, uint32_t flags)
 {
@@ -382,7 +382,7 @@ void dlm_members_settle(struct dlm_space *space)
 	barrier_go(space);
 }
 
-/* --- beginning and end --------------------------------------------------------------------------------- */
+/* --- beginning and end -------------------------------------------------------------------- */
 
 void dlm_members_init(struct dlm_space *space, const struct lockspace_config *config)
 {

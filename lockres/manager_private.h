@@ -359,7 +359,6 @@ struct manager_heads { /* of one node */
 struct candidate {
 	struct space_head head;
 	int provider;       /* index */
-	bool is_told;       /* its record is here: temp */
 	bool needs_table;   /* a node has another one, or none */
 	struct space *temp; /* owned; with a table if this node takes it */
 };

@@ -21,7 +21,7 @@ enum {
 		      TOTEM_MAX_NODES * TOLD_MEMBER_BYTES + 1 + TOTEM_MAX_NODES * 6 +
 		      LOCKSPACE_MAX_NAME,
 	LOCKS_HEAD_BYTES = 1 + SPACE_ID_BYTES,
-	LOCKS_BYTES = LOCKS_HEAD_BYTES + 256 * 1024, /* a message; more for one resource */
+	LOCKS_BYTES = LOCKS_HEAD_BYTES + LOCK_TABLE_RECORD_MAX, /* a resource, at least */
 };
 
 void manager_sync_drop(struct lock_manager *m)
@@ -71,28 +71,17 @@ static int tell_heads(struct lock_manager *m)
 static int tell_locks(struct lock_manager *m, const struct space *s, bool *has_more)
 {
 	uint64_t cursor = m->phase.cursor;
-	size_t room = LOCKS_BYTES;
-	uint8_t *bytes;
-	struct wr wr;
+	uint8_t *bytes = malloc(LOCKS_BYTES);
+	struct wr wr = wr_over(bytes, bytes ? LOCKS_BYTES : 0);
 	int r;
 
-	do { /* a resource with thousands of locks needs more room */
-		bytes = malloc(room);
-		if (!bytes) {
-			manager_break(m, "has no memory to tell its locks");
-			return -ENOMEM;
-		}
-		cursor = m->phase.cursor;
-		wr = wr_over(bytes, room);
-		wr_u8(&wr, TELL_LOCKS);
-		space_id_write(&wr, s->id);
-		*has_more = lock_table_save(s->table, &cursor, &wr);
-		room = SYNC_MAX_MESSAGE;
-		if (*has_more && wr.at == LOCKS_HEAD_BYTES && wr.length < room)
-			free(bytes);
-		else
-			break;
-	} while (true);
+	if (!bytes) {
+		manager_break(m, "has no memory to tell its locks");
+		return -ENOMEM;
+	}
+	wr_u8(&wr, TELL_LOCKS);
+	space_id_write(&wr, s->id);
+	*has_more = lock_table_save(s->table, &cursor, &wr);
 	r = tell(m, bytes, wr.at);
 	free(bytes);
 	if (r == 0)

@@ -148,7 +148,7 @@ void lock_table_settle(struct lock_table *t);
  * between. Room for one resource is LOCK_TABLE_RECORD_MAX at most. History and
  * the count of what was told (Q8) are not in it: load() tells no one.
  */
-enum { LOCK_TABLE_RECORD_MAX = 1 << 20 };
+enum { LOCK_TABLE_RECORD_MAX = 256 << 10 };
 bool lock_table_save(const struct lock_table *t, uint64_t *cursor, struct wr *to);
 /*
  * Adds what save() wrote. -EBADMSG: no table could have written it (modes that exclude

@@ -551,7 +551,8 @@ static void begin(struct msg_rig *rig, int node, struct story *s)
 {
 	struct err err = ERR_INIT;
 
-	*s = (struct story){ .c = { .begun = on_begun, .ended = on_ended, .owner = s }, .begun = PENDING,
+	*s = (struct story){ .c = { .begun = on_begun, .ended = on_ended, .owner = s },
+			     .begun = PENDING,
 			     .ended = PENDING };
 	assert_ok(msg_compound_begin(rig->nodes[node].channel, &s->c, &err), err);
 }
