@@ -19,6 +19,9 @@
  *	M4  After each change of the configuration each lockspace's newest state wins: the
  *	    latest epoch in which it was not frozen, then the most operations. A node whose
  *	    membership is not in it, or is proven dead there, has lost the lockspace.
+ *	    Not so for one that all have left: a node that was away then may bring it
+ *	    back, frozen or with members that close it again. Its generations are those
+ *	    of before, so there L5 does not hold; L1 does.
  *	M5  An operation that met a frozen lockspace is made again when it thaws, in its
  *	    old place, once: operations have numbers, and tell for which thaw they are.
  *	M6  Equal epochs and operations have equal digests. A node that differs from most
