@@ -13,14 +13,23 @@ allowed() { # ROOM -> rooms it may include
     totem) echo "base totem" ;;
     lockres) echo "base totem lockres" ;;
     msg) echo "base lockres msg" ;;
-    tools) echo "base bitmap totem lockres msg tools" ;;
+    mdclusterd) echo "base mdclusterd" ;;
+    mdclusterd/mirror) echo "base bitmap mdclusterd mdclusterd/mirror" ;;
+    mdclusterd/nbd) echo "base mdclusterd mdclusterd/nbd" ;;
+    mdclusterd/array) echo "base bitmap lockres msg mdclusterd mdclusterd/array" ;;
+    mdclusterd/control) echo "base mdclusterd/control" ;;
+    mdclusterd/daemon) echo "base bitmap totem lockres msg mdclusterd mdclusterd/mirror \
+      mdclusterd/nbd mdclusterd/array mdclusterd/control mdclusterd/daemon" ;;
+    tools) echo "base bitmap totem lockres msg mdclusterd/control tools" ;;
     *) fail "room $1 has no line in house-rules.sh" ;;
   esac
 }
-for room in base bitmap totem lockres msg tools; do
+rooms="base bitmap totem lockres msg mdclusterd mdclusterd/mirror mdclusterd/nbd \
+  mdclusterd/array mdclusterd/control mdclusterd/daemon tools"
+for room in $rooms; do
   [ -d "$room" ] || continue
-  for included in $(grep -hoE '^#include "[a-z]+/' "$room"/*.[ch] |
-    sed 's/.*"//; s,/,,' | sort -u); do
+  for included in $(cat "$room"/*.[ch] 2>/dev/null | grep -hoE '^#include "[^"]+/' |
+    sed 's/.*"//; s,/$,,' | sort -u); do
     case " $(allowed "$room") " in
       *" $included "*) ;;
       *) fail "$room/ includes $included/: arrows point down only" ;;
@@ -29,21 +38,23 @@ for room in base bitmap totem lockres msg tools; do
 done
 
 # --- formats pass through the cursors of base/codec.h ------------------------
-elsewhere=$(grep -lE '\b(le|be)(16|32|64)toh|hto(le|be)(16|32|64)\b' -- */*.[ch] |
+elsewhere=$(grep -lE '\b(le|be)(16|32|64)toh|hto(le|be)(16|32|64)\b' -- */*.[ch] mdclusterd/*/*.[ch] |
   grep -vE '^(base/codec\.c|bitmap/bits.*)$' || true)
 [ -z "$elsewhere" ] || fail "endianness outside of base/codec.c: $elsewhere"
 
 # --- every source says whose it is -------------------------------------------
-for f in base/*.[ch] bitmap/*.[ch] totem/*.[ch] lockres/*.[ch] msg/*.[ch] tools/*.[ch] tests/*/*.[ch]; do
+for f in */*.[ch] mdclusterd/*/*.[ch] tests/*/*.[ch]; do
+  case $f in build*) continue ;; esac
   head -n 1 "$f" | grep -q 'SPDX-License-Identifier: LGPL-2.1-or-later' ||
     fail "$f does not begin with its licence"
 done
-for f in base/*.h bitmap/*.h totem/*.h lockres/*.h msg/*.h tools/*.h; do
+for f in */*.h mdclusterd/*/*.h; do
+  case $f in build*) continue ;; esac
   grep -q '^#pragma once' "$f" || fail "$f has no #pragma once"
 done
 
 # --- a message id means one thing ----------------------------------------------
-twice=$(grep -hoE '"MDC[0-9]{4}"' base/*.c bitmap/*.c totem/*.c lockres/*.c msg/*.c tools/*.c | sort | uniq -d)
+twice=$(grep -hoE '"MDC[0-9]{4}"' base/*.c bitmap/*.c totem/*.c lockres/*.c msg/*.c mdclusterd/*/*.c tools/*.c | sort | uniq -d)
 [ -z "$twice" ] || fail "message ids used twice: $twice"
 
 # --- ARCHITECTURE.md: each test that it names is there --------------------------
@@ -54,7 +65,7 @@ done < <(grep -E '^\| ([DB]|A\.14, )' ARCHITECTURE.md | grep -oE '`[a-z0-9_]+`' 
   fail "ARCHITECTURE.md has lost its table of rules and tests"
 
 # --- headers stand alone -----------------------------------------------------
-for h in base/*.h bitmap/*.h totem/*.h lockres/*.h msg/*.h; do
+for h in base/*.h bitmap/*.h totem/*.h lockres/*.h msg/*.h mdclusterd/*.h mdclusterd/*/*.h; do
   echo "#include \"$h\"" | ${CC:-cc} -std=gnu11 -D_GNU_SOURCE -I. -fsyntax-only -x c - ||
     fail "$h does not compile on its own"
 done

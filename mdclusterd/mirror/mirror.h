@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The mirror: an array's data path on one node, raid1 of 1..8 disks and raid10 near. Pure
+ * but for its disks: time comes in, the same code runs in the daemon's I/O thread and in
+ * the simulator. What is promised, as tests cite:
+ *
+ *	A1  (D1) No write goes to any disk before its intent is durable.
+ *	A2  (D6) After mirror_suspend() is done no write that overlaps the range is in
+ *	    flight, or starts, until the range is gone. Only writes that overlap wait, and
+ *	    reads there come from the source.
+ *	A3  Writes that overlap take effect one after the other, on all disks alike;
+ *	    a resync of a region counts as a write of it.
+ *	A4  (D9) A write that met a failing disk is not done before mirror_failure_known(): the
+ *	    whole cluster knows. Reads go elsewhere at once. The last disk of a set never
+ *	    fails: its errors are the client's, and nothing is invented.
+ *	A5  (D13) While the gate is shut, or the lease is over, nothing is submitted that
+ *	    changes a disk. What comes parks, or fails (park), and goes on when it opens.
+ *	    Looked at before each submit.
+ *	A6  (B37) While single-sourced, all reads of a place are served by the disk that a resync
+ *	    would copy from: the first one in sync.
+ *	A7  Nothing hangs on one disk: a request that is not over after hang_ns fails its disk.
+ *	A8  A flush covers all disks, and all writes done before it; one at a time, others
+ *	    join the next.
+ *	A9  No allocation and no lock on the path of reads, and of writes that hit.
+ *
+ * Sectors of 512 bytes, of the array. Roles as in dev_roles.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bitmap/intent.h"
+#include "mdclusterd/volume.h"
+
+struct disk;
+struct err;
+struct mirror;
+
+enum {
+	MIRROR_MAX_DISKS = INTENT_MAX_DISKS,
+	MIRROR_MAX_SLOTS = 128,
+	MIRROR_MAX_IO_BYTES = 32 << 20,
+};
+
+struct mirror_config {
+	int32_t level;            /* MD_LEVEL_RAID1, MD_LEVEL_RAID10 */
+	uint32_t layout;          /* raid10: near copies, as in md_sb.layout */
+	uint32_t chunk_sectors;   /* raid10: stripe unit */
+	uint64_t member_sectors;  /* md_sb.size */
+	uint32_t raid_disks;
+	struct {
+		struct disk *disk;      /* NULL: missing or faulty; borrowed */
+		uint64_t data_offset;   /* sectors */
+		bool is_rotational;
+	} disks[MIRROR_MAX_DISKS];
+	/* Borrowed; NULL: no write intent, for benchmarks and single nodes' tests. */
+	struct intent *intent;
+	uint32_t bitmap_chunk_sectors;
+	uint64_t hang_ns;         /* A7; 0: 30 s */
+	bool fails_when_shut;     /* A5: -ESHUTDOWN instead of parking */
+};
+
+struct mirror_ops {
+	uint64_t (*now)(void *owner); /* ns; of the lease's clock */
+	/*
+	 * This disk fails (A4); told once a disk. `why` names disk, place and error. The
+	 * cluster must be told, then mirror_failure_known().
+	 */
+	void (*disk_failed)(void *owner, uint32_t role, const struct err *why);
+};
+
+/* The gate is shut at first. */
+struct mirror *mirror_new(const struct mirror_config *config,
+			  const struct mirror_ops *ops, void *owner, struct err *err);
+/* Nothing may be in flight, or parked: mirror_stop(). NULL is fine. */
+void mirror_free(struct mirror *m);
+
+struct volume *mirror_volume(struct mirror *m);
+
+void mirror_advance(struct mirror *m, uint64_t now);
+uint64_t mirror_deadline(const struct mirror *m);
+
+/* --- what the cluster says ----------------------------------------------------------- */
+
+/* In its owner's memory until done(), which never comes from within the call. */
+struct mirror_request {
+	void (*done)(void *owner, struct mirror_request *req, int result);
+	void *owner;
+	struct qb_list_head link; /* the mirror's own */
+	uint64_t awaited;
+};
+
+/* A5. lease_until: on ops.now's clock; UINT64_MAX: no lease is asked for. Cheap: per token. */
+void mirror_set_gate(struct mirror *m, bool is_open, uint64_t lease_until);
+/* Nothing in flight changes a disk any more; the gate is shut. */
+void mirror_drain(struct mirror *m, struct mirror_request *req);
+
+/*
+ * The range that `slot` resyncs, [low, high) in sectors of the bitmap's addresses; it replaces
+ * that slot's last one; low == high: none (B43). done(): A2.
+ */
+void mirror_suspend(struct mirror *m, uint32_t slot, uint64_t low, uint64_t high,
+		    struct mirror_request *req);
+void mirror_set_single_source(struct mirror *m, bool is_on);
+
+enum mirror_disk_state {
+	MIRROR_DISK_MISSING,  /* not there, or faulty: neither read nor written */
+	MIRROR_DISK_REBUILD,  /* written, and read below recovery_offset */
+	MIRROR_DISK_IN_SYNC,
+};
+/*
+ * As the superblocks say. done() when nothing in flight goes by the old state. `disk` where it
+ * was missing; borrowed until it is missing again and done() was called.
+ */
+void mirror_set_disk(struct mirror *m, uint32_t role, enum mirror_disk_state state,
+		     struct disk *disk, uint64_t data_offset,
+		     struct mirror_request *req);
+/* All nodes know that it failed: writes that met it are done. */
+void mirror_failure_known(struct mirror *m, uint32_t role);
+
+/* --- resync -------------------------------------------------------------------------- */
+
+enum mirror_sync_kind {
+	MIRROR_SYNC_COPY,    /* needed chunks: read the source, write all others */
+	MIRROR_SYNC_COMPARE, /* needed chunks: read all, write what differs */
+	MIRROR_SYNC_CHECK,   /* all: read all, tell what differs */
+	MIRROR_SYNC_REPAIR,  /* all: and write it */
+};
+
+/*
+ * One window, [low, high), of the bitmap's addresses. It is this node's by the cluster's
+ * agreement; writes of this node go on, and wait for single pieces only (A3). Needed
+ * chunks that are done are told to the intent.
+ */
+struct mirror_sync {
+	enum mirror_sync_kind kind;
+	uint64_t low, high;          /* sectors */
+	/* 0; -ECANCELED: `position` says how far; -EIO: a region cannot be read at all */
+	void (*done)(void *owner, struct mirror_sync *sync, int result);
+	/* A mismatch of CHECK and REPAIR; may be NULL. */
+	void (*differs)(void *owner, struct mirror_sync *sync, uint64_t sector,
+			uint64_t sectors);
+	void *owner;
+	uint64_t position;           /* all below is done */
+	uint64_t copied_sectors, read_sectors, mismatch_sectors;
+	uint64_t began_ns, ended_ns;
+	void *state;                 /* the mirror's own */
+};
+/* One at a time: -EBUSY. */
+int mirror_sync_begin(struct mirror *m, struct mirror_sync *sync);
+void mirror_sync_cancel(struct mirror *m, struct mirror_sync *sync); /* done() comes */
+
+/* Bytes a second and disk, as md's: below min in any case, above only when idle; 0: none. */
+void mirror_set_speed(struct mirror *m, uint64_t min_bytes, uint64_t max_bytes);
+
+/*
+ * For the end: parked ios get -ESHUTDOWN, those in flight end, then done(). Nothing is
+ * taken any more.
+ */
+void mirror_stop(struct mirror *m, struct mirror_request *req);
+
+struct mirror_disk_look {
+	enum mirror_disk_state state;
+	bool is_failing;             /* failed here, the cluster is being told */
+	uint64_t reads, writes, read_bytes, written_bytes, errors;
+	uint32_t in_flight;
+	uint64_t oldest_ns;          /* age of the oldest request in flight; 0: none */
+};
+struct mirror_look {
+	struct mirror_disk_look disks[MIRROR_MAX_DISKS];
+	uint64_t ios[VOLUME_OPS], bytes[VOLUME_OPS], failed;
+	uint32_t in_flight, parked_gate, parked_suspended, held_by_failure;
+	uint64_t parked_since_ns;    /* age; 0: none */
+	uint64_t write_p99_ns;       /* of the last seconds: resync windows adapt to it */
+	uint64_t resync_bytes;
+	bool is_gate_open, is_single_source;
+};
+void mirror_look(const struct mirror *m, struct mirror_look *look);
