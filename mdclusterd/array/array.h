@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One clustered array on one node: the state machine above its lockspace, its channel, its
+ * metadata and its data plane. Pure: it asks, is answered, and is told the time. The rules
+ * D1..D14 (shared design; ARCHITECTURE.md) hold at every instant; beyond them:
+ *
+ *	V1  It serves I/O only while: a member of the lockspace; PW on its own slot is held;
+ *	    resync_offset is 0 on disk (D11); every vacant slot was gathered, and every live
+ *	    one's window is suspended; the gate is open (D13).
+ *	V2  A slot that nobody has any more, by death or by an unfinished leave, is in the
+ *	    recovery map until this node had PW on it and found it empty. A step that
+ *	    fails is tried again, and is never forgotten (B54).
+ *	V3  Ranges are suspended by slot: set by its messages and lock value, dropped by its
+ *	    end message, or once its slot was merged (D5, B23, B43).
+ *	V4  Reads have a single source from the first sign of a death until no slot is in the
+ *	    map and no member owes a resync (B37).
+ *	V5  A window is copied only when all members have acknowledged it (D6). Several nodes
+ *	    resync at once, each the chunks that are needed in its own slot.
+ *	V6  What a refusal, a deadline, or a fault of the disk keeps from going on is told: for
+ *	    what it waits, for whom, and since when.
+ *	V7  A stop ends within a second whatever other nodes do (B16). Resync work left
+ *	    over is said (BITMAP_NEEDS_SYNC), also what came from failed writes (B51).
+ *	V8  Who has lost the lockspace shuts the gate first, drains, closes, and joins anew
+ *	    with its clients parked.
+ *	V9  An idle array says nothing (B5).
+ *
+ * The life of an array:
+ *
+ *	ASSEMBLE  the superblocks are read and judged
+ *	JOIN      the lockspace, by the array's uuid in text; a slot; the channel is ready
+ *	OWN       PW on bitmap<own>: whoever recovers it is done
+ *	ACTIVATE  under TOKEN: superblocks anew, resync_offset 0, METADATA_UPDATED if changed
+ *	START     the plane loads the own slot; what it has is needed
+ *	GATHER    each other slot: of a member, its lock value is read (window, owes a resync);
+ *	          of nobody, PW, read, NEED, CLEAR (D3), as a recovery does
+ *	ACTIVE    the gate opens, front ends serve; resync of what is needed
+ *	LEAVE     gate shut, drained, bits cleared, the rest handed over, unlocked
+ *
+ * Recovery of a slot: PW -> READ_SLOT -> share -> NEED (durable here) -> CLEAR_SLOT -> the lock
+ * value says who took how much -> unlock. With k members the one that comes first takes
+ * 1/k of the dirty chunks, but never less than ARRAY_SHARE_BYTES; the second 1/(k-1) of the
+ * rest; who finds nothing left is done with that slot. Until then it asks again.
+ *
+ * The lock value of bitmapNNNN, 32 bytes, little endian; of the owner, or of who recovers:
+ *
+ *	0  low u64, high u64    the window [low, high) in sectors; 0, 0: none
+ *	16 flags u32            1: chunks in it are needed, a resync is owed
+ *	20 takers u32           of a slot that is recovered: who had a share in `generation`
+ *	24 generation u32, 0 u32
+ *
+ * An owner writes it PW -> PW before it says RESYNCING, so that a member reads in it what it
+ * has not heard, or hears what it has not read.
+ *
+ * Resync: WINDOW -> lock value, RESYNCING(low of this, high of the next) -> all have drained
+ * -> SYNC of this one, while the next is announced. First window 32 MiB; the next ones so
+ * that one takes about ARRAY_WINDOW_NS, less where writes suffer. At the end the lock value is
+ * 0, 0 and RESYNCING(0, 0) is said, once.
+ *
+ * A disk fails here: TOKEN -> METADATA_FAIL -> own slot's events -> METADATA_UPDATED -> failure_known
+ * (D9). A node that hears METADATA_UPDATED: RELOAD -> SET_DISK of what differs -> msg_handled.
+ * After any death, D7: recover() -> RELOAD -> msg_recovered.
+ *
+ * One thread, that of the lockspace engine. array_free() not from within its callbacks.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "mdclusterd/array/metadata.h"
+#include "mdclusterd/array/plane.h"
+
+struct array;
+struct lockspace_engine;
+
+enum {
+	ARRAY_MAX_NODES = 64,
+	ARRAY_SHARE_BYTES = 256 << 20,
+	ARRAY_FIRST_WINDOW_BYTES = 32 << 20,
+	ARRAY_MIN_WINDOW_BYTES = 4 << 20,
+	ARRAY_MAX_WINDOW_BYTES = 256 << 20,
+};
+#define ARRAY_WINDOW_NS (200 * 1000000ull)
+
+enum array_state {
+	ARRAY_DOWN,       /* nothing is open */
+	ARRAY_ASSEMBLING,
+	ARRAY_JOINING,
+	ARRAY_OWNING,
+	ARRAY_ACTIVATING,
+	ARRAY_STARTING,
+	ARRAY_GATHERING,
+	ARRAY_ACTIVE,
+	ARRAY_LEAVING,
+	ARRAY_LOST,       /* drains, then joins anew */
+	ARRAY_FAILED,     /* could not start; array_look().why says why */
+	ARRAY_STATES,
+};
+
+struct array_config {
+	const char *name;               /* as the person says it */
+	const char *const *paths;
+	size_t path_count;
+	const char *cluster;
+	uint32_t self;                  /* node id */
+	int wanted_slot;                /* -1: any */
+	bool may_start_degraded;
+	uint64_t resync_min_bytes, resync_max_bytes; /* a second and disk; 0: md's 1 and 200 MB */
+};
+
+/* What happened, for log, subscribers and recorder: plain data. */
+enum array_event_kind {
+	ARRAY_EVENT_STATE,           /* text: the new state */
+	ARRAY_EVENT_MEMBER_JOINED,   /* node, slot */
+	ARRAY_EVENT_MEMBER_LEFT,
+	ARRAY_EVENT_MEMBER_MISSING,  /* not proven dead yet */
+	ARRAY_EVENT_MEMBER_DEAD,
+	ARRAY_EVENT_SLOT_RECOVERING, /* slot */
+	ARRAY_EVENT_SLOT_RECOVERED,  /* slot, bytes: taken over by this node */
+	ARRAY_EVENT_SUSPENDED,       /* slot, low, high; 0, 0: none any more */
+	ARRAY_EVENT_RESYNC_STARTED,  /* bytes */
+	ARRAY_EVENT_RESYNC_FINISHED,
+	ARRAY_EVENT_CHECK_STARTED,
+	ARRAY_EVENT_CHECK_FINISHED,  /* bytes: of mismatches */
+	ARRAY_EVENT_MISMATCH,        /* low, high */
+	ARRAY_EVENT_DISK_FAILED,     /* role, text: why; said by the node where it failed */
+	ARRAY_EVENT_DEGRADED,        /* role: all nodes know */
+	ARRAY_EVENT_GATE,            /* text: "open", "shut" */
+	ARRAY_EVENT_RETRY,           /* text: what failed, and is tried again */
+	ARRAY_EVENT_KINDS,
+};
+
+struct array_event {
+	enum array_event_kind kind;
+	uint64_t at_ns;     /* of ops.now */
+	const char *array;  /* name */
+	bool is_ours;       /* this node is the one to report it for the whole cluster */
+	uint32_t node;
+	int slot;
+	uint32_t role;
+	uint64_t low, high; /* sectors */
+	uint64_t bytes;
+	const char *text;   /* "" where there is none */
+};
+
+struct array_ops {
+	uint64_t (*now)(void *owner);
+	void (*armed)(void *owner);  /* array_deadline() became earlier */
+	void (*event)(void *owner, const struct array_event *event);
+	/* This node keeps all waiting; as in msg/channel.h. */
+	bool (*evict)(void *owner, uint32_t node, const char *why);
+	/* array_stop() is done: array_free() may follow, from elsewhere. */
+	void (*stopped)(void *owner);
+	/* The slot, to be asked for at the next start (wanted_slot). */
+	void (*slot_known)(void *owner, int slot);
+};
+
+/* All but `array` itself are borrowed and outlive it. NULL with a sentence. */
+struct array *array_new(const struct array_config *config, struct lockspace_engine *locks,
+			struct metadata_runner *metadata, struct plane *plane,
+			const struct array_ops *ops, void *owner, struct err *err);
+/* DOWN, or FAILED, or behind stopped(). NULL is fine. */
+void array_free(struct array *a);
+
+void array_start(struct array *a);
+/* Leaves; -EBUSY while front ends have clients, unless is_forced. stopped() comes. */
+int array_stop(struct array *a, bool is_forced, struct err *err);
+
+/* This node's part of the cluster may decide (and its lease holds): the gate (D13). */
+void array_set_quorate(struct array *a, bool is_quorate);
+
+void array_advance(struct array *a, uint64_t now);
+uint64_t array_deadline(const struct array *a); /* UINT64_MAX: never */
+
+/* Scrub, cluster-wide, run by this node. -EBUSY: a resync or scrub runs, by whom. */
+int array_check(struct array *a, bool is_repair, struct err *err);
+void array_check_cancel(struct array *a);
+void array_set_speed(struct array *a, uint64_t min_bytes, uint64_t max_bytes);
+/* As if it had failed: mdadm --fail. -EBUSY: the last one in sync. */
+int array_fail_disk(struct array *a, uint32_t role, struct err *err);
+
+/* --- for people and programs that look ----------------------------------------------- */
+
+struct array_member_look {
+	uint32_t node;
+	int slot;
+	bool is_missing;       /* waits: proof of its death */
+	bool owes_resync;
+	uint64_t low, high;    /* its window; 0, 0: none */
+	uint64_t since_ns;     /* missing, or in its window, since */
+};
+
+struct array_look {
+	const char *name;
+	enum array_state state;
+	uint64_t state_since_ns;
+	struct err why;              /* FAILED, and what is tried again */
+	int slot;                    /* -1: none yet */
+	bool is_quorate, is_gate_open, is_single_source;
+	const struct metadata_view *view; /* NULL before ASSEMBLE is done */
+	uint64_t degraded_since_ns;  /* 0: it is not */
+	struct array_member_look members[ARRAY_MAX_NODES]; /* by slot, this node too */
+	size_t member_count;
+	uint64_t recovery_map;       /* slots, V2 */
+	/* What this node resyncs, or checks; kind_text NULL: nothing */
+	const char *kind_text;       /* "resync", "check", "repair" */
+	uint64_t total_sectors, done_sectors, mismatch_sectors;
+	uint64_t began_ns, speed_bytes; /* a second, of the last windows */
+	/* V6: "" or one clause: "waits: proof of death of node 3" */
+	char waits[256];
+	uint64_t waits_since_ns;
+};
+void array_look(const struct array *a, struct array_look *look);
+const char *array_state_name(enum array_state state);
+const char *array_event_name(enum array_event_kind kind);

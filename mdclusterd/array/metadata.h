@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What an array's cluster side does to superblocks and to slots that are not its own:
+ * work that waits for disks, done one request after the other by a thread of its own
+ * (daemon), or a fiber of the simulator. metadata_run() is that work; it blocks.
+ *
+ * Who may ask for what: ASSEMBLE and RELOAD anybody; what writes superblocks, with TOKEN
+ * held; what writes a slot, with PW on it. Own slot's pages belong to the intent, and are
+ * never written here but by ACTIVATE, before there is one.
+ *
+ * The rules: D3 (CLEAR comes after the bits are durable elsewhere), D11 (ACTIVATE), D12
+ * (a slot is the OR over in-sync members), B41 (a stale slot of others reads as ones, and
+ * is not written for that), section 1.7 (events; a faulty member is not written any more).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <qb/qblist.h>
+
+#include "base/err.h"
+#include "bitmap/geometry.h"
+#include "bitmap/md_sb.h"
+#include "bitmap/slot.h"
+
+struct disk;
+struct metadata;
+
+enum { METADATA_MAX_DISKS = 32 };
+
+/* What the superblocks say, one disk. */
+enum metadata_disk_state {
+	METADATA_DISK_MISSING, /* a role that no disk here has */
+	METADATA_DISK_FAULTY,
+	METADATA_DISK_SPARE,
+	METADATA_DISK_REBUILD, /* active, in sync below recovery_offset */
+	METADATA_DISK_IN_SYNC,
+	METADATA_DISK_STALE,   /* was active, its events lag: not used */
+};
+
+struct metadata_disk {
+	char path[256];            /* "" where it is missing */
+	enum metadata_disk_state state;
+	uint32_t role;             /* raid_disks and above: spares, faulty ones */
+	uint32_t dev_number;
+	uint8_t device_uuid[16];
+	uint64_t data_offset;      /* sectors */
+	uint64_t recovery_offset;  /* sectors */
+	uint64_t bitmap_start_bytes; /* of slot 0 */
+};
+
+/* The array as its superblocks have it: plain data, for everybody. */
+struct metadata_view {
+	uint8_t uuid[16];
+	char name[MD_NAME_BYTES + 1];
+	char cluster[64];
+	int32_t level;
+	uint32_t layout, chunk_sectors, raid_disks;
+	uint64_t member_sectors, sync_size, array_sectors;
+	uint64_t events, resync_offset;
+	uint32_t degraded;             /* roles without a disk in sync */
+	struct bitmap_geometry geo;
+	struct metadata_disk disks[METADATA_MAX_DISKS]; /* roles first, in order */
+	uint32_t disk_count;
+};
+
+enum metadata_op {
+	/*
+	 * Opens the disks, and judges: members of one array, clustered, of this cluster,
+	 * of a kind that is served; enough of them. -> view
+	 */
+	METADATA_ASSEMBLE,
+	METADATA_RELOAD,     /* superblocks anew, from the disks that are open -> view */
+	/*
+	 * The array goes into use: resync_offset becomes 0 (D11). Chunks below an old one
+	 * were in sync whatever the slots say, and are cleared first. With TOKEN. Nothing
+	 * where it is 0 already. -> view
+	 */
+	METADATA_ACTIVATE,
+	METADATA_READ_SLOT,  /* slot -> bits, dirty */
+	/* The bits of `bits` are cleared in `slot`, durably; others stay. */
+	METADATA_CLEAR_SLOT,
+	/* `role` is faulty: roles of all others say so, events + 1. With TOKEN. -> view */
+	METADATA_FAIL,
+	METADATA_CLOSE,
+	METADATA_OPS,
+};
+
+struct metadata_request {
+	enum metadata_op op;
+	/* ASSEMBLE; borrowed until done(). Paths of block devices or files. */
+	const char *const *paths;
+	size_t path_count;
+	const char *cluster;       /* ASSEMBLE: NULL: any */
+	bool may_start_degraded;   /* ASSEMBLE: else all roles must be there */
+	uint32_t slot;
+	/* READ: made and owned by the asker from done() on; CLEAR: its own. bits_bytes(). */
+	uint8_t *bits;
+	uint64_t dirty;            /* READ: chunks */
+	uint32_t role;
+	struct metadata_view *view; /* the asker's memory; written where the op says so */
+
+	void (*done)(void *owner, struct metadata_request *req, int result);
+	void *owner;
+	struct err err;            /* where result is not 0: names the disk */
+	struct qb_list_head link;  /* who runs it */
+};
+
+/* open: disk_aio_open() in DISK_SHARED mode, or the simulator's. */
+struct metadata *metadata_new(struct disk *(*open)(void *owner, const char *path,
+						   struct err *err),
+			      void *owner);
+void metadata_free(struct metadata *md); /* closes the disks; NULL is fine */
+/* Does it; blocks; calls no done(). Returns the result, with req->err. */
+int metadata_run(struct metadata *md, struct metadata_request *req);
+
+/* What the array is given: done() is called from its own thread, never within submit(). */
+struct metadata_runner {
+	void (*submit)(struct metadata_runner *runner, struct metadata_request *req);
+};

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The data plane as the cluster side sees it: the mirror with its intent and its front
+ * ends, which live in a thread of their own (daemon) or beside it (simulator). Requests are
+ * answered by done(), in the asker's thread, never within submit(); they are taken up in
+ * the order of submission, and may be done in any. Posts have no answer and keep their
+ * place among the requests.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <qb/qblist.h>
+
+#include "base/err.h"
+#include "mdclusterd/array/metadata.h"
+
+struct plane;
+
+enum plane_op {
+	PLANE_START,    /* mirror and intent of `view`, own slot `slot`: loads it. Gate shut */
+	PLANE_SERVE,    /* front ends take clients from here on */
+	PLANE_NEED,     /* the chunks of `bits` are needed, durably (D3's first half) */
+	PLANE_SUSPEND,  /* `slot` resyncs [low, high): done when drained (D6); 0, 0: no more */
+	PLANE_SET_DISK, /* `role` as in `view` */
+	PLANE_EVENTS,   /* own slot's superblock gets view->events */
+	PLANE_WINDOW,   /* at most `bytes` from `low` on that need a resync -> low, high */
+	PLANE_SYNC,     /* resyncs [low, high): as plane_sync_kind says */
+	PLANE_DRAIN,    /* shuts the gate; nothing in flight changes a disk any more */
+	/*
+	 * Front ends off, parked ios end, bits that may be cleared are; all is freed. is_lost:
+	 * without a write to any disk.
+	 */
+	PLANE_STOP,
+	PLANE_LOOK,     /* -> look */
+	PLANE_OPS,
+};
+
+enum plane_sync_kind { PLANE_COPY, PLANE_COMPARE, PLANE_CHECK, PLANE_REPAIR };
+
+struct plane_look;
+
+struct plane_request {
+	enum plane_op op;
+	const struct metadata_view *view; /* START, SET_DISK, EVENTS: borrowed until done */
+	uint32_t slot, role;
+	bool is_lost;
+	uint64_t low, high;      /* sectors of the bitmap's addresses */
+	uint64_t bytes;
+	enum plane_sync_kind kind;
+	const uint8_t *bits;     /* NEED; borrowed until done() */
+	/* Results. WINDOW: low == high: nothing is needed from there on. */
+	uint64_t position;       /* SYNC: all below is done */
+	uint64_t copied_sectors, mismatch_sectors;
+	uint64_t took_ns;        /* SYNC */
+	uint64_t write_p99_ns;   /* SYNC: of applications meanwhile */
+	uint64_t needed_chunks;  /* START, NEED, WINDOW, SYNC: left now */
+	struct plane_look *look;
+
+	/* 0, -ECANCELED (SYNC), -EIO, -ESHUTDOWN (stopped meanwhile), -ENOMEM */
+	void (*done)(void *owner, struct plane_request *req, int result);
+	void *owner;
+	struct err err;          /* where result is not 0 */
+	struct qb_list_head link;
+};
+
+struct plane_ops {
+	void (*submit)(struct plane *plane, struct plane_request *req);
+	void (*set_gate)(struct plane *plane, bool is_open); /* D13; the lease is its own affair */
+	void (*set_single_source)(struct plane *plane, bool is_on); /* B37 */
+	void (*failure_known)(struct plane *plane, uint32_t role);  /* D9 */
+	void (*set_speed)(struct plane *plane, uint64_t min_bytes, uint64_t max_bytes);
+	void (*cancel_sync)(struct plane *plane); /* done() of SYNC comes */
+};
+
+/* What comes up by itself, in the array's thread. */
+struct plane_handlers {
+	/* D9: told once a role. */
+	void (*disk_failed)(void *owner, uint32_t role, const struct err *why);
+	/* CHECK and REPAIR, before done() of their SYNC. */
+	void (*differs)(void *owner, uint64_t sector, uint64_t sectors);
+};
+
+/* What every plane begins with. Handlers are set by the array before START. */
+struct plane {
+	const struct plane_ops *ops;
+	const struct plane_handlers *handlers;
+	void *owner;
+};
+
+/* Numbers for status; ages in ns. */
+struct plane_look {
+	bool is_gate_open, is_single_source;
+	struct {
+		uint64_t reads, writes, read_bytes, written_bytes, errors;
+		uint64_t oldest_ns;
+		uint32_t in_flight;
+	} disks[METADATA_MAX_DISKS]; /* by role */
+	uint64_t dirty_bytes, needed_bytes;
+	uint64_t intent_hits, intent_misses, intent_page_writes;
+	uint32_t in_flight, parked_gate, parked_suspended, held_by_failure;
+	uint64_t parked_since_ns;
+	uint64_t write_p99_ns;
+	uint32_t clients;        /* of the front ends */
+};
