@@ -16,7 +16,8 @@
  *	    ring.h says: a node sends to others only, what others can read
  *	F2  of each ring a node delivers ascending numbers; first a transitional,
  *	    then a regular configuration; ring ids grow, and the node is in both
- *	F3  no ring is used before the disk covers its number (E5)
+ *	F3  no ring is used before the disk covers its number (E5), which is asked
+ *	    as ring.h says
  *	F4  who is cut off afterwards rings alone, and is idle there
  *	F5  memory is bounded by what came; all is freed in the end (ASan)
  */
@@ -49,7 +50,7 @@ enum operation {
 	EVIDENCE,     /* of node arg >> 2, at node arg & 3; 3: node 0 evicts it */
 	WANT,         /* node arg & 3 wants to send: 1 byte, so many messages */
 	SYNCHRONISED, /* node arg & 3 */
-	SAVED,        /* node arg & 3 */
+	SAVED,        /* node arg & 3; arg >> 2 is 3: what it asked for before */
 	RESTART,      /* node arg & 3 leaves; or starts, if it is away */
 	RAW,          /* to node arg & 3: 1 byte a length, then so many bytes */
 	FORGE_TOKEN,  /* to node arg & 3 from node arg >> 2: see forge_token() */
@@ -76,10 +77,13 @@ struct node {
 	struct ring *ring; /* NULL: away */
 	int self;
 	uint64_t incarnation;
-	uint64_t asked_seq, saved_seq;
+	uint64_t saved_seq;
+	uint64_t asked_seq; /* last, at ... */
+	uint64_t asked_at;
+	uint64_t before_seq; /* asked before it */
 	uint32_t messages;  /* to send */
 	bool is_configured;
-	struct ring_id regular;
+	struct ring_id regular; /* of this life, or of one before */
 	struct node_set members; /* of it */
 	bool is_transitional; /* the last configuration was */
 	struct ring_id delivering;
@@ -144,7 +148,13 @@ static void lose_all(void)
 		free(take_packet().bytes);
 }
 
-/* F1: what is sent can be read; it is kept as a model for what is forged. */
+/* F3 */
+static void check_covered(const struct node *n, struct ring_id ring)
+{
+	EXPECT(ring.seq < n->saved_seq + RING_SEQ_STRIDE);
+}
+
+/* F1, F3: what is sent can be read; it is kept as a model for what is forged. */
 static void look_at(const struct node *n, const uint8_t *bytes, size_t length)
 {
 	struct wire_context context = context_of(n->self);
@@ -155,17 +165,21 @@ static void look_at(const struct node *n, const uint8_t *bytes, size_t length)
 	EXPECT(length <= WIRE_MAX_PACKET);
 	EXPECT(wire_open(&context, bytes, length, &type, &from) == WIRE_OK);
 	EXPECT(from == n->self);
-	if (type == WIRE_TOKEN)
+	if (type == WIRE_TOKEN) {
 		EXPECT(wire_read_token(bytes, length, &world.token) == WIRE_OK);
-	else if (type == WIRE_DATA)
+		check_covered(n, world.token.ring);
+	} else if (type == WIRE_DATA) {
 		EXPECT(wire_read_data(&context, bytes, length, &world.data) == WIRE_OK);
-	else if (type == WIRE_JOIN)
+		check_covered(n, world.data.ring);
+	} else if (type == WIRE_JOIN) {
 		EXPECT(wire_read_join(&context, bytes, length, &world.join) == WIRE_OK);
-	else if (type == WIRE_COMMIT)
+	} else if (type == WIRE_COMMIT) {
 		EXPECT(wire_read_commit(&context, bytes, length, &world.commit) ==
 		       WIRE_OK);
-	else
+		check_covered(n, world.commit.ring);
+	} else {
 		EXPECT(wire_read_ring(bytes, length, &id) == WIRE_OK);
+	}
 	world.data.payload = NULL; /* was borrowed */
 	world.data.length = 0;
 }
@@ -247,7 +261,7 @@ static void configured(void *owner, const struct ring_configuration *c)
 	}
 	EXPECT(n->is_transitional == n->is_configured);
 	EXPECT(c->ring.seq > n->regular.seq);
-	EXPECT(c->ring.seq < n->saved_seq + RING_SEQ_STRIDE);
+	check_covered(n, c->ring);
 	EXPECT(set_is_subset(c->joined, c->members));
 	/* who has started anew has left, and joined */
 	EXPECT(set_is_subset(set_and(c->members, c->left), c->joined));
@@ -266,19 +280,25 @@ static void unplugged(void *owner)
 	EXPECT(n->is_configured);
 }
 
+/* Asked again, as long as nothing came of it, and after a token's time. */
 static void save_seq(void *owner, uint64_t seq)
 {
 	struct node *n = owner;
+	uint64_t token_ns = ring_settings(n->ring)->token_ns;
 
-	EXPECT(seq > n->asked_seq);
+	EXPECT(seq > n->saved_seq && seq >= n->asked_seq);
+	EXPECT(seq > n->asked_seq || world.now - n->asked_at >= token_ns);
+	if (seq > n->asked_seq)
+		n->before_seq = n->asked_seq;
 	n->asked_seq = seq;
+	n->asked_at = world.now;
 }
 
-static void seq_saved(struct node *n)
+static void seq_saved(struct node *n, uint64_t seq)
 {
-	if (n->saved_seq == n->asked_seq)
+	if (n->saved_seq >= seq)
 		return;
-	n->saved_seq = n->asked_seq;
+	n->saved_seq = seq;
 	if (n->ring)
 		ring_seq_saved(n->ring, world.now, n->saved_seq);
 }
@@ -301,9 +321,8 @@ static void start(struct node *n)
 					ring_packet_min(CONFIGURED) : 1400,
 	};
 
-	n->asked_seq = n->saved_seq = config.first_ring_seq;
+	n->asked_seq = n->before_seq = n->saved_seq = config.first_ring_seq;
 	n->is_configured = n->is_transitional = false;
-	n->regular = n->delivering = (struct ring_id){ 0 };
 	n->ring = ring_new(&config, &ops, n);
 	EXPECT(n->ring != NULL);
 	ring_start(n->ring, world.now);
@@ -321,7 +340,7 @@ static void stop(struct node *n)
 static void settle(void)
 {
 	for (int i = 0; i < NODES && !(world.flags & SLOW_DISK); i++)
-		seq_saved(&world.nodes[i]);
+		seq_saved(&world.nodes[i], world.nodes[i].asked_seq);
 }
 
 static void deliver_packet(const struct packet *p)
@@ -415,7 +434,7 @@ static void run_alone(struct node *n, uint64_t for_ms, uint32_t max_calls)
 	while (ring_deadline(n->ring) <= limit) {
 		world.now = max_u64(world.now, ring_deadline(n->ring));
 		ring_advance(n->ring, world.now);
-		seq_saved(n);
+		seq_saved(n, n->asked_seq);
 		lose_all();
 		EXPECT(++calls < max_calls);
 	}
@@ -715,7 +734,7 @@ static void operate(enum operation operation, unsigned int arg, struct rd *rd)
 			ring_synchronised(n->ring, world.now);
 		break;
 	case SAVED:
-		seq_saved(n);
+		seq_saved(n, arg >> 2 == 3 ? n->before_seq : n->asked_seq);
 		break;
 	case RESTART:
 		if (n->ring)

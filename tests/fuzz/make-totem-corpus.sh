@@ -168,6 +168,21 @@ same=100 # near(): the number itself
 { le 1 0; op $RESTART 1; rounds 8; op $RESTART 1; rounds 12; } >restart
 { le 1 0; want 2 99; op $DELIVER 3; op $SLEEP 15; op $SLEEP 15; rounds 15; } >asleep
 { le 1 12; rounds 4; op $SYNCHRONISED 0; op $SYNCHRONISED 1; rounds 6; op $SAVED 0; } >slow
+far=202  # near(): the stride of the disk beyond
+{
+	le 1 4
+	op $JOIN 0
+	le 1 1 $far
+	op $SLEEP 15
+	op $SLEEP 15
+	rounds 12
+	op $JOIN 0
+	le 1 1 $far
+	op $SAVED 12
+	rounds 6
+	op $SAVED 0
+	rounds 12
+} >slow-asked-again
 { le 1 0; op $CHANGE; le 2 20; le 1 1; rounds 3; op $RAW; le 1 3; printf abc; } >changed
 {
 	le 1 0
