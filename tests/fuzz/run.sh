@@ -3,7 +3,8 @@
 # Runs each fuzz target given as argument for FUZZ_SECONDS (default 10), from a
 # copy of its corpus, and prints one line for it. What makes one crash, leak,
 # hang or swell is kept in the current folder as NAME-crash-..., with the way
-# to replay it; then the exit code is 1.
+# to replay it, and printed, so that a log alone is enough to have it again; then
+# the exit code is 1.
 #
 #	FUZZ_SECONDS=180 tests/fuzz/run.sh tests/fuzz/fuzz_md_sb
 #	FUZZ_KEEP=DIR    also keeps in DIR/NAME what the run learned
@@ -11,6 +12,7 @@ set -u
 
 srcdir=${srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}
 seconds=${FUZZ_SECONDS:-10}
+max_printed=8192 # characters
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 # ASan holds back freed memory, by default as much as half our limit.
@@ -35,6 +37,20 @@ max_len()
 last()
 {
 	grep -o "$1: [0-9]*" "$log" | tail -n 1 | grep -o '[0-9]*$'
+}
+
+# print_input NAME FILE: as a command that makes the file; disks shrink much
+print_input()
+{
+	local file text
+	file=$(basename "$2")
+	text=$(gzip -9n <"$2" | base64)
+	if [ ${#text} -gt $max_printed ]; then
+		printf '%s: %s is too large to be printed\n' "$1" "$file"
+		return
+	fi
+	printf "%s: or, elsewhere, make it first:\n" "$1"
+	printf "base64 -d <<'END' | gunzip >%s\n%s\nEND\n" "$file" "$text"
 }
 
 failed=0
@@ -62,6 +78,7 @@ for target in "$@"; do
 			cp "$input" .
 			printf '%s: replay with: %s %s\n' "$name" "$target" \
 				"$PWD/$(basename "$input")"
+			print_input "$name" "$input"
 		done
 		cp "$log" "./$name-log.txt"
 	fi
