@@ -19,9 +19,10 @@
  *	M4  After each change of the configuration each lockspace's newest state wins: the
  *	    latest epoch in which it was not frozen, then the most operations. A node whose
  *	    membership is not in it, or is proven dead there, has lost the lockspace.
- *	    Not so for one that all have left: a node that was away then may bring it
- *	    back, frozen or with members that close it again. Its generations are those
- *	    of before, so there L5 does not hold; L1 does.
+ *	    That all have left one is a state of it, too: who was away then brings none
+ *	    back. It is remembered until all nodes have told that they do not have it, or
+ *	    there are LOCK_MANAGER_MAX_GRAVES others, or all who know it are gone. After
+ *	    that it may come back with its generations, against L5; L1 holds.
  *	M5  An operation that met a frozen lockspace is made again when it thaws, in its
  *	    old place, once: operations have numbers, and tell for which thaw they are.
  *	M6  Equal epochs and operations have equal digests. A node that differs from most
@@ -49,6 +50,7 @@ struct sync;
 
 enum {
 	LOCK_MANAGER_MAX_SPACES = 1024,
+	LOCK_MANAGER_MAX_GRAVES = 256, /* of lockspaces that all have left */
 };
 
 struct lock_manager_config {

@@ -28,6 +28,7 @@ static struct space *make_space(struct lock_manager *m, uint32_t node,
 		return NULL;
 	}
 	space_insert(m, s);
+	grave_level(m, s->name, s->name_length);
 	s->is_frozen = false;
 	s->version.epoch = m->ring;
 	return s;

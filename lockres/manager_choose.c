@@ -39,13 +39,18 @@ static int compare_heads(const void *a, const void *b)
 	return compare_names(a, b);
 }
 
+static const struct space_head *head_named(const struct manager_heads *heads,
+					   const struct space_head *as)
+{
+	return heads->count == 0 ? NULL :
+				   bsearch(as, heads->spaces, heads->count,
+					   sizeof(*heads->spaces), compare_heads);
+}
+
 const struct space_head *manager_head_of(const struct manager_heads *heads,
 					 const struct space_head *of)
 {
-	const struct space_head *head =
-		heads->count == 0 ? NULL :
-				    bsearch(of, heads->spaces, heads->count,
-					    sizeof(*heads->spaces), compare_heads);
+	const struct space_head *head = head_named(heads, of);
 
 	return head && space_id_equal(head->id, of->id) ? head : NULL;
 }
@@ -70,7 +75,14 @@ static bool is_newer(const struct space_head *a, const struct space_head *b)
 	return space_version_compare(&a->version, &b->version) > 0;
 }
 
-/* One lockspace a name: the newest; of equal ones that of the lowest index. */
+/* Graves come first, so that they are all there are yet. */
+static bool is_full(const struct manager_sync *p, const struct space_head *head)
+{
+	return head->is_over ? p->candidate_count == LOCK_MANAGER_MAX_GRAVES :
+			       p->candidate_count - p->grave_count == LOCK_MANAGER_MAX_SPACES;
+}
+
+/* One a name: the newest; of equal ones that of the lowest index. */
 static void propose(struct lock_manager *m, int node, const struct space_head *head)
 {
 	struct manager_sync *p = &m->phase;
@@ -80,14 +92,17 @@ static void propose(struct lock_manager *m, int node, const struct space_head *h
 
 	if (is_there && !is_newer(head, &c->head))
 		return;
-	if (!is_there && p->candidate_count == LOCK_MANAGER_MAX_SPACES) {
+	if ((!is_there || c->head.is_over != head->is_over) && is_full(p, head)) {
 		manager_fault(m, LOCK_FAULT_LIMIT); /* together they have too many */
 		return;
 	}
 	if (!is_there) {
 		memmove(c + 1, c, (p->candidate_count - at) * sizeof(*c));
 		p->candidate_count++;
+	} else if (c->head.is_over) {
+		p->grave_count--;
 	}
+	p->grave_count += head->is_over;
 	*c = (struct candidate){ .head = *head, .provider = node };
 }
 
@@ -155,21 +170,63 @@ static void settle_digest(struct lock_manager *m, struct candidate *c)
 	}
 }
 
+static void propose_all(struct lock_manager *m)
+{
+	const struct manager_sync *p = &m->phase;
+	int i;
+
+	for (i = set_next(p->partners, 0); i >= 0; i = set_next(p->partners, i + 1))
+		for (size_t k = 0; k < p->heads[i].grave_count; k++)
+			propose(m, i, &p->heads[i].graves[k]);
+	for (i = set_next(p->partners, 0); i >= 0; i = set_next(p->partners, i + 1))
+		for (size_t k = 0; k < p->heads[i].count; k++)
+			propose(m, i, &p->heads[i].spaces[k]);
+}
+
+/* Who is away may have it; so may who has it and is gone before this phase is over. */
+static bool may_come_back(const struct lock_manager *m, const struct space_head *grave)
+{
+	const struct manager_sync *p = &m->phase;
+
+	for (int i = 0; i < m->config.nodes.count; i++)
+		if (!set_has(&p->partners, i) || head_named(&p->heads[i], grave))
+			return true;
+	return false;
+}
+
+/* They are no candidates: nobody tells more of them. */
+static void part_graves(struct lock_manager *m)
+{
+	struct manager_sync *p = &m->phase;
+	size_t count = 0;
+
+	p->grave_count = 0;
+	for (size_t k = 0; k < p->candidate_count; k++) {
+		const struct candidate *c = &p->candidates[k];
+
+		if (!c->head.is_over)
+			p->candidates[count++] = *c;
+		else if (may_come_back(m, &c->head))
+			p->graves[p->grave_count++] = c->head;
+	}
+	p->candidate_count = count;
+}
+
 void manager_choose(struct lock_manager *m)
 {
 	struct manager_sync *p = &m->phase;
 	size_t room = 0;
 
 	for (int i = 0; i < TOTEM_MAX_NODES; i++)
-		room += p->heads[i].count;
+		room += p->heads[i].count + p->heads[i].grave_count;
 	p->candidates = calloc(room + 1, sizeof(*p->candidates));
-	if (!p->candidates) {
+	p->graves = calloc(LOCK_MANAGER_MAX_GRAVES, sizeof(*p->graves));
+	if (!p->candidates || !p->graves) {
 		manager_break(m, "has no memory for others' locks");
 		return;
 	}
-	for (int i = set_next(p->partners, 0); i >= 0; i = set_next(p->partners, i + 1))
-		for (size_t k = 0; k < p->heads[i].count; k++)
-			propose(m, i, &p->heads[i].spaces[k]);
+	propose_all(m);
+	part_graves(m);
 	for (size_t k = 0; k < p->candidate_count; k++) {
 		settle_digest(m, &p->candidates[k]);
 		set_add(&p->providers, p->candidates[k].provider);

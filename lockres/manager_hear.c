@@ -18,6 +18,7 @@ static void take_heads(struct lock_manager *m, int from, struct rd *rd)
 	if (!told_heads_read(m, rd, heads)) {
 		manager_fault(m, LOCK_FAULT_MESSAGE);
 		free(heads->spaces);
+		free(heads->graves);
 		free(heads->marks);
 		*heads = (struct manager_heads){ 0 };
 	}

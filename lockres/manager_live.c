@@ -101,6 +101,8 @@ static void make_live(struct lock_manager *m)
 		take_over(m, &p->candidates[i], old, count);
 	while (count > 0)
 		space_free(old[--count]);
+	memcpy(m->graves, p->graves, p->grave_count * sizeof(m->graves[0]));
+	m->grave_count = p->grave_count;
 	m->ring = p->ring;
 	m->made = 0;
 	m->members = p->partners;

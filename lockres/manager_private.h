@@ -73,7 +73,8 @@ struct space *space_named(const struct lock_manager *m, const void *name, size_t
 struct space *space_find(const struct lock_manager *m, struct space_id id);
 /* In its place by name; -ENOMEM, -ENOSPC. */
 int space_insert(struct lock_manager *m, struct space *s);
-void space_remove(struct space *s); /* and frees it */
+/* All have left it: it is freed, and only its grave is left. */
+void space_remove(struct space *s);
 struct space_member *space_member_of(struct space *s, uint32_t node);
 struct space_member *space_member_ticket(struct space *s, uint32_t node, uint32_t ticket);
 /* 0; -ENOSPC: no slot is free; -EBADR. The node has no member there yet. */
@@ -336,7 +337,8 @@ extern const struct sync_service_ops manager_service_ops;
 struct space_head {
 	struct space_id id;
 	struct space_version version;
-	uint64_t digest;
+	bool is_over;    /* all have left it */
+	uint64_t digest; /* 0 then */
 	uint8_t name_length;
 	char name[LOCKSPACE_MAX_NAME];
 };
@@ -351,6 +353,8 @@ struct manager_heads { /* of one node */
 	uint64_t incarnation;
 	struct space_head *spaces; /* owned */
 	size_t count;
+	struct space_head *graves; /* owned */
+	size_t grave_count;
 	struct space_mark *marks;  /* owned */
 	size_t mark_count;
 };
@@ -379,6 +383,8 @@ struct manager_sync {
 	struct manager_heads heads[TOTEM_MAX_NODES];
 	struct candidate *candidates; /* owned; by name */
 	size_t candidate_count;
+	struct space_head *graves; /* owned; what else was newest */
+	size_t grave_count;
 	struct node_set providers;
 	size_t at;                 /* candidate that we tell next */
 	bool is_record_told;       /* of that one */
@@ -387,6 +393,13 @@ struct manager_sync {
 };
 
 void manager_sync_drop(struct lock_manager *m);
+
+/* --- what all have left: manager_grave.c ---------------------------------------------------- */
+
+/* If there are as many as there can be, the oldest is forgotten. */
+void grave_dig(const struct space *s);
+/* The name is in use again. */
+void grave_level(struct lock_manager *m, const void *name, size_t length);
 
 /* --- the manager: manager.c ---------------------------------------------------------------- */
 
@@ -408,6 +421,8 @@ struct lock_manager {
 
 	struct space *spaces[LOCK_MANAGER_MAX_SPACES]; /* owned; by name */
 	size_t space_count;
+	struct space_head graves[LOCK_MANAGER_MAX_GRAVES]; /* of other names */
+	size_t grave_count;
 	uint32_t made;               /* lockspaces, in this configuration */
 	struct ring_id ring;         /* the active configuration */
 	struct node_set members;     /* of it, with lock managers */

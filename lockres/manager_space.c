@@ -138,6 +138,7 @@ void space_remove(struct space *s)
 	struct lock_manager *m = s->manager;
 	size_t at = place_of(m, s->name, s->name_length);
 
+	grave_dig(s);
 	m->space_count--;
 	memmove(m->spaces + at, m->spaces + at + 1,
 		(m->space_count - at) * sizeof(m->spaces[0]));

@@ -30,11 +30,13 @@ void manager_sync_drop(struct lock_manager *m)
 
 	for (int i = 0; i < TOTEM_MAX_NODES; i++) {
 		free(p->heads[i].spaces);
+		free(p->heads[i].graves);
 		free(p->heads[i].marks);
 	}
 	for (size_t i = 0; i < p->candidate_count; i++)
 		space_free(p->candidates[i].temp);
 	free(p->candidates);
+	free(p->graves);
 	memset(p, 0, sizeof(*p));
 }
 

@@ -4,8 +4,8 @@
  *
  * Messages, little endian, a kind byte, then
  *
- *	1 heads   incarnation u64, count u16, count x (id, version, digest u64,
- *	          length u8, name) by name, count u32, count x (id, member that is
+ *	1 heads   incarnation u64, count u16, count x head by name, count u16, count x
+ *	          head of what all have left, count u32, count x (id, member that is
  *	          over)
  *	2 space   id, version, LVB bytes u8, slots u8, last ticket u32, generation
  *	          u32, thaw u32, count u8, count x member, count u8, count x (node
@@ -13,7 +13,8 @@
  *	3 locks   id, what lock_table_save() wrote
  *	4 end     count u16, of lockspaces that this node told
  *
- * A version is: rep u32, ring seq u64, operations u64. A member: node u32, incarnation
+ * A head is: id, version, digest u64, length u8, name. A version: rep u32, ring seq
+ * u64, operations u64. A member: node u32, incarnation
  * u64, opening u32, ticket u32, slot u8, serial u64, flags u8 (1 gone, 2 proven, 4 with
  * its node).
  */
@@ -213,29 +214,46 @@ static void write_marks(struct wr *wr, const struct lock_manager *m)
 		}
 }
 
+static void write_head(struct wr *wr, const struct space_head *head)
+{
+	space_id_write(wr, head->id);
+	write_version(wr, &head->version);
+	wr_u64(wr, head->digest);
+	wr_u8(wr, head->name_length);
+	wr_bytes(wr, head->name, head->name_length);
+}
+
+static struct space_head head_of(const struct space *s)
+{
+	struct space_head head = { .id = s->id, .version = s->version,
+				   .digest = lock_table_digest(s->table),
+				   .name_length = s->name_length };
+
+	memcpy(head.name, s->name, s->name_length);
+	return head;
+}
+
 void told_heads_write(struct wr *wr, const struct lock_manager *m)
 {
 	wr_u8(wr, TELL_HEADS);
 	wr_u64(wr, m->config.incarnation);
 	wr_u16(wr, (uint16_t)m->space_count);
 	for (size_t i = 0; i < m->space_count; i++) {
-		const struct space *s = m->spaces[i];
+		const struct space_head head = head_of(m->spaces[i]);
 
-		space_id_write(wr, s->id);
-		write_version(wr, &s->version);
-		wr_u64(wr, lock_table_digest(s->table));
-		wr_u8(wr, s->name_length);
-		wr_bytes(wr, s->name, s->name_length);
+		write_head(wr, &head);
 	}
+	wr_u16(wr, (uint16_t)m->grave_count);
+	for (size_t i = 0; i < m->grave_count; i++)
+		write_head(wr, &m->graves[i]);
 	write_marks(wr, m);
 }
 
 size_t told_heads_bytes(const struct lock_manager *m)
 {
-	return 1 + 8 + 2 + m->space_count * (HEAD_BYTES + LOCKSPACE_MAX_NAME) + 4 +
-	       count_marks(m) * MARK_BYTES;
+	return 1 + 8 + 2 + 2 + 4 + count_marks(m) * MARK_BYTES +
+	       (m->space_count + m->grave_count) * (HEAD_BYTES + LOCKSPACE_MAX_NAME);
 }
-
 
 static bool read_head(struct rd *rd, struct space_head *head)
 {
@@ -258,6 +276,17 @@ static bool read_spaces(struct rd *rd, struct manager_heads *heads, size_t count
 			return false;
 		heads->count++;
 	}
+	return !rd->failed;
+}
+
+static bool read_graves(struct rd *rd, struct manager_heads *heads, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!read_head(rd, &heads->graves[i]))
+			return false;
+		heads->graves[i].is_over = true;
+	}
+	heads->grave_count = count;
 	return !rd->failed;
 }
 
@@ -290,6 +319,12 @@ bool told_heads_read(struct lock_manager *m, struct rd *rd, struct manager_heads
 		return false;
 	heads->spaces = allocate(m, count, sizeof(*heads->spaces));
 	if (!heads->spaces || !read_spaces(rd, heads, count))
+		return false;
+	count = rd_u16(rd);
+	if (rd->failed || count > LOCK_MANAGER_MAX_GRAVES)
+		return false;
+	heads->graves = allocate(m, count, sizeof(*heads->graves));
+	if (!heads->graves || !read_graves(rd, heads, count))
 		return false;
 	count = rd_u32(rd);
 	if (rd->failed || count != (rd->length - rd->at) / MARK_BYTES)

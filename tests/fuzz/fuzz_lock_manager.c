@@ -448,7 +448,7 @@ static void hear_batch(struct world *w, struct rd *rd)
 
 static void hear_heads(struct world *w)
 {
-	uint8_t bytes[1 + 8 + 2 + 4] = { 1, 1 };
+	uint8_t bytes[1 + 8 + 2 + 2 + 4] = { 1, 1 };
 
 	if (w->is_telling) {
 		(void)process(w);

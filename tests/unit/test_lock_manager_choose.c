@@ -77,6 +77,20 @@ static struct space_head *add_head(struct lock_manager *m, int node, const char 
 	return head;
 }
 
+static struct space_head *add_grave(struct lock_manager *m, int node, const char *name)
+{
+	struct manager_heads *heads = &m->phase.heads[node];
+	struct space_head *head;
+
+	heads->graves = realloc(heads->graves, (heads->grave_count + 1) * sizeof(*head));
+	assert_non_null(heads->graves);
+	head = &heads->graves[heads->grave_count++];
+	*head = *add_head(m, node, name);
+	m->phase.heads[node].count--;
+	head->is_over = true;
+	return head;
+}
+
 static int provider_of(struct lock_manager *m)
 {
 	manager_choose(m);
@@ -142,6 +156,64 @@ static void who_lacks_a_lockspace_needs_its_locks(void **state)
 	manager_gone(m);
 }
 
+static void that_all_have_left_it_is_a_state_like_others(void **state)
+{
+	struct lock_manager *m;
+
+	(void)state;
+	m = manager_of_nodes(3); /* it was left behind what node 3 has */
+	add_grave(m, 1, "x")->version.operations = 6;
+	add_head(m, 2, "x");
+	manager_choose(m);
+	assert_int_equal(m->phase.candidate_count, 0);
+	assert_true(set_is_empty(m->phase.providers));
+	assert_int_equal(m->phase.grave_count, 1);
+	assert_int_equal(m->phase.graves[0].version.operations, 6);
+	manager_gone(m);
+	m = manager_of_nodes(3); /* it was made again */
+	add_grave(m, 1, "x")->version.operations = 6;
+	add_head(m, 2, "x")->id.count = 2;
+	assert_int_equal(provider_of(m), 2);
+	assert_int_equal(m->phase.grave_count, 0);
+	manager_gone(m);
+	m = manager_of_nodes(3); /* it went on where the end of it was not heard */
+	add_grave(m, 1, "x")->version.operations = 6;
+	add_head(m, 2, "x")->version.epoch.seq = 12;
+	assert_int_equal(provider_of(m), 2);
+	assert_int_equal(m->phase.grave_count, 0);
+	manager_gone(m);
+}
+
+static size_t graves_kept(struct lock_manager *m)
+{
+	size_t kept;
+
+	manager_choose(m);
+	assert_int_equal(m->phase.candidate_count, 0);
+	kept = m->phase.grave_count;
+	manager_gone(m);
+	return kept;
+}
+
+static void what_nobody_has_any_more_is_forgotten(void **state)
+{
+	struct lock_manager *m = manager_of_nodes(3);
+
+	(void)state;
+	add_grave(m, 0, "x");
+	add_grave(m, 1, "x");
+	assert_int_equal(graves_kept(m), 0);
+	m = manager_of_nodes(3);
+	set_put(&m->phase.partners, 2, false); /* who knows */
+	add_grave(m, 0, "x");
+	add_grave(m, 1, "x");
+	assert_int_equal(graves_kept(m), 1);
+	m = manager_of_nodes(3);
+	add_grave(m, 0, "x");
+	add_head(m, 2, "x")->version.operations = 1; /* and may go with it now */
+	assert_int_equal(graves_kept(m), 1);
+}
+
 /* M6 */
 static void what_most_have_goes_on_and_the_others_are_named(void **state)
 {
@@ -198,6 +270,61 @@ static void all_lockspaces_of_all_nodes_are_chosen_at_once(void **state)
 	manager_gone(m);
 }
 
+/* One node has as many of both as there can be, one of a name, and another has others. */
+static void graves_take_no_room_from_lockspaces(void **state)
+{
+	struct lock_manager *m = manager_of_nodes(3);
+	char name[24];
+
+	(void)state;
+	set_put(&m->phase.partners, 2, false);
+	for (int k = 0; k < 2 * LOCK_MANAGER_MAX_GRAVES; k++) {
+		snprintf(name, sizeof(name), k > 0 ? "grave %4d" : "space %4d", k);
+		add_grave(m, k / LOCK_MANAGER_MAX_GRAVES, name)->version.operations = 1;
+	}
+	for (int k = 0; k < LOCK_MANAGER_MAX_SPACES; k++) {
+		snprintf(name, sizeof(name), "space %4d", k);
+		add_head(m, 0, name);
+	}
+	add_head(m, 1, "grave    1");
+	add_head(m, 1, "y");
+	manager_choose(m);
+	assert_int_equal(m->phase.candidate_count, LOCK_MANAGER_MAX_SPACES);
+	assert_int_equal(m->phase.grave_count, LOCK_MANAGER_MAX_GRAVES - 1);
+	assert_int_equal(m->stats.faults[LOCK_FAULT_LIMIT], LOCK_MANAGER_MAX_GRAVES + 2);
+	manager_gone(m);
+}
+
+static bool has_grave(const struct lock_manager *m, uint32_t count)
+{
+	for (size_t i = 0; i < m->grave_count; i++)
+		if (m->graves[i].id.count == count)
+			return true;
+	return false;
+}
+
+static void of_too_many_graves_the_oldest_is_forgotten(void **state)
+{
+	struct lock_manager *m = manager_of_nodes(1);
+	struct space s = { .manager = m, .name_length = 2 };
+
+	(void)state;
+	for (uint32_t i = 0; i <= LOCK_MANAGER_MAX_GRAVES; i++) {
+		m->ring.seq = i == 7 ? 1 : 8;
+		s.id.count = i;
+		memcpy(s.name, &i, s.name_length);
+		grave_dig(&s);
+	}
+	assert_int_equal(m->grave_count, LOCK_MANAGER_MAX_GRAVES);
+	assert_false(has_grave(m, 7));
+	assert_true(has_grave(m, 0));
+	assert_true(has_grave(m, LOCK_MANAGER_MAX_GRAVES));
+	grave_level(m, "\0\0", 2);
+	assert_false(has_grave(m, 0));
+	assert_int_equal(m->grave_count, LOCK_MANAGER_MAX_GRAVES - 1);
+	manager_gone(m);
+}
+
 static void hear(struct lock_manager *m, int from, const uint8_t *bytes, size_t length)
 {
 	struct rd rd = rd_over(bytes, length);
@@ -228,9 +355,13 @@ int main(void)
 		cmocka_unit_test(the_later_epoch_wins_then_the_later_made_then_the_farther),
 		cmocka_unit_test(of_equal_states_the_lowest_node_tells_and_no_locks),
 		cmocka_unit_test(who_lacks_a_lockspace_needs_its_locks),
+		cmocka_unit_test(that_all_have_left_it_is_a_state_like_others),
+		cmocka_unit_test(what_nobody_has_any_more_is_forgotten),
 		cmocka_unit_test(what_most_have_goes_on_and_the_others_are_named),
 		cmocka_unit_test(without_a_most_the_lowest_is_right_and_the_other_leaves),
 		cmocka_unit_test(all_lockspaces_of_all_nodes_are_chosen_at_once),
+		cmocka_unit_test(graves_take_no_room_from_lockspaces),
+		cmocka_unit_test(of_too_many_graves_the_oldest_is_forgotten),
 		cmocka_unit_test(who_does_not_say_what_it_has_has_nothing),
 	};
 

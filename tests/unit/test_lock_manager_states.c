@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lockres/manager_private.h"
 #include "totem/sync.h"
 #include "totem/totem.h"
 
@@ -109,6 +110,51 @@ static void who_closes_while_all_stands_still_is_gone_when_it_goes_on(void **sta
 	assert_int_equal(g[2].dead_node, 1);
 	assert_int_equal(waits.answers, 1);
 	assert_int_equal(waits.result.status, 0);
+	scene_free(s);
+}
+
+/* M4: who was away had it as it was before. */
+static void what_all_have_left_does_not_come_back(void **state)
+{
+	struct scene *s = scene_new(5);
+	uint64_t incarnation = scene_incarnation(s, 5);
+	struct lockspace_look look;
+	struct guest g[3];
+
+	(void)state;
+	guest_open(&g[0], s, 1, "x");
+	guest_open(&g[1], s, 5, "x");
+	scene_cut_off(s, 5);
+	scene_run(s, SCENE_RING_MS);
+	scene_prove(s, 2, 5, incarnation, LOCK_DEATH_PROCESS);
+	scene_run(s, SCENE_QUIET_MS);
+	guest_close(&g[0]);
+	assert_int_equal(g[0].closes, 1);
+	scene_crash(s, 1); /* it will not close it again */
+	scene_heal(s);
+	scene_start(s, 1);
+	assert_int_equal(g[1].lost, -ESTALE);
+	for (int i = 1; i <= 5; i++)
+		assert_false(lock_manager_look(scene_manager(s, i), 0, &look));
+	guest_open(&g[2], s, 3, "x");
+	assert_int_equal(g[2].generation, 1);
+	scene_expect_equal(s);
+	scene_free(s);
+}
+
+static void a_name_has_a_lockspace_or_one_grave(void **state)
+{
+	struct scene *s = scene_new(3);
+	struct guest g;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		guest_open(&g, s, 1, "x");
+		assert_int_equal(scene_manager(s, 2)->grave_count, 0);
+		guest_close(&g);
+		scene_run(s, SCENE_QUIET_MS);
+		assert_int_equal(scene_manager(s, 2)->grave_count, 1);
+	}
 	scene_free(s);
 }
 
@@ -336,6 +382,8 @@ int main(void)
 		cmocka_unit_test(
 			the_majority_goes_on_where_nobody_else_is_in_and_its_state_wins),
 		cmocka_unit_test(who_closes_while_all_stands_still_is_gone_when_it_goes_on),
+		cmocka_unit_test(what_all_have_left_does_not_come_back),
+		cmocka_unit_test(a_name_has_a_lockspace_or_one_grave),
 		cmocka_unit_test(closing_ends_what_is_under_way_and_tells_the_others),
 		cmocka_unit_test(without_quorum_all_stands_still_though_nobody_is_missing),
 		cmocka_unit_test(who_is_missing_is_told_before_anything_else),
