@@ -41,6 +41,7 @@ enum step {
 	TORN,
 	USE,         /* node u8, what u8, which u8, mode u8, flags u32 */
 	ADVANCE,     /* ms u8 */
+	GRAVE,       /* HEADS, but all have left one: space u8, how new u8 */
 	STEPS,
 };
 
@@ -456,6 +457,31 @@ static void hear_heads(struct world *w)
 	}
 }
 
+static void hear_grave(struct world *w, struct rd *rd)
+{
+	const struct space *s = some_space(w, rd_u8(rd));
+	uint8_t newer = rd_u8(rd) % 3;
+	uint8_t bytes[128];
+	struct wr wr = wr_over(bytes, sizeof(bytes));
+
+	if (!s || !w->is_telling)
+		return;
+	wr_u8(&wr, 1);
+	wr_u64(&wr, 1);
+	wr_u16(&wr, 0);
+	wr_u16(&wr, 1);
+	space_id_write(&wr, s->id);
+	wr_u32(&wr, s->version.epoch.rep);
+	wr_u64(&wr, s->version.epoch.seq + newer - 1);
+	wr_u64(&wr, s->version.operations + newer);
+	wr_u64(&wr, 0);
+	wr_u8(&wr, s->name_length);
+	wr_bytes(&wr, s->name, s->name_length);
+	wr_u32(&wr, 0);
+	(void)process(w);
+	hear_told(w, LIAR, bytes, wr.at);
+}
+
 /* --- programs --------------------------------------------------------------------------------- */
 
 static void on_done(void *owner, struct lockres *lock, const struct lock_result *result)
@@ -600,6 +626,9 @@ static void take_step(struct world *w, enum step step, struct rd *rd)
 		break;
 	case ADVANCE:
 		advance(w, rd_u8(rd));
+		break;
+	case GRAVE:
+		hear_grave(w, rd);
 		break;
 	case STEPS:
 		break;

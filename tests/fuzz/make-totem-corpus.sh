@@ -279,5 +279,6 @@ say() { le 1 5 "$1" "$2" "$3" "$4" "$5"; le 4 "$6"; }
 { ring 3; le 1 2 1 0 1; open 0; say 0 1 0 1 5 0x80; ring 2; le 1 4 2 1 0; use 0 0 0 0 0; use 0 0 0 5 0; } >dead
 { ring 3; open 0; le 1 9; open 1; use 0 7 0 0 0; le 1 10; open 1; ring 3; } >ending
 { ring 3; open 0; use 0 0 0 0 0; use 0 0 0 5 0; use 0 3 0 3 0; le 1 12 9; use 0 2 0 0 0; } >late
+{ ring 3; open 0; use 0 0 0 0 0; use 0 0 0 5 0; le 1 7 3 13 0 1 8; open 1; ring 2; open 0; } >grave
 
 du -sh "$corpus" | cut -f 1
