@@ -22,9 +22,12 @@
  *	I7  At most budget_bytes of the array are dirty without being needed or written to
  *	    just now; the least recently written go first (second chance).
  *	I8  A neighbour is marked ahead only within the page that is written anyway, within
- *	    the budget; a stream finds its next chunk marked when it comes to it.
+ *	    the budget; a stream finds its next chunk marked when it comes to it (for it
+ *	    a page may be written ahead, too).
  *	I9  A disk that fails a write of the bitmap is told (failed()), and what waits goes on
- *	    when it was taken out with intent_set_disk(), with the disks that are left.
+ *	    when it was taken out with intent_set_disk(), with the disks that are left. A disk
+ *	    that does not answer for hang_ns is told the same (ETIMEDOUT). Who nobody takes
+ *	    out is tried again: by the next write that needs the page, and each second.
  *	I10 Memory: the image, and what grows with the dirty chunks, not with the array:
  *	    under 64 MiB for 10 TiB with chunks of 64 KiB, at 30 GiB of budget.
  *
@@ -58,6 +61,7 @@ struct intent_config {
 	uint32_t count;
 	bool is_degraded;
 	uint64_t budget_bytes;        /* I7; at least one chunk counts */
+	uint64_t hang_ns;             /* a disk that does not answer fails: 0: 30 s */
 };
 
 struct intent_ops {
@@ -66,7 +70,12 @@ struct intent_ops {
 	void (*failed)(void *owner, uint32_t role, int error);
 };
 
-/* What was loaded as set is needed: intent_next_needed() finds it. */
+/*
+ * What was loaded as set is needed: intent_next_needed() finds it. It was read as the OR
+ * over copies that may differ, so the first write to a page of such has the page written
+ * to all disks, and waits for that (I1). A slot that was STALE is so on disk until each
+ * of its pages was written.
+ */
 struct intent *intent_new(const struct intent_config *config,
 			  const struct intent_ops *ops, void *owner, struct err *err);
 /* Nothing may be in flight: intent_is_idle(). NULL is fine. */
@@ -82,16 +91,19 @@ struct intent_write {
 
 	/* the intent's own */
 	struct qb_list_head link;
-	uint32_t pages_awaited;
 };
 
 enum intent_answer { INTENT_READY, INTENT_WAIT };
 
-/* READY: write. WAIT: ready() comes. -ENOMEM: nothing was begun. */
+/*
+ * READY: write. WAIT: ready() comes. -ENOMEM: nothing was begun. Takes 24 bytes and some
+ * ten ns a chunk: who has a large range of small chunks (a trim) begins it in pieces.
+ */
 int intent_begin(struct intent *in, struct intent_write *w);
 /*
- * The write is over, on all disks that it was for. is_durable: it needs no flush (FUA
- * everywhere). Also for one that still waits: ready() does not come then.
+ * The write is over, on all disks that it was for: where one of them failed it, after
+ * intent_set_degraded(). is_durable: it needs no flush (FUA everywhere). Also for one that
+ * still waits: ready() does not come then.
  */
 void intent_end(struct intent *in, struct intent_write *w, bool is_durable);
 
@@ -101,8 +113,14 @@ void intent_end(struct intent *in, struct intent_write *w, bool is_durable);
 struct intent_request {
 	void (*done)(void *owner, struct intent_request *req, int result);
 	void *owner;
-	struct qb_list_head link; /* the intent's own */
-	uint32_t pages_awaited;
+
+	/* the intent's own */
+	struct qb_list_head link;
+	uint64_t since;
+	uint8_t *pages;           /* map of those awaited */
+	uint32_t pages_awaited, role;
+	uint8_t kind;
+	int result;
 };
 
 /*
@@ -114,14 +132,16 @@ void intent_need(struct intent *in, const uint8_t *map, struct intent_request *r
 uint64_t intent_next_needed(const struct intent *in, uint64_t from);
 uint64_t intent_needed_count(const struct intent *in);
 bool intent_is_needed(const struct intent *in, uint64_t chunk);
-/* [first, last] are equal on all disks now; cleared when I2 allows. */
+/* [first, last] are equal on all disks now; cleared a second later, when I2 allows. */
 void intent_synced(struct intent *in, uint64_t first, uint64_t last);
 
 /* --- the array around it ------------------------------------------------------------- */
 
 /*
  * A role's disk takes part from now on, or no more (NULL); of one that comes all pages
- * are written before done(): D10. req may be NULL where it goes.
+ * are written before done(): D10; -ENODEV: it went before that. Of one that goes done() says
+ * that no request of ours is with it any more. req may be NULL. Roles are below
+ * config.count.
  */
 void intent_set_disk(struct intent *in, uint32_t role, struct disk *disk,
 		     uint64_t start_bytes, struct intent_request *req);
@@ -133,7 +153,7 @@ void intent_set_degraded(struct intent *in, bool is_degraded);
 void intent_set_events(struct intent *in, uint64_t events, struct intent_request *req);
 /*
  * Clears on disk all that I2 allows, now (at stop). done() comes when that is durable; what
- * is needed, or must stay, stays.
+ * is needed, is being written to, or must stay (degraded), stays.
  */
 void intent_settle(struct intent *in, struct intent_request *req);
 void intent_set_budget(struct intent *in, uint64_t budget_bytes);
