@@ -16,6 +16,11 @@ uint64_t start_bytes(uint32_t role)
 	return 8192 + 4096ull * role;
 }
 
+uint64_t data_bytes(const struct intent_rig *rig)
+{
+	return start_bytes(INTENT_DISKS) + (NODES + 1) * rig->geo.slot_bytes;
+}
+
 static uint64_t own_bytes(const struct intent_rig *rig, uint32_t role)
 {
 	return start_bytes(role) + OWN * rig->geo.slot_bytes;
@@ -60,7 +65,7 @@ static void init_slot(struct intent_rig *rig)
 
 static void fill_foreign(struct intent_rig *rig, uint32_t disk)
 {
-	uint64_t bytes = rig->disks[disk]->size_bytes;
+	uint64_t bytes = data_bytes(rig);
 	CLEANUP_FREE uint8_t *pattern = malloc(bytes);
 
 	assert_non_null(pattern);
@@ -71,10 +76,9 @@ static void fill_foreign(struct intent_rig *rig, uint32_t disk)
 static void init_disk(struct intent_rig *rig, uint32_t disk)
 {
 	char name[] = "disk0";
-	uint64_t bytes = start_bytes(INTENT_DISKS) + (NODES + 1) * rig->geo.slot_bytes;
 
 	name[4] = (char)('0' + disk);
-	rig->disks[disk] = disk_mem_new(rig->world, name, bytes);
+	rig->disks[disk] = disk_mem_new(rig->world, name, data_bytes(rig) + DATA_BYTES);
 	fill_foreign(rig, disk);
 	bitmap_sb_emit(&rig->slot.sb, rig->slot.image);
 	disk_mem_poke(rig->disks[disk], own_bytes(rig, disk), rig->slot.image,
@@ -305,7 +309,7 @@ struct intent_stats rig_look(const struct intent_rig *rig)
 
 void rig_expect_others_untouched(const struct intent_rig *rig)
 {
-	uint64_t bytes = rig->disks[0]->size_bytes, at, own;
+	uint64_t bytes = data_bytes(rig), at, own;
 	CLEANUP_FREE uint8_t *all = malloc(bytes);
 	uint32_t i;
 

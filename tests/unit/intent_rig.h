@@ -19,6 +19,7 @@ enum {
 	OWN = 1,
 	CHUNK = 4096,
 	NEVER_FAILED = -1,
+	DATA_BYTES = 64 << 10,     /* behind the slots of each disk; zeroes */
 };
 
 struct intent_rig {
@@ -48,6 +49,7 @@ struct rig_request {
 };
 
 uint64_t start_bytes(uint32_t role);
+uint64_t data_bytes(const struct intent_rig *rig);
 
 /* Empty slots on all disks of a fresh world. The log begins with intent_rig_start(). */
 void intent_rig_init(struct intent_rig *rig, uint64_t seed, uint32_t count,
