@@ -404,11 +404,14 @@ struct intent *intent_new(const struct intent_config *config,
 
 void intent_free(struct intent *in)
 {
+	struct intent_request *req;
 	uint32_t page;
 
 	if (!in)
 		return;
 	assert(in->ios_count == 0);
+	qb_list_for_each_entry(req, &in->requests, link)
+		free(req->pages);
 	for (page = 0; in->pages && page < in->page_count; page++)
 		free(in->pages[page].needed);
 	intent_io_fini(in);

@@ -305,7 +305,8 @@ static void choose_for_budget(struct intent *in)
 
 	n += choose_dirty(in, most - n);
 	in->is_flush_forced = false;
-	in->is_looking_again = n == 0 && in->dirty_list.count > LOOK_LEAST;
+	/* some are idle: those looked at were spared once */
+	in->is_looking_again = n == 0 && in->dirty_list.count > in->writing;
 }
 
 static void choose_to_settle(struct intent *in)

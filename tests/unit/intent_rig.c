@@ -39,8 +39,14 @@ static void rig_failed(void *owner, uint32_t role, int error)
 
 	rig->failed[role] = error;
 	rig->failures++;
-	if (!rig->takes_out)
-		return;
+	if (rig->takes_out && disk_world_has_power(rig->world))
+		rig_take_out(rig, role);
+}
+
+void rig_take_out(struct intent_rig *rig, uint32_t role)
+{
+	rig->is_out[role] = true;
+	rig->is_degraded = true;
 	intent_set_degraded(rig->in, true);
 	intent_set_disk(rig->in, role, NULL, 0, NULL);
 }
@@ -114,6 +120,8 @@ void intent_rig_start(struct intent_rig *rig)
 	uint32_t i;
 
 	for (i = 0; i < rig->count; i++) {
+		if (rig->is_out[i])
+			continue;
 		config.copies[i].disk = rig->disks[i];
 		config.copies[i].start_bytes = start_bytes(i);
 	}
@@ -132,14 +140,16 @@ void intent_rig_restart(struct intent_rig *rig)
 {
 	struct bitmap_copy copies[INTENT_DISKS];
 	struct err err = ERR_INIT;
-	uint32_t i;
+	uint32_t i, n = 0;
 
 	intent_rig_stop(rig);
 	bitmap_slot_fini(&rig->slot);
 	init_slot(rig);
 	for (i = 0; i < rig->count; i++)
-		copies[i] = (struct bitmap_copy){ rig->disks[i], start_bytes(i), uuid };
-	assert_ok(bitmap_slot_load(&rig->slot, copies, rig->count, true, &err), err);
+		if (!rig->is_out[i])
+			copies[n++] = (struct bitmap_copy){ rig->disks[i],
+							    start_bytes(i), uuid };
+	assert_ok(bitmap_slot_load(&rig->slot, copies, n, true, &err), err);
 	intent_rig_start(rig);
 }
 
@@ -273,7 +283,7 @@ bool rig_bit_everywhere(const struct intent_rig *rig, uint64_t chunk)
 	uint32_t i;
 
 	for (i = 0; i < rig->count; i++)
-		if (!rig_bit(rig, i, chunk))
+		if (!rig->is_out[i] && !rig_bit(rig, i, chunk))
 			return false;
 	return true;
 }
@@ -283,7 +293,7 @@ bool rig_bit_anywhere(const struct intent_rig *rig, uint64_t chunk)
 	uint32_t i;
 
 	for (i = 0; i < rig->count; i++)
-		if (rig_bit(rig, i, chunk))
+		if (!rig->is_out[i] && rig_bit(rig, i, chunk))
 			return true;
 	return false;
 }

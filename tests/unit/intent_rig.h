@@ -34,6 +34,7 @@ struct intent_rig {
 	bool takes_out;            /* failed() takes the disk out at once */
 	int failed[INTENT_DISKS];  /* errno last told, or NEVER_FAILED */
 	uint32_t failures;
+	bool is_out[INTENT_DISKS]; /* taken out, or not there at the start */
 };
 
 /* A write of the tests; `calls` of ready(). */
@@ -60,6 +61,9 @@ void intent_rig_restart(struct intent_rig *rig);
 void intent_rig_stop(struct intent_rig *rig);
 void intent_rig_fini(struct intent_rig *rig);
 
+/* As the array does with one that failed: degraded first. */
+void rig_take_out(struct intent_rig *rig, uint32_t role);
+
 /* The next completion; false: nothing is in flight. */
 bool intent_rig_step(struct intent_rig *rig);
 /* Until nothing is in flight. Time does not pass but by that. */
@@ -75,7 +79,7 @@ void rig_write(struct intent_rig *rig, uint64_t chunk);
 
 struct intent_request *rig_request(struct rig_request *r);
 
-/* Is the bit set on that disk, for who reads it now? */
+/* Is the bit set on that disk, for who reads it now? Then: on those that take part. */
 bool rig_bit(const struct intent_rig *rig, uint32_t disk, uint64_t chunk);
 bool rig_bit_everywhere(const struct intent_rig *rig, uint64_t chunk);
 bool rig_bit_anywhere(const struct intent_rig *rig, uint64_t chunk);
