@@ -88,17 +88,23 @@ struct mirror_request {
 	void (*done)(void *owner, struct mirror_request *req, int result);
 	void *owner;
 	struct qb_list_head link; /* the mirror's own */
-	uint64_t awaited;
+	int result;
 };
 
-/* A5. lease_until: on ops.now's clock; UINT64_MAX: no lease is asked for. Cheap: per token. */
+/* A5; reads wait as well, for others may have failed a disk. lease_until: on ops.now's clock; UINT64_MAX: no lease is asked for. Cheap: per token. */
 void mirror_set_gate(struct mirror *m, bool is_open, uint64_t lease_until);
-/* Nothing in flight changes a disk any more; the gate is shut. */
+/*
+ * Nothing in flight changes a disk any more, nor does the intent; the gate is shut.
+ * -ECANCELED: it was opened again before that.
+ */
 void mirror_drain(struct mirror *m, struct mirror_request *req);
 
 /*
  * The range that `slot` resyncs, [low, high) in sectors of the bitmap's addresses; it replaces
- * that slot's last one; low == high: none (B43). done(): A2.
+ * that slot's last one; low == high: none (B43). done(): A2. -EBUSY: a write in the range is
+ * held by a failure (A4): a resync might copy from the disk that has not got it, so the
+ * slot's last range stays, and the message has to be refused, for its sender holds the TOKEN
+ * that telling the failure takes. -ECANCELED: the slot's next range came meanwhile.
  */
 void mirror_suspend(struct mirror *m, uint32_t slot, uint64_t low, uint64_t high,
 		    struct mirror_request *req);
@@ -106,7 +112,7 @@ void mirror_set_single_source(struct mirror *m, bool is_on);
 
 enum mirror_disk_state {
 	MIRROR_DISK_MISSING,  /* not there, or faulty: neither read nor written */
-	MIRROR_DISK_REBUILD,  /* written, and read below recovery_offset */
+	MIRROR_DISK_REBUILD,  /* written; read by nobody */
 	MIRROR_DISK_IN_SYNC,
 };
 /*
@@ -116,8 +122,10 @@ enum mirror_disk_state {
 void mirror_set_disk(struct mirror *m, uint32_t role, enum mirror_disk_state state,
 		     struct disk *disk, uint64_t data_offset,
 		     struct mirror_request *req);
-/* All nodes know that it failed: writes that met it are done. */
+/* All nodes know that it failed: writes that met it are done. It is MISSING from here on. */
 void mirror_failure_known(struct mirror *m, uint32_t role);
+/* For intent_ops.failed: a disk that does not take bits fails like one that takes no data. */
+void mirror_intent_failed(struct mirror *m, uint32_t role, int error);
 
 /* --- resync -------------------------------------------------------------------------- */
 
@@ -129,7 +137,14 @@ enum mirror_sync_kind {
 };
 
 /*
- * One window, [low, high), of the bitmap's addresses. It is this node's by the cluster's
+ * The next needed chunks from the one of `from` on: begins at the first of them, and is as
+ * many chunks as `bytes` are, at least one. Returns low; low == *high: none.
+ */
+uint64_t mirror_window(const struct mirror *m, uint64_t from, uint64_t bytes,
+		       uint64_t *high);
+/*
+ * One window, [low, high), of the bitmap's addresses; of COPY and COMPARE whole chunks of the
+ * bitmap, for only these are ever synced: -EINVAL. It is this node's by the cluster's
  * agreement; writes of this node go on, and wait for single pieces only (A3). Needed
  * chunks that are done are told to the intent.
  */
@@ -147,11 +162,14 @@ struct mirror_sync {
 	uint64_t began_ns, ended_ns;
 	void *state;                 /* the mirror's own */
 };
-/* One at a time: -EBUSY. */
+/* One at a time: -EBUSY; -ENOMEM. The buffers are kept for the next window. */
 int mirror_sync_begin(struct mirror *m, struct mirror_sync *sync);
 void mirror_sync_cancel(struct mirror *m, struct mirror_sync *sync); /* done() comes */
 
-/* Bytes a second and disk, as md's: below min in any case, above only when idle; 0: none. */
+/*
+ * Bytes a second and disk, as md's: max, and min while applications are at work. 0: no such
+ * limit. Live.
+ */
 void mirror_set_speed(struct mirror *m, uint64_t min_bytes, uint64_t max_bytes);
 
 /*
