@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Resync, check and repair of one window.
+ *
+ *	Y1  A piece is a change like any other (A3): it waits for writes that overlap, they
+ *	    wait for it, for nothing else.
+ *	Y2  A chunk is synced when all of it was copied in this window, in order: not one
+ *	    byte earlier, and never for what was skipped, for a merge may have made that
+ *	    needed meanwhile. So windows are of whole chunks.
+ *	Y3  `position` goes up as pieces end in order.
+ *	Y4  Speed, as md: at most max; and only min while applications are at work. Credit
+ *	    accrues with time, is spent by pieces, and is not saved up.
+ *
+ * Pieces are kept for the next window, since their buffers are costly to map anew, and
+ * given back when there was none for a while.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/arith.h"
+#include "bitmap/bits.h"
+#include "mdclusterd/mirror/sync_private.h"
+
+#define SPARE_NS  (10 * NS_PER_S)
+#define ACTIVE_NS (NS_PER_S / 10) /* after the last io applications are at work still */
+
+bool sync_writes(const struct sync *sync)
+{
+	return sync->owner->kind != MIRROR_SYNC_CHECK;
+}
+
+bool sync_compares(const struct sync *sync)
+{
+	return sync->owner->kind != MIRROR_SYNC_COPY;
+}
+
+static bool is_of_needed(const struct sync *sync)
+{
+	return sync->m->intent && (sync->owner->kind == MIRROR_SYNC_COPY ||
+				   sync->owner->kind == MIRROR_SYNC_COMPARE);
+}
+
+/* --- speed -------------------------------------------------------------------------------- */
+
+/* Bytes of the array a second; 0: no limit. */
+static uint64_t rate(const struct mirror *m)
+{
+	bool is_active = m->reports > 0 || m->now_ns - m->last_io_ns < ACTIVE_NS;
+	uint64_t bytes = m->speed_max_bytes;
+
+	if (is_active && m->speed_min_bytes > 0)
+		bytes = bytes > 0 ? min_u64(bytes, m->speed_min_bytes) :
+				    m->speed_min_bytes;
+	return bytes * m->map.disks / m->map.copies;
+}
+
+static void accrue(struct sync *sync)
+{
+	struct mirror *m = sync->m;
+	uint64_t bytes = rate(m), ns = m->now_ns - sync->paced_ns;
+	int64_t most = PIECE_MAX_SECTORS << SECTOR_SHIFT;
+
+	sync->paced_ns = m->now_ns;
+	if (ns > NS_PER_S)
+		ns = NS_PER_S;
+	sync->credit_bytes += (int64_t)((double)bytes * (double)ns / NS_PER_S);
+	if (sync->credit_bytes > most)
+		sync->credit_bytes = most;
+}
+
+static bool may_send(struct sync *sync)
+{
+	accrue(sync);
+	return rate(sync->m) == 0 || sync->credit_bytes > 0;
+}
+
+void mirror_set_speed(struct mirror *m, uint64_t min_bytes, uint64_t max_bytes)
+{
+	m->speed_min_bytes = min_bytes;
+	m->speed_max_bytes = max_bytes;
+	sync_run(m);
+}
+
+/* --- which pieces ------------------------------------------------------------------------- */
+
+/* The end of the needed chunks from `at` on, but not further than `high`. */
+static uint64_t needed_end(const struct mirror *m, uint64_t at, uint64_t high)
+{
+	uint64_t chunk = at / m->bitmap_chunk_sectors;
+	uint64_t end;
+
+	do {
+		end = (chunk + 1) * m->bitmap_chunk_sectors;
+		chunk++;
+	} while (end < high && intent_is_needed(m->intent, chunk));
+	return min_u64(end, high);
+}
+
+/* Moves on to what is to do; false: nothing is left. */
+static bool find_next(struct sync *sync)
+{
+	struct mirror *m = sync->m;
+	uint64_t high = sync->owner->high, chunk;
+
+	if (sync->next < high && is_of_needed(sync)) {
+		chunk = intent_next_needed(m->intent,
+					   sync->next / m->bitmap_chunk_sectors);
+		if (chunk == BITS_NONE)
+			sync->next = high;
+		else
+			sync->next = max_u64(sync->next,
+					     chunk * m->bitmap_chunk_sectors);
+		sync->next = min_u64(sync->next, high);
+	}
+	return sync->next < high;
+}
+
+static struct piece *take_piece(struct sync *sync)
+{
+	struct mirror *m = sync->m;
+	struct piece *p;
+
+	if (sync->in_hand == sync->most || qb_list_empty(&m->spare_pieces))
+		return NULL;
+	p = qb_list_first_entry(&m->spare_pieces, struct piece, link);
+	qb_list_del(&p->link);
+	sync->in_hand++;
+	return p;
+}
+
+static bool begin_piece(struct sync *sync)
+{
+	struct mirror *m = sync->m;
+	struct piece *p = take_piece(sync);
+	uint64_t high;
+
+	if (!p)
+		return false;
+	high = min_u64(sync->next + sync->piece_sectors, sync->owner->high);
+	if (is_of_needed(sync))
+		high = needed_end(m, sync->next, high);
+	map_piece_at(&m->map, sync->next, high, &p->map);
+	p->sync = sync;
+	p->state = PIECE_TODO;
+	sync->next += p->map.sectors;
+	sync->credit_bytes -= (int64_t)(p->map.sectors << SECTOR_SHIFT);
+	qb_list_add_tail(&p->link, &sync->pieces);
+	piece_start(p);
+	return true;
+}
+
+/* --- how far ------------------------------------------------------------------------------ */
+
+/* Y2: whole chunks that end in what was copied just now */
+static void tell_synced(struct sync *sync, const struct piece *p)
+{
+	struct mirror *m = sync->m;
+	uint64_t size = m->bitmap_chunk_sectors, from, to, was = sync->run_high;
+
+	if (!m->intent || !sync_writes(sync))
+		return;
+	if (p->map.at != sync->run_high) {
+		sync->run_low = p->map.at;
+		was = p->map.at;
+	}
+	sync->run_high = p->map.at + p->map.sectors;
+	from = max_u64(round_down(was, size), round_up(sync->run_low, size)) / size;
+	to = sync->run_high == m->map.sectors ? div_round_up(sync->run_high, size) :
+						sync->run_high / size;
+	if (from < to)
+		intent_synced(m->intent, from, to - 1);
+}
+
+static void put_away(struct piece *p)
+{
+	struct mirror *m = p->m;
+
+	qb_list_del(&p->link);
+	p->sync->in_hand--;
+	p->sync = NULL;
+	qb_list_add(&p->link, p->lost > 0 ? &m->left_pieces : &m->spare_pieces);
+}
+
+static void retire(struct sync *sync)
+{
+	while (!qb_list_empty(&sync->pieces)) {
+		struct piece *p =
+			qb_list_first_entry(&sync->pieces, struct piece, link);
+
+		if (p->state != PIECE_DONE)
+			break;
+		if (sync->result == 0 && p->result == 0) {
+			tell_synced(sync, p);
+			sync->owner->position = p->map.at + p->map.sectors;
+			sync->owner->read_sectors += p->map.sectors;
+			sync->m->resync_bytes += p->map.sectors << SECTOR_SHIFT;
+		}
+		if (sync->result == 0)
+			sync->result = p->result;
+		put_away(p);
+	}
+}
+
+static void drop_pieces(struct sync *sync)
+{
+	struct qb_list_head *at, *next;
+
+	qb_list_for_each_safe(at, next, &sync->pieces)
+		if (piece_drop(qb_list_entry(at, struct piece, link)))
+			qb_list_entry(at, struct piece, link)->result = -ECANCELED;
+}
+
+static bool is_at_end(const struct sync *sync)
+{
+	return sync->is_cancelled || sync->result < 0 ||
+	       sync->next >= sync->owner->high;
+}
+
+static void retry(struct sync *sync)
+{
+	struct piece *p;
+
+	qb_list_for_each_entry(p, &sync->pieces, link)
+		if (p->state == PIECE_TODO)
+			piece_start(p);
+}
+
+void sync_run(struct mirror *m)
+{
+	struct sync *sync = m->sync;
+
+	if (!sync || sync->is_running || sync->is_over)
+		return;
+	sync->is_running = true;
+	retire(sync);
+	if (sync->is_cancelled || sync->result < 0) {
+		drop_pieces(sync);
+		retire(sync);
+	} else {
+		retry(sync);
+	}
+	while (!is_at_end(sync) && find_next(sync)) {
+		if (!may_send(sync) || !begin_piece(sync))
+			break;
+		retire(sync);
+	}
+	sync->is_running = false;
+	sync->is_over = is_at_end(sync) && qb_list_empty(&sync->pieces);
+}
+
+void sync_piece_over(struct sync *sync)
+{
+	sync_run(sync->m);
+}
+
+/* In mirror_advance(): done() of the sync may begin the next one. */
+void sync_deliver(struct mirror *m)
+{
+	struct sync *sync = m->sync;
+	struct mirror_sync *owner;
+	int result;
+
+	if (!sync) {
+		if (!qb_list_empty(&m->spare_pieces) &&
+		    m->now_ns - m->sync_ended_ns >= SPARE_NS)
+			sync_free(m);
+		return;
+	}
+	if (!sync->is_over)
+		return;
+	owner = sync->owner;
+	result = sync->result;
+	if (result == 0 && sync->is_cancelled && sync->next < owner->high)
+		result = -ECANCELED;
+	if (result == 0)
+		owner->position = owner->high;
+	owner->ended_ns = m->now_ns;
+	owner->state = NULL;
+	m->sync = NULL;
+	m->sync_ended_ns = m->now_ns;
+	free(sync);
+	owner->done(owner->owner, owner, result);
+}
+
+/* --- begin and end ------------------------------------------------------------------------ */
+
+/* All pieces at once: no piece is left to allocate when the disks are at work. */
+static bool provide_pieces(struct sync *sync)
+{
+	struct mirror *m = sync->m;
+	uint32_t n = (uint32_t)qb_list_length(&m->spare_pieces);
+
+	if (m->spare_buffers < sync->buffers) {
+		sync_free(m);
+		n = 0;
+	}
+	for (; n < sync->most; n++) {
+		struct piece *p = piece_new(m, sync->buffers);
+
+		if (!p)
+			return false;
+		qb_list_add(&p->link, &m->spare_pieces);
+	}
+	m->spare_buffers = (uint32_t)max_u64(m->spare_buffers, sync->buffers);
+	return true;
+}
+
+uint64_t sync_piece_sectors(const struct mirror *m)
+{
+	return m->map.is_striped ?
+		       min_u64(PIECE_MAX_SECTORS, m->map.chunk_sectors) :
+		       PIECE_MAX_SECTORS;
+}
+
+static bool is_whole(const struct mirror *m, uint64_t at)
+{
+	return at == m->map.sectors || at % m->bitmap_chunk_sectors == 0;
+}
+
+int mirror_sync_begin(struct mirror *m, struct mirror_sync *s)
+{
+	struct sync *sync;
+
+	if (m->sync)
+		return -EBUSY;
+	if (m->is_stopping)
+		return -ESHUTDOWN;
+	if (s->low > s->high || s->high > m->map.sectors)
+		return -EINVAL;
+	sync = calloc(1, sizeof(*sync));
+	if (!sync)
+		return -ENOMEM;
+	sync->m = m;
+	sync->owner = s;
+	QB_INIT_LIST_HEAD(&sync->pieces);
+	if (is_of_needed(sync) && !(is_whole(m, s->low) && is_whole(m, s->high))) {
+		free(sync);
+		return -EINVAL; /* Y2 */
+	}
+	sync->next = s->low;
+	sync->run_low = UINT64_MAX;
+	sync->run_high = UINT64_MAX;
+	sync->piece_sectors = sync_piece_sectors(m);
+	sync->most = (uint32_t)max_u64(
+		PIECES_MIN,
+		min_u64(PIECES_MAX, SYNC_FLIGHT_SECTORS / sync->piece_sectors));
+	sync->buffers = sync_compares(sync) ? m->map.copies : 1;
+	sync->paced_ns = mirror_now(m);
+	sync->credit_bytes = 1; /* one piece at once */
+	if (!provide_pieces(sync)) {
+		free(sync);
+		return -ENOMEM;
+	}
+	s->position = s->low;
+	s->copied_sectors = 0;
+	s->read_sectors = 0;
+	s->mismatch_sectors = 0;
+	s->began_ns = m->now_ns;
+	s->state = sync;
+	m->sync = sync;
+	sync_run(m);
+	return 0;
+}
+
+void mirror_sync_cancel(struct mirror *m, struct mirror_sync *s)
+{
+	if (!m->sync || m->sync->owner != s)
+		return;
+	m->sync->is_cancelled = true;
+	sync_run(m);
+}
+
+void sync_stop(struct mirror *m)
+{
+	if (m->sync)
+		mirror_sync_cancel(m, m->sync->owner);
+}
+
+uint64_t sync_deadline(const struct mirror *m)
+{
+	const struct sync *sync = m->sync;
+	uint64_t bytes;
+
+	if (!sync)
+		return qb_list_empty(&m->spare_pieces) ? NEVER :
+							 m->sync_ended_ns + SPARE_NS;
+	if (sync->is_over)
+		return 0;
+	bytes = rate(m);
+	if (bytes == 0 || sync->credit_bytes > 0 || is_at_end(sync) ||
+	    sync->in_hand == sync->most)
+		return NEVER; /* a disk will wake us */
+	return sync->paced_ns + 1 +
+	       (uint64_t)((double)(1 - sync->credit_bytes) * NS_PER_S / (double)bytes);
+}
+
+void sync_replace_piece(struct sync *sync, struct piece *p)
+{
+	struct piece *fresh = piece_new(p->m, sync->buffers);
+
+	if (!fresh) {
+		p->result = -EIO;
+		p->state = PIECE_DONE;
+		sync_piece_over(sync);
+		return;
+	}
+	fresh->map = p->map;
+	fresh->sync = sync;
+	fresh->state = PIECE_TODO;
+	qb_list_add(&fresh->link, &p->link);
+	qb_list_del(&p->link);
+	p->sync = NULL;
+	qb_list_add(&p->link, &p->m->left_pieces);
+	sync_piece_over(sync);
+}
+
+/* What is spare. What disks have still comes back first: mirror_free() is after that. */
+void sync_free(struct mirror *m)
+{
+	while (!qb_list_empty(&m->spare_pieces)) {
+		struct piece *p =
+			qb_list_first_entry(&m->spare_pieces, struct piece, link);
+
+		qb_list_del(&p->link);
+		piece_free(p);
+	}
+	m->spare_buffers = 0;
+}
+
+uint64_t mirror_window(const struct mirror *m, uint64_t from, uint64_t bytes,
+		       uint64_t *high)
+{
+	uint64_t size = m->bitmap_chunk_sectors, chunk, chunks;
+
+	chunk = intent_next_needed(m->intent, from / size);
+	if (chunk == BITS_NONE) {
+		*high = m->map.sectors;
+		return m->map.sectors;
+	}
+	chunks = max_u64(1, (bytes >> SECTOR_SHIFT) / size);
+	*high = min_u64((chunk + chunks) * size, m->map.sectors);
+	return chunk * size;
+}

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One piece of a resync: its region, read, compared, written.
+ *
+ *	COPY     reads the source (A6), writes all others; a source that cannot be read is
+ *	         written as well, from the next one
+ *	others   read all of them, the first that could be read is right; where the rest
+ *	         differs they are written (but for CHECK)
+ *
+ * The bits of needed chunks are on the disks already. REPAIR writes elsewhere, too, and
+ * asks for an intent like any write (A1).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arith.h"
+#include "mdclusterd/mirror/sync_private.h"
+
+enum { COMPARE_BYTES = 4096 };
+
+static uint32_t role_of(const struct piece *p, uint32_t copy)
+{
+	return p->map.copy[copy].role;
+}
+
+static bool is_writable(const struct piece *p, uint32_t copy)
+{
+	return p->m->writable >> role_of(p, copy) & 1;
+}
+
+static uint64_t length_bytes(const struct piece *p)
+{
+	return p->map.sectors << SECTOR_SHIFT;
+}
+
+/* --- the end of it ------------------------------------------------------------------------ */
+
+static void end_intent(struct piece *p, bool is_durable)
+{
+	if (!p->has_intent)
+		return;
+	p->has_intent = false;
+	intent_end(p->m->intent, &p->intent, is_durable);
+}
+
+static void give_back(struct piece *p)
+{
+	job_end(p->m, &p->job);
+	if (p->keeps_region)
+		return;
+	end_intent(p, false);
+	change_release(p->m, &p->change);
+}
+
+static void over(struct piece *p, int result)
+{
+	struct sync *sync = p->sync;
+
+	p->result = result;
+	p->state = PIECE_DONE;
+	p->keeps_region = p->lost > 0 && (p->failed & p->m->writable);
+	give_back(p);
+	sync_piece_over(sync);
+}
+
+/* Gate or suspended range: all over again, from nothing. */
+static void again(struct piece *p)
+{
+	p->state = PIECE_TODO;
+	give_back(p);
+}
+
+static void back(struct transfer *t)
+{
+	struct piece *p = t->owner;
+	struct mirror *m = p->m;
+
+	if (--p->lost > 0)
+		return;
+	if (p->keeps_region) {
+		p->keeps_region = false;
+		give_back(p);
+	}
+	if (p->sync)
+		return;
+	qb_list_del(&p->link);
+	if (p->buffers >= m->spare_buffers)
+		qb_list_add(&p->link, &m->spare_pieces);
+	else
+		piece_free(p);
+}
+
+/* --- writing ------------------------------------------------------------------------------ */
+
+static void write_over(struct transfer *t, int result)
+{
+	struct piece *p = t->owner;
+
+	p->awaited--;
+	if (t->is_lost)
+		p->lost++;
+	if (result < 0) {
+		p->failed |= 1u << t->role;
+		failure_of_change(p->m, t->role, &t->req, result);
+	}
+	if (p->awaited > 0)
+		return;
+	/* one that stays though it has not got it: the copies differ still */
+	over(p, p->failed & p->m->writable ? -EIO : 0);
+}
+
+static void send_write(struct piece *p, uint32_t copy)
+{
+	uint64_t low = p->span_low[copy], high = p->span_high[copy];
+	struct transfer *t = &p->transfers[copy];
+	uint32_t from = sync_compares(p->sync) ? (uint32_t)p->source : 0;
+
+	t->owner = p;
+	t->over = write_over;
+	t->back = back;
+	p->awaited++;
+	p->sync->owner->copied_sectors += (high - low) >> SECTOR_SHIFT;
+	transfer_send(p->m, t, role_of(p, copy), DISK_WRITE,
+		      p->map.copy[copy].sector + (low >> SECTOR_SHIFT),
+		      (high - low) >> SECTOR_SHIFT, p->buffer[from] + low, false);
+}
+
+static void write_all(struct piece *p)
+{
+	uint32_t copy;
+
+	if (!gate_is_open(p->m)) { /* A5 */
+		again(p);
+		return;
+	}
+	p->state = PIECE_WRITING;
+	p->failed = 0;
+	for (copy = 0; copy < p->m->map.copies; copy++)
+		if ((int)copy != p->source && is_writable(p, copy) &&
+		    p->span_low[copy] < p->span_high[copy])
+			send_write(p, copy);
+	if (p->awaited == 0)
+		over(p, 0);
+}
+
+static void intent_ready(void *owner, struct intent_write *w)
+{
+	struct piece *p = owner;
+
+	(void)w;
+	mirror_now(p->m);
+	write_all(p);
+}
+
+static void ask_intent(struct piece *p)
+{
+	struct mirror *m = p->m;
+	int answer;
+
+	p->intent.first = p->map.at / m->bitmap_chunk_sectors;
+	p->intent.last = (p->map.at + p->map.sectors - 1) / m->bitmap_chunk_sectors;
+	p->intent.ready = intent_ready;
+	p->intent.owner = p;
+	answer = intent_begin(m->intent, &p->intent);
+	if (answer < 0) {
+		over(p, -EIO);
+		return;
+	}
+	p->has_intent = true;
+	p->state = PIECE_INTENT;
+	if (answer == INTENT_READY)
+		write_all(p);
+}
+
+static void write_differences(struct piece *p)
+{
+	if (p->m->intent && p->sync->owner->kind == MIRROR_SYNC_REPAIR)
+		ask_intent(p);
+	else
+		write_all(p);
+}
+
+/* --- comparing ---------------------------------------------------------------------------- */
+
+static bool was_read(const struct piece *p, uint32_t copy)
+{
+	return !(p->tried >> role_of(p, copy) & 1);
+}
+
+/* Of one copy, in blocks; what could not be read differs all through. */
+static bool differs_at(const struct piece *p, uint32_t copy, uint64_t at, uint64_t length)
+{
+	if ((int)copy == p->source || !is_writable(p, copy))
+		return false;
+	return !was_read(p, copy) ||
+	       memcmp(p->buffer[copy] + at, p->buffer[p->source] + at, length) != 0;
+}
+
+static void widen(struct piece *p, uint32_t copy, uint64_t at, uint64_t end)
+{
+	if (p->span_low[copy] == p->span_high[copy])
+		p->span_low[copy] = at;
+	p->span_high[copy] = end;
+}
+
+static bool is_all_equal(const struct piece *p)
+{
+	uint32_t copy;
+
+	for (copy = 0; copy < p->m->map.copies; copy++)
+		if (differs_at(p, copy, 0, length_bytes(p)))
+			return false;
+	return true;
+}
+
+static void tell(struct piece *p, uint64_t from, uint64_t to)
+{
+	struct mirror_sync *s = p->sync->owner;
+
+	if (from == to)
+		return;
+	s->mismatch_sectors += (to - from) >> SECTOR_SHIFT;
+	if (s->differs && s->kind >= MIRROR_SYNC_CHECK)
+		s->differs(s->owner, s, p->map.at + (from >> SECTOR_SHIFT),
+			   (to - from) >> SECTOR_SHIFT);
+}
+
+static void find_differences(struct piece *p)
+{
+	uint64_t at, end, from = 0, to = 0;
+	uint32_t copy;
+	bool is_any;
+
+	for (at = 0; at < length_bytes(p); at = end) {
+		end = min_u64(at + COMPARE_BYTES, length_bytes(p));
+		is_any = false;
+		for (copy = 0; copy < p->m->map.copies; copy++) {
+			if (!differs_at(p, copy, at, end - at))
+				continue;
+			is_any = true;
+			widen(p, copy, at, end);
+		}
+		if (!is_any)
+			continue;
+		if (to != at) {
+			tell(p, from, to);
+			from = at;
+		}
+		to = end;
+	}
+	tell(p, from, to);
+}
+
+static void compare(struct piece *p)
+{
+	p->source = read_source(p->m, &p->map, p->tried);
+	if (p->source < 0) {
+		over(p, -EIO);
+		return;
+	}
+	if (is_all_equal(p)) {
+		over(p, 0);
+		return;
+	}
+	find_differences(p);
+	if (sync_writes(p->sync))
+		write_differences(p);
+	else
+		over(p, 0);
+}
+
+/* --- reading ------------------------------------------------------------------------------ */
+
+static void read_over(struct transfer *t, int result);
+
+static void send_read(struct piece *p, uint32_t copy, uint8_t *buffer)
+{
+	struct transfer *t = &p->transfers[copy];
+
+	t->owner = p;
+	t->over = read_over;
+	t->back = back;
+	p->awaited++;
+	transfer_send(p->m, t, role_of(p, copy), DISK_READ, p->map.copy[copy].sector,
+		      p->map.sectors, buffer, false);
+}
+
+/* COPY: all of it to all others, once there is one to read. */
+static void copy_all(struct piece *p)
+{
+	uint32_t copy;
+
+	for (copy = 0; copy < p->m->map.copies; copy++)
+		p->span_high[copy] = length_bytes(p);
+	write_all(p);
+}
+
+static void read_next_source(struct piece *p)
+{
+	p->source = read_source(p->m, &p->map, p->tried);
+	if (p->source < 0)
+		over(p, -EIO);
+	else
+		send_read(p, (uint32_t)p->source, p->buffer[0]);
+}
+
+static void all_read(struct piece *p)
+{
+	if (p->lost > 0) { /* the disk may still write the buffer: another one */
+		give_back(p);
+		sync_replace_piece(p->sync, p);
+	} else if (sync_compares(p->sync)) {
+		compare(p);
+	} else if (p->tried >> role_of(p, (uint32_t)p->source) & 1) {
+		read_next_source(p);
+	} else {
+		copy_all(p);
+	}
+}
+
+static void read_over(struct transfer *t, int result)
+{
+	struct piece *p = t->owner;
+
+	p->awaited--;
+	if (t->is_lost)
+		p->lost++;
+	if (result < 0) {
+		p->tried |= 1u << t->role;
+		failure_of_read(p->m, t->role, &t->req, result);
+	}
+	if (p->awaited == 0)
+		all_read(p);
+}
+
+static bool has_others(const struct piece *p)
+{
+	uint32_t roles = p->m->map.set_roles[p->map.set] & p->m->writable;
+
+	return __builtin_popcount(roles) > 1;
+}
+
+static void read_all(struct piece *p)
+{
+	uint32_t copy;
+
+	for (copy = 0; copy < p->m->map.copies; copy++)
+		if (is_writable(p, copy))
+			send_read(p, copy, p->buffer[copy]);
+	if (p->awaited == 0)
+		over(p, -EIO);
+}
+
+static void begin(struct piece *p)
+{
+	p->state = PIECE_READING;
+	p->change.is_started = true;
+	job_begin(p->m, &p->job);
+	p->tried = 0;
+	memset(p->span_low, 0, sizeof(p->span_low));
+	memset(p->span_high, 0, sizeof(p->span_high));
+	if (sync_compares(p->sync))
+		read_all(p);
+	else if (has_others(p))
+		read_next_source(p);
+	else
+		over(p, 0);
+}
+
+/* --- its turn ----------------------------------------------------------------------------- */
+
+static bool may_begin(const struct piece *p)
+{
+	return gate_is_open(p->m) &&
+	       !suspend_covers(p->m, p->map.at, p->map.at + p->map.sectors);
+}
+
+static void go(struct mirror *m, struct change *c)
+{
+	struct piece *p =
+		(struct piece *)((char *)c - offsetof(struct piece, change));
+
+	if (may_begin(p)) {
+		begin(p);
+	} else {
+		p->state = PIECE_TODO;
+		change_release(m, c);
+	}
+}
+
+void piece_start(struct piece *p)
+{
+	if (!may_begin(p))
+		return;
+	p->change = (struct change){ .go = go, .is_sync = true };
+	p->change.range.low = p->map.at;
+	p->change.range.high = p->map.at + p->map.sectors;
+	p->job.is_on = false;
+	p->awaited = 0;
+	if (change_take(p->m, &p->change))
+		begin(p);
+	else
+		p->state = PIECE_BLOCKED;
+}
+
+/* One whose turn has come just now is not touched: it will look for itself. */
+bool piece_drop(struct piece *p)
+{
+	if (p->state == PIECE_BLOCKED && p->change.range.blocked > 0)
+		change_release(p->m, &p->change);
+	else if (p->state != PIECE_TODO)
+		return false;
+	p->state = PIECE_DONE;
+	return true;
+}
+
+/* --- memory ------------------------------------------------------------------------------- */
+
+struct piece *piece_new(struct mirror *m, uint32_t buffers)
+{
+	size_t transfers = m->map.copies * sizeof(struct transfer);
+	struct piece *p = calloc(1, sizeof(*p) + transfers);
+	uint32_t i;
+
+	if (!p)
+		return NULL;
+	p->m = m;
+	p->buffers = buffers;
+	for (i = 0; i < buffers; i++) {
+		p->buffer[i] = disk_buffer_new(sync_piece_sectors(m) << SECTOR_SHIFT);
+		if (!p->buffer[i]) {
+			piece_free(p);
+			return NULL;
+		}
+	}
+	return p;
+}
+
+void piece_free(struct piece *p)
+{
+	uint32_t i;
+
+	for (i = 0; i < p->buffers; i++)
+		free(p->buffer[i]);
+	free(p);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tests/unit/fake_intent.h"
+
+#include <stdlib.h>
+
+#include "bitmap/bits.h"
+#include "tests/unit/help.h"
+
+struct intent *fake_intent_new(void)
+{
+	struct intent *in = calloc(1, sizeof(*in));
+
+	assert_non_null(in);
+	QB_INIT_LIST_HEAD(&in->waiting);
+	return in;
+}
+
+void intent_free(struct intent *in)
+{
+	free(in);
+}
+
+static void make_durable(struct intent *in, const struct intent_write *w)
+{
+	uint64_t chunk;
+
+	for (chunk = w->first; chunk <= w->last; chunk++) {
+		in->is_durable[chunk] = true;
+		in->is_dirty[chunk] = true;
+	}
+}
+
+int intent_begin(struct intent *in, struct intent_write *w)
+{
+	uint64_t chunk;
+
+	assert_true(w->first <= w->last && w->last < FAKE_CHUNKS);
+	in->begun++;
+	for (chunk = w->first; chunk <= w->last; chunk++)
+		in->writing[chunk]++;
+	w->pages_awaited = in->waits;
+	if (in->waits) {
+		qb_list_add_tail(&w->link, &in->waiting);
+		return INTENT_WAIT;
+	}
+	make_durable(in, w);
+	return INTENT_READY;
+}
+
+void fake_intent_release(struct intent *in)
+{
+	in->waits = false;
+	while (!qb_list_empty(&in->waiting)) {
+		struct intent_write *w = qb_list_first_entry(
+			&in->waiting, struct intent_write, link);
+
+		qb_list_del(&w->link);
+		w->pages_awaited = 0;
+		make_durable(in, w);
+		w->ready(w->owner, w);
+	}
+}
+
+void intent_end(struct intent *in, struct intent_write *w, bool is_durable)
+{
+	uint64_t chunk;
+
+	if (w->pages_awaited)
+		qb_list_del(&w->link);
+	w->pages_awaited = 0;
+	in->ended++;
+	in->ended_durable += is_durable;
+	for (chunk = w->first; chunk <= w->last; chunk++) {
+		assert_true(in->writing[chunk] > 0);
+		in->writing[chunk]--;
+	}
+}
+
+uint64_t intent_next_needed(const struct intent *in, uint64_t from)
+{
+	for (; from < FAKE_CHUNKS; from++)
+		if (in->is_needed[from])
+			return from;
+	return BITS_NONE;
+}
+
+uint64_t intent_needed_count(const struct intent *in)
+{
+	uint64_t chunk, n = 0;
+
+	for (chunk = 0; chunk < FAKE_CHUNKS; chunk++)
+		n += in->is_needed[chunk];
+	return n;
+}
+
+bool intent_is_needed(const struct intent *in, uint64_t chunk)
+{
+	return chunk < FAKE_CHUNKS && in->is_needed[chunk];
+}
+
+void intent_synced(struct intent *in, uint64_t first, uint64_t last)
+{
+	for (; first <= last; first++) {
+		assert_true(first < FAKE_CHUNKS);
+		in->is_needed[first] = false;
+		in->synced++;
+	}
+}
+
+void intent_set_disk(struct intent *in, uint32_t role, struct disk *disk,
+		     uint64_t start_bytes, struct intent_request *req)
+{
+	(void)start_bytes;
+	(void)req;
+	if (!disk)
+		in->gone |= 1u << role;
+}
+
+void intent_set_degraded(struct intent *in, bool is_degraded)
+{
+	in->is_degraded = is_degraded;
+}
+
+bool intent_is_idle(const struct intent *in)
+{
+	return qb_list_empty(&in->waiting);
+}
