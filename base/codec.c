@@ -64,6 +64,30 @@ uint64_t rd_u64(struct rd *rd)
 	return le64toh(v);
 }
 
+uint16_t rd_be_u16(struct rd *rd)
+{
+	uint16_t v;
+
+	rd_bytes(rd, &v, sizeof(v));
+	return be16toh(v);
+}
+
+uint32_t rd_be_u32(struct rd *rd)
+{
+	uint32_t v;
+
+	rd_bytes(rd, &v, sizeof(v));
+	return be32toh(v);
+}
+
+uint64_t rd_be_u64(struct rd *rd)
+{
+	uint64_t v;
+
+	rd_bytes(rd, &v, sizeof(v));
+	return be64toh(v);
+}
+
 void rd_seek(struct rd *rd, size_t at)
 {
 	if (at > rd->length)
@@ -117,6 +141,24 @@ void wr_u32(struct wr *wr, uint32_t v)
 void wr_u64(struct wr *wr, uint64_t v)
 {
 	v = htole64(v);
+	wr_bytes(wr, &v, sizeof(v));
+}
+
+void wr_be_u16(struct wr *wr, uint16_t v)
+{
+	v = htobe16(v);
+	wr_bytes(wr, &v, sizeof(v));
+}
+
+void wr_be_u32(struct wr *wr, uint32_t v)
+{
+	v = htobe32(v);
+	wr_bytes(wr, &v, sizeof(v));
+}
+
+void wr_be_u64(struct wr *wr, uint64_t v)
+{
+	v = htobe64(v);
 	wr_bytes(wr, &v, sizeof(v));
 }
 

@@ -201,6 +201,30 @@ int loop_fd_add(struct loop *loop, int fd, uint32_t poll_events, loop_fd_fn fn,
 	return 0;
 }
 
+static struct watch *watch_of(struct loop *loop, int fd)
+{
+	struct qb_list_head *at;
+
+	qb_list_for_each(at, &loop->watches) {
+		struct watch *w = qb_list_entry(at, struct watch, link);
+
+		if (w->fd == fd)
+			return w;
+	}
+	return NULL;
+}
+
+int loop_fd_change(struct loop *loop, int fd, uint32_t poll_events, struct err *err)
+{
+	int r = qb_loop_poll_mod(loop->qb, QB_LOOP_HIGH, fd, (int32_t)poll_events,
+				 watch_of(loop, fd), fd_ready);
+
+	if (r < 0)
+		return err_set(err, r, "cannot watch file descriptor %d otherwise: %s", fd,
+			       strerror(-r));
+	return 0;
+}
+
 void loop_fd_remove(struct loop *loop, int fd)
 {
 	struct qb_list_head *at, *next;

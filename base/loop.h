@@ -25,6 +25,8 @@ void loop_free(struct loop *loop); /* NULL is fine */
 /* poll_events as in poll(2): POLLIN, POLLOUT. The fd stays the caller's. */
 int loop_fd_add(struct loop *loop, int fd, uint32_t poll_events, loop_fd_fn fn,
 		void *owner, struct err *err);
+/* Other poll_events for one that was added; 0: only its end (POLLHUP, POLLERR). */
+int loop_fd_change(struct loop *loop, int fd, uint32_t poll_events, struct err *err);
 void loop_fd_remove(struct loop *loop, int fd);
 
 /*
