@@ -32,6 +32,17 @@ struct loop;
 struct control_server;
 struct control_call;
 
+/* Its name in a daemon's run directory. */
+#define CONTROL_SOCKET "control.sock"
+
+enum {
+	CONTROL_CALL_BYTES = 64 << 10,     /* the longest call */
+	CONTROL_STREAM_BYTES = 256 << 10,  /* answers of a stream that wait for a reader */
+	CONTROL_WAITING_BYTES = 64 << 20,  /* all that waits for readers */
+	CONTROL_MAX_CONNECTIONS = 128,
+	CONTROL_USER_CONNECTIONS = 16,     /* of a user who is not root */
+};
+
 enum control_access { CONTROL_READ, CONTROL_ADMIN };
 
 struct control_method {
@@ -49,21 +60,33 @@ struct control_method {
 struct control_config {
 	const char *path;          /* made anew; removed at the end */
 	const char *group;         /* who may read; NULL, or unknown: root alone, and said */
-	const char *description;   /* varlink's interface description, for GetInterface... */
+	const char *description;   /* of org.mdcluster; NULL: control_interface */
 };
+
+/* org.mdcluster as varlink describes it: every method, and what it takes and gives. */
+extern const char control_interface[];
 
 struct control_server *control_server_new(struct loop *loop,
 					  const struct control_config *config,
 					  const struct control_method *methods, /* name NULL ends */
 					  void *owner, struct err *err);
-/* Without a word to who waits. NULL is fine. */
+/*
+ * Without a word to who waits; gone() is called for each. Not from within begin() or
+ * gone(). NULL is fine.
+ */
 void control_server_free(struct control_server *s);
 
 /* Takes the reference `parameters` (NULL: an empty object). The last answer frees the call. */
 void control_reply(struct control_call *call, json_t *parameters);
-/* One of many; false: the client reads too slowly, this one was not sent. */
+/*
+ * One of many, of a call that wants more; takes the reference. false: the client reads
+ * too slowly, this one was not sent; the call goes on.
+ */
 bool control_continue(struct control_call *call, json_t *parameters);
+/* org.mdcluster.Refused: the sentence, and the name of its errno. */
 void control_fail(struct control_call *call, const struct err *err);
+/* org.varlink.service.InvalidParameter: it is missing, or of another type. */
+void control_fail_parameter(struct control_call *call, const char *name);
 bool control_wants_more(const struct control_call *call);
 void control_set_state(struct control_call *call, void *state); /* the method's own */
 void *control_state(const struct control_call *call);

@@ -20,8 +20,11 @@ struct err;
 enum {
 	STATUS_MAX_NODES = 128,
 	STATUS_MAX_DISKS = 32,
+	STATUS_MAX_ARRAYS = 1024,
 	STATUS_TEXT = 256,
 };
+
+#define STATUS_SCHEMA "mdcluster/1" /* "schema" of what is written */
 
 /* The exit status of `mdcluster status`: the worst of what is told. */
 enum status_health {
@@ -106,9 +109,10 @@ struct status {
 void status_fini(struct status *s); /* twice is fine */
 enum status_health status_health(const struct status *s);
 enum status_health status_array_health(const struct status *s, const struct status_array *a);
+const char *status_health_name(enum status_health health); /* "fine" */
 /* New reference, or NULL: no memory. */
 json_t *status_to_json(const struct status *s);
-/* -EBADMSG names the field. Initialises *s. */
+/* -EBADMSG names the field, and nothing is owned then. Initialises *s. */
 int status_from_json(const json_t *json, struct status *s, struct err *err);
 
 /* Something that happened, once. */
