@@ -178,13 +178,15 @@ void cli_print_help(const struct cli_command *command)
 {
 	const struct cli_option *o;
 
-	printf("Usage: mdcluster %s [OPTION]... %s\n%s\n\n", command->name,
+	const char *blank = command->operands[0] ? " " : "";
+
+	printf("Usage: mdcluster %s [OPTION]...%s%s\n%s\n\n", command->name, blank,
 	       command->operands, command->summary);
 	if (command->mdadm_long)
-		printf("mdadm's spelling works too: --%s%.*s%.*s [OPTION]... %s\n\n",
+		printf("mdadm's spelling works too: --%s%.*s%.*s [OPTION]...%s%s\n\n",
 		       command->mdadm_long, command->mdadm_letter ? 5 : 0,
 		       " or -", command->mdadm_letter ? 1 : 0,
-		       &command->mdadm_letter, command->operands);
+		       &command->mdadm_letter, blank, command->operands);
 	for (o = command->options; o->name; o++) {
 		char left[64], letter[8] = "";
 
@@ -194,7 +196,8 @@ void cli_print_help(const struct cli_command *command)
 			 o->value ? "=" : "", o->value ? o->value : "");
 		printf("  %-30s %s\n", left, o->help);
 	}
-	printf("\nExit codes: 0 done, 1 it failed, 2 usage. See mdcluster(8).\n");
+	printf("\nExit codes: %s. See mdcluster(8).\n",
+	       command->exit_codes ? command->exit_codes : "0 done, 1 it failed, 2 usage");
 }
 
 enum cli_exit cli_fail(const struct err *err)

@@ -32,6 +32,7 @@ struct cli_command {
 	const char *operands;     /* "NAME DISK..." */
 	const char *summary;      /* one line */
 	const struct cli_option *options; /* ends with name == NULL */
+	const char *exit_codes;   /* NULL: CLI_OK and so on; else what --help says */
 	enum cli_exit (*run)(const struct cli_args *args);
 };
 

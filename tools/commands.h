@@ -4,11 +4,15 @@
 
 #include "tools/cli.h"
 
+extern const struct cli_command cmd_assemble;
 extern const struct cli_command cmd_create;
 extern const struct cli_command cmd_examine;
 extern const struct cli_command cmd_examine_bitmap;
 extern const struct cli_command cmd_keygen;
 extern const struct cli_command cmd_locks;
+extern const struct cli_command cmd_nodes;
+extern const struct cli_command cmd_status;
+extern const struct cli_command cmd_stop;
 extern const struct cli_command cmd_update;
 extern const struct cli_command cmd_zero;
 extern const struct cli_command cmd_scan;

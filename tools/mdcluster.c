@@ -14,6 +14,7 @@
 #include "tools/commands.h"
 
 static const struct cli_command *const commands[] = {
+	&cmd_status, &cmd_assemble, &cmd_stop, &cmd_nodes,
 	&cmd_create, &cmd_examine, &cmd_examine_bitmap,
 	&cmd_update, &cmd_zero,    &cmd_scan,
 	&cmd_keygen, &cmd_locks,
