@@ -8,6 +8,7 @@
 
 #include "base/arith.h"
 #include "base/clock.h"
+#include "base/codec.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -145,6 +146,21 @@ static void op_trace(void *owner, const char *line)
 	s->ops.trace(s->owner, line);
 }
 
+void station_send_aside(struct station *s, uint32_t node, const void *bytes,
+			size_t length)
+{
+	uint8_t plain[STATION_ASIDE_BYTES + STATION_ASIDE_MAX];
+	struct wr wr = wr_over(plain, sizeof(plain));
+	int to = node_index(&s->config.nodes, node);
+
+	wr_u16(&wr, STATION_ASIDE_MAGIC);
+	wr_bytes(&wr, bytes, length);
+	if (to == TOTEM_NO_INDEX || wr.failed)
+		return;
+	send_sealed(s, set_of(to), plain, wr.at);
+	transport_flush(s->transport);
+}
+
 /* Not at once: who sends is not to be called back from within. */
 static void wake_now(void *owner)
 {
@@ -159,6 +175,13 @@ static void op_wake(void *owner)
 	struct station *s = owner;
 
 	loop_soon(s->loop, &s->wake);
+}
+
+static bool op_is_quorate(void *owner, struct node_set members)
+{
+	struct station *s = owner;
+
+	return s->ops.is_quorate(s->owner, members);
 }
 
 static void op_configured(void *owner, const struct ring_configuration *c)
@@ -247,6 +270,20 @@ static void complain(struct station *s, int refusal, const struct seal_label *la
 		    label->sender, seal_why(-refusal));
 }
 
+static bool is_aside(const uint8_t *bytes, size_t length)
+{
+	struct rd rd = rd_over(bytes, length);
+
+	return rd_u16(&rd) == STATION_ASIDE_MAGIC && !rd.failed;
+}
+
+static void op_aside(struct station *s, const struct seal_label *label, size_t length)
+{
+	if (s->ops.aside)
+		s->ops.aside(s->owner, label->sender, label->boot,
+			     s->opened + STATION_ASIDE_BYTES, length - STATION_ASIDE_BYTES);
+}
+
 static void datagram_came(void *owner, int from, const uint8_t *bytes,
 			  size_t length)
 {
@@ -261,6 +298,8 @@ static void datagram_came(void *owner, int from, const uint8_t *bytes,
 	r = seal_open(s->seal, bytes, length, s->opened, &plain, &label);
 	if (r < 0)
 		complain(s, -r, &label);
+	else if (is_aside(s->opened, plain))
+		op_aside(s, &label, plain);
 	else
 		totem_receive(s->totem, clock_boot_ns(), s->opened, plain);
 }
@@ -274,6 +313,12 @@ static void evidence_came(void *owner, int node, enum transport_evidence kind,
 	/* "unreachable" and "link down" may be ours, or pass: only refusals convict */
 	if (kind == TRANSPORT_REFUSED)
 		totem_evidence(s->totem, clock_boot_ns(), s->config.nodes.ids[node]);
+}
+
+void station_evidence(struct station *s, uint32_t node)
+{
+	totem_evidence(s->totem, clock_boot_ns(), node);
+	settle(s);
 }
 
 static void round_is_over(void *owner)
@@ -375,6 +420,8 @@ static int open_totem(struct station *s, struct err *err)
 			       ring_packet_min(c.ring.nodes.count));
 	if (!s->ops.trace)
 		with.trace = NULL;
+	if (s->ops.is_quorate)
+		with.is_quorate = op_is_quorate;
 	s->totem = totem_new(&c, &with, s, err);
 	return s->totem ? 0 : err->code;
 }

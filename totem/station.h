@@ -32,7 +32,19 @@ struct station_ops {
 	/* This node has left by itself; the log says why. Close the station. */
 	void (*broken)(void *owner);
 	void (*trace)(void *owner, const char *line); /* of the ring's steps */
+	/* As in struct totem_ops: NULL: more than half of the configured nodes. */
+	bool (*is_quorate)(void *owner, struct node_set members);
+	/*
+	 * Somebody of the cluster told us something that is not of the ring:
+	 * station_send_aside(), or a process in the place of a node's dead one. `boot` is
+	 * the highest of that node so far (S4). Bytes are borrowed.
+	 */
+	void (*aside)(void *owner, uint32_t node, uint64_t boot, const uint8_t *bytes,
+		      size_t length);
 };
+
+/* What begins a message aside, in its seal: no packet of a ring does. */
+enum { STATION_ASIDE_MAGIC = 0x4153, STATION_ASIDE_BYTES = 2 };
 
 struct station_config {
 	const char *cluster;
@@ -62,6 +74,16 @@ struct station *station_open(const struct station_config *config,
 void station_start(struct station *station);
 /* Leaves the ring, if it is on one. NULL is fine. */
 void station_close(struct station *station);
+
+/*
+ * At most STATION_ASIDE_MAX bytes to one node, sealed, at once, maybe lost. Nothing where
+ * the node is not configured.
+ */
+enum { STATION_ASIDE_MAX = 256 };
+void station_send_aside(struct station *station, uint32_t node, const void *bytes,
+			size_t length);
+/* The process of this node is surely gone: as ring_evidence(); from within aside(), too. */
+void station_evidence(struct station *station, uint32_t node);
 
 /* The number of this start of the node: grows with each. */
 uint64_t station_incarnation(const struct station *station);
