@@ -126,6 +126,8 @@ struct lockspace_member_look {
 	uint32_t node;
 	int slot;
 	bool is_missing;
+	bool is_proven;       /* missing, and somebody said that it is dead */
+	uint64_t incarnation; /* which process of the node; 0 in a dump */
 };
 
 /* One lockspace as this node knows it. */

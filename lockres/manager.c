@@ -366,6 +366,8 @@ bool lock_manager_look(const struct lock_manager *m, size_t index,
 			.node = s->members[i].node,
 			.slot = s->members[i].slot,
 			.is_missing = s->members[i].is_missing,
+			.is_proven = s->members[i].is_proven,
+			.incarnation = s->members[i].incarnation,
 		};
 	return true;
 }

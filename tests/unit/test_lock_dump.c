@@ -101,7 +101,8 @@ static void every_value_of_every_field_is_read_back(void **state)
 		.lock_count = ARRAY_SIZE(locks), .history = history,
 		.history_count = ARRAY_SIZE(history),
 	};
-	struct lockspace_member_look member = { UINT32_MAX, LOCKSPACE_MAX_SLOTS - 1, true };
+	struct lockspace_member_look member = { .node = UINT32_MAX,
+		.slot = LOCKSPACE_MAX_SLOTS - 1, .is_missing = true };
 	struct lock_dump_node node = { .id = 1, .name_length = LOCK_DUMP_NODE_NAME };
 	struct lock_dump_space space = {
 		.name = "\0", .name_length = 1, .lvb_bytes = LOCK_LARGE_LVB,
