@@ -498,6 +498,13 @@ uint64_t station_incarnation(const struct station *s)
 	return boot_number(s->boot);
 }
 
+uint64_t station_incarnation_of(const struct station *s, uint32_t node)
+{
+	struct seal_peer peer;
+
+	return seal_peer(s->seal, node, &peer) ? peer.boot : 0;
+}
+
 struct totem *station_totem(struct station *s)
 {
 	return s->totem;

@@ -87,6 +87,8 @@ void station_evidence(struct station *station, uint32_t node);
 
 /* The number of this start of the node: grows with each. */
 uint64_t station_incarnation(const struct station *station);
+/* Of another node: the latest start of it that was heard. 0: nothing was yet. */
+uint64_t station_incarnation_of(const struct station *station, uint32_t node);
 
 /* Groups and services; they live as long as the station. */
 struct totem *station_totem(struct station *station);

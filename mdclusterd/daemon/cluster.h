@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The cluster as one daemon's engine takes part in it: station, lock manager, quorum, lease,
+ * and what is known of deaths.
+ *
+ *	O1  Who is told anything is told first that nothing may be decided any more:
+ *	    quorate(false) comes before all else that a change brings, and true only
+ *	    when all services of all members are done.
+ *	O2  The lease is renewed by the token alone, and only while quorate; it is over
+ *	    lease_ms after the last one, whatever this thread does (D13).
+ *	O3  A death counts by proof alone (D14): an obituary, where the configuration allows
+ *	    it; what a fence agent or a person said. Nothing here guesses.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lockres/lock_manager.h"
+#include "mdclusterd/daemon/quorum.h"
+#include "totem/station.h"
+
+struct cluster;
+struct config;
+struct err;
+struct loop;
+
+/* On the clock of boot; read from any thread. 0: no lease. */
+struct lease {
+	_Atomic uint64_t until_ns;
+};
+
+struct cluster_ops {
+	void (*quorate)(void *owner, bool is_quorate);
+	/* A configuration stands, its services done. */
+	void (*settled)(void *owner, bool is_quorate);
+	void (*member)(void *owner, uint32_t node, bool is_member);
+	/* By an obituary, "the fence command", "root": `how`. */
+	void (*dead)(void *owner, uint32_t node, uint64_t incarnation, const char *how);
+	void (*deadlock)(void *owner, const char *lockspace, const char *cycle);
+	/* Close it. */
+	void (*broken)(void *owner);
+};
+
+/* config: borrowed until cluster_close(). NULL with a sentence. */
+struct cluster *cluster_open(const struct config *config, struct loop *loop,
+			     const struct cluster_ops *ops, void *owner, struct err *err);
+void cluster_start(struct cluster *c);
+/* Leaves the ring. Lockspaces are closed before. NULL is fine. */
+void cluster_close(struct cluster *c);
+/* Another configuration of the same nodes: names and fencing. */
+void cluster_set_config(struct cluster *c, const struct config *config);
+
+struct lockspace_engine *cluster_locks(struct cluster *c);
+const struct lock_manager *cluster_manager(const struct cluster *c);
+struct station *cluster_station(const struct cluster *c);
+const struct quorum *cluster_quorum(const struct cluster *c);
+const struct lease *cluster_lease(const struct cluster *c);
+bool cluster_is_quorate(const struct cluster *c);
+struct node_set cluster_members(const struct cluster *c);
+/* Member, or missing, since; of the clock of boot. */
+uint64_t cluster_since(const struct cluster *c, int index);
+/* Of the process that was heard last, 0: none was. */
+uint64_t cluster_incarnation(const struct cluster *c, int index);
+bool cluster_is_dead(const struct cluster *c, int index); /* proven, and not back */
+
+/* incarnation 0: what is missing now. */
+int cluster_confirm_dead(struct cluster *c, uint32_t node, uint64_t incarnation,
+			 enum lock_death death, const char *how, struct err *err);

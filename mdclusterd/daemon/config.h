@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The configuration, mdclusterd.conf(5), as structs. The file is the same on all nodes but
+ * for paths: who is meant by it is `this_node`, or the host's name.
+ *
+ * Each mistake is told, with its line, all of them at once: what libconfuse stops at (an
+ * unknown option, say) is blanked out and the rest is read on; only where the braces and
+ * quotes make no sense is that the last word.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "totem/nodes.h"
+#include "totem/transport_udp.h"
+
+struct err;
+
+#define CONFIG_DEFAULT_PATH "/etc/mdcluster/mdclusterd.conf"
+
+enum {
+	CONFIG_NAME_BYTES = 64,
+	CONFIG_MAX_ARRAYS = 256,
+	CONFIG_MAX_DISKS = 32,
+};
+
+struct config_node {
+	char name[CONFIG_NAME_BYTES];
+	uint32_t id, votes;
+	union transport_address address;
+	bool has_port;             /* of its own, not totem's */
+	int line;
+};
+
+struct config_array {
+	char name[CONFIG_NAME_BYTES];
+	/* Of the members; or, with a uuid, patterns of where to look for them. */
+	char *disks[CONFIG_MAX_DISKS];
+	size_t disk_count;
+	uint8_t uuid[16];
+	bool has_uuid;
+	bool may_start_degraded, fails_without_quorum, is_exported, is_auto;
+	uint64_t resync_min_bytes, resync_max_bytes; /* a second; 0: md's */
+	uint64_t intent_budget_bytes;                /* 0: 30 s of resync */
+	uint32_t export_mode;
+	char export_group[CONFIG_NAME_BYTES];        /* "": root's alone */
+};
+
+enum config_fence_method { CONFIG_FENCE_OBITUARY = 1, CONFIG_FENCE_COMMAND = 2 };
+
+struct config {
+	char cluster[CONFIG_NAME_BYTES];
+	char *key_file;            /* NULL: crypto = none */
+	struct config_node nodes[TOTEM_MAX_NODES]; /* by id */
+	int node_count, self;      /* self: index */
+
+	uint32_t token_ms, sync_deadline_ms, lease_ms;
+	uint32_t mtu_bytes;
+	union transport_address multicast; /* AF_UNSPEC: none */
+	uint8_t multicast_ttl;
+
+	struct config_array *arrays;
+	size_t array_count;
+
+	struct {
+		uint32_t methods;  /* bits */
+		char *command;     /* NULL: none */
+		uint32_t timeout_ms, retries, delay_ms;
+	} fence;
+
+	char *run_dir, *state_dir;
+	char control_group[CONFIG_NAME_BYTES];
+	bool locks_memory;
+	int log_target, log_level; /* enum log_target, LOG_*; -1: not said */
+};
+
+/* Once a mistake, by line; line 0: of the file as a whole. */
+typedef void (*config_mistake_fn)(void *owner, int line, const char *sentence);
+
+/*
+ * NULL where there was any mistake, or with err->code where the file cannot be read.
+ * Keys are not looked at here.
+ */
+struct config *config_read(const char *path, config_mistake_fn mistake, void *owner,
+			   struct err *err);
+/* The same from text in memory, which ends with a NUL byte; host: this machine's name. */
+struct config *config_parse(const char *text, const char *host, config_mistake_fn mistake,
+			    void *owner);
+void config_free(struct config *c); /* NULL is fine */
+
+/* Index in nodes, or -1. */
+int config_node_by_name(const struct config *c, const char *name);
+int config_node_by_id(const struct config *c, uint32_t id);
+void config_node_table(const struct config *c, struct node_table *table);
+const struct config_array *config_array(const struct config *c, const char *name);

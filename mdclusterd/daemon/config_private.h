@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What config.c (the text, by libconfuse) and config_check.c (what it means) share. */
+#pragma once
+
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <confuse.h>
+
+#include "mdclusterd/daemon/config.h"
+
+/* Where a value stands: libconfuse knows it only while it reads. */
+struct config_place {
+	const cfg_t *section;
+	const char *option; /* the table's */
+	unsigned int index;
+	int line;
+};
+
+struct config_mistake {
+	int line;
+	char *sentence;
+};
+
+struct config_reader {
+	cfg_t *cfg;
+	char *text;
+	const char *host;
+	struct config_place *places;
+	size_t place_count, place_room;
+	struct config_mistake *mistakes;
+	size_t mistake_count, mistake_room;
+	bool is_broken;         /* the last error was none to read on behind */
+	int blank_line;         /* what to blank out */
+	char blank_word[64];    /* "": from the start of the line */
+	bool is_out_of_memory;
+};
+
+void config_mistake(struct config_reader *r, int line, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Of a value; of the section's head where the option is not given; of the file: 0. */
+int config_line(const struct config_reader *r, const cfg_t *section, const char *option,
+		unsigned int index);
+int config_section_line(const struct config_reader *r, const cfg_t *section);
+
+/* Fills in c from r->cfg; mistakes are noted. */
+void config_check(struct config_reader *r, struct config *c);

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "mdclusterd/daemon/engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/arith.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "mdclusterd/daemon/engine_private.h"
+#include "mdclusterd/daemon/notify.h"
+
+LOG_SUBSYSTEM(engine);
+
+/* --- the supervisor ------------------------------------------------------------------------ */
+
+static void supervisor_is_gone(void *owner, int fd, uint32_t events)
+{
+	struct engine *e = owner;
+
+	(void)events;
+	loop_fd_remove(e->loop, fd);
+	log_error("MDC5420", "the supervisor is gone: nobody would say that this engine is dead; it stops");
+	e->is_orphaned = true;
+	engine_stop(e);
+}
+
+static void be_alive(void *owner)
+{
+	struct engine *e = owner;
+	uint64_t us = notify_watchdog_us();
+	struct err err = ERR_INIT;
+
+	if (us == 0)
+		return;
+	supervisor_tell(e->options->engine_fd, "alive");
+	e->alive = loop_timer_start(e->loop, (uint32_t)max_u64(us / 3000, 10), be_alive, e, &err);
+	if (!e->alive)
+		log_error("MDC5421", "%s: the watchdog will bite", err.text);
+}
+
+/* --- signals ----------------------------------------------------------------------------------- */
+
+static void told_to_stop(void *owner)
+{
+	engine_stop(owner);
+}
+
+static void told_to_reload(void *owner)
+{
+	(void)owner;
+}
+
+static int watch(struct engine *e, struct err *err)
+{
+	int r;
+
+	if (fcntl(e->options->engine_fd, F_SETFD, FD_CLOEXEC) < 0)
+		return err_set(err, -errno, "--engine: not by hand: the supervisor starts it");
+	r = loop_fd_add(e->loop, e->options->engine_fd, POLLIN, supervisor_is_gone, e, err);
+	if (r == 0)
+		r = loop_signal_add(e->loop, SIGTERM, told_to_stop, e, err);
+	if (r == 0)
+		r = loop_signal_add(e->loop, SIGINT, told_to_stop, e, err);
+	if (r == 0)
+		r = loop_signal_add(e->loop, SIGHUP, told_to_reload, e, err);
+	return r;
+}
+
+/* --- life ------------------------------------------------------------------------------------------ */
+
+static int begin(struct engine *e, struct err *err)
+{
+	int r;
+
+	e->started_ns = clock_boot_ns();
+	e->loop = loop_new(err);
+	if (!e->loop)
+		return err->code;
+	r = watch(e, err);
+	if (r < 0)
+		return r;
+	e->events = event_hub_new(e->config->nodes[e->config->self].id, clock_wall_us);
+	if (!e->events)
+		return err_nomem(err, "events");
+	e->cluster = cluster_open(e->config, e->loop, engine_cluster_ops(), e, err);
+	if (!e->cluster)
+		return err->code;
+	log_notice("MDC5422", "node %s of cluster %s, incarnation %" PRIu64,
+		   e->config->nodes[e->config->self].name, e->config->cluster,
+		   station_incarnation(cluster_station(e->cluster)));
+	cluster_start(e->cluster);
+	return 0;
+}
+
+/* Told twice: at once, whatever that leaves to the others. */
+void engine_stop(struct engine *e)
+{
+	if (e->stops++ > 0)
+		log_warning("MDC5423", "told to stop a second time: at once");
+	loop_stop(e->loop);
+}
+
+static void end(struct engine *e)
+{
+	loop_timer_cancel(e->alive);
+	cluster_close(e->cluster);
+	event_hub_free(e->events);
+	loop_free(e->loop);
+	config_free(e->config);
+}
+
+int engine_run(const struct options *options)
+{
+	struct engine e = { .options = options };
+	struct err err = ERR_INIT;
+
+	e.config = daemon_config_read(options->config_path, &err);
+	if (!e.config) {
+		log_error("MDC5424", "%s", err.text);
+		return EXIT_CONFIG;
+	}
+	if (begin(&e, &err) < 0) {
+		log_error("MDC5425", "%s", err.text);
+		e.exit_code = EXIT_FAILED;
+	} else {
+		supervisor_tell(options->engine_fd, "ready");
+		be_alive(&e);
+		loop_run(e.loop);
+		if (e.is_broken || e.is_orphaned)
+			e.exit_code = EXIT_FAILED;
+	}
+	end(&e);
+	supervisor_tell(options->engine_fd, "goodbye");
+	return e.exit_code;
+}

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "mdclusterd/daemon/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/arith.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "mdclusterd/daemon/config.h"
+#include "mdclusterd/daemon/notify.h"
+#include "mdclusterd/daemon/obituary.h"
+
+LOG_SUBSYSTEM(supervisor);
+
+enum {
+	WORD_BYTES = 512,
+	OBITUARY_MS = 250,        /* before the next engine takes its address */
+	LONG_LIFE_MS = 10000,     /* who lived so long did not crash at its start */
+	FIRST_PAUSE_MS = 100,
+	LONGEST_PAUSE_MS = 30000,
+	STOP_MS = 15000,          /* a stop that takes longer hangs */
+};
+
+struct supervisor {
+	const struct options *options;
+	struct config *config;    /* the last one that was good */
+	int lock_fd, signal_fd;
+	sigset_t signals;
+
+	pid_t engine;             /* 0: none runs */
+	int engine_fd;            /* -1 */
+	bool has_said_goodbye, was_ready;
+	uint64_t started_at;
+	unsigned int crashes;     /* in a row */
+	uint64_t start_at;        /* the next one; UINT64_MAX: not */
+
+	int stops;                /* how often we were told to */
+	uint64_t kill_at;         /* UINT64_MAX: not */
+	int exit_code;
+};
+
+static uint64_t now_ms(void)
+{
+	return clock_boot_ns() / NS_PER_MS;
+}
+
+/* --- one daemon a state directory (W1) --------------------------------------------------- */
+
+static int make_folder(const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+		return err_set(err, -errno, "%s: cannot be made: %s", path, strerror(errno));
+	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
+		return err_set(err, -ENOTDIR, "%s: is no folder", path);
+	if (st.st_mode & 022)
+		return err_set(err, -EPERM, "%s: others than its owner may write there: chmod go-w",
+			       path);
+	return 0;
+}
+
+static int take_lock(struct supervisor *s, struct err *err)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/lock", s->config->state_dir);
+	/* the engine inherits it: no O_CLOEXEC */
+	s->lock_fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+	if (s->lock_fd < 0)
+		return err_set(err, -errno, "%s: %s", path, strerror(errno));
+	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	if (errno == EWOULDBLOCK)
+		return err_set(err, -EBUSY,
+			       "%s: another mdclusterd runs with this state directory",
+			       s->config->state_dir);
+	return err_set(err, -errno, "%s: flock: %s", path, strerror(errno));
+}
+
+/* --- the engine ------------------------------------------------------------------------------ */
+
+static void become_engine(const struct supervisor *s, int fd)
+{
+	char fd_word[32], level[32], target[32];
+	const char *words[8];
+	int n = 0;
+
+	sigprocmask(SIG_UNBLOCK, &s->signals, NULL);
+	fcntl(fd, F_SETFD, 0);
+	snprintf(fd_word, sizeof(fd_word), "--engine=%d", fd);
+	if (s->options->log_level >= 0)
+		snprintf(level, sizeof(level), "--log-level=%s",
+			 daemon_log_level_name(s->options->log_level));
+	if (s->options->log_target >= 0)
+		snprintf(target, sizeof(target), "--log=%s",
+			 daemon_log_target_name(s->options->log_target));
+	words[n++] = "mdclusterd";
+	words[n++] = fd_word;
+	words[n++] = "--config";
+	words[n++] = s->options->config_path;
+	if (s->options->log_level >= 0)
+		words[n++] = level;
+	if (s->options->log_target >= 0)
+		words[n++] = target;
+	words[n] = NULL;
+	execv("/proc/self/exe", (char **)(uintptr_t)words);
+	_exit(EXIT_FAILED);
+}
+
+static int start_engine(struct supervisor *s, struct err *err)
+{
+	int pair[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_set(err, -errno, "no socket pair: %s", strerror(errno));
+	pid = fork();
+	if (pid == 0)
+		become_engine(s, pair[1]);
+	close(pair[1]);
+	if (pid < 0) {
+		close(pair[0]);
+		return err_set(err, -errno, "no process for the engine: %s", strerror(errno));
+	}
+	s->engine = pid;
+	s->engine_fd = pair[0];
+	s->has_said_goodbye = false;
+	s->started_at = now_ms();
+	s->start_at = UINT64_MAX;
+	return 0;
+}
+
+static void forget_engine(struct supervisor *s)
+{
+	if (s->engine_fd >= 0)
+		close(s->engine_fd);
+	s->engine_fd = -1;
+}
+
+static void take_word(struct supervisor *s, const char *word)
+{
+	if (strcmp(word, "ready") == 0) {
+		s->was_ready = true;
+		notify_ready();
+	} else if (strcmp(word, "goodbye") == 0) {
+		s->has_said_goodbye = true;
+	} else if (strcmp(word, "alive") == 0) {
+		notify_alive();
+	} else if (strncmp(word, "status ", 7) == 0) {
+		notify_status(word + 7);
+	}
+}
+
+/* False: nothing more for now. */
+static bool hear_engine(struct supervisor *s)
+{
+	char word[WORD_BYTES];
+	ssize_t n = s->engine_fd < 0 ? 0 :
+		    recv(s->engine_fd, word, sizeof(word) - 1, MSG_DONTWAIT);
+
+	if (n > 0) {
+		word[n] = '\0';
+		take_word(s, word);
+	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+		forget_engine(s); /* it ends; SIGCHLD follows */
+	}
+	return n > 0;
+}
+
+/* W4 */
+static void plan_restart(struct supervisor *s)
+{
+	uint64_t now = now_ms(), pause = 0;
+
+	if (now - s->started_at >= LONG_LIFE_MS)
+		s->crashes = 0;
+	if (s->crashes++ > 0)
+		pause = min_u64((uint64_t)FIRST_PAUSE_MS << min_u64(s->crashes - 2, 16),
+				LONGEST_PAUSE_MS);
+	s->start_at = now + pause;
+	if (s->crashes > 2)
+		log_error("MDC5402",
+			  "the engine died %u times in a row, at once after its start: the next one in %.1f s",
+			  s->crashes, (double)pause / 1000);
+}
+
+static void say_obituary(const struct supervisor *s)
+{
+	struct err err = ERR_INIT;
+	int heard = obituary_say(s->config, OBITUARY_MS, &err);
+
+	if (heard < 0)
+		log_error("MDC5403", "its death cannot be told to the other nodes: %s", err.text);
+	else
+		log_notice("MDC5404", "its death is told: %d of %d other nodes have heard it", heard,
+			   s->config->node_count - 1);
+}
+
+static void tell_end(const struct supervisor *s, int status)
+{
+	if (WIFSIGNALED(status))
+		log_error("MDC5400", "the engine (process %d) was ended by signal %d, %s",
+			  (int)s->engine, WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else if (WEXITSTATUS(status) != 0 || !s->has_said_goodbye)
+		log_error("MDC5401", "the engine (process %d) ended with code %d%s",
+			  (int)s->engine, WEXITSTATUS(status),
+			  s->has_said_goodbye ? "" : " and without a goodbye");
+}
+
+/* It is reaped: nothing that it wrote is under way (W2). */
+static void engine_is_dead(struct supervisor *s, int status)
+{
+	int code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
+
+	while (hear_engine(s))
+		; /* its last words */
+	forget_engine(s);
+	tell_end(s, status);
+	s->engine = 0;
+	s->kill_at = UINT64_MAX;
+	if (!s->has_said_goodbye)
+		say_obituary(s);
+	if (s->stops > 0) {
+		s->exit_code = s->has_said_goodbye ? code : EXIT_FAILED;
+		return;
+	}
+	if (!s->was_ready && WIFEXITED(status) && code != 0) {
+		s->exit_code = code; /* it cannot start, and has said why */
+		s->stops = 1;
+		return;
+	}
+	plan_restart(s);
+}
+
+static void reap(struct supervisor *s)
+{
+	int status;
+
+	if (s->engine && waitpid(s->engine, &status, WNOHANG) == s->engine)
+		engine_is_dead(s, status);
+}
+
+/* --- what people want -------------------------------------------------------------------------- */
+
+static void stop(struct supervisor *s)
+{
+	notify_stopping();
+	s->start_at = UINT64_MAX;
+	if (s->stops++ == 0)
+		s->kill_at = now_ms() + STOP_MS;
+	if (s->engine)
+		kill(s->engine, SIGTERM); /* a second one: at once */
+}
+
+static void reload(struct supervisor *s)
+{
+	struct err err = ERR_INIT;
+	struct config *c = daemon_config_read(s->options->config_path, &err);
+
+	if (!c) {
+		log_error("MDC5405", "nothing is reloaded: %s", err.text);
+		return;
+	}
+	if (strcmp(c->state_dir, s->config->state_dir) == 0) {
+		config_free(s->config);
+		s->config = c;
+	} else {
+		config_free(c); /* the lock is where it is; the engine says so */
+	}
+	if (s->engine)
+		kill(s->engine, SIGHUP);
+}
+
+static void take_signal(struct supervisor *s)
+{
+	struct signalfd_siginfo info;
+
+	if (read(s->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGCHLD)
+		reap(s);
+	else if (info.ssi_signo == SIGHUP)
+		reload(s);
+	else
+		stop(s);
+}
+
+/* --- the loop ------------------------------------------------------------------------------------ */
+
+static void do_what_is_due(struct supervisor *s)
+{
+	uint64_t now = now_ms();
+	struct err err = ERR_INIT;
+
+	if (s->engine && now >= s->kill_at) {
+		log_error("MDC5406", "the engine does not stop: it is killed");
+		kill(s->engine, SIGKILL);
+		s->kill_at = UINT64_MAX;
+	}
+	if (!s->engine && s->stops == 0 && now >= s->start_at &&
+	    start_engine(s, &err) < 0) {
+		log_error("MDC5407", "no engine: %s", err.text);
+		plan_restart(s);
+	}
+}
+
+static void run(struct supervisor *s)
+{
+	while (s->stops == 0 || s->engine) {
+		uint64_t now, next = min_u64(s->kill_at, s->engine ? UINT64_MAX : s->start_at);
+		struct pollfd fds[2] = { { .fd = s->signal_fd, .events = POLLIN },
+					 { .fd = s->engine_fd, .events = POLLIN } };
+
+		now = now_ms();
+		if (poll(fds, 2, next == UINT64_MAX ? -1 : next > now ? (int)(next - now) : 0) < 0 &&
+		    errno != EINTR)
+			return;
+		if (fds[1].revents)
+			(void)hear_engine(s);
+		if (fds[0].revents)
+			take_signal(s);
+		do_what_is_due(s);
+	}
+}
+
+static int begin(struct supervisor *s, struct err *err)
+{
+	int r;
+
+	sigemptyset(&s->signals);
+	sigaddset(&s->signals, SIGCHLD);
+	sigaddset(&s->signals, SIGHUP);
+	sigaddset(&s->signals, SIGINT);
+	sigaddset(&s->signals, SIGTERM);
+	sigprocmask(SIG_BLOCK, &s->signals, NULL);
+	s->signal_fd = signalfd(-1, &s->signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (s->signal_fd < 0)
+		return err_set(err, -errno, "no signals: %s", strerror(errno));
+	r = make_folder(s->config->run_dir, err);
+	if (r == 0)
+		r = make_folder(s->config->state_dir, err);
+	return r < 0 ? r : take_lock(s, err);
+}
+
+int supervisor_run(const struct options *options)
+{
+	struct supervisor s = { .options = options, .lock_fd = -1, .signal_fd = -1,
+				.engine_fd = -1, .kill_at = UINT64_MAX };
+	struct err err = ERR_INIT;
+
+	s.config = daemon_config_read(options->config_path, &err);
+	if (!s.config) {
+		log_error("MDC5408", "%s", err.text);
+		return EXIT_CONFIG;
+	}
+	s.exit_code = EXIT_FAILED;
+	if (begin(&s, &err) < 0) {
+		s.exit_code = err.code == -EBUSY ? EXIT_RUNNING : EXIT_FAILED;
+		log_error("MDC5409", "%s", err.text);
+	} else {
+		run(&s);
+	}
+	if (s.signal_fd >= 0)
+		close(s.signal_fd);
+	if (s.lock_fd >= 0)
+		close(s.lock_fd);
+	config_free(s.config);
+	return s.exit_code;
+}
+
+void supervisor_tell(int fd, const char *fmt, ...)
+{
+	char word[WORD_BYTES];
+	va_list args;
+	ssize_t n;
+
+	va_start(args, fmt);
+	vsnprintf(word, sizeof(word), fmt, args);
+	va_end(args);
+	n = send(fd, word, strlen(word), MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)n;
+}
