@@ -87,6 +87,13 @@ enum disk_mode {
 	 * open here in another process (flock).
 	 */
 	DISK_RDWR,
+	/*
+	 * Read and write, and other daemons of the cluster do so, too. Whoever wants the disk
+	 * for itself (DISK_RDWR, a mount, the kernel's md) is kept away, or keeps us
+	 * away: -EBUSY. For all openers of one machine, by flock(LOCK_SH) on the file or
+	 * device; the first of them holds a device's O_EXCL, too.
+	 */
+	DISK_SHARED,
 };
 
 /* Opens a block device or a regular file. NULL and *err on failure. */

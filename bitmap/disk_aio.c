@@ -280,6 +280,8 @@ static void aio_close(struct disk *disk)
 		io_destroy(aio->ctx); /* waits for whatever the kernel has */
 	if (aio->event_fd >= 0)
 		close(aio->event_fd);
+	if (aio->claim_fd >= 0)
+		close(aio->claim_fd);
 	if (aio->fd >= 0)
 		close(aio->fd);
 	free(disk->name);
@@ -327,6 +329,7 @@ static struct aio_disk *aio_new(const char *path, enum disk_mode mode)
 	}
 	aio->disk.is_read_only = mode == DISK_RDONLY;
 	aio->fd = -1;
+	aio->claim_fd = -1;
 	aio->event_fd = -1;
 	QB_INIT_LIST_HEAD(&aio->waiting);
 	QB_INIT_LIST_HEAD(&aio->free);

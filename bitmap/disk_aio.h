@@ -44,6 +44,7 @@ struct aio_helper {
 struct aio_disk {
 	struct disk disk;
 	int fd;
+	int claim_fd; /* DISK_SHARED of a device: O_EXCL; -1: somebody else of ours has it */
 	int event_fd;
 	io_context_t ctx;
 	unsigned int in_kernel;

@@ -3,8 +3,8 @@
  * Opening a libaio disk: a block device or a regular file, nothing else.
  *
  * Two promises are made here. To other programs: a disk opened for writing is
- * ours alone, by O_EXCL on a device (which the kernel honours for mounts and
- * arrays) and by flock on a file. To the engine: its size and blocks are what
+ * ours alone, or the cluster's, by O_EXCL on a device (which the kernel honours for
+ * mounts and arrays) and by flock on a file. To the engine: its size and blocks are what
  * O_DIRECT really needs, or the page cache does it and topology says so.
  */
 #include "bitmap/disk_aio.h"
@@ -73,16 +73,53 @@ static int open_direct(struct aio_disk *aio, int flags)
 }
 
 /* A file has no O_EXCL of its own; those who use it through us keep this. */
-static int lock_file(const struct aio_disk *aio, struct err *err)
+static int lock_file(const struct aio_disk *aio, int how, struct err *err)
 {
-	if (flock(aio->fd, LOCK_EX | LOCK_NB) == 0)
+	if (flock(aio->fd, how | LOCK_NB) == 0)
 		return 0;
 	if (errno == EWOULDBLOCK)
 		return err_set(err, -EBUSY,
-			       "%s: in use (another process has it open as a disk): stop that first",
+			       how == LOCK_SH ?
+			       "%s: in use (another process has it open as a disk, for itself): stop that first" :
+			       "%s: in use (another process has it open as a disk, maybe an mdclusterd that runs its array): stop that first",
 			       aio->disk.name);
 	return err_set(err, -errno, "%s: flock: %s", aio->disk.name,
 		       strerror(errno));
+}
+
+/*
+ * O_EXCL is one opener's, and a daemon opens each device more than once; several daemons
+ * of one machine may share it, too, in tests. So one of all of them has the claim, and
+ * the others see by its flock that it is one of us who has it. A claim that
+ * goes with its owner is not taken over: within a daemon who opened first closes last.
+ */
+static int share_device(struct aio_disk *aio, struct err *err)
+{
+	const char *path = aio->disk.name;
+	int r = lock_file(aio, LOCK_SH, err);
+
+	if (r < 0)
+		return r;
+	aio->claim_fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC);
+	if (aio->claim_fd >= 0)
+		return 0;
+	if (errno != EBUSY)
+		return err_set(err, -errno, "%s: cannot claim it: %s", path, strerror(errno));
+	if (flock(aio->fd, LOCK_EX | LOCK_NB) == 0)
+		return err_set(err, -EBUSY,
+			       "%s: in use (mounted, or a member of a running array): stop that first",
+			       path);
+	return lock_file(aio, LOCK_SH, err); /* the try has given it up */
+}
+
+static int keep_others_away(struct aio_disk *aio, enum disk_mode mode, mode_t type,
+			    struct err *err)
+{
+	if (S_ISREG(type) && mode == DISK_RDWR)
+		return lock_file(aio, LOCK_EX, err);
+	if (S_ISREG(type) && mode == DISK_SHARED)
+		return lock_file(aio, LOCK_SH, err);
+	return mode == DISK_SHARED ? share_device(aio, err) : 0;
 }
 
 /*
@@ -92,7 +129,7 @@ static int lock_file(const struct aio_disk *aio, struct err *err)
 static int open_fd(struct aio_disk *aio, enum disk_mode mode, struct stat *st,
 		   struct err *err)
 {
-	int flags = O_CLOEXEC | (mode == DISK_RDWR ? O_RDWR : O_RDONLY);
+	int flags = O_CLOEXEC | (mode == DISK_RDONLY ? O_RDONLY : O_RDWR);
 	const char *path = aio->disk.name;
 	struct stat before;
 	int r;
@@ -116,7 +153,7 @@ static int open_fd(struct aio_disk *aio, enum disk_mode mode, struct stat *st,
 	    st->st_dev != before.st_dev)
 		return err_set(err, -EAGAIN, "%s: was replaced while it was opened",
 			       path);
-	return S_ISREG(st->st_mode) && mode == DISK_RDWR ? lock_file(aio, err) : 0;
+	return keep_others_away(aio, mode, st->st_mode, err);
 }
 
 /* What the device says of itself */

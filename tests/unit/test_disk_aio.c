@@ -352,6 +352,51 @@ static void a_second_writer_is_refused(void **state)
 	assert_memory_equal(err.text, name, strlen(name));
 }
 
+/* The rig's own disk gives way; its name stays. */
+static char *name_of_a_free_disk(struct disk_rig *rig)
+{
+	char *name = strdup(rig->disks[0]->name);
+
+	assert_non_null(name);
+	disk_close(rig->disks[0]);
+	rig->disks[0] = NULL;
+	return name;
+}
+
+static void daemons_share_a_disk_that_nobody_else_gets(void **state)
+{
+	struct disk_rig *rig = disk_rig_or_skip(state);
+	CLEANUP_FREE char *name = name_of_a_free_disk(rig);
+	struct disk *ours[3] = { NULL };
+	struct err err = ERR_INIT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
+		ours[i] = disk_aio_open(name, DISK_SHARED, &err);
+		assert_ok(ours[i] ? 0 : -1, err);
+	}
+	assert_null(disk_aio_open(name, DISK_RDWR, &err));
+	assert_int_equal(err.code, -EBUSY);
+	write_page(ours[2], PAGE, 0x5a);
+	expect_page(ours[0], PAGE, 0x5a);
+	for (size_t i = ARRAY_SIZE(ours); i > 0; i--) {
+		assert_null(disk_aio_open(name, DISK_RDWR, &err));
+		disk_close(ours[i - 1]); /* the first one has the claim of a device */
+	}
+	ours[0] = disk_aio_open(name, DISK_RDWR, &err);
+	assert_non_null(ours[0]);
+	disk_close(ours[0]);
+}
+
+static void what_somebody_has_for_himself_is_not_shared(void **state)
+{
+	struct disk_rig *rig = disk_rig_or_skip(state);
+	struct err err = ERR_INIT;
+
+	assert_null(disk_aio_open(rig->disks[0]->name, DISK_SHARED, &err));
+	assert_int_equal(err.code, -EBUSY);
+	assert_non_null(strstr(err.text, "stop that first"));
+}
+
 static void a_reader_may_look_but_not_change(void **state)
 {
 	struct disk_rig *rig = disk_rig_or_skip(state);
@@ -482,6 +527,8 @@ int main(void)
 		TEST(pump_waits_as_long_as_it_was_told),
 		TEST(signals_do_not_disturb),
 		TEST(a_second_writer_is_refused),
+		TEST(daemons_share_a_disk_that_nobody_else_gets),
+		TEST(what_somebody_has_for_himself_is_not_shared),
 		TEST(a_reader_may_look_but_not_change),
 	};
 	const struct CMUnitTest opening[] = {
