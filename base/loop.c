@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Descriptors and signals are libqb's. Its timers are not used: it waits for them
+ * Descriptors are libqb's. Its timers are not used: it waits for them
  * in whole milliseconds, rounded down, and polls without pause for the rest, up to
  * a millisecond of CPU each time. Ours are a list in the order of their times and
  * one timerfd, armed for the first of them or for earlier: who is cancelled or
@@ -10,8 +10,11 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -26,7 +29,8 @@
 struct watch {
 	struct loop *loop;
 	struct qb_list_head link; /* in loop->watches */
-	int fd;                   /* -1 for a signal */
+	int fd;
+	int signal_number;        /* 0: the fd is somebody else's */
 	loop_fd_fn fd_fn;
 	loop_fn fn;
 	void *owner;
@@ -51,6 +55,7 @@ struct loop {
 };
 
 static int32_t timer_fd_ready(int32_t fd, int32_t revents, void *data);
+static void signal_close(const struct watch *w);
 
 static int timers_open(struct loop *loop)
 {
@@ -109,8 +114,9 @@ void loop_free(struct loop *loop)
 	qb_list_for_each_safe(at, next, &loop->watches) {
 		struct watch *w = qb_list_entry(at, struct watch, link);
 
-		if (w->fd >= 0)
-			qb_loop_poll_del(loop->qb, w->fd);
+		qb_loop_poll_del(loop->qb, w->fd);
+		if (w->signal_number)
+			signal_close(w);
 		free(w);
 	}
 	qb_loop_destroy(loop->qb);
@@ -342,34 +348,65 @@ void loop_timer_cancel(struct loop_timer *timer)
 		timer_free(timer);
 }
 
-static int32_t signal_raised(int32_t signal_number, void *data)
-{
-	struct watch *w = data;
+/* --- signals --------------------------------------------------------------- */
 
-	(void)signal_number;
+static int32_t signal_raised(int32_t fd, int32_t revents, void *data)
+{
+	struct signalfd_siginfo info;
+	struct watch *w = data;
+	struct loop *loop = w->loop;
+
+	(void)revents;
+	if (read(fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return 0;
 	w->fn(w->owner);
-	do_jobs(w->loop);
+	do_jobs(loop);
 	return 0;
 }
 
+/*
+ * Not libqb's: its pipe is shared by all loops of a process, and closed by the first of
+ * them that ends, so that the others hear of no signal any more.
+ */
 int loop_signal_add(struct loop *loop, int signal_number, loop_fn fn,
 		    void *owner, struct err *err)
 {
-	struct watch *w = watch_new(loop, -1, owner);
-	qb_loop_signal_handle handle;
-	int r;
+	struct watch *w;
+	sigset_t set;
+	int fd, r;
 
-	if (!w)
+	sigemptyset(&set);
+	sigaddset(&set, signal_number);
+	fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (fd < 0)
+		return err_set(err, -errno, "cannot watch signal %d: %s", signal_number,
+			       strerror(errno));
+	w = watch_new(loop, fd, owner);
+	if (!w) {
+		close(fd);
 		return err_nomem(err, "a signal handler");
+	}
 	w->fn = fn;
-	r = qb_loop_signal_add(loop->qb, QB_LOOP_HIGH, signal_number, w,
-			       signal_raised, &handle);
+	w->signal_number = signal_number;
+	r = qb_loop_poll_add(loop->qb, QB_LOOP_HIGH, fd, POLLIN, w, signal_raised);
 	if (r < 0) {
 		watch_free(w);
+		close(fd);
 		return err_set(err, r, "cannot watch signal %d: %s",
 			       signal_number, strerror(-r));
 	}
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	return 0;
+}
+
+static void signal_close(const struct watch *w)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, w->signal_number);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	close(w->fd);
 }
 
 void loop_run(struct loop *loop)

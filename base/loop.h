@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The event loop: file descriptors, one-shot timers and signals of one thread,
- * on libqb's qb_loop and a timerfd. Callbacks run on the thread that calls
+ * on libqb's qb_loop, a timerfd and signalfds. Callbacks run on the thread that calls
  * loop_run() and may add, remove and stop. A loop owns its registrations, not
  * their owners.
  */
@@ -53,6 +53,10 @@ struct loop_job {
 void loop_soon(struct loop *loop, struct loop_job *job);
 void loop_soon_cancel(struct loop_job *job);
 
+/*
+ * The signal is blocked in this thread from here on, and in those that it starts, until
+ * the loop is freed; threads that there are must not take it.
+ */
 int loop_signal_add(struct loop *loop, int signal_number, loop_fn fn,
 		    void *owner, struct err *err);
 

@@ -354,10 +354,32 @@ static void jobs_come_when_the_callback_has_returned_and_nothing_waits(void **st
 	loop_free(c.loop);
 }
 
+static void give_up(void *owner)
+{
+	loop_stop(owner);
+}
+
+static void a_loop_that_ends_leaves_the_signals_of_another(void **state)
+{
+	struct err err = ERR_INIT;
+	struct seen seen = { .loop = loop_new(&err) };
+	struct loop *other = loop_new(&err);
+
+	(void)state;
+	assert_ok(loop_signal_add(seen.loop, SIGUSR1, signal_came, &seen, &err), err);
+	loop_free(other);
+	assert_int_equal(raise(SIGUSR1), 0);
+	assert_non_null(loop_timer_start(seen.loop, 5000, give_up, seen.loop, &err));
+	loop_run(seen.loop);
+	assert_int_equal(seen.signals, 1);
+	loop_free(seen.loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(loop_runs_timers_fds_and_signals_again_and_again),
+		cmocka_unit_test(a_loop_that_ends_leaves_the_signals_of_another),
 		TEST(timers_ring_in_the_order_of_their_times),
 		TEST(an_earlier_timer_does_not_wait_for_a_later_one),
 		TEST(cancelling_the_first_leaves_the_others),
