@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "mdclusterd/daemon/metadata_thread.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arith.h"
+#include "base/err.h"
+#include "bitmap/disk.h"
+#include "mdclusterd/array/metadata.h"
+#include "mdclusterd/daemon/mailbox.h"
+
+/* A request on its way: first in todo, then as a letter. */
+struct job {
+	struct letter letter;
+	struct metadata_request *req;
+	int result;
+};
+
+struct metadata_thread {
+	struct metadata_runner runner;
+	struct metadata *metadata; /* the thread's while it runs */
+	struct mailbox *answers;
+	pthread_t thread;
+	bool has_thread;
+	pthread_mutex_t mutex;     /* of the rest */
+	pthread_cond_t has_work;
+	struct qb_list_head todo;
+	bool is_ending;
+};
+
+static void answer(struct letter *letter)
+{
+	struct job *job = container_of(letter, struct job, letter);
+	struct metadata_request *req = job->req;
+	int result = job->result;
+
+	free(job);
+	req->done(req->owner, req, result);
+}
+
+static struct job *next_job(struct metadata_thread *t)
+{
+	struct job *job = NULL;
+
+	pthread_mutex_lock(&t->mutex);
+	while (!t->is_ending && qb_list_empty(&t->todo))
+		pthread_cond_wait(&t->has_work, &t->mutex);
+	if (!t->is_ending) {
+		job = qb_list_first_entry(&t->todo, struct job, letter.link);
+		qb_list_del(&job->letter.link);
+	}
+	pthread_mutex_unlock(&t->mutex);
+	return job;
+}
+
+static void *work(void *owner)
+{
+	struct metadata_thread *t = owner;
+	struct job *job;
+
+	while ((job = next_job(t)) != NULL) {
+		job->result = metadata_run(t->metadata, job->req);
+		mailbox_post(t->answers, &job->letter);
+	}
+	return NULL;
+}
+
+static void submit(struct metadata_runner *runner, struct metadata_request *req)
+{
+	struct metadata_thread *t = container_of(runner, struct metadata_thread, runner);
+	struct job *job = letter_alloc(sizeof(*job));
+
+	job->letter.open = answer;
+	job->req = req;
+	pthread_mutex_lock(&t->mutex);
+	qb_list_add_tail(&job->letter.link, &t->todo);
+	pthread_cond_signal(&t->has_work);
+	pthread_mutex_unlock(&t->mutex);
+}
+
+static struct disk *open_shared(void *owner, const char *path, struct err *err)
+{
+	(void)owner;
+	return disk_aio_open(path, DISK_SHARED, err);
+}
+
+struct metadata_thread *metadata_thread_new(struct loop *loop, struct err *err)
+{
+	struct metadata_thread *t = calloc(1, sizeof(*t));
+	int r;
+
+	if (!t) {
+		err_nomem(err, "a thread for metadata");
+		return NULL;
+	}
+	t->runner.submit = submit;
+	qb_list_init(&t->todo);
+	pthread_mutex_init(&t->mutex, NULL);
+	pthread_cond_init(&t->has_work, NULL);
+	t->answers = mailbox_new(loop, err);
+	t->metadata = metadata_new(open_shared, NULL);
+	if (t->answers && !t->metadata)
+		err_nomem(err, "an array's metadata");
+	r = t->answers && t->metadata ? pthread_create(&t->thread, NULL, work, t) : 0;
+	t->has_thread = t->answers && t->metadata && r == 0;
+	if (t->has_thread)
+		return t;
+	if (r != 0)
+		err_set(err, -r, "a thread for metadata: %s", strerror(r));
+	metadata_thread_free(t);
+	return NULL;
+}
+
+void metadata_thread_free(struct metadata_thread *t)
+{
+	if (!t)
+		return;
+	if (t->has_thread) {
+		pthread_mutex_lock(&t->mutex);
+		t->is_ending = true;
+		pthread_cond_signal(&t->has_work);
+		pthread_mutex_unlock(&t->mutex);
+		pthread_join(t->thread, NULL);
+	}
+	while (!qb_list_empty(&t->todo)) {
+		struct job *job = qb_list_first_entry(&t->todo, struct job, letter.link);
+
+		qb_list_del(&job->letter.link);
+		free(job);
+	}
+	metadata_free(t->metadata);
+	mailbox_free(t->answers);
+	pthread_cond_destroy(&t->has_work);
+	pthread_mutex_destroy(&t->mutex);
+	free(t);
+}
+
+struct metadata_runner *metadata_thread_runner(struct metadata_thread *t)
+{
+	return &t->runner;
+}

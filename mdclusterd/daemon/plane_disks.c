@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which disks the plane has, by role, and how they come and go. */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "base/log.h"
+#include "bitmap/disk.h"
+#include "mdclusterd/daemon/plane_private.h"
+
+LOG_SUBSYSTEM(plane);
+
+static void disk_is_ready(void *owner, int fd, uint32_t events)
+{
+	struct plane_disk *d = owner;
+	struct plane_work *w = d->work;
+	int r = disk_pump(d->disk, 0);
+
+	(void)fd;
+	(void)events;
+	if (r < 0)
+		log_error("MDC5443", "%s: its completions cannot be had: %s", d->disk->name,
+			  strerror(-r));
+	plane_kick(w);
+}
+
+int plane_disk_open(struct plane_work *w, uint32_t role, const struct metadata_disk *m,
+		    struct err *err)
+{
+	struct plane_disk *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return err_nomem(err, m->path);
+	d->work = w;
+	d->disk = disk_aio_open(m->path, DISK_SHARED, err);
+	if (d->disk && loop_fd_add(w->loop, disk_poll_fd(d->disk), POLLIN, disk_is_ready, d,
+				   err) == 0) {
+		w->disks[role] = d;
+		return 0;
+	}
+	disk_close(d->disk);
+	free(d);
+	return err->code;
+}
+
+void plane_disk_leave(struct plane_work *w, uint32_t role)
+{
+	struct plane_disk *d = w->disks[role];
+
+	if (!d)
+		return;
+	w->disks[role] = NULL;
+	qb_list_add_tail(&d->link, &w->leaving);
+	plane_kick(w);
+}
+
+void plane_close_leaving(struct plane_work *w)
+{
+	struct plane_disk *d, *next;
+
+	qb_list_for_each_entry_safe(d, next, &w->leaving, link) {
+		if (d->disk->in_flight > 0)
+			continue; /* it hangs: to close it would, too */
+		qb_list_del(&d->link);
+		loop_fd_remove(w->loop, disk_poll_fd(d->disk));
+		disk_close(d->disk);
+		free(d);
+	}
+}
+
+bool plane_disk_is_rotational(const char *path)
+{
+	char name[96], word = '0';
+	struct stat st;
+	FILE *file;
+
+	if (stat(path, &st) < 0 || !S_ISBLK(st.st_mode))
+		return false;
+	snprintf(name, sizeof(name), "/sys/dev/block/%u:%u/queue/rotational",
+		 major(st.st_rdev), minor(st.st_rdev));
+	file = fopen(name, "re");
+	if (!file)
+		return false;
+	if (fread(&word, 1, 1, file) != 1)
+		word = '0';
+	(void)fclose(file);
+	return word == '1';
+}
+
+/* --- a role that changes ------------------------------------------------------------------ */
+
+static enum mirror_disk_state state_of(const struct metadata_disk *m)
+{
+	if (m->state == METADATA_DISK_IN_SYNC)
+		return MIRROR_DISK_IN_SYNC;
+	return m->state == METADATA_DISK_REBUILD ? MIRROR_DISK_REBUILD : MIRROR_DISK_MISSING;
+}
+
+static void mirror_goes_by_it(void *owner, struct mirror_request *req, int result)
+{
+	struct plane_step *step = owner;
+
+	(void)req;
+	if (state_of(&step->disk) == MIRROR_DISK_MISSING)
+		plane_disk_leave(step->work, step->role);
+	plane_step_done(step, result);
+}
+
+static void tell_mirror(struct plane_step *step)
+{
+	struct plane_work *w = step->work;
+	struct plane_disk *d = w->disks[step->role];
+	enum mirror_disk_state state = state_of(&step->disk);
+
+	step->mirror.done = mirror_goes_by_it;
+	mirror_set_disk(w->mirror, step->role, state,
+			state == MIRROR_DISK_MISSING || !d ? NULL : d->disk,
+			step->disk.data_offset, &step->mirror);
+	plane_kick(w);
+}
+
+static void intent_has_written(void *owner, struct intent_request *req, int result)
+{
+	struct plane_step *step = owner;
+
+	(void)req;
+	if (result < 0)
+		plane_step_done(step, result);
+	else
+		tell_mirror(step);
+}
+
+/* The intent first: what waits for a disk that fails goes on without it (I9). */
+void plane_set_disk(struct plane_work *w, struct plane_request *req)
+{
+	struct plane_step *step = plane_step_new(w, req);
+	const struct metadata_disk *m = &req->view->disks[req->role];
+	bool is_there = state_of(m) != MIRROR_DISK_MISSING;
+
+	step->role = req->role;
+	step->disk = *m;
+	intent_set_degraded(w->intent, req->view->degraded > 0);
+	if (!is_there) {
+		intent_set_disk(w->intent, req->role, NULL, 0, NULL);
+		tell_mirror(step);
+	} else if (w->disks[req->role]) {
+		tell_mirror(step);
+	} else if (plane_disk_open(w, req->role, m, &req->err) < 0) {
+		plane_step_done(step, req->err.code);
+	} else {
+		w->is_failed[req->role] = false;
+		step->intent.done = intent_has_written;
+		intent_set_disk(w->intent, req->role, w->disks[req->role]->disk,
+				m->bitmap_start_bytes, &step->intent);
+	}
+}
