@@ -17,6 +17,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -117,8 +118,8 @@ void failure_of_read(struct mirror *m, uint32_t role, const struct disk_req *req
 }
 
 /*
- * The bits could not be written. A last disk stays: those that wait for their bits get the
- * error, unless another disk has taken them.
+ * The bits could not be written. A last disk stays: where others take them (raid10), they
+ * do without its copy; else those that wait for their bits get the error.
  */
 void mirror_intent_failed(struct mirror *m, uint32_t role, int error)
 {
@@ -128,12 +129,14 @@ void mirror_intent_failed(struct mirror *m, uint32_t role, int error)
 		d->is_intent_error = true;
 		d->errors++;
 	}
-	if (fail(m, role, error))
+	if (fail(m, role, -abs(error)))
 		return;
-	if (m->readable & ~(1u << role))
+	if (m->readable & ~(1u << role)) {
 		intent_set_disk(m->intent, role, NULL, 0, NULL);
-	else
-		write_fail_waiting(m);
+		return;
+	}
+	write_fail_waiting(m);
+	sync_fail_waiting(m);
 }
 
 /* --- the cluster ------------------------------------------------------------------------- */

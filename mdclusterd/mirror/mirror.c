@@ -161,6 +161,7 @@ static void io_init(struct mirror *m, struct mirror_io *mi)
 	mi->failed = 0;
 	mi->keeps_region = false;
 	mi->is_flushed = false;
+	mi->is_out_of_space = false;
 	mi->result = 0;
 	mi->own_free = UINT32_MAX >> (32 - m->own_transfers);
 	mi->io.is_held = false;

@@ -139,6 +139,7 @@ struct mirror_io {
 	uint32_t failed;           /* of them: gave an error */
 	bool keeps_region;         /* a disk in use may write it yet: until it is back */
 	bool is_flushed;
+	bool is_out_of_space;      /* that was the error */
 	int result;
 	uint32_t own_free;         /* bits */
 	struct transfer own[];
@@ -180,7 +181,8 @@ void gate_check_drains(struct mirror *m);
 struct suspend {
 	uint64_t low, high;         /* sectors; low == high: none */
 	uint64_t old_low, old_high; /* as long as the request is pending, this too */
-	struct mirror_request *request;
+	struct mirror_request *request; /* may be NULL */
+	bool is_pending;
 };
 bool suspend_covers(const struct mirror *m, uint64_t low, uint64_t high);
 void suspend_park(struct mirror_io *mi);
@@ -235,6 +237,8 @@ struct sync;
 
 void sync_run(struct mirror *m);
 void sync_stop(struct mirror *m);
+/* No disk takes the bits that pieces wait for. */
+void sync_fail_waiting(struct mirror *m);
 void sync_deliver(struct mirror *m);
 uint64_t sync_piece_sectors(const struct mirror *m);
 uint64_t sync_deadline(const struct mirror *m);

@@ -25,7 +25,7 @@ static bool has_range(const struct suspend *s)
 static bool covers(const struct suspend *s, uint64_t low, uint64_t high)
 {
 	return ranges_do_overlap(low, high, s->low, s->high) ||
-	       (s->request && ranges_do_overlap(low, high, s->old_low, s->old_high));
+	       (s->is_pending && ranges_do_overlap(low, high, s->old_low, s->old_high));
 }
 
 bool suspend_covers(const struct mirror *m, uint64_t low, uint64_t high)
@@ -105,6 +105,7 @@ static void answer(struct mirror *m, struct suspend *s, int result)
 	s->old_low = 0;
 	s->old_high = 0;
 	s->request = NULL;
+	s->is_pending = false;
 	m->suspend_requests--;
 	list_slots(m);
 	mirror_answer(m, req, result);
@@ -130,10 +131,10 @@ void suspend_check(struct mirror *m)
 	for (slot = 0; slot < MIRROR_MAX_SLOTS && m->suspend_requests > 0; slot++) {
 		struct suspend *s = &m->suspends[slot];
 
-		if (!s->request)
+		if (!s->is_pending)
 			continue;
 		check_one(m, s);
-		is_less |= !s->request;
+		is_less |= !s->is_pending;
 	}
 	if (is_less)
 		unpark(m);
@@ -194,7 +195,7 @@ void mirror_suspend(struct mirror *m, uint32_t slot, uint64_t low, uint64_t high
 	}
 	s->old_low = last.low;
 	s->old_high = last.high;
-	if (last.request) {
+	if (last.is_pending) {
 		keep_both(s, &last);
 		m->suspend_requests--;
 		mirror_answer(m, last.request, -ECANCELED);
@@ -202,6 +203,7 @@ void mirror_suspend(struct mirror *m, uint32_t slot, uint64_t low, uint64_t high
 	s->low = low;
 	s->high = high;
 	s->request = req;
+	s->is_pending = true;
 	m->suspend_requests++;
 	list_slots(m);
 	if (low < high)

@@ -376,6 +376,18 @@ void sync_stop(struct mirror *m)
 		mirror_sync_cancel(m, m->sync->owner);
 }
 
+void sync_fail_waiting(struct mirror *m)
+{
+	struct piece *p;
+
+	if (!m->sync)
+		return;
+	qb_list_for_each_entry(p, &m->sync->pieces, link)
+		if (p->state == PIECE_INTENT)
+			piece_fail_intent(p);
+	sync_run(m);
+}
+
 uint64_t sync_deadline(const struct mirror *m)
 {
 	const struct sync *sync = m->sync;

@@ -173,6 +173,14 @@ static void ask_intent(struct piece *p)
 		write_all(p);
 }
 
+void piece_fail_intent(struct piece *p)
+{
+	p->result = -EIO;
+	p->state = PIECE_DONE;
+	end_intent(p, true);
+	give_back(p);
+}
+
 static void write_differences(struct piece *p)
 {
 	if (p->m->intent && p->sync->owner->kind == MIRROR_SYNC_REPAIR)

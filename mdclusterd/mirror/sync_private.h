@@ -70,6 +70,8 @@ void piece_free(struct piece *p);
 void piece_start(struct piece *p);
 /* Of a sync that is cancelled: true if it was given up, for nothing was under way. */
 bool piece_drop(struct piece *p);
+/* It waits for an intent that does not come. */
+void piece_fail_intent(struct piece *p);
 /* It is DONE, or is in TODO again. */
 void sync_piece_over(struct sync *sync);
 /* A read of it hangs: another with memory of its own takes its place. */

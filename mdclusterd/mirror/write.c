@@ -11,6 +11,7 @@
  *	    must not see the region as settled.
  *	W4  The intent is given back as durable only if every disk took it with FUA, or it
  *	    was flushed behind it, or nothing was written at all.
+ *	W5  The bits of one that leaves copies different, all in use, stay.
  *
  * ZERO and TRIM go in slices, each a change of its own: their length has no limit, and
  * the bits of all of it at once would be a resync of all of it.
@@ -190,6 +191,7 @@ void write_transfer_over(struct transfer *t, int result)
 	if (result < 0) {
 		mi->bad |= 1u << t->role;
 		mi->failed |= 1u << t->role;
+		mi->is_out_of_space = result == -ENOSPC;
 		failure_of_change(m, t->role, &t->req, result);
 	}
 	if (t->is_lost)
@@ -211,13 +213,24 @@ static int worth(const struct mirror_io *mi)
 	if (mi->bad == 0)
 		return 0;
 	if (mi->failed & m->readable)
-		return -EIO;
+		return mi->is_out_of_space ? -ENOSPC : -EIO;
 	sets = map_sets_in(&m->map, mi->change.range.low, mi->change.range.high);
 	for (set = 0; set < m->map.sets; set++)
 		if ((sets >> set & 1) &&
 		    !(m->map.set_roles[set] & m->readable & ~mi->bad))
 			return -EIO;
 	return 0;
+}
+
+/*
+ * W5: a disk of a raid10 that has not got it, and is in use, for it is the last of another
+ * set. The intent is not told that it is over.
+ */
+static bool leaves_copies_different(const struct mirror_io *mi)
+{
+	uint32_t readable = mi->m->readable;
+
+	return (mi->failed & readable) && (readable & (readable - 1));
 }
 
 /* Region and intent; what a disk in use may write yet keeps them until it is back. */
@@ -228,7 +241,8 @@ static void give_back(struct mirror_io *mi)
 
 	if (mi->keeps_region)
 		return;
-	end_intent(mi, is_durable && mi->failed == 0);
+	if (!leaves_copies_different(mi))
+		end_intent(mi, is_durable && mi->failed == 0);
 	change_release(mi->m, &mi->change);
 }
 
