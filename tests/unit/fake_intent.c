@@ -38,7 +38,7 @@ int intent_begin(struct intent *in, struct intent_write *w)
 	in->begun++;
 	for (chunk = w->first; chunk <= w->last; chunk++)
 		in->writing[chunk]++;
-	w->pages_awaited = in->waits;
+	qb_list_init(&w->link);
 	if (in->waits) {
 		qb_list_add_tail(&w->link, &in->waiting);
 		return INTENT_WAIT;
@@ -55,7 +55,7 @@ void fake_intent_release(struct intent *in)
 			&in->waiting, struct intent_write, link);
 
 		qb_list_del(&w->link);
-		w->pages_awaited = 0;
+		qb_list_init(&w->link);
 		make_durable(in, w);
 		w->ready(w->owner, w);
 	}
@@ -65,9 +65,8 @@ void intent_end(struct intent *in, struct intent_write *w, bool is_durable)
 {
 	uint64_t chunk;
 
-	if (w->pages_awaited)
-		qb_list_del(&w->link);
-	w->pages_awaited = 0;
+	qb_list_del(&w->link);
+	qb_list_init(&w->link);
 	in->ended++;
 	in->ended_durable += is_durable;
 	for (chunk = w->first; chunk <= w->last; chunk++) {
