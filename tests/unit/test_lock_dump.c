@@ -236,7 +236,9 @@ static void what_a_manager_knows_is_in_the_dump(void **state)
 		  .freeze = LOCKSPACE_NO_QUORUM, .table = none },
 		{ .name = "bb", .name_length = 2, .lvb_bytes = LOCK_LARGE_LVB,
 		  .generation = 4, .epoch = { 1, 12 }, .operations = 5,
-		  .members = { { 1, 0, false }, { 3, 2, true } }, .member_count = 2,
+		  .members = { { .node = 1 },
+			       { .node = 3, .slot = 2, .is_missing = true } },
+		  .member_count = 2,
 		  .table = t },
 	};
 	struct lock_dump_node node = { .id = 3, .name = "c", .name_length = 1 };
