@@ -7,9 +7,10 @@
  *	V1  It serves I/O only while: a member of the lockspace; PW on its own slot is held;
  *	    resync_offset is 0 on disk (D11); every vacant slot was gathered, and every live
  *	    one's window is suspended; the gate is open (D13).
- *	V2  A slot that nobody has any more, by death or by an unfinished leave, is in the
- *	    recovery map until this node had PW on it and found it empty. A step that
- *	    fails is tried again, and is never forgotten (B54).
+ *	V2  A slot that nobody has any more is in the recovery map until this node had PW on
+ *	    it and found it empty, or a new member has it. So for who left of its own will,
+ *	    too: it may have been kept from saying that work is left. A step that fails is
+ *	    tried again, and is never forgotten (B54).
  *	V3  Ranges are suspended by slot: set by its messages and lock value, dropped by its
  *	    end message, or once its slot was merged (D5, B23, B43).
  *	V4  Reads have a single source from the first sign of a death until no slot is in the
@@ -44,7 +45,7 @@
  * The lock value of bitmapNNNN, 32 bytes, little endian; of the owner, or of who recovers:
  *
  *	0  low u64, high u64    the window [low, high) in sectors; 0, 0: none
- *	16 flags u32            1: chunks in it are needed, a resync is owed
+ *	16 flags u32            1: a resync is owed; 2: of an owner who has loaded the slot
  *	20 takers u32           of a slot that is recovered: who had a share in `generation`
  *	24 generation u32, 0 u32
  *
@@ -54,7 +55,9 @@
  * Resync: WINDOW -> lock value, RESYNCING(low of this, high of the next) -> all have drained
  * -> SYNC of this one, while the next is announced. First window 32 MiB; the next ones so
  * that one takes about ARRAY_WINDOW_NS, less where writes suffer. At the end the lock value is
- * 0, 0 and RESYNCING(0, 0) is said, once.
+ * 0, 0 and RESYNCING(0, 0) is said, once; who hears it reads the value again, for there it says
+ * whether anything is owed still. Whose window crosses one that all have acknowledged is
+ * refused (BUSY), and comes later.
  *
  * A disk fails here: TOKEN -> METADATA_FAIL -> own slot's events -> METADATA_UPDATED -> failure_known
  * (D9). A node that hears METADATA_UPDATED: RELOAD -> SET_DISK of what differs -> msg_handled.
@@ -164,11 +167,17 @@ struct array *array_new(const struct array_config *config, struct lockspace_engi
 void array_free(struct array *a);
 
 void array_start(struct array *a);
-/* Leaves; -EBUSY while front ends have clients, unless is_forced. stopped() comes. */
+/*
+ * Leaves, and stopped() comes, maybe at once where nothing runs. Whether front ends have
+ * clients is known to the plane (PLANE_LOOK): who is not forced looks there first. -EBUSY: it
+ * stops already; -EINVAL: it is DOWN.
+ */
 int array_stop(struct array *a, bool is_forced, struct err *err);
 
 /* This node's part of the cluster may decide (and its lease holds): the gate (D13). */
 void array_set_quorate(struct array *a, bool is_quorate);
+/* The ring has lost that node, or has it again: for people only (V6). */
+void array_set_missing(struct array *a, uint32_t node, bool is_missing);
 
 void array_advance(struct array *a, uint64_t now);
 uint64_t array_deadline(const struct array *a); /* UINT64_MAX: never */

@@ -28,6 +28,7 @@ struct disk;
 struct metadata;
 
 enum { METADATA_MAX_DISKS = 32 };
+#define METADATA_NO_ROLE UINT32_MAX
 
 /* What the superblocks say, one disk. */
 enum metadata_disk_state {
@@ -73,15 +74,20 @@ enum metadata_op {
 	METADATA_ASSEMBLE,
 	METADATA_RELOAD,     /* superblocks anew, from the disks that are open -> view */
 	/*
-	 * The array goes into use: resync_offset becomes 0 (D11). Chunks below an old one
-	 * were in sync whatever the slots say, and are cleared first. With TOKEN. Nothing
-	 * where it is 0 already. -> view
+	 * The array goes into use: resync_offset becomes 0 (D11). Where it was all-ones
+	 * the bits meant nothing, and are cleared first; below any other value they are
+	 * kept, for who wrote it may have set some since. Roles that no disk here has,
+	 * or a stale one, become faulty: what is written from now on they miss. With
+	 * TOKEN. Nothing is written where all that is so already. -> view
 	 */
 	METADATA_ACTIVATE,
-	METADATA_READ_SLOT,  /* slot -> bits, dirty */
-	/* The bits of `bits` are cleared in `slot`, durably; others stay. */
+	METADATA_READ_SLOT,  /* slot -> bits, dirty; -EIO: -> role */
+	/* The bits of `bits` are cleared in `slot`, durably; others stay. -EIO: -> role */
 	METADATA_CLEAR_SLOT,
-	/* `role` is faulty: roles of all others say so, events + 1. With TOKEN. -> view */
+	/*
+	 * `role` is faulty: roles of all others say so, events + 1. With TOKEN. Nothing where
+	 * it is so already. -EBUSY: the last one in sync of its set. -> view
+	 */
 	METADATA_FAIL,
 	METADATA_CLOSE,
 	METADATA_OPS,
@@ -98,6 +104,7 @@ struct metadata_request {
 	/* READ: made and owned by the asker from done() on; CLEAR: its own. bits_bytes(). */
 	uint8_t *bits;
 	uint64_t dirty;            /* READ: chunks */
+	/* FAIL: whose. READ, CLEAR: who failed; METADATA_NO_ROLE: nobody by name. */
 	uint32_t role;
 	struct metadata_view *view; /* the asker's memory; written where the op says so */
 

@@ -5,6 +5,12 @@
  * answered by done(), in the asker's thread, never within submit(); they are taken up in
  * the order of submission, and may be done in any. Posts have no answer and keep their
  * place among the requests.
+ *
+ * No request waits for writes that are held until failure_known(): that comes with TOKEN,
+ * whose holder may be waiting for this very request (B20). A window that is asked for with
+ * whole chunks as `bytes` begins and ends with whole chunks (the last one may be short).
+ * After PLANE_STOP with is_lost, front ends keep their clients parked until the next
+ * START and SERVE.
  */
 #pragma once
 

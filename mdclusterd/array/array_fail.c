@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A disk that fails here (D9): TOKEN -> FAIL -> the plane's disks, the own slot's events ->
+ * METADATA_UPDATED -> all know, so the writes that met it may be done. What another node
+ * did meanwhile makes FAIL write nothing; the message goes out in any case, for that one's
+ * may not have been heard by all yet. A step that fails gives TOKEN back, and comes again.
+ */
+#include "mdclusterd/array/array_private.h"
+
+#include <errno.h>
+
+static void give_back(struct array *a)
+{
+	a->fail.step = FAIL_END;
+	msg_compound_end(a->channel, &a->fail.compound);
+}
+
+static void again(struct array *a, const struct err *why)
+{
+	array_retry(a, &a->fail.retry, why);
+	give_back(a);
+}
+
+static bool is_over(const struct array *a)
+{
+	return a->ending || a->is_lost || a->is_broken || a->is_closed;
+}
+
+static void known(struct array *a)
+{
+	struct array_fail *f = &a->fail;
+	uint32_t bit = 1u << f->role;
+
+	if (f->by_plane & bit && array_has_plane(a))
+		a->plane->ops->failure_known(a->plane, f->role);
+	f->waiting &= ~bit;
+	f->by_plane &= ~bit;
+	retry_fine(&f->retry);
+}
+
+/* --- steps ---------------------------------------------------------------------------------- */
+
+static void on_said(void *owner, struct msg_send *send, const struct msg_result *result)
+{
+	struct array *a = owner;
+
+	(void)send;
+	if (is_over(a))
+		return;
+	a->fail.is_done = result->status == 0;
+	if (result->status == 0)
+		give_back(a);
+	else
+		again(a, &result->why);
+	array_go(a);
+}
+
+static void say(struct array *a)
+{
+	struct array_fail *f = &a->fail;
+	struct err err = ERR_INIT;
+
+	f->step = FAIL_SAY;
+	f->send = (struct msg_send){
+		.message = { .type = MSG_METADATA_UPDATED, .disk = disks_good_one(a) },
+		.done = on_said,
+		.owner = a,
+	};
+	if (msg_compound_send(a->channel, &f->compound, &f->send, &err) < 0)
+		again(a, &err);
+}
+
+static void events_written(struct array *a, struct plane_request *req, int result)
+{
+	if (is_over(a))
+		return;
+	/* the bitmap's events may lag: what counts is that all know */
+	if (result < 0 && result != -ESHUTDOWN)
+		a->why = req->err;
+	say(a);
+}
+
+static void write_events(struct array *a)
+{
+	struct array_fail *f = &a->fail;
+
+	if (a->life_ask.is_out || a->reload.set_disk.is_out)
+		return;
+	if (reload_has_failed(a, f->ticket)) {
+		again(a, &a->reload.why);
+		return;
+	}
+	if (!reload_is_done(a, f->ticket) || !array_has_plane(a))
+		return;
+	a->plane_view = a->view;
+	f->step = FAIL_EVENTS;
+	f->events.req = (struct plane_request){ .view = &a->plane_view };
+	array_ask(a, &f->events, PLANE_EVENTS, events_written);
+}
+
+static void written(struct array *a, struct metadata_request *req, int result)
+{
+	struct array_fail *f = &a->fail;
+
+	if (is_over(a))
+		return;
+	if (result == -EBUSY) { /* the last one: its errors are its clients' */
+		a->why = req->err;
+		f->is_done = true;
+		give_back(a);
+	} else if (result < 0) {
+		again(a, &req->err);
+	} else {
+		disks_take_view(a, req->view);
+		f->ticket = a->reload.loaded;
+		f->step = FAIL_RELOAD;
+	}
+}
+
+static void write(struct array *a)
+{
+	struct array_fail *f = &a->fail;
+
+	f->work.req = (struct metadata_request){
+		.role = f->role,
+		.view = &f->work.view,
+	};
+	array_work(a, &f->work, METADATA_FAIL, written);
+}
+
+static void on_begun(void *owner, struct msg_compound *c, const struct msg_result *result)
+{
+	struct array *a = owner;
+
+	(void)c;
+	if (is_over(a))
+		return;
+	if (result->status == 0) {
+		a->fail.step = FAIL_WRITE;
+		write(a);
+	} else {
+		a->fail.step = FAIL_NONE;
+		array_retry(a, &a->fail.retry, &result->why);
+	}
+	array_go(a);
+}
+
+static void on_ended(void *owner, struct msg_compound *c, int status)
+{
+	struct array *a = owner;
+	struct array_fail *f = &a->fail;
+
+	(void)c;
+	f->step = FAIL_NONE;
+	if (status == 0 && f->is_done)
+		known(a);
+	array_go(a);
+}
+
+/* --- beginning -------------------------------------------------------------------------------- */
+
+void fail_go(struct array *a)
+{
+	struct array_fail *f = &a->fail;
+	struct err err = ERR_INIT;
+
+	if (is_over(a))
+		return;
+	if (f->step == FAIL_RELOAD)
+		write_events(a);
+	if (f->step != FAIL_NONE || f->waiting == 0 || !array_has_plane(a) ||
+	    !array_may_say(a) || !retry_may(a, &f->retry))
+		return;
+	f->role = (uint32_t)__builtin_ctz(f->waiting);
+	f->is_done = false;
+	f->compound = (struct msg_compound){
+		.begun = on_begun,
+		.ended = on_ended,
+		.owner = a,
+	};
+	if (msg_compound_begin(a->channel, &f->compound, &err) == 0)
+		f->step = FAIL_TOKEN;
+	else
+		array_retry(a, &f->retry, &err);
+}
+
+void fail_want(struct array *a, uint32_t role, bool by_plane)
+{
+	if (role >= METADATA_MAX_DISKS)
+		return;
+	a->fail.waiting |= 1u << role;
+	if (by_plane)
+		a->fail.by_plane |= 1u << role;
+	a->must_go = true;
+}
+
+static void on_disk_failed(void *owner, uint32_t role, const struct err *why)
+{
+	struct array *a = owner;
+
+	array_tell_event(a, (struct array_event){
+		.kind = ARRAY_EVENT_DISK_FAILED,
+		.role = role,
+		.is_ours = true,
+		.text = why->text,
+	});
+	fail_want(a, role, true);
+	array_go(a);
+}
+
+static void on_differs(void *owner, uint64_t sector, uint64_t sectors)
+{
+	array_tell_event(owner, (struct array_event){
+		.kind = ARRAY_EVENT_MISMATCH,
+		.is_ours = true,
+		.low = sector,
+		.high = sector + sectors,
+	});
+}
+
+const struct plane_handlers array_plane_handlers = {
+	.disk_failed = on_disk_failed,
+	.differs = on_differs,
+};
+
+int array_fail_disk(struct array *a, uint32_t role, struct err *err)
+{
+	const struct metadata_disk *d = NULL;
+
+	if (!array_has_plane(a) || a->ending)
+		return err_set(err, -EBUSY, "%s: it does not run", a->name);
+	for (uint32_t i = 0; i < a->view.disk_count; i++)
+		if (a->view.disks[i].role == role)
+			d = &a->view.disks[i];
+	if (role >= a->view.raid_disks || role >= METADATA_MAX_DISKS || !d)
+		return err_set(err, -EINVAL, "%s: it has no disk %u", a->name, role);
+	if (d->state != METADATA_DISK_IN_SYNC && d->state != METADATA_DISK_REBUILD)
+		return err_set(err, -EINVAL, "%s: disk %u is not in use", a->name, role);
+	if (d->state == METADATA_DISK_IN_SYNC && disks_in_sync(a) < 2)
+		return err_set(err, -EBUSY, "%s: disk %u is the last one in sync", a->name,
+			       role);
+	fail_want(a, role, false);
+	array_go(a);
+	return 0;
+}

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the array's files share. All callbacks do is write down what came; what follows
+ * from it is done by array_go(), which looks at everything and asks for what can be
+ * asked for now. So no event is lost for coming early, late, or twice.
+ *
+ *	array.c          the life: states, stop, lost; asking and being answered; timers
+ *	array_join.c     JOIN to START: lockspace, own slot, activate
+ *	array_members.c  who is there, and what follows for their slots (V2, V4)
+ *	array_slots.c    the locks bitmapNNNN of others; ranges that are suspended (V3)
+ *	array_recover.c  a slot that nobody has (V2, D3, shares)
+ *	array_tell.c     the own lock value and RESYNCING: what others know of this node
+ *	array_resync.c   windows (V5); array_scrub.c check and repair
+ *	array_disks.c    superblocks read anew (D7); array_fail.c disks that fail (D9)
+ *	array_messages.c what others say
+ *	array_leave.c    LEAVE and LOST (V7, V8)
+ *	array_look.c     what people see (V6), events
+ */
+#pragma once
+
+#include "lockres/lockspace.h"
+#include "mdclusterd/array/array.h"
+#include "mdclusterd/array/array_value.h"
+#include "msg/channel.h"
+
+#define ARRAY_RETRY_MIN_NS   (100 * 1000000ull)
+#define ARRAY_RETRY_MAX_NS   (5000 * 1000000ull)
+#define ARRAY_ASK_AGAIN_NS   (500 * 1000000ull)  /* others may want their share */
+#define ARRAY_LAST_WORDS_NS  (400 * 1000000ull)  /* V7: as long as a leaver talks */
+#define ARRAY_WRITES_SUFFER_NS (50 * 1000000ull)
+
+#define ARRAY_NO_ROLE METADATA_NO_ROLE
+
+/* A request of the plane, or the metadata; one at a time each. */
+struct array_ask {
+	struct plane_request req;
+	struct array *array;
+	void (*then)(struct array *a, struct plane_request *req, int result);
+	bool is_out;
+};
+
+struct array_work {
+	struct metadata_request req;
+	struct metadata_view view; /* where the op writes one */
+	struct array *array;
+	void (*then)(struct array *a, struct metadata_request *req, int result);
+	bool is_out;
+};
+
+/* What failed, and is tried again. */
+struct array_retry {
+	uint64_t at_ns, wait_ns;
+};
+
+struct array_range {
+	uint64_t low, high; /* sectors; 0, 0: none */
+};
+
+/*
+ *	NONE --> IDLE (NL) --> READ (CR) ----> BACK --> IDLE
+ *	              `-----> WANTED --> HELD --^   (PW)
+ *	                          `--> IDLE             cancelled
+ */
+enum array_slot_lock {
+	SLOT_LOCK_NONE,
+	SLOT_LOCK_FIRST, /* NL is asked for */
+	SLOT_LOCK_IDLE,
+	SLOT_LOCK_READ,
+	SLOT_LOCK_WANTED,
+	SLOT_LOCK_HELD,
+	SLOT_LOCK_BACK,
+};
+
+struct array_slot {
+	struct array *array;
+	int number;
+	struct lockres lock;
+	enum array_slot_lock lock_state;
+	bool is_initialised;   /* the lock is */
+	bool is_cancelling;
+
+	bool is_member;
+	uint32_t node;         /* of a member */
+	bool is_missing;       /* V6: for people only */
+	uint64_t since_ns;     /* missing, or in its window */
+	bool is_dead;          /* by recover_slot(), until recover_done() */
+	bool is_leaving;       /* it said BITMAP_NEEDS_SYNC */
+
+	/* V2 */
+	bool is_mapped;
+	bool has_asked;        /* it had its share in asked_generation */
+	uint32_t asked_generation;
+	struct array_retry retry;
+
+	/* V4: of a member; until it is known: true */
+	bool owes;
+	bool must_read;        /* its lock value */
+	bool is_overtaken;     /* a message came while it was read */
+
+	/* V3 */
+	struct array_range window;   /* as it was told */
+	struct array_range applied;  /* as the plane knows it */
+	struct array_range applying; /* the request's */
+	struct array_ask suspend;
+	struct array_retry suspend_retry;
+};
+
+/* The one slot that is recovered now. */
+enum array_recovery_step {
+	RECOVERY_NONE,
+	RECOVERY_READ,
+	RECOVERY_NEED,
+	RECOVERY_FLAG,   /* the own lock value says that a resync is owed */
+	RECOVERY_CLEAR,
+};
+
+struct array_recovery {
+	enum array_recovery_step step;
+	int slot;
+	struct array_value value;  /* of the slot, as PW found it */
+	uint8_t *bits;             /* as read; then the share alone */
+	uint64_t dirty, taken;     /* chunks */
+	struct array_ask need;
+	struct array_work work;
+};
+
+struct array_tell {
+	struct array_range want, stored, heard, held, saying;
+	bool owes, stored_owes, said_owes, saying_owes;
+	bool is_stored;        /* the own value was written at all */
+	bool is_storing, is_saying;
+	bool is_unsure;        /* some may have heard the last one, some not */
+	bool is_refused;       /* resync: choose anew */
+	bool storing_owes;
+	struct array_range storing;
+	struct msg_send send;
+	struct array_retry retry;
+};
+
+enum array_scrub_step { SCRUB_NONE, SCRUB_LOCK, SCRUB_RUNS, SCRUB_UNLOCK };
+
+struct array_resync {
+	bool is_running;       /* told as started */
+	enum plane_sync_kind kind;
+	struct array_range current, next;
+	bool is_syncing;
+	bool is_exhausted;     /* nothing behind the current one */
+	uint64_t position;     /* where to look for the next one */
+	bool is_wrapped;       /* looked from 0 since the last progress */
+	uint64_t window_bytes;
+	uint64_t done_chunks, began_ns, speed_bytes;
+	struct array_ask window, sync;
+	struct array_retry retry;
+};
+
+struct array_scrub {
+	enum array_scrub_step step;
+	bool is_repair, is_cancelled;
+	uint64_t position, mismatch_sectors, began_ns;
+	struct lockres lock;   /* `resync` */
+	bool is_initialised, has_null;
+};
+
+struct array_reload {
+	uint64_t wanted, running, loaded, done, failed; /* tickets */
+	bool must_tell;        /* the view is not the plane's yet */
+	struct err why;        /* of `failed` */
+	struct array_work work;
+	enum metadata_disk_state told[METADATA_MAX_DISKS];
+	uint32_t setting;      /* role; ARRAY_NO_ROLE: none */
+	struct array_ask set_disk;
+	struct array_retry retry;
+};
+
+enum array_fail_step {
+	FAIL_NONE, FAIL_TOKEN, FAIL_WRITE, FAIL_RELOAD, FAIL_EVENTS, FAIL_SAY, FAIL_END,
+};
+
+struct array_fail {
+	enum array_fail_step step;
+	uint32_t waiting;      /* bits: roles that are to be failed */
+	uint32_t by_plane;     /* and of these: writes are held */
+	uint32_t role;
+	bool is_done;
+	uint64_t ticket;
+	struct msg_compound compound;
+	bool is_compound;      /* asked for */
+	struct msg_send send;
+	struct array_work work;
+	struct array_ask events;
+	struct array_retry retry;
+};
+
+enum array_activate_step { ACTIVATE_NONE, ACTIVATE_TOKEN, ACTIVATE_WRITE, ACTIVATE_SAY,
+			   ACTIVATE_END };
+
+struct array_activate {
+	enum array_activate_step step;
+	bool is_done;
+	struct msg_compound compound;
+	struct msg_send send;
+	struct array_work work;
+};
+
+enum array_end {
+	END_NONE,
+	END_LOST,  /* joins anew */
+	END_FAIL,  /* to FAILED */
+	END_STOP,  /* to DOWN */
+};
+
+enum array_leave_step {
+	LEAVE_NONE, LEAVE_DRAIN, LEAVE_COUNT, LEAVE_SAY, LEAVE_STOP, LEAVE_WAIT, LEAVE_CLOSE,
+	LEAVE_DISKS,
+};
+
+struct array_leave {
+	enum array_leave_step step;
+	uint64_t until_ns;     /* of the last words */
+	struct msg_send send;
+	bool is_saying, is_said;
+	struct array_ask ask;
+	struct array_work work;
+};
+
+struct array {
+	struct array_config config;
+	char *name, *cluster;
+	struct lockspace_engine *locks;
+	struct metadata_runner *metadata;
+	struct plane *plane;
+	struct array_ops ops;
+	void *owner;
+
+	enum array_state state;
+	uint64_t state_since_ns;
+	enum array_end ending;
+	bool is_going, must_go;
+	uint64_t deadline_ns;
+	unsigned int out;       /* asks and works */
+	bool was_active;
+	struct err why;
+	struct array_retry life_retry;
+	struct array_work life_work;
+	struct array_ask life_ask;
+
+	/* ASSEMBLE */
+	bool has_view;
+	struct metadata_view view;       /* as the superblocks have it */
+	struct metadata_view plane_view; /* borrowed by the plane's requests */
+	uint64_t degraded_since_ns;
+
+	/* JOIN */
+	struct lockspace *space;
+	bool is_member, is_thawed, is_ready, is_lost, is_broken, is_closed;
+	struct msg_channel *channel;
+	int our_slot;
+	bool is_slot_told;
+	uint32_t generation;
+	size_t member_count;
+	struct array_slot slots[ARRAY_MAX_NODES];
+	unsigned int first_locks;       /* NL that did not come yet */
+	bool is_owner;                  /* PW */
+
+	/* a message of another node that is not answered yet */
+	bool is_handling;
+	struct msg handling;
+	uint64_t handling_ticket;
+	bool is_missed;                 /* of what went by before it */
+	uint64_t missed_ticket;
+
+	bool is_recovering_d7;
+	uint64_t d7_ticket;
+	struct array_retry d7_retry;
+	bool is_d7_declined;
+	bool is_reload_owed;            /* since a death */
+	uint64_t death_ticket;
+
+	/* the plane */
+	bool is_plane_started, is_plane_stopping, is_serving, is_drained;
+	bool is_quorate, is_gate_open, is_single_source;
+	uint64_t needed_chunks;
+	uint64_t min_speed_bytes, max_speed_bytes;
+
+	struct array_activate activate;
+	struct array_recovery recovery;
+	struct array_tell tell;
+	struct array_resync resync;
+	struct array_scrub scrub;
+	struct array_reload reload;
+	struct array_fail fail;
+	struct array_leave leave;
+};
+
+/* --- array.c --------------------------------------------------------------------------- */
+
+uint64_t array_now(const struct array *a);
+/* Something changed: does what can be done. From within itself: once more, later. */
+void array_go(struct array *a);
+void array_move(struct array *a, enum array_state to);
+/* Ends this life, in FAILED, or, where it was active before, anew after a wait. */
+void array_cannot(struct array *a, const struct err *why);
+void array_ask(struct array *a, struct array_ask *ask, enum plane_op op,
+	       void (*then)(struct array *a, struct plane_request *req, int result));
+void array_work(struct array *a, struct array_work *work, enum metadata_op op,
+		void (*then)(struct array *a, struct metadata_request *req, int result));
+bool retry_may(const struct array *a, const struct array_retry *r);
+void retry_later(struct array *a, struct array_retry *r);
+void retry_fine(struct array_retry *r);
+/* Says so (ARRAY_EVENT_RETRY), and waits. */
+void array_retry(struct array *a, struct array_retry *r, const struct err *why);
+/* The plane serves this node's slot, and takes requests. */
+bool array_has_plane(const struct array *a);
+/* May messages be sent now? */
+bool array_may_say(const struct array *a);
+
+static inline bool range_is_none(struct array_range r)
+{
+	return r.high == 0;
+}
+
+static inline bool range_equal(struct array_range a, struct array_range b)
+{
+	return a.low == b.low && a.high == b.high;
+}
+
+static inline bool range_overlaps(struct array_range a, struct array_range b)
+{
+	return a.low < b.high && b.low < a.high;
+}
+
+static inline bool range_holds(struct array_range a, struct array_range b)
+{
+	return a.low <= b.low && b.high <= a.high;
+}
+
+/* --- the parts; *_go(): what can be done now --------------------------------------------- */
+
+void join_go(struct array *a);
+bool join_open(struct array *a);
+void activate_go(struct array *a);
+/* Locks and channel of a lockspace that is closed; all that it guarded. */
+void join_forget(struct array *a);
+
+void members_changed(struct array *a, const struct lockspace_member *members, size_t count);
+void members_died(struct array *a, uint32_t node, int slot);
+bool members_all_recovered(const struct array *a); /* no slot is mapped */
+bool members_want_single_source(const struct array *a);
+bool members_is_reporter(const struct array *a);
+
+bool slots_init(struct array *a, struct err *err);
+void slots_fini(struct array *a);
+void slots_go(struct array *a);
+/* All ranges are as they were told, all lock values are read. */
+bool slots_are_settled(const struct array *a);
+void slot_release(struct array_slot *s, const struct array_value *value);
+void slot_set_window(struct array_slot *s, uint64_t low, uint64_t high);
+struct array_slot *slot_own(struct array *a);
+
+void recovery_go(struct array *a);
+void recovery_forget(struct array *a);
+
+void tell_go(struct array *a);
+void tell_stored(struct array *a, const struct lock_result *result);
+/* The own lock value says that a resync is owed, or not; and the window is `want`. */
+bool tell_is_stored(const struct array *a);
+bool tell_is_over(const struct array *a);
+
+void resync_go(struct array *a);
+bool resync_wants_plane(const struct array *a);
+void resync_set_needed(struct array *a, uint64_t chunks);
+/* Does a window of this node overlap, that all have acknowledged? */
+bool resync_holds(const struct array *a, struct array_range r);
+
+bool scrub_init(struct array *a, struct err *err);
+void scrub_fini(struct array *a);
+void scrub_go(struct array *a);
+bool scrub_is_running(const struct array *a);
+void scrub_synced(struct array *a, struct array_range range, const struct plane_request *req);
+
+/* Superblocks as they are from now on, and the plane knows: when reload.done >= ticket. */
+uint64_t reload_want(struct array *a);
+bool reload_is_done(const struct array *a, uint64_t ticket);
+bool reload_has_failed(const struct array *a, uint64_t ticket);
+void reload_go(struct array *a);
+void disks_started(struct array *a);
+void disks_take_view(struct array *a, const struct metadata_view *view);
+/* dev_number of a disk to read from. */
+uint32_t disks_good_one(const struct array *a);
+uint32_t disks_in_sync(const struct array *a);
+
+void fail_go(struct array *a);
+void fail_want(struct array *a, uint32_t role, bool by_plane);
+
+extern const struct msg_channel_ops messages_ops;
+void messages_go(struct array *a);
+
+extern const struct plane_handlers array_plane_handlers;
+
+void leave_go(struct array *a);
+
+void array_tell_event(struct array *a, struct array_event event);
