@@ -166,7 +166,6 @@ void nbd_session_advance(struct nbd_session *s)
 	if (s->is_gone)
 		return;
 	s->waits_for = NULL;
-	set_starved(s, false);
 	do
 		last = step(s);
 	while (last == NBD_AGAIN);
