@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * mdcluster locks: who holds what, who waits for whom, and what the lock values say.
- * Of a dump that a node wrote (lockres/dump.h), here or elsewhere.
+ * Of this node's daemon, or of a dump that a node wrote (lockres/dump.h).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,11 +16,13 @@
 #include "base/printable.h"
 #include "base/text.h"
 #include "tools/commands.h"
+#include "tools/daemon.h"
 #include "tools/show.h"
 #include "tools/show_locks.h"
 
 static const struct cli_option options[] = {
 	{ "file", 0, "DUMP", "read a dump that a node wrote; - is standard input" },
+	DAEMON_OPTIONS,
 	{ "all", 'a', NULL, "also what holds NL alone, and the flags of locks" },
 	{ "waiting", 0, NULL, "only resources for which somebody waits" },
 	{ "history", 0, NULL, "also the last steps of each resource" },
@@ -59,7 +61,7 @@ static int read_all(int fd, char **text, size_t *length, struct err *err)
 	return 0;
 }
 
-static struct lock_dump *read_dump(const char *path, struct err *err)
+static struct lock_dump *read_file(const char *path, struct err *err)
 {
 	bool is_stdin = strcmp(path, "-") == 0;
 	CLEANUP_FD int opened = is_stdin ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
@@ -74,6 +76,22 @@ static struct lock_dump *read_dump(const char *path, struct err *err)
 	if (!dump)
 		err_prefix(err, "%s", is_stdin ? "standard input" : path);
 	return dump;
+}
+
+/* What the daemon of this node knows now. */
+static struct lock_dump *ask_daemon(const struct cli_args *args, struct err *err)
+{
+	json_t *answer = daemon_ask(args, "org.mdcluster.Locks", NULL, err);
+	const json_t *dump = json_object_get(answer, "dump");
+	CLEANUP_FREE char *text = dump ? json_dumps(dump, JSON_COMPACT) : NULL;
+	struct lock_dump *read = NULL;
+
+	if (text)
+		read = lock_dump_read(text, strlen(text), err);
+	else if (answer)
+		err_set(err, -EBADMSG, "the daemon tells nothing of its locks");
+	json_decref(answer);
+	return read;
 }
 
 /* --- the lockspace that is meant ---------------------------------------------------------- */
@@ -229,12 +247,7 @@ static enum cli_exit run(const struct cli_args *args)
 	operands = cli_operands(args, &count);
 	if (count > 1)
 		return cli_usage("locks: name one lockspace, or none for all");
-	if (!path) {
-		err_set(&err, -ENOENT,
-			"locks: no mdclusterd runs here that could be asked (--file=DUMP reads what a node has written)");
-		return cli_fail(&err);
-	}
-	dump = read_dump(path, &err);
+	dump = path ? read_file(path, &err) : ask_daemon(args, &err);
 	if (!dump)
 		return cli_fail(&err);
 	show.dump = dump;

@@ -5,14 +5,24 @@
 #include "tools/cli.h"
 
 extern const struct cli_command cmd_assemble;
+extern const struct cli_command cmd_check;
+extern const struct cli_command cmd_confirm_dead;
 extern const struct cli_command cmd_create;
+extern const struct cli_command cmd_detail;
+extern const struct cli_command cmd_doctor;
+extern const struct cli_command cmd_events;
 extern const struct cli_command cmd_examine;
 extern const struct cli_command cmd_examine_bitmap;
+extern const struct cli_command cmd_fail;
 extern const struct cli_command cmd_keygen;
 extern const struct cli_command cmd_locks;
+extern const struct cli_command cmd_monitor;
 extern const struct cli_command cmd_nodes;
+extern const struct cli_command cmd_repair;
+extern const struct cli_command cmd_ring;
+extern const struct cli_command cmd_scan;
+extern const struct cli_command cmd_set;
 extern const struct cli_command cmd_status;
 extern const struct cli_command cmd_stop;
 extern const struct cli_command cmd_update;
 extern const struct cli_command cmd_zero;
-extern const struct cli_command cmd_scan;

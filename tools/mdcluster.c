@@ -14,10 +14,12 @@
 #include "tools/commands.h"
 
 static const struct cli_command *const commands[] = {
-	&cmd_status, &cmd_assemble, &cmd_stop, &cmd_nodes,
+	&cmd_status, &cmd_doctor, &cmd_assemble, &cmd_stop,
+	&cmd_detail, &cmd_nodes, &cmd_ring, &cmd_locks,
+	&cmd_events, &cmd_monitor, &cmd_set, &cmd_check,
+	&cmd_repair, &cmd_fail, &cmd_confirm_dead,
 	&cmd_create, &cmd_examine, &cmd_examine_bitmap,
-	&cmd_update, &cmd_zero,    &cmd_scan,
-	&cmd_keygen, &cmd_locks,
+	&cmd_update, &cmd_zero, &cmd_scan, &cmd_keygen,
 };
 
 static void print_overview(FILE *to)
@@ -25,15 +27,16 @@ static void print_overview(FILE *to)
 	size_t i;
 
 	fprintf(to, "Usage: mdcluster COMMAND [OPTION]... [OPERAND]...\n"
-		    "Clustered md arrays (RAID1, RAID10): create, examine, update.\n\n");
+		    "Clustered md arrays (RAID1, RAID10): run them, look at them, make them.\n\n");
 	for (i = 0; i < ARRAY_SIZE(commands); i++)
 		fprintf(to, "  %-16s %s\n", commands[i]->name,
 			commands[i]->summary);
 	fprintf(to,
 		"  %-16s %s\n  %-16s %s\n\n"
 		"mdcluster COMMAND --help tells more; mdcluster(8) tells all.\n"
-		"mdadm's spellings (--create, --examine or -E, --examine-bitmap or -X,\n"
-		"--zero-superblock) do the same.\n",
+		"mdadm's spellings (--assemble or -A, --stop or -S, --detail or -D, --monitor,\n"
+		"--fail, --create, --examine or -E, --examine-bitmap or -X, --zero-superblock)\n"
+		"do the same.\n",
 		"help", "this text", "version", "version and optional parts");
 }
 
@@ -118,6 +121,9 @@ int main(int argc, char **argv)
 		command = by_name(argv[1]);
 		if (command)
 			return (int)run(command, argc - 2, argv + 2);
+		/* mdadm /dev/md0 --fail /dev/sdb: the array comes first */
+		if (argv[1][0] == '/' && (command = by_mdadm_mode(&argc, argv)) != NULL)
+			return (int)run(command, argc - 1, argv + 1);
 		if (strcmp(argv[1], "help") == 0 && argc == 3 && by_name(argv[2])) {
 			cli_print_help(by_name(argv[2]));
 			return CLI_OK;

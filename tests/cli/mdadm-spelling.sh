@@ -38,7 +38,9 @@ expect_fail 1 mdcluster -E c.img
 expect_fail 1 mdcluster -X c.img
 expect_fail 2 mdcluster --create web a.img b.img --level=5 --raid-devices=2 --home-cluster=c
 expect_fail 2 mdcluster --create web a.img b.img --no-such-option
-expect_fail 2 mdcluster --assemble /dev/md0
+expect_fail 1 mdcluster --assemble --run-dir="$tmp" /dev/md0
+expect_fail 2 mdcluster --assemble
+expect_fail 2 mdcluster /dev/md0 --frobnicate /dev/sdb
 expect_fail 2 mdcluster frobnicate
 code=0
 mdcluster >/dev/null 2>&1 || code=$?

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* mdcluster set, fail, confirm-dead: what an operator tells a daemon. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "tools/commands.h"
+#include "tools/daemon.h"
+
+static enum cli_exit tell(const struct cli_args *args, const char *method, json_t *parameters)
+{
+	struct err err = ERR_INIT;
+	json_t *answer = daemon_ask(args, method, parameters, &err);
+
+	json_decref(answer);
+	return answer ? CLI_OK : cli_fail(&err);
+}
+
+/* --- set -------------------------------------------------------------------------------- */
+
+static const struct cli_option set_options[] = {
+	DAEMON_OPTIONS,
+	CLI_COMMON_OPTIONS
+};
+
+static const char *const keys[] = { "resync-min", "resync-max", "intent-budget", "log-level",
+				    NULL };
+
+static bool is_known(const char *word, size_t length)
+{
+	for (const char *const *key = keys; *key; key++)
+		if (strlen(*key) == length && strncmp(*key, word, length) == 0)
+			return true;
+	return false;
+}
+
+static enum cli_exit set_one(const struct cli_args *args, const char *array, const char *word)
+{
+	const char *value = strchr(word, '=');
+	json_t *parameters = json_pack("{s:s%, s:s}", "key", word, (size_t)(value - word),
+				       "value", value + 1);
+
+	if (array)
+		json_object_set_new(parameters, "array", json_string(daemon_array_name(array)));
+	return tell(args, "org.mdcluster.Set", parameters);
+}
+
+static enum cli_exit run_set(const struct cli_args *args)
+{
+	enum cli_exit code = CLI_OK;
+	const char *array = NULL;
+	char *const *operands;
+	size_t count, first;
+
+	operands = cli_operands(args, &count);
+	if (count > 0 && !strchr(operands[0], '='))
+		array = operands[0];
+	first = array ? 1 : 0;
+	if (first == count)
+		return cli_usage("set: name what to set, as resync-max=200M");
+	for (size_t i = first; i < count; i++) {
+		const char *value = strchr(operands[i], '=');
+
+		if (!value || !is_known(operands[i], (size_t)(value - operands[i])))
+			return cli_usage("set: '%s': resync-min=, resync-max=, intent-budget= or log-level= are known",
+					 operands[i]);
+		if (!array && strncmp(operands[i], "log-level=", 10) != 0)
+			return cli_usage("set: '%s' is of an array: name that first", operands[i]);
+	}
+	for (size_t i = first; code == CLI_OK && i < count; i++)
+		code = set_one(args, array, operands[i]);
+	return code;
+}
+
+const struct cli_command cmd_set = {
+	.name = "set",
+	.operands = "[ARRAY] KEY=VALUE...",
+	.summary = "Change speed limits, intent budget or log level while it runs.",
+	.options = set_options,
+	.run = run_set,
+};
+
+/* --- fail ------------------------------------------------------------------------------- */
+
+static const struct cli_option fail_options[] = {
+	DAEMON_OPTIONS,
+	CLI_COMMON_OPTIONS
+};
+
+static enum cli_exit run_fail(const struct cli_args *args)
+{
+	enum cli_exit code = CLI_OK;
+	char *const *operands;
+	size_t count;
+
+	operands = cli_operands(args, &count);
+	if (count < 2)
+		return cli_usage("fail: name the array, then its disks: by path, or by role");
+	for (size_t i = 1; code == CLI_OK && i < count; i++)
+		code = tell(args, "org.mdcluster.Fail",
+			    json_pack("{s:s, s:s}", "array", daemon_array_name(operands[0]),
+				      "disk", operands[i]));
+	return code;
+}
+
+const struct cli_command cmd_fail = {
+	.name = "fail",
+	.mdadm_long = "fail",
+	.operands = "ARRAY DISK...",
+	.summary = "Take disks out of an array on all nodes, as if they had failed.",
+	.options = fail_options,
+	.run = run_fail,
+};
+
+/* --- confirm-dead ----------------------------------------------------------------------- */
+
+static const struct cli_option confirm_options[] = {
+	{ "yes", 'y', NULL, "do not ask: the node is off, I have seen to it" },
+	DAEMON_OPTIONS,
+	CLI_COMMON_OPTIONS
+};
+
+/* The one command by which an operator can lose data: it is not given by accident. */
+static bool is_sure(const struct cli_args *args, const char *node)
+{
+	char answer[8];
+
+	if (cli_has(args, "yes"))
+		return true;
+	if (!isatty(STDIN_FILENO))
+		return false;
+	fprintf(stderr, "If %s still runs, it and the others will write over each other, and data "
+		"is lost.\nIs it off, or cut from the disks? (yes/no) ", node);
+	return fgets(answer, sizeof(answer), stdin) && strcmp(answer, "yes\n") == 0;
+}
+
+static enum cli_exit run_confirm(const struct cli_args *args)
+{
+	struct err err = ERR_INIT;
+	char *const *operands;
+	size_t count;
+
+	operands = cli_operands(args, &count);
+	if (count != 1)
+		return cli_usage("confirm-dead: name one node, or its id");
+	if (!is_sure(args, operands[0])) {
+		err_set(&err, -ECANCELED, "confirm-dead: nothing was confirmed (--yes says that %s is off)",
+			operands[0]);
+		return cli_fail(&err);
+	}
+	return tell(args, "org.mdcluster.ConfirmDead", json_pack("{s:s}", "node", operands[0]));
+}
+
+const struct cli_command cmd_confirm_dead = {
+	.name = "confirm-dead",
+	.operands = "NODE",
+	.summary = "Say that a node is off, so that the others may recover what it left.",
+	.options = confirm_options,
+	.run = run_confirm,
+};
