@@ -321,6 +321,12 @@ void station_evidence(struct station *s, uint32_t node)
 	settle(s);
 }
 
+void station_evict(struct station *s, uint32_t node)
+{
+	totem_evict(s->totem, clock_boot_ns(), node);
+	settle(s);
+}
+
 static void round_is_over(void *owner)
 {
 	settle(owner);

@@ -84,6 +84,8 @@ void station_send_aside(struct station *station, uint32_t node, const void *byte
 			size_t length);
 /* The process of this node is surely gone: as ring_evidence(); from within aside(), too. */
 void station_evidence(struct station *station, uint32_t node);
+/* It keeps all waiting: as ring_evict(); from within ops, too. */
+void station_evict(struct station *station, uint32_t node);
 
 /* The number of this start of the node: grows with each. */
 uint64_t station_incarnation(const struct station *station);

@@ -357,6 +357,16 @@ void totem_evidence(struct totem *t, uint64_t now, uint32_t node)
 	leave_event(t);
 }
 
+void totem_evict(struct totem *t, uint64_t now, uint32_t node)
+{
+	int index = node_index(&t->nodes, node);
+
+	enter(t, now);
+	if (index != TOTEM_NO_INDEX)
+		set_add(&t->to_evict, index);
+	leave_event(t);
+}
+
 void totem_wake(struct totem *t, uint64_t now)
 {
 	enter(t, now);

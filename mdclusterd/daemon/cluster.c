@@ -254,6 +254,18 @@ int cluster_confirm_dead(struct cluster *c, uint32_t node, uint64_t incarnation,
 	return 0;
 }
 
+bool cluster_evict(struct cluster *c, uint32_t node, const char *why)
+{
+	int index = config_node_by_id(c->config, node);
+
+	if (index < 0 || index == c->config->self || !set_has(&c->members, index))
+		return false;
+	log_error("MDC5416", "node %s is left out of the ring: %s", c->config->nodes[index].name,
+		  why);
+	station_evict(c->station, node);
+	return true;
+}
+
 /* --- life ----------------------------------------------------------------------------------------------- */
 
 static int open_station(struct cluster *c, struct err *err)

@@ -65,6 +65,9 @@ uint64_t cluster_since(const struct cluster *c, int index);
 uint64_t cluster_incarnation(const struct cluster *c, int index);
 bool cluster_is_dead(const struct cluster *c, int index); /* proven, and not back */
 
+/* It keeps all waiting: left out of the ring for a while. False: it is no member. */
+bool cluster_evict(struct cluster *c, uint32_t node, const char *why);
+
 /* incarnation 0: what is missing now. */
 int cluster_confirm_dead(struct cluster *c, uint32_t node, uint64_t incarnation,
 			 enum lock_death death, const char *how, struct err *err);
