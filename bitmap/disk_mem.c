@@ -265,6 +265,21 @@ static int mem_poll_fd(const struct disk *disk)
 	return -1;
 }
 
+bool disk_mem_withdraw(struct disk *disk, struct disk_req *req)
+{
+	struct mem_req *mr;
+
+	qb_list_for_each_entry(mr, &mem_of(disk)->world->pending, link) {
+		if (mr->req != req)
+			continue;
+		qb_list_del(&mr->link);
+		free(mr);
+		disk->in_flight--;
+		return true;
+	}
+	return false;
+}
+
 /* Power */
 
 void disk_world_cut_power(struct disk_world *world)

@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 struct disk;
+struct disk_req;
 struct disk_world;
 
 struct disk_world *disk_world_new(uint64_t seed);
@@ -71,6 +72,12 @@ struct disk *disk_mem_new(struct disk_world *world, const char *name,
 
 /* Makes durable whatever has completed, as a flush would. */
 void disk_mem_settle(struct disk *disk);
+
+/*
+ * The request, submitted and not over, is gone without effect, as if its host had lost it:
+ * true, and done() does not come. False: it took effect already.
+ */
+bool disk_mem_withdraw(struct disk *disk, struct disk_req *req);
 
 enum disk_mem_fault {
 	DISK_MEM_NO_FAULT,

@@ -263,6 +263,32 @@ static void settling_makes_durable_what_has_completed(void **state)
 	}
 }
 
+static void what_is_withdrawn_has_no_effect_and_no_end(void **state)
+{
+	struct scene s = scene_new(7);
+	CLEANUP_FREE uint8_t *other = disk_buffer_new(PAGE);
+	struct slow lost, kept;
+
+	(void)state;
+	disk_world_set_latency(s.world, 1000, 1000);
+	slow_write(&s, &lost, s.a, 0, s.page, OLD);
+	slow_write(&s, &kept, s.a, PAGE, other, NEW);
+	assert_true(disk_mem_withdraw(s.a, &lost.req));
+	assert_int_equal(disk_pump(s.a, -1), 1);
+	assert_int_equal(lost.calls, 0);
+	assert_int_equal(kept.calls, 1);
+	assert_int_equal(s.a->in_flight, 0);
+	expect_bytes(s.a, 0, PAGE, 0);
+	expect_bytes(s.a, PAGE, PAGE, NEW);
+	/* too late: it is on the disk, only nobody was told yet */
+	slow_write(&s, &lost, s.a, 0, s.page, OLD);
+	disk_world_advance(s.world, 5000);
+	assert_false(disk_mem_withdraw(s.a, &lost.req));
+	expect_bytes(s.a, 0, PAGE, OLD);
+	assert_int_equal(disk_pump(s.a, -1), 1);
+	scene_free(&s);
+}
+
 static void a_large_disk_costs_what_was_written(void **state)
 {
 	struct disk_world *world = disk_world_new(1);
@@ -299,6 +325,7 @@ int main(void)
 		cmocka_unit_test(peek_and_poke_are_exact_to_the_byte),
 		cmocka_unit_test(a_clone_is_another_disk_with_the_same_contents),
 		cmocka_unit_test(settling_makes_durable_what_has_completed),
+		cmocka_unit_test(what_is_withdrawn_has_no_effect_and_no_end),
 		cmocka_unit_test(a_large_disk_costs_what_was_written),
 	};
 
