@@ -23,6 +23,8 @@ static void op_configured(void *owner, const struct ring_configuration *c)
 	struct sim_node *n = owner;
 
 	apps_configured(n->world->apps, n, c);
+	if (n->world->rider_ops)
+		n->world->rider_ops->configured(n->world->rider, n, c);
 }
 
 static void op_synchronised(void *owner)
@@ -99,6 +101,8 @@ void totem_node_start(struct sim_node *n, const struct ring_config *config,
 	apps_node_started(n->world->apps, n);
 	if (n->world->has_locks)
 		lock_node_start(n, config);
+	if (n->world->rider_ops)
+		n->world->rider_ops->started(n->world->rider, n);
 	totem_start(n->totem, sim_clock(n));
 }
 
@@ -106,6 +110,8 @@ void totem_node_end(struct sim_node *n)
 {
 	apps_node_ended(n->world->apps, n);
 	clerks_node_ended(n->world->clerks, n);
+	if (n->world->rider_ops)
+		n->world->rider_ops->ended(n->world->rider, n);
 	if (n->locks)
 		lock_node_end(n);
 	totem_free(n->totem);

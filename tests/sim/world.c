@@ -29,6 +29,7 @@ enum sim_event_kind {
 	EVENT_EVICT,
 	EVENT_WAKE,
 	EVENT_POKE,
+	EVENT_CALL,
 };
 
 struct sim_event {
@@ -40,6 +41,8 @@ struct sim_event {
 			       * ring seq */
 	size_t length;
 	uint8_t *bytes;       /* owned */
+	void (*call)(void *owner);
+	void *owner;
 };
 
 /* splitmix64 */
@@ -410,6 +413,8 @@ void sim_free(struct sim_world *w)
 		lockers_free(w->lockers);
 	if (w->talkers)
 		talkers_free(w->talkers);
+	if (w->rider_ops)
+		w->rider_ops->free(w->rider);
 	while (w->heap_count > 0)
 		free(w->heap[--w->heap_count].bytes);
 	free(w->heap);
@@ -425,6 +430,8 @@ static void arm(struct sim_world *w, struct sim_node *n)
 
 	if (n->locks)
 		at = min_u64(at, lock_manager_deadline(n->locks));
+	if (n->totem && w->rider_ops)
+		at = min_u64(at, w->rider_ops->deadline(w->rider, n));
 	if (at == UINT64_MAX || at >= n->armed_at)
 		return;
 	n->armed_at = at;
@@ -575,14 +582,24 @@ void sim_poke(struct sim_world *w, int node, uint64_t after_ns)
 				    .incarnation = w->nodes[node].incarnation });
 }
 
+void sim_call(struct sim_world *w, int node, uint64_t after_ns, void (*call)(void *owner),
+	      void *owner)
+{
+	push(w, (struct sim_event){
+			.at = w->now + after_ns,
+			.kind = EVENT_CALL,
+			.node = node,
+			.incarnation = node < 0 ? 0 : w->nodes[node].incarnation,
+			.call = call,
+			.owner = owner });
+}
+
 /* A paused process finds its packets and timers when it goes on. */
 static bool postpone(struct sim_world *w, struct sim_event *e)
 {
-	struct sim_node *n = &w->nodes[e->node];
-
-	if (n->paused_until <= w->now)
+	if (e->node < 0 || w->nodes[e->node].paused_until <= w->now)
 		return false;
-	e->at = n->paused_until;
+	e->at = w->nodes[e->node].paused_until;
 	push(w, *e);
 	return true;
 }
@@ -624,6 +641,9 @@ static void happen_to_ring(struct sim_world *w, struct sim_node *n,
 		if (ring_current(n->ring).seq == e->value)
 			evict_late(n);
 		break;
+	case EVENT_CALL:
+		e->call(e->owner);
+		break;
 	case EVENT_WAKE:
 	case EVENT_POKE:
 		break; /* of totems */
@@ -651,21 +671,30 @@ static void happen_to_totem(struct sim_node *n, const struct sim_event *e)
 	case EVENT_POKE:
 		probe_go_on(&n->probe);
 		break;
+	case EVENT_CALL:
+		e->call(e->owner);
+		break;
 	case EVENT_SYNCHRONISED:
 	case EVENT_EVICT:
 		break; /* of bare rings */
 	}
 	if (n->locks && !n->is_broken)
 		lock_node_advance(n);
+	if (n->world->rider_ops && !n->is_broken)
+		n->world->rider_ops->look(n->world->rider, n);
 	if (n->is_broken)
 		end_node(n);
 }
 
 static void happen(struct sim_world *w, struct sim_event *e)
 {
-	struct sim_node *n = &w->nodes[e->node];
+	struct sim_node *n = &w->nodes[e->node < 0 ? 0 : e->node];
 	bool is_stale = e->kind != EVENT_PACKET && e->incarnation != n->incarnation;
 
+	if (e->node < 0) {
+		e->call(e->owner);
+		return;
+	}
 	if (e->kind == EVENT_SAVED && !is_stale)
 		n->disk_seq = max_u64(n->disk_seq, e->value);
 	if (!sim_is_up(w, e->node) || is_stale)

@@ -23,7 +23,23 @@ struct sim_clerks;
 struct sim_lockers;
 struct sim_talkers;
 struct lock_manager;
+struct ring_configuration;
+struct sim_node;
 struct totem;
+
+/* What rides on the nodes' totems and lock managers. All are given. */
+struct sim_rider_ops {
+	/* Both are there, and not started yet. */
+	void (*started)(void *rider, struct sim_node *n);
+	/* Its process is gone; both are still there. */
+	void (*ended)(void *rider, struct sim_node *n);
+	void (*configured)(void *rider, struct sim_node *n,
+			   const struct ring_configuration *c);
+	/* After each event of the node. */
+	void (*look)(void *rider, struct sim_node *n);
+	uint64_t (*deadline)(void *rider, const struct sim_node *n); /* on its clock */
+	void (*free)(void *rider);
+};
 
 /* What the network does to each packet, in millionths; delays in ns. */
 struct sim_faults {
@@ -80,6 +96,8 @@ struct sim_world {
 	bool has_locks; /* totems have lock managers; with programs on them: */
 	struct sim_lockers *lockers;
 	struct sim_talkers *talkers;
+	const struct sim_rider_ops *rider_ops; /* NULL: none */
+	void *rider;
 	uint64_t sync_deadline_ns;
 	FILE *trace; /* NULL: none. Not owned */
 	uint64_t sync_ns; /* services take at most so long; 0: no time at all */
@@ -131,6 +149,13 @@ void sim_use_talkers(struct sim_world *w);
 void sim_wake(struct sim_world *w, int node);
 /* Its probe is to go on, later. */
 void sim_poke(struct sim_world *w, int node, uint64_t after_ns);
+
+/*
+ * Calls call(owner) after that time, unless the node has ended by then; a paused one is
+ * called when it goes on. Node -1: the world's, in any case.
+ */
+void sim_call(struct sim_world *w, int node, uint64_t after_ns, void (*call)(void *owner),
+	      void *owner);
 
 /* Whether some node ever sent the message of this id. */
 bool sim_is_sent(const struct sim_world *w, uint64_t id);
