@@ -86,6 +86,10 @@ int lockres_unlock(struct lockres *lock, uint32_t flags)
 void lockres_complete(struct lockres *lock, const struct lock_result *result,
 		      const uint8_t *value)
 {
+	struct lockspace_tap *tap = lock->space ? lock->space->tap : NULL;
+
+	if (tap)
+		tap->done(tap, lock, result, value);
 	lock->mode = result->mode;
 	lock->is_pending = false;
 	if (value)
@@ -95,6 +99,11 @@ void lockres_complete(struct lockres *lock, const struct lock_result *result,
 
 void lockres_tell_blocked(struct lockres *lock, enum lock_mode wanted)
 {
-	if (lock->handlers->blocked && !lock_modes_compatible(lock->mode, wanted))
-		lock->handlers->blocked(lock->owner, lock, wanted);
+	struct lockspace_tap *tap = lock->space ? lock->space->tap : NULL;
+
+	if (!lock->handlers->blocked || lock_modes_compatible(lock->mode, wanted))
+		return;
+	if (tap)
+		tap->blocked(tap, lock, wanted);
+	lock->handlers->blocked(lock->owner, lock, wanted);
 }

@@ -86,6 +86,8 @@ enum lock_death {
 	LOCK_DEATH_NODE,    /* the node: all that it had is gone */
 };
 
+struct lock_result;
+
 /* Answers of engines without a result; see the calls below. */
 struct lockspace_engine_ops {
 	int (*open)(struct lockspace_engine *engine,
@@ -111,8 +113,20 @@ struct lockspace_engine {
 	const struct lockspace_engine_ops *ops;
 };
 
+/*
+ * Hears what owners of locks are told, just before they are: for who records it. `value`
+ * is NULL where none came back.
+ */
+struct lockspace_tap {
+	void (*done)(struct lockspace_tap *tap, const struct lockres *lock,
+		     const struct lock_result *result, const uint8_t *value);
+	void (*blocked)(struct lockspace_tap *tap, const struct lockres *lock,
+			enum lock_mode wanted);
+};
+
 struct lockspace {
 	struct lockspace_engine *engine;
+	struct lockspace_tap *tap; /* NULL: nobody listens */
 	uint32_t lvb_bytes;
 	bool is_ordered; /* L3 over all resources; else who needs it waits for done() */
 };

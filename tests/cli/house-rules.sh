@@ -17,15 +17,17 @@ allowed() { # ROOM -> rooms it may include
     mdclusterd/mirror) echo "base bitmap mdclusterd mdclusterd/mirror" ;;
     mdclusterd/nbd) echo "base mdclusterd mdclusterd/nbd" ;;
     mdclusterd/array) echo "base bitmap lockres msg mdclusterd mdclusterd/array" ;;
+    mdclusterd/record) echo "base bitmap lockres mdclusterd/array mdclusterd/record" ;;
     mdclusterd/control) echo "base mdclusterd/control" ;;
     mdclusterd/daemon) echo "base bitmap totem lockres msg mdclusterd mdclusterd/mirror \
-      mdclusterd/nbd mdclusterd/array mdclusterd/control mdclusterd/daemon" ;;
-    tools) echo "base bitmap totem lockres msg mdclusterd/control tools" ;;
+      mdclusterd/nbd mdclusterd/array mdclusterd/record mdclusterd/control mdclusterd/daemon" ;;
+    tools) echo "base bitmap totem lockres msg mdclusterd/array mdclusterd/record \
+      mdclusterd/control tools" ;;
     *) fail "room $1 has no line in house-rules.sh" ;;
   esac
 }
 rooms="base bitmap totem lockres msg mdclusterd mdclusterd/mirror mdclusterd/nbd \
-  mdclusterd/array mdclusterd/control mdclusterd/daemon tools"
+  mdclusterd/array mdclusterd/record mdclusterd/control mdclusterd/daemon tools"
 for room in $rooms; do
   [ -d "$room" ] || continue
   for included in $(cat "$room"/*.[ch] 2>/dev/null | grep -hoE '^#include "[^"]+/' |

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The steps of a replay: an input is fed, and what the array says is compared. */
+#include "mdclusterd/record/replay.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mdclusterd/record/replay_private.h"
+
+void replay_differs(struct replay *p, const char *fmt, ...)
+{
+	char what[RECORD_TEXT + 256];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(what, sizeof(what), fmt, args);
+	va_end(args);
+	p->differences++;
+	if (p->handlers.differs)
+		p->handlers.differs(p->owner, p->now, what);
+}
+
+bool replay_answer(struct replay *p, enum record_kind kind, struct record *answer)
+{
+	size_t place = record_place(p->reader);
+	struct err ignored = ERR_INIT;
+	bool is_found = false;
+
+	while (!is_found && record_read(p->reader, answer, &ignored) == 1 &&
+	       !record_is_input(answer->kind))
+		is_found = answer->kind == kind;
+	record_seek(p->reader, place);
+	return is_found;
+}
+
+/* --- what the array says --------------------------------------------------------------- */
+
+static uint64_t now(void *owner)
+{
+	const struct replay *p = owner;
+
+	return p->now;
+}
+
+static void on_event(void *owner, const struct array_event *event)
+{
+	struct replay *p = owner;
+	struct replay_said *said = calloc(1, sizeof(*said));
+
+	if (!said) {
+		replay_differs(p, "no memory for what the array says");
+		return;
+	}
+	said->event = *event;
+	snprintf(said->text, sizeof(said->text), "%s", event->text ? event->text : "");
+	said->event.text = said->text;
+	qb_list_add_tail(&said->link, &p->said);
+}
+
+static bool on_evict(void *owner, uint32_t node, const char *why)
+{
+	struct replay *p = owner;
+	struct record answer;
+
+	(void)why;
+	if (replay_answer(p, RECORD_EVICTED, &answer) && answer.number == node)
+		return answer.flag;
+	replay_differs(p, "asks for the eviction of node %u, and did not then", node);
+	return false;
+}
+
+static const struct array_ops ops = { .now = now, .event = on_event, .evict = on_evict };
+
+static bool is_same(const struct array_event *a, const struct array_event *b)
+{
+	return a->kind == b->kind && a->is_ours == b->is_ours && a->node == b->node &&
+	       a->slot == b->slot && a->role == b->role && a->low == b->low &&
+	       a->high == b->high && a->bytes == b->bytes && strcmp(a->text, b->text) == 0;
+}
+
+static void compare(struct replay *p, const struct record *then)
+{
+	struct replay_said *said;
+
+	if (qb_list_empty(&p->said)) {
+		replay_differs(p, "does not say '%s' (%s), as it did then",
+			       array_event_name(then->event.kind), then->text);
+		return;
+	}
+	said = qb_list_first_entry(&p->said, struct replay_said, link);
+	qb_list_del(&said->link);
+	if (!is_same(&said->event, &then->event))
+		replay_differs(p, "says '%s' (%s), and said '%s' (%s) then",
+			       array_event_name(said->event.kind), said->text,
+			       array_event_name(then->event.kind), then->text);
+	else if (p->handlers.event)
+		p->handlers.event(p->owner, &said->event);
+	free(said);
+}
+
+/* What was said beyond what is recorded. */
+static void drop_said(struct replay *p, bool is_told)
+{
+	struct qb_list_head *at, *next;
+
+	qb_list_for_each_safe(at, next, &p->said) {
+		struct replay_said *said = qb_list_entry(at, struct replay_said, link);
+
+		if (is_told)
+			replay_differs(p, "says '%s' (%s), and did not then",
+				       array_event_name(said->event.kind), said->text);
+		qb_list_del(at);
+		free(said);
+	}
+}
+
+/* --- inputs ------------------------------------------------------------------------------ */
+
+static int feed_begin(struct replay *p, const struct record *r, struct err *err)
+{
+	if (p->array)
+		return err_set(err, -EBADMSG, "an array begins twice");
+	p->array = array_new(r->config, &p->locks, &p->metadata, &p->plane, &ops, p, err);
+	return p->array ? 0 : err->code;
+}
+
+static int feed(struct replay *p, const struct record *r, struct err *err)
+{
+	struct err refused = ERR_INIT; /* was refused then, too */
+
+	if (r->kind != RECORD_BEGIN && !p->array)
+		return err_set(err, -EBADMSG, "begins in the middle");
+	switch (r->kind) {
+	case RECORD_BEGIN:
+		return feed_begin(p, r, err);
+	case RECORD_START:
+		array_start(p->array);
+		return 0;
+	case RECORD_STOP:
+		array_stop(p->array, r->flag, &refused);
+		return 0;
+	case RECORD_QUORATE:
+		array_set_quorate(p->array, r->flag);
+		return 0;
+	case RECORD_ADVANCE:
+		array_advance(p->array, p->now);
+		return 0;
+	case RECORD_CHECK:
+		array_check(p->array, r->flag, &refused);
+		return 0;
+	case RECORD_CHECK_CANCEL:
+		array_check_cancel(p->array);
+		return 0;
+	case RECORD_SPEED:
+		array_set_speed(p->array, r->low, r->high);
+		return 0;
+	case RECORD_FAIL_DISK:
+		array_fail_disk(p->array, (uint32_t)r->number, &refused);
+		return 0;
+	case RECORD_METADATA:
+	case RECORD_PLANE:
+	case RECORD_DISK_FAILED:
+	case RECORD_DIFFERS:
+		return replay_feed_disk(p, r, err);
+	default:
+		replay_feed_lock(p, r);
+		return 0;
+	}
+}
+
+/* All that was recorded behind an input, up to the next one. */
+static int settle(struct replay *p, struct err *err)
+{
+	struct record r;
+	size_t place = record_place(p->reader);
+	int code;
+
+	while ((code = record_read(p->reader, &r, err)) == 1 && !record_is_input(r.kind)) {
+		if (r.kind == RECORD_EVENT)
+			compare(p, &r);
+		else if (r.kind == RECORD_FULL)
+			replay_differs(p, "recording ended here: %s", r.text);
+		place = record_place(p->reader);
+	}
+	if (code < 0)
+		return code;
+	record_seek(p->reader, place);
+	drop_said(p, true);
+	return 0;
+}
+
+int replay_step(struct replay *p, struct err *err)
+{
+	struct record r;
+	int code = record_read(p->reader, &r, err);
+
+	if (code <= 0)
+		return code;
+	if (!record_is_input(r.kind))
+		return err_set(err, -EBADMSG, "does not begin with an input");
+	p->now = r.now;
+	if (p->handlers.input)
+		p->handlers.input(p->owner, &r);
+	code = feed(p, &r, err);
+	if (code == 0)
+		code = settle(p, err);
+	if (code < 0)
+		return code;
+	if (p->handlers.stepped)
+		p->handlers.stepped(p->owner, p->now);
+	return 1;
+}
+
+/* --- life -------------------------------------------------------------------------------- */
+
+struct replay *replay_new(const void *bytes, size_t length,
+			  const struct replay_handlers *handlers, void *owner,
+			  struct err *err)
+{
+	struct replay *p = calloc(1, sizeof(*p));
+
+	if (!p) {
+		err_nomem(err, "a replay");
+		return NULL;
+	}
+	qb_list_init(&p->said);
+	replay_locks_init(p);
+	replay_disks_init(p);
+	p->handlers = *handlers;
+	p->owner = owner;
+	p->reader = record_reader_new(bytes, length, err);
+	if (!p->reader) {
+		replay_free(p);
+		return NULL;
+	}
+	return p;
+}
+
+void replay_free(struct replay *p)
+{
+	if (!p)
+		return;
+	array_free(p->array);
+	replay_locks_fini(p);
+	replay_disks_fini(p);
+	drop_said(p, false);
+	record_reader_free(p->reader);
+	free(p);
+}
+
+const struct array *replay_array(const struct replay *p)
+{
+	return p->array;
+}
+
+uint64_t replay_differences(const struct replay *p)
+{
+	return p->differences;
+}
+
+uint64_t replay_now(const struct replay *p)
+{
+	return p->now;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <qb/qblist.h>
+
+#include "lockres/lockspace.h"
+#include "mdclusterd/record/record.h"
+#include "mdclusterd/record/replay.h"
+
+/* A lock of the array; what it asks for is answered by the recording. */
+struct replay_lock {
+	struct qb_list_head link;
+	struct lockres *lock;
+	uint64_t asked;       /* which request of all, for those of one name; 0: none */
+};
+
+/* An event that the array said now, and has to be found in the recording. */
+struct replay_said {
+	struct qb_list_head link;
+	struct array_event event;
+	char text[RECORD_TEXT];
+};
+
+struct replay {
+	struct record_reader *reader;
+	struct replay_handlers handlers;
+	void *owner;
+	struct array *array;
+	uint64_t now;
+	uint64_t differences;
+
+	struct lockspace_engine locks;
+	struct lockspace space;
+	const struct lockspace_handlers *space_handlers;
+	void *space_owner;
+	bool is_open;
+	struct qb_list_head lock_list; /* struct replay_lock */
+	uint64_t asked;
+	const struct record *lock_answer; /* while it is told: its blockers */
+
+	struct metadata_runner metadata;
+	struct plane plane;
+	struct qb_list_head metadata_requests, plane_requests; /* by submission */
+	uint64_t metadata_count, plane_count;
+
+	struct qb_list_head said;      /* struct replay_said */
+};
+
+void replay_differs(struct replay *p, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/*
+ * The next record of that kind before the next input: what was answered within this one.
+ * False: there is none.
+ */
+bool replay_answer(struct replay *p, enum record_kind kind, struct record *answer);
+
+/* replay_locks.c, replay_disks.c */
+void replay_locks_init(struct replay *p);
+void replay_locks_fini(struct replay *p);
+void replay_feed_lock(struct replay *p, const struct record *r);
+void replay_disks_init(struct replay *p);
+void replay_disks_fini(struct replay *p);
+int replay_feed_disk(struct replay *p, const struct record *r, struct err *err);
