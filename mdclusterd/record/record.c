@@ -52,8 +52,10 @@ uint32_t record_fields(enum record_kind kind)
 
 static void put_text(struct wr *wr, const char *text)
 {
-	size_t length = strnlen(text, UINT16_MAX);
+	size_t length = strlen(text);
 
+	if (length > UINT16_MAX)
+		length = UINT16_MAX;
 	wr_u16(wr, (uint16_t)length);
 	wr_bytes(wr, text, length);
 }
