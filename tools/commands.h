@@ -24,5 +24,6 @@ extern const struct cli_command cmd_scan;
 extern const struct cli_command cmd_set;
 extern const struct cli_command cmd_status;
 extern const struct cli_command cmd_stop;
+extern const struct cli_command cmd_replay;
 extern const struct cli_command cmd_update;
 extern const struct cli_command cmd_zero;

@@ -28,13 +28,17 @@ static const struct {
 	[RECORD_CLOSED] = { "closed", 0 },
 	[RECORD_LOCK] = { "lock", HAS_LOCK | HAS_LOCK_RESULT },
 	[RECORD_BLOCKED] = { "blocked", HAS_LOCK | HAS_NUMBER },
-	[RECORD_METADATA] = { "metadata", HAS_NUMBER | HAS_OP | HAS_RESULT | HAS_TEXT | HAS_VIEW | HAS_BITS },
-	[RECORD_PLANE] = { "plane", HAS_NUMBER | HAS_OP | HAS_RESULT | HAS_TEXT | HAS_PLANE },
+	[RECORD_METADATA] = { "metadata", HAS_NUMBER | HAS_OP | HAS_RESULT | HAS_SLOT | HAS_TEXT |
+			      HAS_VIEW | HAS_BITS },
+	[RECORD_PLANE] = { "plane", HAS_NUMBER | HAS_OP | HAS_RESULT | HAS_TEXT |
+			   HAS_PLANE },
 	[RECORD_DISK_FAILED] = { "disk_failed", HAS_NUMBER | HAS_RESULT | HAS_TEXT },
 	[RECORD_DIFFERS] = { "differs", HAS_RANGE },
 	[RECORD_OPENED] = { "opened", HAS_RESULT | HAS_TEXT | HAS_FLAG | HAS_NUMBER },
 	[RECORD_EVICTED] = { "evicted", HAS_NUMBER | HAS_FLAG },
 	[RECORD_EVENT] = { "event", HAS_EVENT | HAS_TEXT },
+	[RECORD_ASKED] = { "asked", HAS_NUMBER | HAS_FLAG | HAS_OP | HAS_SLOT | HAS_RESULT |
+			   HAS_RANGE },
 	[RECORD_FULL] = { "full", HAS_TEXT },
 };
 
@@ -245,4 +249,41 @@ size_t record_write(const struct record *r, uint8_t *to, size_t room)
 	wr_seek(&wr, 0);
 	wr_u32(&wr, (uint32_t)(end - 4));
 	return end;
+}
+
+bool record_is_same(const struct record *a, const struct record *b)
+{
+	uint8_t left[1024 + RECORD_TEXT], right[1024 + RECORD_TEXT];
+	struct record l = *a, r = *b;
+	size_t length;
+
+	l.now = r.now = 0;
+	length = record_write(&l, left, sizeof(left));
+	return length && length == record_write(&r, right, sizeof(right)) &&
+	       memcmp(left, right, length) == 0;
+}
+
+struct record record_of_plane(uint64_t number, const struct plane_request *req)
+{
+	return (struct record){
+		.kind = RECORD_ASKED, .number = number, .flag = true, .op = (uint8_t)req->op,
+		.slot = req->op == PLANE_SUSPEND || req->op == PLANE_START ?
+				(int32_t)req->slot : 0,
+		.result = req->op == PLANE_SYNC ? (int32_t)req->kind :
+			  req->op == PLANE_SET_DISK ? (int32_t)req->role : 0,
+		.low = req->op == PLANE_SUSPEND || req->op == PLANE_SYNC ||
+		       req->op == PLANE_WINDOW ? req->low : 0,
+		.high = req->op == PLANE_SUSPEND || req->op == PLANE_SYNC ? req->high :
+			req->op == PLANE_WINDOW ? req->bytes : 0,
+	};
+}
+
+struct record record_of_metadata(uint64_t number, const struct metadata_request *req)
+{
+	return (struct record){
+		.kind = RECORD_ASKED, .number = number, .op = (uint8_t)req->op,
+		.slot = req->op == METADATA_READ_SLOT || req->op == METADATA_CLEAR_SLOT ?
+				(int32_t)req->slot : 0,
+		.result = req->op == METADATA_FAIL ? (int32_t)req->role : 0,
+	};
 }

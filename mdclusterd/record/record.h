@@ -43,15 +43,16 @@ enum record_kind {
 	RECORD_LOCK,       /* lock; result, mode, marks, value, blockers */
 	RECORD_BLOCKED,    /* lock, mode */
 	/* inputs: disks */
-	RECORD_METADATA,   /* number: of the request; op, result, text, view, runs */
+	RECORD_METADATA,   /* number: of the request; op, result, slot: role; text, view, bits */
 	RECORD_PLANE,      /* number, op, result, text, plane */
 	RECORD_DISK_FAILED, /* number: role; result, text */
 	RECORD_DIFFERS,    /* low, high: sector, sectors */
 	/* answers that came from within an input: asked for before the next one */
 	RECORD_OPENED,     /* result, text; flag: is_ordered; number: lvb bytes */
 	RECORD_EVICTED,    /* number: node; flag: the answer */
-	/* what the array said */
+	/* what the array said, and asked of its disks */
 	RECORD_EVENT,      /* event */
+	RECORD_ASKED,      /* number, flag: of the plane; op, slot, result: role or kind, low, high */
 	/* the recorder itself */
 	RECORD_FULL,       /* nothing more was recorded; text: why */
 	RECORD_KINDS,
@@ -114,6 +115,13 @@ int record_read(struct record_reader *rr, struct record *r, struct err *err);
 /* Goes on where it was then. */
 size_t record_place(const struct record_reader *rr);
 void record_seek(struct record_reader *rr, size_t place);
+
+/* An output as it is compared: all but the time, and but for their answers. */
+bool record_is_same(const struct record *a, const struct record *b);
+struct plane_request;
+struct metadata_request;
+struct record record_of_plane(uint64_t number, const struct plane_request *req);
+struct record record_of_metadata(uint64_t number, const struct metadata_request *req);
 
 /* "recover_done": for people. */
 const char *record_kind_name(enum record_kind kind);

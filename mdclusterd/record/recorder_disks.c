@@ -35,7 +35,7 @@ static void metadata_done(void *owner, struct metadata_request *req, int result)
 	struct recorded *r = t->recorded;
 	struct record record = { .kind = RECORD_METADATA, .number = t->number,
 				 .op = (uint8_t)req->op, .result = result,
-				 .dirty = req->dirty };
+				 .slot = (int32_t)req->role, .dirty = req->dirty };
 
 	req->done = t->metadata_done;
 	req->owner = t->owner;
@@ -57,6 +57,7 @@ static void metadata_done(void *owner, struct metadata_request *req, int result)
 static void metadata_submit(struct metadata_runner *runner, struct metadata_request *req)
 {
 	struct recorded *r = qb_list_entry(runner, struct recorded, metadata);
+	struct record record = record_of_metadata(r->metadata_requests, req);
 	struct tapped *t = tap(r, r->metadata_requests++, req->owner);
 
 	if (t) {
@@ -64,6 +65,7 @@ static void metadata_submit(struct metadata_runner *runner, struct metadata_requ
 		req->done = metadata_done;
 		req->owner = t;
 	}
+	recorder_put(r, &record);
 	r->real_metadata->submit(r->real_metadata, req);
 }
 
@@ -95,6 +97,7 @@ static void plane_done(void *owner, struct plane_request *req, int result)
 static void plane_submit(struct plane *plane, struct plane_request *req)
 {
 	struct recorded *r = qb_list_entry(plane, struct recorded, plane);
+	struct record record = record_of_plane(r->plane_requests, req);
 	struct tapped *t = tap(r, r->plane_requests++, req->owner);
 
 	if (t) {
@@ -102,6 +105,7 @@ static void plane_submit(struct plane *plane, struct plane_request *req)
 		req->done = plane_done;
 		req->owner = t;
 	}
+	recorder_put(r, &record);
 	r->real_plane->ops->submit(r->real_plane, req);
 }
 

@@ -45,19 +45,24 @@ static uint64_t now(void *owner)
 	return p->now;
 }
 
-static void on_event(void *owner, const struct array_event *event)
+void replay_say(struct replay *p, const struct record *record)
 {
-	struct replay *p = owner;
 	struct replay_said *said = calloc(1, sizeof(*said));
 
 	if (!said) {
 		replay_differs(p, "no memory for what the array says");
 		return;
 	}
-	said->event = *event;
-	snprintf(said->text, sizeof(said->text), "%s", event->text ? event->text : "");
-	said->event.text = said->text;
+	said->record = *record;
 	qb_list_add_tail(&said->link, &p->said);
+}
+
+static void on_event(void *owner, const struct array_event *event)
+{
+	struct record record = { .kind = RECORD_EVENT, .event = *event };
+
+	snprintf(record.text, sizeof(record.text), "%s", event->text ? event->text : "");
+	replay_say(owner, &record);
 }
 
 static bool on_evict(void *owner, uint32_t node, const char *why)
@@ -74,44 +79,51 @@ static bool on_evict(void *owner, uint32_t node, const char *why)
 
 static const struct array_ops ops = { .now = now, .event = on_event, .evict = on_evict };
 
-static bool is_same(const struct array_event *a, const struct array_event *b)
+/* "slot-recovered (text)", "asks for 3 (number 17)". */
+static const char *words(const struct record *r, char *to, size_t size)
 {
-	return a->kind == b->kind && a->is_ours == b->is_ours && a->node == b->node &&
-	       a->slot == b->slot && a->role == b->role && a->low == b->low &&
-	       a->high == b->high && a->bytes == b->bytes && strcmp(a->text, b->text) == 0;
+	if (r->kind == RECORD_EVENT)
+		snprintf(to, size, "'%s' (%s)", array_event_name(r->event.kind), r->text);
+	else
+		snprintf(to, size, "asks the %s for %u: slot %d, %d, [%llu, %llu)",
+			 r->flag ? "plane" : "metadata", r->op, r->slot, r->result,
+			 (unsigned long long)r->low, (unsigned long long)r->high);
+	return to;
 }
 
 static void compare(struct replay *p, const struct record *then)
 {
+	char left[RECORD_TEXT + 128], right[RECORD_TEXT + 128];
 	struct replay_said *said;
 
 	if (qb_list_empty(&p->said)) {
-		replay_differs(p, "does not say '%s' (%s), as it did then",
-			       array_event_name(then->event.kind), then->text);
+		replay_differs(p, "silent; then: %s", words(then, right, sizeof(right)));
 		return;
 	}
 	said = qb_list_first_entry(&p->said, struct replay_said, link);
 	qb_list_del(&said->link);
-	if (!is_same(&said->event, &then->event))
-		replay_differs(p, "says '%s' (%s), and said '%s' (%s) then",
-			       array_event_name(said->event.kind), said->text,
-			       array_event_name(then->event.kind), then->text);
-	else if (p->handlers.event)
-		p->handlers.event(p->owner, &said->event);
+	said->record.event.text = said->record.text;
+	said->record.event.at_ns = p->now;
+	if (!record_is_same(&said->record, then))
+		replay_differs(p, "%s; then: %s", words(&said->record, left, sizeof(left)),
+			       words(then, right, sizeof(right)));
+	else if (then->kind == RECORD_EVENT && p->handlers.event)
+		p->handlers.event(p->owner, &said->record.event);
 	free(said);
 }
 
 /* What was said beyond what is recorded. */
 static void drop_said(struct replay *p, bool is_told)
 {
+	char text[RECORD_TEXT + 128];
 	struct qb_list_head *at, *next;
 
 	qb_list_for_each_safe(at, next, &p->said) {
 		struct replay_said *said = qb_list_entry(at, struct replay_said, link);
 
 		if (is_told)
-			replay_differs(p, "says '%s' (%s), and did not then",
-				       array_event_name(said->event.kind), said->text);
+			replay_differs(p, "%s; then: silent",
+				       words(&said->record, text, sizeof(text)));
 		qb_list_del(at);
 		free(said);
 	}
@@ -179,7 +191,7 @@ static int settle(struct replay *p, struct err *err)
 	int code;
 
 	while ((code = record_read(p->reader, &r, err)) == 1 && !record_is_input(r.kind)) {
-		if (r.kind == RECORD_EVENT)
+		if (r.kind == RECORD_EVENT || r.kind == RECORD_ASKED)
 			compare(p, &r);
 		else if (r.kind == RECORD_FULL)
 			replay_differs(p, "recording ended here: %s", r.text);

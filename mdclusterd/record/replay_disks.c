@@ -48,14 +48,20 @@ static void metadata_submit(struct metadata_runner *runner, struct metadata_requ
 {
 	struct replay *p = qb_list_entry(runner, struct replay, metadata);
 
+	struct record record = record_of_metadata(p->metadata_count, req);
+
 	ask(p, &p->metadata_requests, p->metadata_count++, req);
+	replay_say(p, &record);
 }
 
 static void plane_submit(struct plane *plane, struct plane_request *req)
 {
 	struct replay *p = qb_list_entry(plane, struct replay, plane);
 
+	struct record record = record_of_plane(p->plane_count, req);
+
 	ask(p, &p->plane_requests, p->plane_count++, req);
+	replay_say(p, &record);
 }
 
 static void post_flag(struct plane *plane, bool is_on)
@@ -132,6 +138,7 @@ static int feed_metadata(struct replay *p, const struct record *r, struct err *e
 	if (code < 0)
 		return code;
 	req->dirty = r->dirty;
+	req->role = (uint32_t)r->slot;
 	req->err = (struct err)ERR_INIT;
 	if (r->result < 0)
 		err_set(&req->err, r->result, "%s", r->text);

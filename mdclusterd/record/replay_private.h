@@ -14,11 +14,10 @@ struct replay_lock {
 	uint64_t asked;       /* which request of all, for those of one name; 0: none */
 };
 
-/* An event that the array said now, and has to be found in the recording. */
+/* What the array said, or asked, now, and has to be found in the recording. */
 struct replay_said {
 	struct qb_list_head link;
-	struct array_event event;
-	char text[RECORD_TEXT];
+	struct record record; /* RECORD_EVENT, RECORD_ASKED */
 };
 
 struct replay {
@@ -48,6 +47,7 @@ struct replay {
 
 void replay_differs(struct replay *p, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+void replay_say(struct replay *p, const struct record *record);
 /*
  * The next record of that kind before the next input: what was answered within this one.
  * False: there is none.

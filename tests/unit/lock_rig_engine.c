@@ -55,7 +55,8 @@ static int rig_open(struct lockspace_engine *engine,
 	memcpy(rig->name, config->name, config->name_length);
 	space = calloc(1, sizeof(*space));
 	assert(space);
-	space->base = (struct lockspace){ engine, config->lvb_bytes, !rig->shuffle };
+	space->base = (struct lockspace){ .engine = engine, .lvb_bytes = config->lvb_bytes,
+					.is_ordered = !rig->shuffle };
 	space->rig = rig;
 	space->node = node->id;
 	space->incarnation = node->incarnation;
