@@ -24,7 +24,7 @@
 #include "tools/show.h"
 
 static const struct cli_option options[] = {
-	{ "events", 'e', NULL, "only what the array said, not what it was told" },
+	{ "events", 0, NULL, "only what the array said, not what it was told" },
 	{ "at", 0, "SECONDS", "stop at that time since the recording began" },
 	CLI_JSON_OPTION,
 	CLI_COMMON_OPTIONS
@@ -306,7 +306,7 @@ static enum cli_exit run(const struct cli_args *args)
 const struct cli_command cmd_replay = {
 	.name = "replay",
 	.operands = "FILE",
-	.summary = "steps through what an array's flight recorder wrote down",
+	.summary = "Step through what an array's flight recorder wrote down.",
 	.options = options,
 	.run = run,
 };
