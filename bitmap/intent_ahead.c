@@ -133,6 +133,9 @@ static void mark_group(struct intent *in, uint64_t number)
 		in->groups[in->next_group++ % GROUPS] = group;
 		return;
 	}
+	/* who waits for a write that is under way needs no other */
+	if (in->pages[page_of(number)].queued.count == 0)
+		return;
 	if (in->dirty + GROUP_CHUNKS <= in->budget)
 		mark_range(in, group * GROUP_CHUNKS, group * GROUP_CHUNKS + GROUP_CHUNKS - 1);
 }

@@ -278,6 +278,16 @@ bool rig_bit(const struct intent_rig *rig, uint32_t disk, uint64_t chunk)
 	return byte >> chunk % 8 & 1;
 }
 
+void rig_plant_bit(struct intent_rig *rig, uint32_t disk, uint64_t chunk)
+{
+	uint64_t at = own_bytes(rig, disk) + BITMAP_SB_BYTES + chunk / 8;
+	uint8_t byte;
+
+	disk_mem_peek(rig->disks[disk], at, &byte, 1);
+	byte |= (uint8_t)(1u << chunk % 8);
+	disk_mem_poke(rig->disks[disk], at, &byte, 1);
+}
+
 bool rig_bit_everywhere(const struct intent_rig *rig, uint64_t chunk)
 {
 	uint32_t i;

@@ -83,6 +83,8 @@ struct intent_request *rig_request(struct rig_request *r);
 bool rig_bit(const struct intent_rig *rig, uint32_t disk, uint64_t chunk);
 bool rig_bit_everywhere(const struct intent_rig *rig, uint64_t chunk);
 bool rig_bit_anywhere(const struct intent_rig *rig, uint64_t chunk);
+/* Sets it there, behind everybody's back. */
+void rig_plant_bit(struct intent_rig *rig, uint32_t disk, uint64_t chunk);
 /* Of the disk's copy of the slot. */
 struct bitmap_sb rig_sb(const struct intent_rig *rig, uint32_t disk);
 struct intent_stats rig_look(const struct intent_rig *rig);
