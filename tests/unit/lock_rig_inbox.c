@@ -105,6 +105,8 @@ void rig_put_out(struct rig_space *space, enum rig_event_kind kind,
 	struct rig_event *e;
 	struct rig_lock *l;
 
+	if (space->is_closing) /* it is what its owner asked for, whatever the reason */
+		kind = RIG_CLOSED;
 	rig_drop_ops(space->rig, space);
 	space->state = RIG_OUT;
 	qb_list_for_each_entry(l, &space->locks, link) {
