@@ -122,7 +122,10 @@ void metadata_free(struct metadata *md); /* closes the disks; NULL is fine */
 /* Does it; blocks; calls no done(). Returns the result, with req->err. */
 int metadata_run(struct metadata *md, struct metadata_request *req);
 
-/* What the array is given: done() is called from its own thread, never within submit(). */
+/*
+ * What the array is given: done() is called from its own thread, never within submit(). While
+ * this node's lease is over what writes is refused, -ESHUTDOWN, as the plane's gate does (D13).
+ */
 struct metadata_runner {
 	void (*submit)(struct metadata_runner *runner, struct metadata_request *req);
 };

@@ -85,6 +85,11 @@ uint64_t array_rig_dirty(const struct array_rig *rig)
 	return bits;
 }
 
+bool rig_is_out(const struct array_rig *rig, int node)
+{
+	return rig->is_cut[node] || rig->is_fenced[node];
+}
+
 void rig_check(struct array_rig *rig)
 {
 	uint64_t owned = 0;
@@ -95,7 +100,7 @@ void rig_check(struct array_rig *rig)
 	for (int i = 1; i <= rig->count; i++) {
 		const struct rig_plane *p = &rig->nodes[i].plane;
 
-		if (!p->is_started)
+		if (!p->is_started || rig_is_out(rig, i))
 			continue;
 		if (owned >> p->slot & 1)
 			fail_msg("two nodes serve slot %u", p->slot);
@@ -269,6 +274,7 @@ void array_rig_kill(struct array_rig *rig, int node)
 
 void array_rig_prove(struct array_rig *rig, int node)
 {
+	rig->is_fenced[node] = rig->is_cut[node];
 	lock_rig_prove(rig->locks, node);
 }
 
@@ -277,6 +283,7 @@ void array_rig_revive(struct array_rig *rig, int node)
 	struct rig_array *n = &rig->nodes[node];
 
 	lock_rig_revive(rig->locks, node);
+	rig->is_fenced[node] = false;
 	rig_plane_init(&n->plane, rig, node);
 	rig_metadata_init(&n->metadata, rig, node);
 }

@@ -34,6 +34,7 @@ enum {
 struct rig_disks {
 	uint64_t slots[ARRAY_MAX_NODES]; /* a bit a chunk */
 	uint64_t differ;                 /* chunks whose copies may not be equal */
+	uint64_t synced;                 /* copied since they were written last */
 	uint64_t events, resync_offset;
 	enum metadata_disk_state state[ARRAY_RIG_DISKS];
 	uint32_t disks, nodes;
@@ -97,6 +98,7 @@ struct array_rig {
 	uint64_t random;
 	unsigned int steps;
 	bool is_cut[ARRAY_RIG_NODES + 1];
+	bool is_fenced[ARRAY_RIG_NODES + 1]; /* proven dead, until it begins anew */
 	uint64_t jumped_ns;
 };
 

@@ -60,6 +60,8 @@ static void check_slot_is_free(struct rig_metadata *m, uint32_t slot)
 		const struct rig_array *n = &m->rig->nodes[i];
 		const struct metadata_request *req = n->metadata.queue[0];
 
+		if (rig_is_out(m->rig, i))
+			continue;
 		if (n->plane.is_started && n->plane.slot == slot)
 			fail_msg("node %d is at slot %u, which node %d serves", m->node, slot,
 				 i);
@@ -91,7 +93,7 @@ static int clear_slot(struct rig_metadata *m, struct metadata_request *req)
 
 	check_slot_is_free(m, req->slot);
 	memcpy(&bits, req->bits, sizeof(bits));
-	if (d->slots[req->slot] & bits & ~elsewhere(d, req->slot)) /* D3 */
+	if (d->slots[req->slot] & bits & ~elsewhere(d, req->slot) & ~d->synced) /* D3 */
 		fail_msg("bits of slot %u are cleared, and stand nowhere else", req->slot);
 	if (fails(&m->fail_clear))
 		return err_set(&req->err, -EIO, "slot %u cannot be cleared", req->slot);
@@ -137,8 +139,17 @@ static int run(struct rig_metadata *m, struct metadata_request *req)
 {
 	int r = 0;
 
+	if (!m->rig->is_cut[m->node] && req->op == METADATA_ACTIVATE)
+		m->rig->is_fenced[m->node] = false; /* a member anew */
+	/* its lease is over (D13) */
+	if (rig_is_out(m->rig, m->node) &&
+	    (req->op == METADATA_ACTIVATE || req->op == METADATA_CLEAR_SLOT ||
+	     req->op == METADATA_FAIL))
+		return err_set(&req->err, -ESHUTDOWN, "the lease is over");
 	switch (req->op) {
-	case METADATA_ASSEMBLE:
+	case METADATA_ASSEMBLE: /* a new life */
+		m->rig->is_fenced[m->node] = false;
+		break;
 	case METADATA_CLOSE:
 	case METADATA_OPS:
 		break;

@@ -101,7 +101,7 @@ static void check_sync_alone(struct rig_plane *p, const struct plane_request *re
 	for (int i = 1; i <= p->rig->count; i++) {
 		struct rig_plane *other = &p->rig->nodes[i].plane;
 
-		if (i == p->node || !other->is_started)
+		if (i == p->node || !other->is_started || rig_is_out(p->rig, i))
 			continue;
 		if (writing_mask(other) & mask)
 			fail_msg("node %d copies what node %d writes", p->node, i);
@@ -118,7 +118,7 @@ static void check_write_alone(struct rig_plane *p, int chunk)
 	for (int i = 1; i <= p->rig->count; i++) {
 		struct rig_plane *other = &p->rig->nodes[i].plane;
 
-		if (i == p->node || !other->is_started)
+		if (i == p->node || !other->is_started || rig_is_out(p->rig, i))
 			continue;
 		for (size_t j = 0; j < other->count; j++) {
 			const struct plane_request *req = other->asks[j].req;
@@ -149,7 +149,7 @@ static void take(struct rig_plane *p, struct plane_request *req)
 		check_sync_alone(p, req);
 		break;
 	case PLANE_NEED:
-		if (p->fail_need == 0)
+		if (p->fail_need == 0 && !rig_is_out(p->rig, p->node))
 			for (int c = 0; c < ARRAY_RIG_CHUNKS; c++)
 				if (req->bits[c / 8] >> c % 8 & 1)
 					*own_slot(p) |= UINT64_C(1) << c;
@@ -199,6 +199,8 @@ static int need(struct rig_plane *p, struct plane_request *req)
 		p->fail_need--;
 		return err_set(&req->err, -ENOMEM, "no memory for what is needed");
 	}
+	if (rig_is_out(p->rig, p->node))
+		return err_set(&req->err, -ESHUTDOWN, "the lease is over");
 	for (int c = 0; c < ARRAY_RIG_CHUNKS; c++)
 		if (req->bits[c / 8] >> c % 8 & 1)
 			p->needed |= UINT64_C(1) << c;
@@ -245,6 +247,7 @@ static int finish_sync(struct rig_plane *p, struct plane_request *req)
 	if (req->kind == PLANE_COPY)
 		mask &= p->needed;
 	p->rig->disks.differ &= ~mask;
+	p->rig->disks.synced |= mask & ~writing_mask(p);
 	p->needed &= ~mask;
 	if (!is_degraded(p))
 		*own_slot(p) &= ~(mask & ~writing_mask(p));
@@ -254,7 +257,7 @@ static int finish_sync(struct rig_plane *p, struct plane_request *req)
 static int stop(struct rig_plane *p, const struct plane_request *req)
 {
 	p->is_stopped_lost = req->is_lost;
-	if (!req->is_lost && !is_degraded(p))
+	if (!req->is_lost && !is_degraded(p) && !rig_is_out(p->rig, p->node))
 		*own_slot(p) &= p->needed;
 	p->is_started = p->is_serving = false;
 	p->needed = 0;
@@ -378,6 +381,7 @@ bool array_rig_write(struct array_rig *rig, int node, int chunk)
 	check_write_alone(p, chunk);
 	*own_slot(p) |= UINT64_C(1) << chunk;
 	p->writing[chunk]++;
+	p->rig->disks.synced &= ~(UINT64_C(1) << chunk);
 	return true;
 }
 

@@ -18,5 +18,7 @@ void rig_metadata_init(struct rig_metadata *m, struct array_rig *rig, int node);
 bool rig_metadata_step(struct rig_metadata *m);
 void rig_view(const struct array_rig *rig, struct metadata_view *view);
 
+/* Its lease is over: it changes no disk (D13). */
+bool rig_is_out(const struct array_rig *rig, int node);
 /* The rules, after each step. */
 void rig_check(struct array_rig *rig);

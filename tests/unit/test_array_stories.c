@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Lives of a few nodes, as dice write them: writes, deaths, proofs that come late, cuts, stops
+ * and starts, disks and memory that fail now and then. The rig checks the rules after each step;
+ * at the end all trouble is over, and all must be well. STORIES=100000 runs more;
+ * STORY=4711 one.
+ */
+#include "tests/unit/array_rig.h"
+#include "tests/unit/help.h"
+
+#include <stdlib.h>
+
+enum { STORIES = 300, MOVES = 120 };
+
+static bool is_up(struct array_rig *rig, int node)
+{
+	return rig->nodes[node].array && !rig->is_cut[node];
+}
+
+struct story {
+	struct array_rig *rig;
+	bool is_dead[ARRAY_RIG_NODES + 1], is_proven[ARRAY_RIG_NODES + 1];
+};
+
+static uint64_t draw(struct story *s, uint64_t n)
+{
+	return array_rig_random(s->rig) % n;
+}
+
+static void start(struct story *s, int node)
+{
+	struct rig_array *n = &s->rig->nodes[node];
+
+	if (s->is_dead[node] && s->is_proven[node]) {
+		array_rig_settle(s->rig);
+		array_rig_revive(s->rig, node);
+		s->is_dead[node] = s->is_proven[node] = false;
+	}
+	if (!s->is_dead[node] && (!n->array || n->is_stopped))
+		array_rig_start(s->rig, node);
+}
+
+static void stop(struct story *s, int node)
+{
+	struct err err = ERR_INIT;
+
+	if (is_up(s->rig, node))
+		(void)array_stop(s->rig->nodes[node].array, true, &err);
+}
+
+static void kill_it(struct story *s, int node)
+{
+	if (s->is_dead[node] || !s->rig->nodes[node].array)
+		return;
+	s->rig->is_cut[node] = false;
+	array_rig_kill(s->rig, node);
+	s->is_dead[node] = true;
+}
+
+static void prove(struct story *s, int node)
+{
+	if (!s->is_dead[node] || s->is_proven[node])
+		return;
+	array_rig_prove(s->rig, node);
+	s->is_proven[node] = true;
+}
+
+static void write_some(struct story *s, int node)
+{
+	int chunk = (int)draw(s, ARRAY_RIG_CHUNKS);
+
+	if (is_up(s->rig, node))
+		(void)array_rig_write(s->rig, node, chunk);
+}
+
+static void end_writes(struct story *s, int node)
+{
+	for (int c = 0; c < ARRAY_RIG_CHUNKS; c++)
+		while (s->rig->nodes[node].plane.writing[c])
+			array_rig_written(s->rig, node, c);
+}
+
+static void trip(struct story *s, int node)
+{
+	struct rig_array *n = &s->rig->nodes[node];
+	int times = 1 + (int)draw(s, 3);
+	int *const faults[] = {
+		&n->metadata.fail_read, &n->metadata.fail_clear, &n->metadata.fail_reload,
+		&n->metadata.fail_activate, &n->plane.fail_need, &n->plane.fail_suspend,
+		&n->plane.fail_sync,
+	};
+
+	*faults[draw(s, sizeof(faults) / sizeof(faults[0]))] = times;
+}
+
+static void cut(struct story *s, int node)
+{
+	if (is_up(s->rig, node) && !s->is_dead[node])
+		array_rig_cut(s->rig, node);
+}
+
+static void heal(struct story *s, int node)
+{
+	if (s->rig->is_cut[node] && !s->is_dead[node]) {
+		if (draw(s, 2) == 0) {
+			array_rig_prove(s->rig, node);
+			array_rig_settle(s->rig);
+		}
+		array_rig_heal(s->rig, node);
+	}
+}
+
+static void move(struct story *s)
+{
+	int node = 1 + (int)draw(s, (uint64_t)s->rig->count);
+
+	switch (draw(s, 24)) {
+	case 0: case 1: case 2:
+		start(s, node);
+		break;
+	case 3:
+		stop(s, node);
+		break;
+	case 4:
+		kill_it(s, node);
+		break;
+	case 5: case 6:
+		prove(s, node);
+		break;
+	case 7:
+		trip(s, node);
+		break;
+	case 8:
+		cut(s, node);
+		break;
+	case 9: case 10:
+		heal(s, node);
+		break;
+	case 11: case 12:
+		end_writes(s, node);
+		break;
+	case 13:
+		array_rig_clear(s->rig, node);
+		break;
+	case 14:
+		array_rig_run_seconds(s->rig, draw(s, 3));
+		break;
+	default:
+		write_some(s, node);
+		break;
+	}
+	for (uint64_t i = draw(s, 60); i > 0 && array_rig_step(s->rig); i--)
+		;
+}
+
+static void end_all_trouble(struct story *s)
+{
+	struct array_rig *rig = s->rig;
+
+	for (int i = 1; i <= rig->count; i++) {
+		struct rig_array *n = &rig->nodes[i];
+
+		n->metadata.fail_read = n->metadata.fail_clear = 0;
+		n->metadata.fail_reload = n->metadata.fail_activate = 0;
+		n->plane.fail_need = n->plane.fail_suspend = n->plane.fail_sync = 0;
+		end_writes(s, i);
+		prove(s, i);
+		if (rig->is_cut[i])
+			array_rig_heal(rig, i);
+	}
+	array_rig_run(rig);
+	for (int i = 1; i <= rig->count; i++)
+		if (rig->nodes[i].array && !rig->nodes[i].is_stopped) {
+			struct array_look look = array_rig_look(rig, i);
+
+			if (look.state == ARRAY_FAILED)
+				array_start(rig->nodes[i].array);
+		}
+	array_rig_run(rig);
+}
+
+static void tell(uint64_t seed)
+{
+	struct story s = { .rig = array_rig_new(2 + (int)(seed % 4), seed) };
+	struct array_rig *rig = s.rig;
+	bool is_any = false;
+
+	if (seed % 3 == 0)
+		lock_rig_shuffle(rig->locks, 0); /* in order */
+	for (int i = 0; i < MOVES; i++)
+		move(&s);
+	end_all_trouble(&s);
+	for (int i = 1; i <= rig->count; i++)
+		if (rig->nodes[i].array && rig->nodes[i].is_stopped) {
+			array_free(rig->nodes[i].array);
+			rig->nodes[i].array = NULL;
+		} else if (rig->nodes[i].array) {
+			is_any = true;
+		}
+	if (is_any)
+		array_rig_check_healthy(rig);
+	array_rig_free(rig);
+}
+
+static void any_story_ends_well(void **state)
+{
+	const char *one = getenv("STORY"), *many = getenv("STORIES");
+	uint64_t first = one ? strtoull(one, NULL, 0) : 1;
+	uint64_t count = one ? 1 : many ? strtoull(many, NULL, 0) : STORIES;
+
+	(void)state;
+	for (uint64_t seed = first; seed < first + count; seed++) {
+		if (!one && count > STORIES && seed % 1000 == 0)
+			fprintf(stderr, "story %llu\n", (unsigned long long)seed);
+		setenv("STORY_NOW", "", 1);
+		fprintf(stderr, "%s", getenv("STORY_LOUD") ? "." : "");
+		tell(seed);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(any_story_ends_well),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
