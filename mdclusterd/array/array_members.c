@@ -4,7 +4,8 @@
  * way, is mapped (V2): who left of its own will may have been stopped from saying that
  * work is left over, and to look costs one read. It is mapped no more when it was found
  * empty, or when a new member has it: who owns a slot loads what is in it. What that one
- * owes is not known until its lock value says so.
+ * owes is not known until its lock value says so; and as others may have had a share of the
+ * slot before it came, their lock values are read again then.
  */
 #include "mdclusterd/array/array_private.h"
 
@@ -47,6 +48,7 @@ void members_died(struct array *a, uint32_t node, int slot)
 	s->is_mapped = true;
 	s->has_asked = false;
 	s->owes = s->must_read = s->is_leaving = s->is_missing = false;
+	s->is_taken_over = false;
 	retry_fine(&s->retry);
 	tell(a, ARRAY_EVENT_MEMBER_DEAD, s);
 	s->is_member = false;
@@ -57,7 +59,7 @@ void members_died(struct array *a, uint32_t node, int slot)
 static void left(struct array *a, struct array_slot *s)
 {
 	tell(a, ARRAY_EVENT_MEMBER_LEFT, s);
-	s->is_member = s->is_leaving = s->is_missing = false;
+	s->is_member = s->is_leaving = s->is_missing = s->is_taken_over = false;
 	s->owes = s->must_read = false;
 	s->is_mapped = true;
 	s->has_asked = false;
@@ -68,6 +70,7 @@ static void joined(struct array *a, struct array_slot *s, uint32_t node, bool is
 {
 	s->node = node;
 	s->is_member = true;
+	s->is_taken_over = s->is_mapped;
 	s->is_mapped = s->is_leaving = s->is_missing = false;
 	s->owes = true;
 	s->must_read = is_first;
@@ -110,6 +113,13 @@ void members_changed(struct array *a, const struct lockspace_member *members, si
 			s->owes = s->must_read = false;
 	}
 	a->member_count = count;
+}
+
+void members_read_all(struct array *a)
+{
+	for (int i = 0; i < ARRAY_MAX_NODES; i++)
+		if (i != a->our_slot && a->slots[i].is_member)
+			a->slots[i].must_read = a->slots[i].is_overtaken = true;
 }
 
 bool members_all_recovered(const struct array *a)

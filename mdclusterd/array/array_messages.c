@@ -181,9 +181,7 @@ static void on_missed(void *owner, uint32_t count)
 	(void)count;
 	a->is_missed = true;
 	a->missed_ticket = reload_want(a);
-	for (int i = 0; i < ARRAY_MAX_NODES; i++)
-		if (i != a->our_slot && a->slots[i].is_member)
-			a->slots[i].must_read = a->slots[i].is_overtaken = true;
+	members_read_all(a);
 }
 
 static bool on_evict(void *owner, uint32_t node, const char *why)

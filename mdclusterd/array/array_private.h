@@ -96,6 +96,7 @@ struct array_slot {
 	bool owes;
 	bool must_read;        /* its lock value */
 	bool is_overtaken;     /* a message came while it was read */
+	bool is_taken_over;    /* it was mapped as its member came: who took a share of it? */
 
 	/* V3 */
 	struct array_range window;   /* as it was told */
@@ -344,6 +345,8 @@ void join_forget(struct array *a);
 
 void members_changed(struct array *a, const struct lockspace_member *members, size_t count);
 void members_died(struct array *a, uint32_t node, int slot);
+/* Anew, behind what is asked for now. */
+void members_read_all(struct array *a);
 bool members_all_recovered(const struct array *a); /* no slot is mapped */
 bool members_want_single_source(const struct array *a);
 bool members_is_reporter(const struct array *a);

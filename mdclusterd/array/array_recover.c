@@ -52,11 +52,7 @@ static void recovered(struct array *a, uint64_t chunks)
 	s->has_asked = false;
 	retry_fine(&s->retry);
 	slot_set_window(s, 0, 0);
-	for (int i = 0; i < ARRAY_MAX_NODES; i++)
-		if (i != a->our_slot && a->slots[i].is_member) {
-			a->slots[i].must_read = true;
-			a->slots[i].is_overtaken = true;
-		}
+	members_read_all(a);
 	array_tell_event(a, (struct array_event){
 		.kind = ARRAY_EVENT_SLOT_RECOVERED,
 		.slot = s->number,

@@ -78,6 +78,10 @@ static void read_value(struct array_slot *s, uint32_t marks)
 	if (marks & LOCK_VALNOTVALID ||
 	    !array_value_decode(s->lock.value, sizeof(s->lock.value), &v) || !v.is_owner)
 		return;
+	if (s->is_taken_over)
+		members_read_all(s->array);
+	s->is_taken_over = false;
+	s->must_read = false;
 	s->owes = v.owes;
 	slot_set_window(s, v.low, v.high);
 }

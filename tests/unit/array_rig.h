@@ -34,7 +34,7 @@ enum {
 struct rig_disks {
 	uint64_t slots[ARRAY_MAX_NODES]; /* a bit a chunk */
 	uint64_t differ;                 /* chunks whose copies may not be equal */
-	uint64_t synced;                 /* copied since they were written last */
+	uint64_t synced;                 /* copied since a writer died in them */
 	uint64_t events, resync_offset;
 	enum metadata_disk_state state[ARRAY_RIG_DISKS];
 	uint32_t disks, nodes;

@@ -68,7 +68,10 @@ static void set_speed(struct plane *plane, uint64_t min_bytes, uint64_t max_byte
 
 static void cancel_sync(struct plane *plane)
 {
-	container_of(plane, struct rig_plane, base)->is_cancelled = true;
+	struct rig_plane *p = container_of(plane, struct rig_plane, base);
+
+	for (size_t i = 0; i < p->count; i++)
+		p->is_cancelled |= p->asks[i].req->op == PLANE_SYNC;
 }
 
 static void submit(struct plane *plane, struct plane_request *req)
@@ -132,6 +135,13 @@ static void check_write_alone(struct rig_plane *p, int chunk)
 
 /* --- requests: taken in order, done in any --------------------------------------------------- */
 
+static void take_need(struct rig_plane *p, const struct plane_request *req)
+{
+	for (int c = 0; c < ARRAY_RIG_CHUNKS; c++)
+		if (req->bits[c / 8] >> c % 8 & 1)
+			*own_slot(p) |= UINT64_C(1) << c;
+}
+
 static void take(struct rig_plane *p, struct plane_request *req)
 {
 	switch (req->op) {
@@ -145,14 +155,11 @@ static void take(struct rig_plane *p, struct plane_request *req)
 		break;
 	case PLANE_SYNC:
 		assert_true(p->is_started && req->low < req->high);
-		p->is_cancelled = false;
 		check_sync_alone(p, req);
 		break;
 	case PLANE_NEED:
 		if (p->fail_need == 0 && !rig_is_out(p->rig, p->node))
-			for (int c = 0; c < ARRAY_RIG_CHUNKS; c++)
-				if (req->bits[c / 8] >> c % 8 & 1)
-					*own_slot(p) |= UINT64_C(1) << c;
+			take_need(p, req);
 		break;
 	default:
 		break;
@@ -201,6 +208,7 @@ static int need(struct rig_plane *p, struct plane_request *req)
 	}
 	if (rig_is_out(p->rig, p->node))
 		return err_set(&req->err, -ESHUTDOWN, "the lease is over");
+	take_need(p, req);
 	for (int c = 0; c < ARRAY_RIG_CHUNKS; c++)
 		if (req->bits[c / 8] >> c % 8 & 1)
 			p->needed |= UINT64_C(1) << c;
@@ -381,7 +389,6 @@ bool array_rig_write(struct array_rig *rig, int node, int chunk)
 	check_write_alone(p, chunk);
 	*own_slot(p) |= UINT64_C(1) << chunk;
 	p->writing[chunk]++;
-	p->rig->disks.synced &= ~(UINT64_C(1) << chunk);
 	return true;
 }
 
@@ -406,6 +413,7 @@ void array_rig_clear(struct array_rig *rig, int node)
 void rig_plane_die(struct rig_plane *p)
 {
 	p->rig->disks.differ |= writing_mask(p);
+	p->rig->disks.synced &= ~writing_mask(p);
 	memset(p->writing, 0, sizeof(p->writing));
 	p->count = 0;
 	p->is_started = p->is_serving = p->is_gate_open = p->is_single = false;
