@@ -152,6 +152,7 @@ static void disk_set(struct array *a, struct plane_request *req, int result)
 	if (result == 0) {
 		r->told[req->role] = state_of(&a->plane_view, req->role);
 	} else if (array_has_plane(a)) {
+		r->told[req->role] = METADATA_DISK_FAULTY; /* as no state_of() is: unknown */
 		r->failed = r->loaded;
 		r->must_tell = false; /* the next reading tells it again */
 		r->why = req->err;

@@ -15,6 +15,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What the plane has after it refused: the range of before, or not. */
+static const struct array_range unknown = { UINT64_MAX, 0 };
+
 /* --- windows ----------------------------------------------------------------------------- */
 
 void slot_set_window(struct array_slot *s, uint64_t low, uint64_t high)
@@ -48,6 +51,7 @@ static void suspended(struct array *a, struct plane_request *req, int result)
 		s->applied = s->applying;
 		retry_fine(&s->suspend_retry);
 	} else if (array_has_plane(a)) {
+		s->applied = unknown;
 		array_retry(a, &s->suspend_retry, &req->err);
 	}
 }
