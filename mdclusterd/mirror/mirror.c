@@ -256,7 +256,7 @@ void mirror_advance(struct mirror *m, uint64_t now)
 	failure_tell(m);
 	gate_check_drains(m);
 	sync_run(m);
-	sync_deliver(m);
+	mirror_sync_deliver(m);
 	deliver_finished(m);
 	mirror_check_stop(m);
 	deliver_answers(m);
@@ -270,7 +270,7 @@ static bool is_something_due(const struct mirror *m)
 
 uint64_t mirror_deadline(const struct mirror *m)
 {
-	uint64_t at = sync_deadline(m);
+	uint64_t at = mirror_sync_deadline(m);
 	uint32_t role;
 
 	if (is_something_due(m))
@@ -476,7 +476,7 @@ void mirror_free(struct mirror *m)
 {
 	if (!m)
 		return;
-	sync_free(m);
+	mirror_sync_free(m);
 	free(m->pool_memory);
 	free(m);
 }

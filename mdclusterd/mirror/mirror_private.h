@@ -239,10 +239,10 @@ void sync_run(struct mirror *m);
 void sync_stop(struct mirror *m);
 /* No disk takes the bits that pieces wait for. */
 void sync_fail_waiting(struct mirror *m);
-void sync_deliver(struct mirror *m);
+void mirror_sync_deliver(struct mirror *m);
 uint64_t sync_piece_sectors(const struct mirror *m);
-uint64_t sync_deadline(const struct mirror *m);
-void sync_free(struct mirror *m);
+uint64_t mirror_sync_deadline(const struct mirror *m);
+void mirror_sync_free(struct mirror *m);
 
 /* --- look.c --------------------------------------------------------------------------- */
 

@@ -254,7 +254,7 @@ void sync_piece_over(struct sync *sync)
 }
 
 /* In mirror_advance(): done() of the sync may begin the next one. */
-void sync_deliver(struct mirror *m)
+void mirror_sync_deliver(struct mirror *m)
 {
 	struct sync *sync = m->sync;
 	struct mirror_sync *owner;
@@ -263,7 +263,7 @@ void sync_deliver(struct mirror *m)
 	if (!sync) {
 		if (!qb_list_empty(&m->spare_pieces) &&
 		    m->now_ns - m->sync_ended_ns >= SPARE_NS)
-			sync_free(m);
+			mirror_sync_free(m);
 		return;
 	}
 	if (!sync->is_over)
@@ -291,7 +291,7 @@ static bool provide_pieces(struct sync *sync)
 	uint32_t n = (uint32_t)qb_list_length(&m->spare_pieces);
 
 	if (m->spare_buffers < sync->buffers) {
-		sync_free(m);
+		mirror_sync_free(m);
 		n = 0;
 	}
 	for (; n < sync->most; n++) {
@@ -388,7 +388,7 @@ void sync_fail_waiting(struct mirror *m)
 	sync_run(m);
 }
 
-uint64_t sync_deadline(const struct mirror *m)
+uint64_t mirror_sync_deadline(const struct mirror *m)
 {
 	const struct sync *sync = m->sync;
 	uint64_t bytes;
@@ -427,7 +427,7 @@ void sync_replace_piece(struct sync *sync, struct piece *p)
 }
 
 /* What is spare. What disks have still comes back first: mirror_free() is after that. */
-void sync_free(struct mirror *m)
+void mirror_sync_free(struct mirror *m)
 {
 	while (!qb_list_empty(&m->spare_pieces)) {
 		struct piece *p =
