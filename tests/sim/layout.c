@@ -17,9 +17,16 @@ enum {
 	SUPERBLOCK_SECTOR = 8,
 };
 
+/* raid10 has whole units. */
+static uint64_t member_sectors(const struct layout_params *p)
+{
+	return p->is_raid10 ? round_up(p->member_sectors, p->unit_sectors) :
+			      p->member_sectors;
+}
+
 uint64_t layout_disk_bytes(const struct layout_params *p)
 {
-	return (DATA_OFFSET_SECTORS + p->member_sectors) * SECTOR_BYTES;
+	return (DATA_OFFSET_SECTORS + member_sectors(p)) * SECTOR_BYTES;
 }
 
 static void make(const struct md_create_params *params, const struct layout *l,
@@ -55,7 +62,7 @@ void layout_create(struct layout *l, const struct layout_params *p,
 		.near_copies = p->is_raid10 ? 2 : 0,
 		.raid_disks = (uint32_t)p->disk_count,
 		.chunk_sectors = p->is_raid10 ? p->unit_sectors : 0,
-		.size_sectors = p->member_sectors,
+		.size_sectors = member_sectors(p),
 		.data_offset_sectors = DATA_OFFSET_SECTORS,
 		.bitmap_chunk_bytes = p->chunk_bytes,
 		.nodes = p->nodes,

@@ -19,3 +19,9 @@ void scenario_store(struct sim_world *w);
 void scenario_hang(struct sim_world *w);
 void scenario_locks(struct sim_world *w);
 void scenario_talk(struct sim_world *w);
+
+/* scenarios_arrays.c */
+void scenario_arrays(struct sim_world *w);
+void scenario_arrays_disks(struct sim_world *w);
+void scenario_arrays_power(struct sim_world *w);
+void scenario_arrays_leave(struct sim_world *w);

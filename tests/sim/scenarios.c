@@ -410,5 +410,11 @@ const struct scenario scenarios[] = {
 	{ "hang", "a service that never finishes", 5, scenario_hang },
 	{ "locks", "lockspaces, on what goes wrong with networks and nodes", 5, scenario_locks },
 	{ "talk", "the handshake of TOKEN, MESSAGE and ACK, in the same trouble", 5, scenario_talk },
+	{ "arrays", "an array on shared disks, on what goes wrong with networks and nodes", 5,
+	  scenario_arrays },
+	{ "arrays-disks", "and a disk fails, others hang or are slow", 5, scenario_arrays_disks },
+	{ "arrays-power", "the power of all fails, also while they recover", 5,
+	  scenario_arrays_power },
+	{ "arrays-leave", "nodes join and leave under load", 5, scenario_arrays_leave },
 	{ NULL, NULL, 0, NULL },
 };

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Scenarios of whole clusters with an array and its disks. */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tests/sim/arrays.h"
+#include "tests/sim/moves.h"
+#include "tests/sim/scenario.h"
+#include "tests/sim/world.h"
+
+/* Three to five take part. */
+static struct sim_arrays *begin(struct sim_world *w)
+{
+	struct sim_arrays *all;
+
+	w->count = 3 + (int)sim_below(w, 3);
+	sim_use_totems(w);
+	all = sim_use_arrays(w);
+	w->sync_deadline_ns = 60000ull * SIM_MS;
+	sim_bad_weather(w);
+	sim_start_all(w);
+	sim_run(w, w->now + 400ull * SIM_MS);
+	return all;
+}
+
+/* Not a whole number of anything: a crash may come anywhere. */
+static void a_while(struct sim_world *w)
+{
+	sim_run(w, w->now + sim_below(w, 100ull * SIM_MS));
+}
+
+static void end(struct sim_world *w, struct sim_arrays *all)
+{
+	sim_make_peace(w);
+	arrays_expect_end(all);
+}
+
+static void some_trouble(struct sim_world *w, struct sim_arrays *all)
+{
+	int node = (int)sim_below(w, (uint64_t)w->count);
+
+	switch (sim_below(w, 16)) {
+	case 0:
+		sim_crash(w, node);
+		break;
+	case 1:
+	case 2:
+		arrays_crash_writing(all, node);
+		break;
+	case 3:
+		sim_leave(w, node);
+		break;
+	case 4:
+		arrays_leave(all, node);
+		break;
+	case 5:
+		sim_split(w);
+		break;
+	case 6:
+	case 7:
+		sim_heal(w);
+		sim_bad_weather(w);
+		break;
+	case 8:
+		sim_pause(w, node, sim_below(w, 1500) * SIM_MS);
+		break;
+	case 9:
+	case 10:
+		sim_start(w, node);
+		break;
+	case 11:
+		arrays_tidy(all);
+		break;
+	default:
+		break;
+	}
+}
+
+void scenario_arrays(struct sim_world *w)
+{
+	struct sim_arrays *all = begin(w);
+
+	for (int step = 0; step < 50 && !w->failure[0]; step++) {
+		a_while(w);
+		arrays_stir(all);
+		arrays_prove(all);
+		some_trouble(w, all);
+	}
+	end(w, all);
+}
+
+/* One disk fails, and any of them hangs or is slow for a while. */
+void scenario_arrays_disks(struct sim_world *w)
+{
+	struct sim_arrays *all = begin(w);
+	int fails_at = (int)sim_below(w, 60);
+
+	for (int step = 0; step < 50 && !w->failure[0]; step++) {
+		a_while(w);
+		arrays_stir(all);
+		arrays_prove(all);
+		if (step == fails_at)
+			arrays_fail_disk(all);
+		else if (sim_below(w, 6) == 0)
+			arrays_disk_trouble(all);
+		if (sim_below(w, 2))
+			some_trouble(w, all);
+	}
+	end(w, all);
+}
+
+/* The power of all fails, also while they recover from the last time. */
+void scenario_arrays_power(struct sim_world *w)
+{
+	struct sim_arrays *all = begin(w);
+
+	for (int cut = 0; cut < 4 && !w->failure[0]; cut++) {
+		for (int step = (int)sim_below(w, 16); step > 0; step--) {
+			a_while(w);
+			arrays_stir(all);
+			arrays_prove(all);
+			if (sim_below(w, 4) == 0)
+				some_trouble(w, all);
+		}
+		arrays_cut_power(all);
+		for (int i = 0; i < w->count; i++)
+			if (sim_below(w, 5)) {
+				sim_start(w, i);
+				sim_run(w, w->now + sim_below(w, 50ull * SIM_MS));
+			}
+		sim_run(w, w->now + sim_below(w, 1000ull * SIM_MS));
+	}
+	end(w, all);
+}
+
+/* They come and go as they should, under load. */
+void scenario_arrays_leave(struct sim_world *w)
+{
+	struct sim_arrays *all = begin(w);
+
+	for (int step = 0; step < 50 && !w->failure[0]; step++) {
+		a_while(w);
+		arrays_stir(all);
+		arrays_prove(all);
+		if (sim_below(w, 4) == 0)
+			arrays_leave(all, (int)sim_below(w, (uint64_t)w->count));
+		if (sim_below(w, 3) == 0)
+			arrays_tidy(all);
+		if (sim_below(w, 12) == 0)
+			arrays_crash_writing(all, (int)sim_below(w, (uint64_t)w->count));
+		if (sim_below(w, 6) == 0)
+			sim_start_all(w);
+	}
+	end(w, all);
+}
