@@ -131,7 +131,8 @@ void mirror_intent_failed(struct mirror *m, uint32_t role, int error)
 	}
 	if (fail(m, role, -abs(error)))
 		return;
-	if (m->readable & ~(1u << role)) {
+	m->bitless |= 1u << role;
+	if (m->readable & ~m->bitless) {
 		intent_set_disk(m->intent, role, NULL, 0, NULL);
 		return;
 	}
@@ -305,6 +306,7 @@ static void take_disk(struct mirror *m, uint32_t role, struct disk *disk,
 	d->read_errors = 0;
 	d->is_failing = false;
 	m->unknown &= ~(1u << role);
+	m->bitless &= ~(1u << role);
 }
 
 void mirror_set_disk(struct mirror *m, uint32_t role, enum mirror_disk_state state,

@@ -272,6 +272,7 @@ struct mirror {
 	/* bits of roles */
 	uint32_t readable;         /* in sync, not failing */
 	uint32_t writable;         /* these, and rebuilt ones */
+	uint32_t bitless;          /* last ones of their sets that do not take bits */
 	uint32_t unknown;          /* failed here; not all nodes know (D9) */
 	uint32_t untold;           /* disk_failed() is due */
 
