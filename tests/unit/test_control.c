@@ -4,10 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/loop.h"
@@ -314,6 +317,135 @@ static void connections_have_an_end(void **state)
 	control_rig_free(rig);
 }
 
+/* --- who may what ----------------------------------------------------------------------- */
+
+enum { NOBODY = 65534 };
+
+/* What `ask` returns in a process of a user who is not root, in these groups; -1: it died. */
+static int as_nobody(struct control_rig *rig, gid_t own, gid_t other, int (*ask)(int fd))
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		int fd = -EPERM;
+
+		if (setgroups(1, &other) == 0 && setgid(own) == 0 && setuid(NOBODY) == 0)
+			fd = raw_connect(control_rig_path(rig));
+		_exit(fd < 0 ? -fd : ask(fd));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+enum { ANSWERED = 200, DENIED, REFUSED_HERE, SOMETHING_ELSE };
+
+static int answer_to(int fd, const char *frame)
+{
+	const char *text;
+
+	if (frame)
+		raw_send(fd, frame);
+	text = raw_receive(fd);
+	if (strcmp(text, ECHOED("1")) == 0)
+		return ANSWERED;
+	if (strcmp(text, "{\"error\":\"org.varlink.service.PermissionDenied\","
+			 "\"parameters\":{}}") == 0)
+		return DENIED;
+	return strstr(text, "only root") ? REFUSED_HERE : SOMETHING_ELSE;
+}
+
+static int ask_to_read(int fd)
+{
+	return answer_to(fd, ECHO("1"));
+}
+
+static int ask_to_change(int fd)
+{
+	return answer_to(fd, CALL("test.Admin"));
+}
+
+static int listen_only(int fd)
+{
+	return answer_to(fd, NULL);
+}
+
+static void members_of_the_group_may_look_and_root_may_all(void **state)
+{
+	const struct group *group = getgrgid(1);
+	struct control_rig *rig;
+	struct stat st;
+	int fd;
+
+	(void)state;
+	if (geteuid() != 0 || !group)
+		skip();
+	rig = control_rig_new(group->gr_name);
+	assert_int_equal(stat(control_rig_path(rig), &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0660);
+	assert_int_equal(st.st_gid, 1);
+	/* its own group, or one of the others that it has */
+	assert_int_equal(as_nobody(rig, 1, NOBODY, ask_to_read), ANSWERED);
+	assert_int_equal(as_nobody(rig, NOBODY, 1, ask_to_read), ANSWERED);
+	assert_int_equal(as_nobody(rig, NOBODY, 1, ask_to_change), DENIED);
+	/* the mode keeps others out; and so does the daemon, should somebody change it */
+	assert_int_equal(as_nobody(rig, NOBODY, NOBODY, ask_to_read), EACCES);
+	assert_int_equal(chmod(control_rig_path(rig), 0666), 0);
+	assert_int_equal(as_nobody(rig, NOBODY, NOBODY, listen_only), REFUSED_HERE);
+	fd = connected(rig);
+	raw_expect(fd, CALL("test.Admin"), "{\"parameters\":{}}");
+	close(fd);
+	control_rig_free(rig);
+}
+
+static void without_a_group_root_is_alone(void **state)
+{
+	struct control_rig *rig;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	rig = control_rig_new("no-such-group");
+	assert_int_equal(as_nobody(rig, 1, 1, ask_to_read), EACCES);
+	assert_int_equal(chmod(control_rig_path(rig), 0666), 0);
+	assert_int_equal(as_nobody(rig, 0, 0, listen_only), REFUSED_HERE);
+	control_rig_free(rig);
+}
+
+static int another(int fd)
+{
+	struct sockaddr_un peer;
+	socklen_t length = sizeof(peer);
+
+	return getpeername(fd, (struct sockaddr *)&peer, &length) < 0 ?
+		       -errno : raw_connect(peer.sun_path);
+}
+
+static int be_there_too_often(int fd)
+{
+	int answer = ask_to_read(fd);
+
+	for (int i = 1; i < CONTROL_USER_CONNECTIONS && answer == ANSWERED; i++)
+		answer = ask_to_read(another(fd));
+	if (answer != ANSWERED)
+		return answer;
+	return strstr(raw_receive(another(fd)), "has 16 connections already") ?
+		       ANSWERED : SOMETHING_ELSE;
+}
+
+static void a_user_has_so_many_connections(void **state)
+{
+	const struct group *group = getgrgid(1);
+	struct control_rig *rig;
+
+	(void)state;
+	if (geteuid() != 0 || !group)
+		skip();
+	rig = control_rig_new(group->gr_name);
+	assert_int_equal(as_nobody(rig, 1, 1, be_there_too_often), ANSWERED);
+	control_rig_free(rig);
+}
+
 /* --- the service, the socket ------------------------------------------------------------ */
 
 static void varlink_clients_find_what_there_is(void **state)
@@ -438,6 +570,9 @@ int main(void)
 		cmocka_unit_test(a_client_that_goes_is_told_to_who_would_answer),
 		cmocka_unit_test(calls_that_are_held_when_the_server_goes_are_told),
 		cmocka_unit_test(connections_have_an_end),
+		cmocka_unit_test(members_of_the_group_may_look_and_root_may_all),
+		cmocka_unit_test(without_a_group_root_is_alone),
+		cmocka_unit_test(a_user_has_so_many_connections),
 		cmocka_unit_test(varlink_clients_find_what_there_is),
 		cmocka_unit_test(a_socket_that_lives_is_not_taken_and_a_dead_one_is),
 		cmocka_unit_test(a_path_of_any_length_is_served),
