@@ -1,0 +1,272 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The data path against its peers, in one run, on the same two files. Needs root.
+#
+#   bench-array.sh FOLDER BUILD     FOLDER has plane_server, nbd_load, copy_load and
+#                                   ring_load (for the table), BUILD mdcluster
+#
+# Random writes of 4 KiB, each durable when it is answered (NBD's FUA: what O_DSYNC
+# is to a file, and all servers here have it): the mirror with its write intent, the
+# same without, qemu-nbd on a quorum of the two files (O_DIRECT, native AIO), nbdkit
+# on one of them (page cache). All of them get the same client, nbd_load, and the
+# same place of the files. Bitmap chunks are of 4 KiB, so that an array of some GiB
+# has as many pages of them as one of TiB has of the usual ones.
+#
+# BENCH_BRIEF=1: one run of a second each; it proves that this works.
+# BENCH_SECONDS (2) and BENCH_RUNS (3) are for a case; rows are medians of runs and go
+# to $BENCH_JSONL too. BENCH_FILES: where the files are made (default: TMPDIR), on a
+# file system with O_DIRECT; BENCH_GIB: how large they are (2).
+set -euo pipefail
+
+programs=$(cd "${1:-.}" && pwd)
+build=$(cd "${2:-.}" && pwd)
+brief=${BENCH_BRIEF:-0}
+seconds=${BENCH_SECONDS:-2}
+runs=${BENCH_RUNS:-3}
+gib=${BENCH_GIB:-2}
+warm_ms=500
+depths=(1 16 64)
+budget_mib=64
+inside_mib=48       # of the budget
+me=bench-array
+nodes=3
+if [ "$brief" = 1 ]; then
+  seconds=1 runs=1 gib=0.25 warm_ms=100 depths=(16) budget_mib=16 inside_mib=12
+fi
+# shellcheck source=tests/bench/bench-functions.sh
+. "$(dirname "${BASH_SOURCE[0]}")/bench-functions.sh"
+PATH=$build:$PATH
+files=$(mktemp -d "${BENCH_FILES:-${TMPDIR:-/tmp}}/$me.XXXXXX")
+trap 'cleanup; rm -rf "$files"' EXIT
+
+mib=1048576
+sides=(ours bare)
+! command -v qemu-nbd >/dev/null || sides+=(qemu)
+! command -v nbdkit >/dev/null || sides+=(nbdkit)
+
+# here OUTPUT COMMAND...: a process of ours, in no namespace; sets $started
+here() {
+  local output=$1
+  shift
+  "$@" >"$output" 2>"$output.err" </dev/null &
+  started=$!
+  running[$started]="$*"
+}
+
+# --- the array, and who serves it --------------------------------------------------
+
+make_files() {
+  local f
+  for f in a b; do
+    # written, so that no write has to allocate
+    dd if=/dev/zero of="$files/$f" bs=1M count="$(awk "BEGIN { print $gib * 1024 }")" \
+      oflag=direct status=none
+  done
+}
+
+# Clean, whatever was before; sets what peers need to know of it.
+make_array() {
+  mdcluster zero --quiet "$files/a" "$files/b" 2>/dev/null || :
+  mdcluster create bench "$files/a" "$files/b" --quiet --level=mirror --raid-devices=2 \
+    --nodes=4 --home-cluster=bench --homehost=none --bitmap-chunk=4K --assume-clean
+  mdcluster examine --json "$files/a" >"$folder/examine"
+  data_offset=$(jq '.data_offset_sectors * 512' "$folder/examine")
+  array_bytes=$(jq '.size_sectors * 512' "$folder/examine")
+}
+
+declare -A options=([ours]="--budget=${budget_mib}M" [bare]="--no-intent")
+
+qemu_child() {
+  echo "children.$1.driver=raw,children.$1.offset=$data_offset,children.$1.size=$array_bytes,\
+children.$1.file.driver=file,children.$1.file.filename=$files/$2,\
+children.$1.file.aio=native,children.$1.file.cache.direct=on"
+}
+
+# serve SIDE: sets $server; its socket is $folder/socket
+serve() {
+  local try
+  rm -f "$folder/socket"
+  case $1 in
+  ours | bare)
+    # shellcheck disable=SC2086
+    here "$folder/server" "$programs/plane_server" --socket="$folder/socket" ${options[$1]} \
+      "$files/a" "$files/b"
+    ;;
+  qemu)
+    here "$folder/server" qemu-nbd --persistent --shared=8 --socket="$folder/socket" --image-opts \
+      "driver=quorum,vote-threshold=2,read-pattern=fifo,$(qemu_child 0 a),$(qemu_child 1 b)"
+    ;;
+  nbdkit)
+    here "$folder/server" nbdkit --foreground --unix "$folder/socket" --filter=offset \
+      file "$files/a" offset="$data_offset" range="$array_bytes"
+    ;;
+  esac
+  server=$started
+  for ((try = 0; try < 500; try++)); do
+    [ ! -S "$folder/socket" ] || return 0
+    kill -0 "$server" 2>/dev/null || break
+    sleep 0.02
+  done
+  fail "$1 does not serve"
+}
+
+# load OPTION...: "OPS/S BYTES/S P50 P99 MAX ALL"
+load() {
+  "$programs/nbd_load" --socket="$folder/socket" --warm="$warm_ms" "$@" >"$folder/load" \
+    2>"$folder/load.err" || fail "nbd_load failed"
+  sed 's/^result //' "$folder/load"
+}
+
+# With threads that are gone: nbdkit has one a connection.
+cpu_us() { awk -v hz="$(getconf CLK_TCK)" '{ print ($14 + $15) * 1e6 / hz }' "/proc/$1/stat"; }
+
+# --- cases ---------------------------------------------------------------------------
+
+# writes SIDE SET DEPTH [OPTION...]
+writes() {
+  local side=$1 case="4 KiB FUA writes, $2, qd $3" depth=$3 before result
+  shift 3
+  before=$(cpu_us "$server")
+  result=$(load --op=write --fua --depth="$depth" --seconds="$seconds" "$@")
+  sample "$side" "$case" "${result%% *}"
+  sample "$side" "$case, p99" "$(echo "$result" | awk '{ print $4 }')"
+  sample "$side" "$case, CPU" "$(echo "$result" | awk -v a="$before" -v b="$(cpu_us "$server")" \
+    '{ print (b - a) / $6 }')"
+}
+
+random_writes() {
+  local side=$1 depth
+  serve "$side"
+  # the working set is dirty already
+  load --op=write --size=65536 --depth=16 --sequential --length=$((inside_mib * mib)) \
+    --count=$((inside_mib * 16)) --warm=0 >/dev/null
+  for depth in "${depths[@]}"; do
+    writes "$side" "inside the budget" "$depth" --length=$((inside_mib * mib))
+  done
+  for depth in "${depths[@]}"; do writes "$side" "far beyond" "$depth"; done
+  finish TERM "$server"
+}
+
+# raw OPERATION DEPTH: MB/s of both files together, by fio and libaio
+raw() {
+  fio --ioengine=libaio --direct=1 --rw="$1" --bs=1M --iodepth="$2" --offset="$data_offset" \
+    --size="$array_bytes" --time_based --runtime="$seconds" --ramp_time="${warm_ms}ms" \
+    --group_reporting --output-format=json --name=a --filename="$files/a" \
+    --name=b --filename="$files/b" >"$folder/fio" 2>"$folder/fio.err" || fail "fio failed"
+  jq '.jobs[0] | (.read.bw_bytes + .write.bw_bytes) / 1e6' "$folder/fio"
+}
+
+streams() {
+  local op
+  for op in write read; do
+    serve ours
+    sample ours "1 MiB sequential ${op}s" "$(load --op=$op --size=$mib --depth=16 --sequential \
+      --seconds="$seconds" | awk '{ print $2 / 1e6 }')"
+    finish TERM "$server"
+  done
+  sample raw "1 MiB sequential writes" "$(raw write 16 | awk '{ print $1 / 2 }')"
+  sample raw "1 MiB sequential reads" "$(raw read 8)"
+}
+
+# mark FROM-TO: these chunks are dirty in slot 0, as a crash leaves them
+mark() {
+  mdcluster update --quiet --mark="0:$1" "$files/a" "$files/b"
+}
+
+# resynced: until the server says how much in which time; sets $result to "BYTES NS"
+resynced() {
+  local try
+  for ((try = 0; try < 6000; try++)); do
+    result=$(sed -n 's/^resync //p' "$folder/server")
+    [ -z "$result" ] || return 0
+    sleep 0.02
+  done
+  fail "the resync does not end"
+}
+
+dirty_bytes() {
+  local try count
+  count=$(grep -c '^stats' "$folder/server" || :)
+  kill -USR2 "$server"
+  for ((try = 0; try < 500; try++)); do
+    [ "$(grep -c '^stats' "$folder/server" || :)" = "$count" ] || break
+    sleep 0.01
+  done
+  sed -n 's/^stats //p' "$folder/server" | tail -n 1 | awk '{ print $6 }'
+}
+
+resync() {
+  local half=$((array_bytes / 2 / 4096)) result before
+  mark "0-$((half - 1))"
+  serve ours
+  kill -USR1 "$server"
+  resynced
+  sample ours "resync" "$(echo "$result" | awk '{ print $1 / $2 * 1000 }')"
+  [ "${result% *}" = $((half * 4096)) ] || fail "the resync copied ${result% *} bytes"
+  finish TERM "$server"
+  "$programs/copy_load" "$files/a" "$files/b" "$data_offset" $((half * 4096)) >"$folder/copy" ||
+    fail "copy_load failed"
+  sample copy "resync" "$(awk '{ print $2 / $3 * 1000 }' "$folder/copy")"
+}
+
+# What clients feel of it: the same load with nothing to resync, and with it.
+resync_under_load() {
+  local all=$((array_bytes / 4096)) before after
+  serve ours
+  sample idle "4 KiB FUA writes meanwhile, p99" "$(load --op=write --fua --depth=4 \
+    --length=$((array_bytes / 2)) --seconds="$seconds" | awk '{ print $4 }')"
+  finish TERM "$server"
+  mark "0-$((all - 1))"
+  serve ours
+  kill -USR1 "$server"
+  before=$(dirty_bytes)
+  sample ours "4 KiB FUA writes meanwhile, p99" "$(load --op=write --fua --depth=4 \
+    --length=$((array_bytes / 2)) --seconds="$seconds" | awk '{ print $4 }')"
+  after=$(dirty_bytes)
+  sample ours "resync under load" "$(awk -v a="$before" -v b="$after" \
+    -v s="$seconds" -v w="$warm_ms" 'BEGIN { print (a - b) / 1e6 / (s + w / 1000) }')"
+  [ "$after" -gt 0 ] || echo "$me: the resync was over before the load: take larger files" >&2
+  finish KILL "$server"
+  make_array
+}
+
+# --- the table ------------------------------------------------------------------------
+
+# row CASE UNIT more|less SIDE PEER-NAME NOTE
+row() {
+  [ "$(median "$4" "$1")" != - ] || return 0
+  printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$1" "$2" "$5" "$6" "$3" "$(median ours "$1")" "$(median "$4" "$1")"
+}
+
+# peers CASE UNIT more|less
+peers() {
+  row "$1" "$2" "$3" bare "no intent" "the same engine"
+  row "$1" "$2" "$3" qemu "qemu-nbd" "quorum of both files, O_DIRECT"
+  row "$1" "$2" "$3" nbdkit "nbdkit file" "one file, page cache"
+}
+
+make_files
+make_array
+for ((run = 1; run <= runs; run++)); do
+  echo "run $run of $runs (load average $(cut -d ' ' -f 1 /proc/loadavg))" >&2
+  for side in "${sides[@]}"; do random_writes "$side"; done
+  streams
+  resync
+  resync_under_load
+done
+
+{
+  for set in "inside the budget" "far beyond"; do
+    for depth in "${depths[@]}"; do
+      peers "4 KiB FUA writes, $set, qd $depth" "writes/s" more
+      peers "4 KiB FUA writes, $set, qd $depth, p99" us less
+      peers "4 KiB FUA writes, $set, qd $depth, CPU" "us/write" less
+    done
+  done
+  row "1 MiB sequential writes" MB/s more raw "fio libaio" "both files at once, half of the sum"
+  row "1 MiB sequential reads" MB/s more raw "fio libaio" "both files at once, the sum"
+  row "resync" MB/s more copy "plain copy" "read and write, libaio, 8 x 1 MiB"
+  row "4 KiB FUA writes meanwhile, p99" us less idle "no resync" "qd 4"
+  printf 'resync under load\tMB/s\t-\t-\tmore\t%s\t-\n' "$(median ours "resync under load")"
+} >"$folder/rows"
+"$programs/ring_load" --table=array <"$folder/rows"
