@@ -77,7 +77,20 @@ static bool on_evict(void *owner, uint32_t node, const char *why)
 	return false;
 }
 
-static const struct array_ops ops = { .now = now, .event = on_event, .evict = on_evict };
+static void nothing(void *owner)
+{
+	(void)owner;
+}
+
+static void on_slot_known(void *owner, int slot)
+{
+	(void)owner, (void)slot;
+}
+
+static const struct array_ops ops = {
+	.now = now, .armed = nothing, .event = on_event, .evict = on_evict,
+	.stopped = nothing, .slot_known = on_slot_known,
+};
 
 /* "slot-recovered (text)", "asks for 3 (number 17)". */
 static const char *words(const struct record *r, char *to, size_t size)
