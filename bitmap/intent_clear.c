@@ -25,7 +25,7 @@
 #include "bitmap/bits.h"
 
 enum {
-	BATCH_MAX = CHUNKS_IN_PAGE,
+	BATCH_MAX = CHUNKS_IN_PAGE / 2,
 	LOOK_LEAST = 64,
 };
 
