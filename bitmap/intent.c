@@ -117,32 +117,36 @@ static uint32_t enter(struct intent *in, uint64_t number)
 	return intent_chunk_new(in, number, state);
 }
 
-/* Returns whether it was marked ahead, and is met now. */
-static bool take(struct intent *in, uint64_t number)
+struct taken {
+	bool was_ahead; /* some chunk is met that was marked ahead */
+	bool waits;     /* some chunk is not durable yet */
+};
+
+/* The chunk's entry is `at`, or NONE: then there is room for one. Returns its entry. */
+static uint32_t take(struct intent *in, uint64_t number, uint32_t at, struct taken *taken)
 {
-	uint32_t at = chunk_find(&in->table, number);
 	struct chunk *c;
-	bool was_ahead;
 
 	if (at == NONE)
 		at = enter(in, number);
 	else if (chunk_at(&in->table, at)->state >= CHUNK_FLUSHING)
 		intent_clear_take_back(in, at);
 	c = chunk_at(&in->table, at);
-	was_ahead = c->is_ahead;
+	taken->was_ahead |= c->is_ahead;
+	taken->waits |= c->state != CHUNK_DIRTY;
+	c->is_recent = !c->is_ahead && c->state == CHUNK_DIRTY;
 	c->is_ahead = false;
-	c->is_recent = !was_ahead && c->state == CHUNK_DIRTY;
 	if (c->in_flight++ == 0)
 		in->writing++;
-	return was_ahead;
+	return at;
 }
 
-/* Is there memory for what has no entry yet? */
+/* Is there memory for what has no entry yet, behind the first chunk? */
 static bool has_room(struct intent *in, const struct intent_write *w)
 {
-	uint64_t number, missing = 0;
+	uint64_t number, missing = w->entry == NONE;
 
-	for (number = w->first; number <= w->last; number++)
+	for (number = w->first + 1; number <= w->last; number++)
 		missing += chunk_find(&in->table, number) == NONE;
 	return missing == 0 || chunk_reserve(&in->table, missing);
 }
@@ -172,7 +176,6 @@ bool intent_write_waits(struct intent *in, struct intent_write *w, uint32_t page
 			return true;
 		}
 	}
-	QB_INIT_LIST_HEAD(&w->link);
 	return false;
 }
 
@@ -185,51 +188,62 @@ static void start_queued(struct intent *in, uint64_t first, uint64_t last)
 			intent_page_want(in, page);
 }
 
+static int begin_waiting(struct intent *in, struct intent_write *w, bool was_ahead)
+{
+	in->stats.misses++;
+	in->waiting++;
+	intent_write_waits(in, w, page_of(w->first));
+	if (was_ahead)
+		intent_ahead_met(in, w);
+	else
+		intent_ahead_missed(in, w);
+	start_queued(in, w->first, w->last);
+	return INTENT_WAIT;
+}
+
 int intent_begin(struct intent *in, struct intent_write *w)
 {
-	bool was_ahead = false, waits;
+	struct taken taken = { false, false };
 	uint64_t number;
 
 	assert(w->first <= w->last && w->last < in->chunks);
+	w->entry = chunk_find(&in->table, w->first);
 	if (!has_room(in, w))
 		return -ENOMEM;
-	for (number = w->first; number <= w->last; number++)
-		was_ahead |= take(in, number);
-	waits = intent_write_waits(in, w, page_of(w->first));
-	if (waits)
-		in->stats.misses++;
-	else
-		in->stats.hits++;
-	if (was_ahead)
+	QB_INIT_LIST_HEAD(&w->link);
+	w->entry = take(in, w->first, w->entry, &taken);
+	for (number = w->first + 1; number <= w->last; number++)
+		take(in, number, chunk_find(&in->table, number), &taken);
+	if (taken.waits)
+		return begin_waiting(in, w, taken.was_ahead);
+	in->stats.hits++;
+	if (taken.was_ahead)
 		intent_ahead_met(in, w);
-	else if (waits)
-		intent_ahead_missed(in, w);
-	if (!waits)
-		return INTENT_READY;
-	in->waiting++;
-	start_queued(in, w->first, w->last);
-	return INTENT_WAIT;
+	return INTENT_READY;
+}
+
+static void give_back(struct intent *in, uint32_t at, bool is_durable)
+{
+	struct chunk *c = chunk_at(&in->table, at);
+
+	c->needs_flush |= !is_durable;
+	if (--c->in_flight > 0)
+		return;
+	in->writing--;
+	if (in->needed_count > 0)
+		intent_chunk_forget(in, at);
 }
 
 void intent_end(struct intent *in, struct intent_write *w, bool is_durable)
 {
 	uint64_t number;
-	struct chunk *c;
-	uint32_t at;
 
-	if (!qb_list_empty(&w->link))
-		in->waiting--;
+	in->waiting -= !qb_list_empty(&w->link);
 	qb_list_del(&w->link);
 	QB_INIT_LIST_HEAD(&w->link);
-	for (number = w->first; number <= w->last; number++) {
-		at = chunk_find(&in->table, number);
-		c = chunk_at(&in->table, at);
-		c->needs_flush |= !is_durable;
-		if (--c->in_flight == 0) {
-			in->writing--;
-			intent_chunk_forget(in, at);
-		}
-	}
+	give_back(in, w->entry, is_durable);
+	for (number = w->first + 1; number <= w->last; number++)
+		give_back(in, chunk_find(&in->table, number), is_durable);
 	if (intent_clear_consider(in))
 		intent_kick(in);
 }
@@ -361,7 +375,6 @@ static void init_config(struct intent *in, const struct intent_config *config)
 		in->roles[role].start_bytes = config->copies[role].start_bytes;
 	}
 	in->must_flush = true;
-	in->cold_since = UINT64_MAX;
 }
 
 /* One write can always be made: others wait for its memory. */

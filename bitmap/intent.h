@@ -91,6 +91,7 @@ struct intent_write {
 
 	/* the intent's own */
 	struct qb_list_head link;
+	uint32_t entry;        /* of its first chunk */
 };
 
 enum intent_answer { INTENT_READY, INTENT_WAIT };

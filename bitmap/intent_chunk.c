@@ -10,20 +10,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum {
-	SLAB_SHIFT = 12,
-	SLAB = 1 << SLAB_SHIFT,
-	SLAB_MASK = SLAB - 1,
-};
-
 #define NONE ((uint32_t)CHUNK_NONE)
 
 static_assert(sizeof(struct chunk) == 24, "I10 is computed with this");
-
-struct chunk *chunk_at(const struct chunk_table *table, uint32_t at)
-{
-	return &table->slabs[at >> SLAB_SHIFT][at & SLAB_MASK];
-}
 
 static uint32_t *head_at(const struct chunk_table *table, uint32_t bucket)
 {
@@ -156,7 +145,7 @@ uint32_t chunk_add(struct chunk_table *table, uint64_t number)
 
 	table->free = c->chain;
 	table->free_count--;
-	if (++table->used > table->buckets)
+	if (++table->used > table->buckets / 2)
 		split(table);
 	head = head_at(table, bucket_of(table, (uint32_t)number));
 	*c = (struct chunk){ .number = (uint32_t)number, .prev = NONE, .next = NONE,

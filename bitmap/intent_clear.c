@@ -142,10 +142,10 @@ void intent_clear_dissolve(struct intent *in)
 
 void intent_clear_cold(struct intent *in, uint32_t page, uint64_t count)
 {
+	if (in->cold == 0)
+		in->cold_since = in->ops.now(in->owner);
 	in->pages[page].cold += (uint32_t)count;
 	in->cold += count;
-	if (in->cold > 0 && in->cold_since == UINT64_MAX)
-		in->cold_since = in->ops.now(in->owner);
 }
 
 static bool choose_cold_chunk(struct intent *in, uint64_t number)
@@ -335,8 +335,6 @@ static void choose(struct intent *in)
 		choose_the_cold(in);
 	else if (over_budget(in) > 0)
 		choose_for_budget(in);
-	if (in->cold == 0)
-		in->cold_since = UINT64_MAX;
 }
 
 /* Nothing may be cleared: the table keeps what the budget says, the image keeps all. */
@@ -357,8 +355,16 @@ static void forget_old(struct intent *in)
 	}
 }
 
+static bool is_content(const struct intent *in)
+{
+	return in->dirty - in->leaving <= choose_level(in) && in->settles == 0 &&
+	       !in->is_cold_due && !in->is_degraded;
+}
+
 bool intent_clear_consider(struct intent *in)
 {
+	if (is_content(in))
+		return in->clearables_first != NONE;
 	if (in->is_degraded || !intent_has_disk(in)) {
 		forget_old(in);
 		in->settle_left = 0;
@@ -389,6 +395,7 @@ void intent_clear_advance(struct intent *in, uint64_t now)
 	if (!is_due && !in->is_looking_again)
 		return;
 	in->is_cold_due |= is_due && !in->is_degraded;
+	in->is_looking_again = false;
 	intent_kick(in);
 }
 

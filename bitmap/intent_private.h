@@ -67,9 +67,19 @@ struct chunk_table {
 	uint32_t buckets, round; /* linear hashing: round <= buckets < 2 * round */
 };
 
+enum {
+	SLAB_SHIFT = 12,
+	SLAB = 1 << SLAB_SHIFT,
+	SLAB_MASK = SLAB - 1,
+};
+
+static inline struct chunk *chunk_at(const struct chunk_table *table, uint32_t at)
+{
+	return &table->slabs[at >> SLAB_SHIFT][at & SLAB_MASK];
+}
+
 int chunk_table_init(struct chunk_table *table);
 void chunk_table_fini(struct chunk_table *table);
-struct chunk *chunk_at(const struct chunk_table *table, uint32_t at);
 uint32_t chunk_find(const struct chunk_table *table, uint64_t number);
 /* There are `count` free ones then; false: no memory. */
 bool chunk_reserve(struct chunk_table *table, uint64_t count);
