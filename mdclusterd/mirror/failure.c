@@ -131,8 +131,8 @@ void mirror_intent_failed(struct mirror *m, uint32_t role, int error)
 	}
 	if (fail(m, role, -abs(error)))
 		return;
-	m->bitless |= 1u << role;
-	if (m->readable & ~m->bitless) {
+	if (m->readable & ~(m->without_bits | 1u << role)) {
+		m->without_bits |= 1u << role;
 		intent_set_disk(m->intent, role, NULL, 0, NULL);
 		return;
 	}
@@ -189,10 +189,37 @@ void failure_tell(struct mirror *m)
 	}
 }
 
+/*
+ * At the end: it was not promised to anybody, and the cluster may never come to know. So it
+ * ends with an error, as what is parked.
+ */
+static void end_unknown(struct mirror_io *mi)
+{
+	if (mi->io.op == VOLUME_FLUSH)
+		io_finish_later(mi, -ESHUTDOWN);
+	else
+		write_end_held(mi);
+}
+
+void failure_end_held(struct mirror *m)
+{
+	while (!qb_list_empty(&m->held)) {
+		struct volume_io *io =
+			qb_list_first_entry(&m->held, struct volume_io, link);
+
+		qb_list_del(&io->link);
+		end_unknown(mirror_io_of(io));
+	}
+}
+
 void failure_hold(struct mirror_io *mi)
 {
 	struct mirror *m = mi->m;
 
+	if (m->is_stopping) {
+		end_unknown(mi);
+		return;
+	}
 	mi->state = IO_HELD;
 	mi->change.is_held = mi->change.range.is_in;
 	qb_list_add_tail(&mi->io.link, &m->held);
@@ -306,7 +333,8 @@ static void take_disk(struct mirror *m, uint32_t role, struct disk *disk,
 	d->read_errors = 0;
 	d->is_failing = false;
 	m->unknown &= ~(1u << role);
-	m->bitless &= ~(1u << role);
+	m->without_bits &= ~(1u << role);
+	m->disks_came++;
 }
 
 void mirror_set_disk(struct mirror *m, uint32_t role, enum mirror_disk_state state,

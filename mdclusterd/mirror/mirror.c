@@ -301,26 +301,6 @@ static void end_parked(struct qb_list_head *list)
 	}
 }
 
-/*
- * What is held by a failure was not promised to anybody, and the cluster may never come
- * to know: it ends with an error, as what is parked.
- */
-static void end_held(struct mirror *m)
-{
-	struct qb_list_head *at, *next;
-
-	qb_list_for_each_safe(at, next, &m->held) {
-		struct mirror_io *mi = mirror_io_of(
-			qb_list_entry(at, struct volume_io, link));
-
-		qb_list_del(at);
-		if (mi->io.op == VOLUME_FLUSH)
-			io_finish_later(mi, -ESHUTDOWN);
-		else
-			write_end_held(mi);
-	}
-}
-
 void mirror_check_stop(struct mirror *m)
 {
 	struct mirror_request *req = m->stop_request;
@@ -339,7 +319,7 @@ void mirror_stop(struct mirror *m, struct mirror_request *req)
 	sync_stop(m);
 	end_parked(&m->parked_gate);
 	end_parked(&m->parked_suspended);
-	end_held(m);
+	failure_end_held(m);
 	mirror_check_stop(m);
 }
 

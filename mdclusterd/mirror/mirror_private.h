@@ -228,6 +228,7 @@ void failure_check_hangs(struct mirror *m);
 void failure_tell(struct mirror *m);
 bool failure_can_fail(const struct mirror *m, uint32_t role);
 void failure_hold(struct mirror_io *mi);
+void failure_end_held(struct mirror *m);
 void disks_changed(struct mirror *m);
 void disk_check_request(struct mirror *m, uint32_t role);
 
@@ -272,8 +273,9 @@ struct mirror {
 	/* bits of roles */
 	uint32_t readable;         /* in sync, not failing */
 	uint32_t writable;         /* these, and rebuilt ones */
-	uint32_t bitless;          /* last ones of their sets that do not take bits */
 	uint32_t unknown;          /* failed here; not all nodes know (D9) */
+	uint64_t disks_came;       /* so often */
+	uint32_t without_bits;     /* in use, but the intent does without their copy */
 	uint32_t untold;           /* disk_failed() is due */
 
 	bool is_open, is_stopping, is_single_source;

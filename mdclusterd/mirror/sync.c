@@ -6,7 +6,8 @@
  *	    wait for it, for nothing else.
  *	Y2  A chunk is synced when all of it was copied in this window, in order: not one
  *	    byte earlier, and never for what was skipped, for a merge may have made that
- *	    needed meanwhile. So windows are of whole chunks.
+ *	    needed meanwhile. So windows are of whole chunks. Nor for a piece that began
+ *	    before a disk came: it is not on that one.
  *	Y3  `position` goes up as pieces end in order.
  *	Y4  Speed, as md: at most max; and only min while applications are at work. Credit
  *	    accrues with time, is spent by pieces, and is not saved up.
@@ -159,6 +160,10 @@ static void tell_synced(struct sync *sync, const struct piece *p)
 
 	if (!m->intent || !sync_writes(sync))
 		return;
+	if (p->disks_came != m->disks_came) {
+		sync->run_high = UINT64_MAX; /* Y2: what was copied ends here */
+		return;
+	}
 	if (p->map.at != sync->run_high) {
 		sync->run_low = p->map.at;
 		was = p->map.at;

@@ -366,6 +366,7 @@ static void begin(struct piece *p)
 	p->change.is_started = true;
 	job_begin(p->m, &p->job);
 	p->tried = 0;
+	p->disks_came = p->m->disks_came;
 	memset(p->span_low, 0, sizeof(p->span_low));
 	memset(p->span_high, 0, sizeof(p->span_high));
 	if (sync_compares(p->sync))

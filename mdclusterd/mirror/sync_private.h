@@ -36,6 +36,7 @@ struct piece {
 	struct map_piece map;
 	int source;              /* copy */
 	uint32_t awaited, lost;
+	uint64_t disks_came;     /* the mirror's, when it began */
 	uint32_t tried;          /* roles that could not be read */
 	uint32_t failed;         /* roles that could not be written */
 	int result;
