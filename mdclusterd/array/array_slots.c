@@ -80,8 +80,10 @@ static void read_value(struct array_slot *s, uint32_t marks)
 		return;
 	s->must_read = false;
 	if (marks & LOCK_VALNOTVALID ||
-	    !array_value_decode(s->lock.value, sizeof(s->lock.value), &v) || !v.is_owner)
+	    !array_value_decode(s->lock.value, sizeof(s->lock.value), &v) || !v.is_owner) {
+		s->is_taken_over = true; /* it has not loaded its slot yet */
 		return;
+	}
 	if (s->is_taken_over)
 		members_read_all(s->array);
 	s->is_taken_over = false;

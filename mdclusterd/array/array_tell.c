@@ -34,7 +34,7 @@ bool tell_is_stored(const struct array *a)
 static bool is_heard(const struct array_tell *t)
 {
 	return !t->is_unsure && !t->is_saying && range_equal(t->heard, t->want) &&
-	       !(t->said_owes && !t->stored_owes);
+	       range_equal(t->held, t->want) && !(t->said_owes && !t->stored_owes);
 }
 
 bool tell_is_over(const struct array *a)

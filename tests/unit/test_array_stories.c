@@ -205,7 +205,8 @@ static void tell(uint64_t seed)
 static void any_story_ends_well(void **state)
 {
 	const char *one = getenv("STORY"), *many = getenv("STORIES");
-	uint64_t first = one ? strtoull(one, NULL, 0) : 1;
+	const char *from = getenv("FIRST");
+	uint64_t first = one ? strtoull(one, NULL, 0) : from ? strtoull(from, NULL, 0) : 1;
 	uint64_t count = one ? 1 : many ? strtoull(many, NULL, 0) : STORIES;
 
 	(void)state;
