@@ -2,8 +2,9 @@
 /*
  * What others know of this node's resync: the own lock value, then RESYNCING. `want` is what
  * shall be known, and is made so step by step. `held` is what may be copied: all members have
- * acknowledged it, and none has been told anything else (V5). From the moment in which a
- * new window is said to the moment in which all have it, only what is in both is held.
+ * acknowledged it, and none can know anything else (V5). From the moment in which a new
+ * window is stored, for who reads the value goes by it, to the moment in which all have
+ * acknowledged it, only what is in both is held.
  *
  * Whether a resync is owed stands in the lock value alone; RESYNCING(0, 0) has the others
  * read it again. It is said once after this node has begun to owe nothing (V9), and once
@@ -42,6 +43,13 @@ bool tell_is_over(const struct array *a)
 	return tell_is_stored(a) && is_heard(&a->tell);
 }
 
+static struct array_range in_both(struct array_range x, struct array_range y)
+{
+	struct array_range both = { max_u64(x.low, y.low), min_u64(x.high, y.high) };
+
+	return both.low < both.high ? both : none;
+}
+
 /* --- the lock value -------------------------------------------------------------------- */
 
 static void store(struct array *a)
@@ -60,6 +68,7 @@ static void store(struct array *a)
 		return;
 	t->is_storing = true;
 	t->storing = t->want;
+	t->held = in_both(t->held, t->want); /* who reads it now goes by it */
 	t->storing_owes = v.owes;
 	t->said_owes |= v.owes;
 }
@@ -79,13 +88,6 @@ void tell_stored(struct array *a, const struct lock_result *result)
 
 /* --- the message ------------------------------------------------------------------------- */
 
-static struct array_range in_both(struct array_range x, struct array_range y)
-{
-	struct array_range both = { max_u64(x.low, y.low), min_u64(x.high, y.high) };
-
-	return both.low < both.high ? both : none;
-}
-
 static void said(void *owner, struct msg_send *send, const struct msg_result *result)
 {
 	struct array *a = owner;
@@ -95,7 +97,8 @@ static void said(void *owner, struct msg_send *send, const struct msg_result *re
 	t->is_saying = false;
 	if (result->status == 0) {
 		t->is_unsure = false;
-		t->heard = t->held = t->saying;
+		t->heard = t->saying;
+		t->held = in_both(t->saying, t->is_storing ? t->storing : t->stored);
 		if (range_is_none(t->saying) && !t->saying_owes)
 			t->said_owes = t->stored_owes || (t->is_storing && t->storing_owes);
 		retry_fine(&t->retry);
@@ -122,7 +125,6 @@ static void say(struct array *a)
 	t->is_saying = true;
 	t->saying = t->want;
 	t->saying_owes = t->stored_owes;
-	t->held = in_both(t->held, t->want);
 }
 
 void tell_go(struct array *a)
