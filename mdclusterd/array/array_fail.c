@@ -201,7 +201,6 @@ static void on_disk_failed(void *owner, uint32_t role, const struct err *why)
 	array_tell_event(a, (struct array_event){
 		.kind = ARRAY_EVENT_DISK_FAILED,
 		.role = role,
-		.is_ours = true,
 		.text = why->text,
 	});
 	fail_want(a, role, true);
@@ -212,7 +211,6 @@ static void on_differs(void *owner, uint64_t sector, uint64_t sectors)
 {
 	array_tell_event(owner, (struct array_event){
 		.kind = ARRAY_EVENT_MISMATCH,
-		.is_ours = true,
 		.low = sector,
 		.high = sector + sectors,
 	});

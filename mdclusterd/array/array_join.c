@@ -180,10 +180,8 @@ static void own(struct array *a)
 {
 	struct array_slot *s = slot_own(a);
 
-	if (s->lock_state != SLOT_LOCK_IDLE)
-		return;
-	if (lockres_lock(&s->lock, LOCK_PW, LOCK_CONVERT | LOCK_VALBLK, 0) == 0)
-		s->lock_state = SLOT_LOCK_WANTED;
+	if (s->lock_state == SLOT_LOCK_IDLE)
+		(void)slot_convert(s, SLOT_LOCK_WANTED, LOCK_PW, LOCK_VALBLK);
 }
 
 void join_go(struct array *a)

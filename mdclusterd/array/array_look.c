@@ -52,8 +52,22 @@ const char *array_event_name(enum array_event_kind kind)
 	return (uint32_t)kind < ARRAY_EVENT_KINDS ? names[kind] : "?";
 }
 
+static bool is_of_a_slot(enum array_event_kind kind)
+{
+	return kind == ARRAY_EVENT_MEMBER_JOINED || kind == ARRAY_EVENT_MEMBER_LEFT ||
+	       kind == ARRAY_EVENT_MEMBER_MISSING || kind == ARRAY_EVENT_MEMBER_DEAD ||
+	       kind == ARRAY_EVENT_SLOT_RECOVERING || kind == ARRAY_EVENT_SLOT_RECOVERED ||
+	       kind == ARRAY_EVENT_SUSPENDED;
+}
+
+/* What is of no slot is of this node, and so is its to report; but for what all see. */
 void array_tell_event(struct array *a, struct array_event event)
 {
+	if (!is_of_a_slot(event.kind)) {
+		event.node = a->config.self;
+		event.slot = a->our_slot;
+		event.is_ours |= event.kind != ARRAY_EVENT_DEGRADED;
+	}
 	event.at_ns = array_now(a);
 	event.array = a->name;
 	if (!event.text)

@@ -356,6 +356,9 @@ void slots_fini(struct array *a);
 void slots_go(struct array *a);
 /* All ranges are as they were told, all lock values are read. */
 bool slots_are_settled(const struct array *a);
+/* What cannot be asked for means that the lockspace is of no use: then false. */
+bool slot_convert(struct array_slot *s, enum array_slot_lock state, enum lock_mode mode,
+		  uint32_t flags);
 void slot_release(struct array_slot *s, const struct array_value *value);
 void slot_set_window(struct array_slot *s, uint64_t low, uint64_t high);
 struct array_slot *slot_own(struct array *a);

@@ -56,6 +56,8 @@ static void recovered(struct array *a, uint64_t chunks)
 	array_tell_event(a, (struct array_event){
 		.kind = ARRAY_EVENT_SLOT_RECOVERED,
 		.slot = s->number,
+		.node = a->config.self,
+		.is_ours = chunks > 0,
 		.bytes = chunks * a->view.geo.chunk_bytes,
 	});
 }
@@ -183,6 +185,7 @@ static void begin(struct array *a, struct array_slot *s)
 	array_tell_event(a, (struct array_event){
 		.kind = ARRAY_EVENT_SLOT_RECOVERING,
 		.slot = s->number,
+		.node = a->config.self,
 	});
 	rec->work.req = (struct metadata_request){
 		.slot = (uint32_t)s->number,

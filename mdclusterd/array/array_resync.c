@@ -265,7 +265,6 @@ static void begin(struct array *a, enum plane_sync_kind kind)
 	r->began_ns = array_now(a);
 	array_tell_event(a, (struct array_event){
 		.kind = ARRAY_EVENT_RESYNC_STARTED,
-		.slot = a->our_slot,
 		.bytes = a->needed_chunks * a->view.geo.chunk_bytes,
 	});
 }
@@ -279,7 +278,6 @@ static void finish(struct array *a)
 	r->is_running = false;
 	array_tell_event(a, (struct array_event){
 		.kind = ARRAY_EVENT_RESYNC_FINISHED,
-		.slot = a->our_slot,
 		.bytes = r->done_chunks * a->view.geo.chunk_bytes,
 	});
 }

@@ -19,9 +19,7 @@ static void tell(struct array *a, enum array_event_kind kind, const char *text)
 {
 	array_tell_event(a, (struct array_event){
 		.kind = kind,
-		.slot = a->our_slot,
 		.bytes = a->scrub.mismatch_sectors * SECTOR_BYTES,
-		.is_ours = true,
 		.text = text,
 	});
 }
@@ -29,8 +27,12 @@ static void tell(struct array *a, enum array_event_kind kind, const char *text)
 static void convert(struct array *a, enum array_scrub_step step, enum lock_mode mode,
 		    uint32_t flags)
 {
-	if (lockres_lock(&a->scrub.lock, mode, LOCK_CONVERT | flags, 0) == 0)
+	int r = lockres_lock(&a->scrub.lock, mode, LOCK_CONVERT | flags, 0);
+
+	if (r == 0)
 		a->scrub.step = step;
+	else if (r != -ESHUTDOWN && step == SCRUB_UNLOCK)
+		a->is_broken = a->must_go = true; /* nobody else could scrub any more */
 }
 
 /* --- windows ------------------------------------------------------------------------------ */
@@ -46,6 +48,8 @@ void scrub_go(struct array *a)
 	struct array_scrub *s = &a->scrub;
 	bool is_busy = a->resync.is_syncing || !range_is_none(a->resync.current);
 
+	if (a->ending || a->is_lost || a->is_broken)
+		return;
 	if (s->step != SCRUB_RUNS || is_busy || s->lock.is_pending ||
 	    (!s->is_cancelled && s->position < a->view.sync_size))
 		return;

@@ -92,29 +92,35 @@ static void read_value(struct array_slot *s, uint32_t marks)
 	slot_set_window(s, v.low, v.high);
 }
 
-static void to_null(struct array_slot *s, uint32_t flags)
+/* The lockspace refuses what it must grant: it is of no use any more. */
+static void refused(struct array_slot *s, int status)
 {
-	s->lock_state = SLOT_LOCK_BACK;
-	(void)lockres_lock(&s->lock, LOCK_NL, LOCK_CONVERT | flags, 0);
+	struct array *a = s->array;
+
+	if (status == -ESTALE || status == -ESHUTDOWN)
+		return; /* lost() comes, or we close it */
+	err_set(&a->why, status, "the lock on %.*s is refused: %s", (int)s->lock.name_length,
+		s->lock.name, strerror(-status));
+	a->is_broken = a->must_go = true;
+}
+
+bool slot_convert(struct array_slot *s, enum array_slot_lock state, enum lock_mode mode,
+		  uint32_t flags)
+{
+	int r = lockres_lock(&s->lock, mode, LOCK_CONVERT | flags, 0);
+
+	if (r == 0)
+		s->lock_state = state;
+	else
+		refused(s, r);
+	return r == 0;
 }
 
 void slot_release(struct array_slot *s, const struct array_value *value)
 {
 	if (value)
 		array_value_encode(value, s->lock.value);
-	to_null(s, value ? LOCK_VALBLK : 0);
-}
-
-/* The lockspace refuses what it must grant: it is of no use any more. */
-static void refused(struct array_slot *s, int status)
-{
-	struct array *a = s->array;
-
-	if (status == -ESTALE)
-		return; /* lost() comes */
-	err_set(&a->why, status, "the lock on %.*s is refused: %s", (int)s->lock.name_length,
-		s->lock.name, strerror(-status));
-	a->is_broken = true;
+	(void)slot_convert(s, SLOT_LOCK_BACK, LOCK_NL, value ? LOCK_VALBLK : 0);
 }
 
 static void wanted_done(struct array_slot *s, const struct lock_result *result)
@@ -151,7 +157,7 @@ static void slot_done(struct array_slot *s, const struct lock_result *result)
 	case SLOT_LOCK_READ:
 		if (result->status == 0)
 			read_value(s, result->marks);
-		to_null(s, 0);
+		slot_release(s, NULL);
 		break;
 	case SLOT_LOCK_WANTED:
 		wanted_done(s, result);
@@ -183,16 +189,6 @@ static const struct lockres_handlers handlers = { .done = on_done };
 
 /* --- what is asked of them ------------------------------------------------------------------ */
 
-static void ask(struct array_slot *s, enum array_slot_lock state, enum lock_mode mode)
-{
-	int r = lockres_lock(&s->lock, mode, LOCK_CONVERT | LOCK_VALBLK, 0);
-
-	if (r == 0)
-		s->lock_state = state;
-	else if (r != -ESHUTDOWN)
-		refused(s, r);
-}
-
 static bool is_wanted(const struct array *a, const struct array_slot *s)
 {
 	return s->is_mapped && !s->is_member && array_has_plane(a) && a->is_quorate &&
@@ -206,9 +202,9 @@ static void lock_go(struct array *a, struct array_slot *s)
 		return;
 	if (s->must_read && s->is_member && array_has_plane(a)) {
 		s->is_overtaken = false;
-		ask(s, SLOT_LOCK_READ, LOCK_CR);
+		(void)slot_convert(s, SLOT_LOCK_READ, LOCK_CR, LOCK_VALBLK);
 	} else if (is_wanted(a, s)) {
-		ask(s, SLOT_LOCK_WANTED, LOCK_PW);
+		(void)slot_convert(s, SLOT_LOCK_WANTED, LOCK_PW, LOCK_VALBLK);
 	}
 }
 

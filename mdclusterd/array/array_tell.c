@@ -64,7 +64,7 @@ static void store(struct array *a)
 	};
 
 	array_value_encode(&v, s->lock.value);
-	if (lockres_lock(&s->lock, LOCK_PW, LOCK_CONVERT | LOCK_VALBLK, 0) < 0)
+	if (!slot_convert(s, SLOT_LOCK_HELD, LOCK_PW, LOCK_VALBLK))
 		return;
 	t->is_storing = true;
 	t->storing = t->want;

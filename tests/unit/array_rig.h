@@ -9,6 +9,7 @@
  *	bits are cleared in another's slot only if they stand elsewhere            D3
  *	no two nodes serve one slot                                                V1
  *	what one node copies no other writes                                       V5, D6
+ *	writes that met a failed disk are let go when all who serve know     D9
  *	a slot is read and cleared by one node at a time, and by no owner          V2
  */
 #pragma once
@@ -57,6 +58,7 @@ struct rig_plane {
 	unsigned int writing[ARRAY_RIG_CHUNKS]; /* in flight */
 	struct { uint64_t low, high; } suspended[ARRAY_MAX_NODES];
 	enum metadata_disk_state told[ARRAY_RIG_DISKS];
+	uint32_t failing;                /* roles whose writes are held, bits */
 	uint32_t known;                  /* failure_known(), bits */
 	uint64_t synced_chunks;          /* in this life */
 	uint64_t biggest_suspended;      /* sectors at once, of one slot */
@@ -142,6 +144,9 @@ bool array_rig_write(struct array_rig *rig, int node, int chunk);
 void array_rig_written(struct array_rig *rig, int node, int chunk);
 /* Bits that may be cleared are. */
 void array_rig_clear(struct array_rig *rig, int node);
+
+/* A disk fails under this node: writes that met it are held (D9). */
+void array_rig_disk_fails(struct array_rig *rig, int node, uint32_t role);
 
 /* --- looking ------------------------------------------------------------------------- */
 

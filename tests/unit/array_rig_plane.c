@@ -55,7 +55,18 @@ static void set_single_source(struct plane *plane, bool is_on)
 
 static void failure_known(struct plane *plane, uint32_t role)
 {
-	container_of(plane, struct rig_plane, base)->known |= 1u << role;
+	struct rig_plane *p = container_of(plane, struct rig_plane, base);
+
+	for (int i = 1; i <= p->rig->count; i++) {
+		const struct rig_plane *other = &p->rig->nodes[i].plane;
+
+		if (other->is_started && !rig_is_out(p->rig, i) &&
+		    other->told[role] == METADATA_DISK_IN_SYNC)
+			fail_msg("node %d lets writes go, node %d uses disk %u", p->node, i,
+				 role); /* D9 */
+	}
+	p->known |= 1u << role;
+	p->failing &= ~(1u << role);
 }
 
 static void set_speed(struct plane *plane, uint64_t min_bytes, uint64_t max_bytes)
@@ -268,7 +279,7 @@ static int stop(struct rig_plane *p, const struct plane_request *req)
 	if (!req->is_lost && !is_degraded(p) && !rig_is_out(p->rig, p->node))
 		*own_slot(p) &= p->needed;
 	p->is_started = p->is_serving = false;
-	p->needed = 0;
+	p->needed = p->failing = 0;
 	return 0;
 }
 
@@ -374,6 +385,18 @@ struct plane_request *array_rig_asked(struct array_rig *rig, int node, enum plan
 	return NULL;
 }
 
+void array_rig_disk_fails(struct array_rig *rig, int node, uint32_t role)
+{
+	struct rig_plane *p = &rig->nodes[node].plane;
+	struct err err = ERR_INIT;
+
+	if (!p->is_started || p->told[role] != METADATA_DISK_IN_SYNC || p->failing >> role & 1)
+		return;
+	p->failing |= 1u << role;
+	err_set(&err, -EIO, "disk%u: write at sector 8: Input/output error", role);
+	p->base.handlers->disk_failed(p->base.owner, role, &err);
+}
+
 /* --- writes of applications ------------------------------------------------------------------- */
 
 bool array_rig_write(struct array_rig *rig, int node, int chunk)
@@ -416,6 +439,7 @@ void rig_plane_die(struct rig_plane *p)
 	p->rig->disks.synced &= ~writing_mask(p);
 	memset(p->writing, 0, sizeof(p->writing));
 	p->count = 0;
+	p->failing = 0;
 	p->is_started = p->is_serving = p->is_gate_open = p->is_single = false;
 	p->needed = 0;
 }
