@@ -240,7 +240,7 @@ bool slots_are_settled(const struct array *a)
 
 bool slots_init(struct array *a, struct err *err)
 {
-	char name[16];
+	char name[24];
 	int r = 0;
 
 	lockspace_begin(a->space);
