@@ -45,9 +45,11 @@ struct sim_arrays {
 	struct array_node *nodes[SIM_MAX_NODES]; /* NULL: its process is not there */
 	int slots[SIM_MAX_NODES];                /* that they remember */
 	struct death deaths[SIM_MAX_NODES];
-	uint64_t proven[SIM_MAX_NODES];
+	uint64_t proven[SIM_MAX_NODES], claimed[SIM_MAX_NODES];
+	bool has_obituaries;
 	struct fence { struct sim_arrays *all; int node; uint64_t incarnation; }
 		fences[SIM_MAX_NODES];
+	bool is_majority[SIM_MAX_NODES]; /* of its configuration */
 	uint64_t budget_bytes;
 	int failed_disk; /* -1: none */
 	bool is_cutting; /* the power */
@@ -122,13 +124,41 @@ static void on_ended(void *rider, struct sim_node *n)
 		rules_check_marks(all->rules, "a node died");
 }
 
+/*
+ * Who is back says that its processes before are dead: on this host nothing of them is in
+ * flight any more, or it would not have been started.
+ */
+static void claim_own_deaths(struct sim_arrays *all, struct sim_node *n)
+{
+	struct err err = ERR_INIT;
+
+	if (!all->has_obituaries || all->claimed[n->index] == n->incarnation ||
+	    n->incarnation < 2)
+		return;
+	all->claimed[n->index] = n->incarnation;
+	rules_proven(all->rules, n->index, n->incarnation - 1);
+	if (lockspace_confirm_dead(lock_manager_engine(n->locks), (uint32_t)n->index + 1,
+				   n->incarnation - 1, LOCK_DEATH_PROCESS, &err) < 0)
+		sim_fail(all->world, "%s", err.text);
+}
+
+/* As the daemon: not before it is known what became of the lockspace. */
 static void on_configured(void *rider, struct sim_node *n, const struct ring_configuration *c)
 {
 	struct sim_arrays *all = rider;
 
-	if (!c->is_transitional)
-		array_node_quorate(all->nodes[n->index],
-				   2 * set_count(c->members) > all->world->count);
+	all->is_majority[n->index] = !c->is_transitional &&
+				     2 * set_count(c->members) > all->world->count;
+	array_node_quorate(all->nodes[n->index], false);
+}
+
+static void on_synchronised(void *rider, struct sim_node *n)
+{
+	struct sim_arrays *all = rider;
+
+	if (all->is_majority[n->index])
+		claim_own_deaths(all, n);
+	array_node_quorate(all->nodes[n->index], all->is_majority[n->index]);
 }
 
 static void on_look(void *rider, struct sim_node *n)
@@ -160,6 +190,7 @@ static const struct sim_rider_ops rider_ops = {
 	.started = on_started,
 	.ended = on_ended,
 	.configured = on_configured,
+	.synchronised = on_synchronised,
 	.look = on_look,
 	.deadline = on_deadline,
 	.free = on_free,
@@ -215,6 +246,7 @@ struct sim_arrays *sim_use_arrays(struct sim_world *w)
 	all->rules = rules_new(w, &all->layout, all->oracle);
 	all->writers = writers_new(w, &all->layout, all->oracle, all->rules);
 	all->budget_bytes = (1 + sim_below(w, 12)) * p.chunk_bytes;
+	all->has_obituaries = sim_below(w, 3) != 0;
 	all->failed_disk = -1;
 	for (int i = 0; i < SIM_MAX_NODES; i++)
 		all->slots[i] = -1;
@@ -243,6 +275,13 @@ void arrays_stir(struct sim_arrays *all)
 				     array_node_plane(all->nodes[i]),
 				     1 + (unsigned int)sim_below(w, 12));
 	rules_check_marks(all->rules, "in passing");
+}
+
+void arrays_start(struct sim_arrays *all)
+{
+	for (int i = 0; i < all->world->count; i++)
+		if (sim_disks_is_drained(all->disks, i))
+			sim_start(all->world, i);
 }
 
 void arrays_tidy(struct sim_arrays *all)
@@ -367,15 +406,9 @@ static bool pass(struct sim_arrays *all, bool (*is_so)(struct sim_arrays *all))
 	return false;
 }
 
-static void start_missing(struct sim_world *w)
-{
-	for (int i = 0; i < w->count; i++)
-		sim_start(w, i);
-}
-
 static bool are_at_rest(struct sim_arrays *all)
 {
-	start_missing(all->world);
+	arrays_start(all);
 	arrays_tidy(all);
 	for (int i = 0; i < all->world->count; i++)
 		if (!all->nodes[i] ||

@@ -15,6 +15,8 @@ struct sim_arrays *sim_use_arrays(struct sim_world *w);
 
 /* Programs of all nodes get something to do. */
 void arrays_stir(struct sim_arrays *all);
+/* All that died do, as soon as nothing of them is in flight. */
+void arrays_start(struct sim_arrays *all);
 /* Those that stopped their array, and live, start it again. */
 void arrays_tidy(struct sim_arrays *all);
 /* A node's array leaves; its process goes on, until arrays_tidy(). */

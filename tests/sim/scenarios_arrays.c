@@ -17,6 +17,7 @@ static struct sim_arrays *begin(struct sim_world *w)
 	sim_use_totems(w);
 	all = sim_use_arrays(w);
 	w->sync_deadline_ns = 60000ull * SIM_MS;
+	w->config.token_ns = 150ull * SIM_MS;
 	sim_bad_weather(w);
 	sim_start_all(w);
 	sim_run(w, w->now + 400ull * SIM_MS);
@@ -26,11 +27,12 @@ static struct sim_arrays *begin(struct sim_world *w)
 /* Not a whole number of anything: a crash may come anywhere. */
 static void a_while(struct sim_world *w)
 {
-	sim_run(w, w->now + sim_below(w, 100ull * SIM_MS));
+	sim_run(w, w->now + sim_below(w, sim_below(w, 8) ? 100ull * SIM_MS : 1000ull * SIM_MS));
 }
 
 static void end(struct sim_world *w, struct sim_arrays *all)
 {
+	arrays_calm(all);
 	sim_make_peace(w);
 	arrays_expect_end(all);
 }
@@ -39,7 +41,7 @@ static void some_trouble(struct sim_world *w, struct sim_arrays *all)
 {
 	int node = (int)sim_below(w, (uint64_t)w->count);
 
-	switch (sim_below(w, 16)) {
+	switch (sim_below(w, 24)) {
 	case 0:
 		sim_crash(w, node);
 		break;
@@ -66,9 +68,8 @@ static void some_trouble(struct sim_world *w, struct sim_arrays *all)
 		break;
 	case 9:
 	case 10:
-		sim_start(w, node);
-		break;
 	case 11:
+		arrays_start(all);
 		arrays_tidy(all);
 		break;
 	default:
@@ -80,7 +81,7 @@ void scenario_arrays(struct sim_world *w)
 {
 	struct sim_arrays *all = begin(w);
 
-	for (int step = 0; step < 50 && !w->failure[0]; step++) {
+	for (int step = 0; step < 60 && !w->failure[0]; step++) {
 		a_while(w);
 		arrays_stir(all);
 		arrays_prove(all);
@@ -95,7 +96,7 @@ void scenario_arrays_disks(struct sim_world *w)
 	struct sim_arrays *all = begin(w);
 	int fails_at = (int)sim_below(w, 60);
 
-	for (int step = 0; step < 50 && !w->failure[0]; step++) {
+	for (int step = 0; step < 60 && !w->failure[0]; step++) {
 		a_while(w);
 		arrays_stir(all);
 		arrays_prove(all);
@@ -138,7 +139,7 @@ void scenario_arrays_leave(struct sim_world *w)
 {
 	struct sim_arrays *all = begin(w);
 
-	for (int step = 0; step < 50 && !w->failure[0]; step++) {
+	for (int step = 0; step < 60 && !w->failure[0]; step++) {
 		a_while(w);
 		arrays_stir(all);
 		arrays_prove(all);
@@ -149,7 +150,7 @@ void scenario_arrays_leave(struct sim_world *w)
 		if (sim_below(w, 12) == 0)
 			arrays_crash_writing(all, (int)sim_below(w, (uint64_t)w->count));
 		if (sim_below(w, 6) == 0)
-			sim_start_all(w);
+			arrays_start(all);
 	}
 	end(w, all);
 }

@@ -361,12 +361,12 @@ static void take_apart(struct sim_plane *p)
 	}
 }
 
-static bool is_idle(const struct sim_plane *p)
+static bool is_quiet(const struct sim_plane *p)
 {
 	for (uint32_t i = 0; i < p->raid_disks; i++)
 		if (p->roles[i].disk && p->roles[i].disk->in_flight > 0)
 			return false;
-	return intent_is_idle(p->intent);
+	return true;
 }
 
 /* Not from within a callback of what is freed. */
@@ -735,7 +735,7 @@ static void wind_down(struct sim_plane *p)
 		p->stop = (struct mirror_request){ .done = stopped, .owner = p };
 		mirror_stop(p->mirror, &p->stop);
 	}
-	while (!(p->is_stopped && is_idle(p)) && --patience > 0) {
+	while (!(p->is_stopped && is_quiet(p)) && --patience > 0) {
 		for (uint32_t i = 0; i < p->raid_disks; i++)
 			if (p->roles[i].disk)
 				(void)disk_pump(p->roles[i].disk, 0);
@@ -816,7 +816,8 @@ void sim_plane_advance(struct sim_plane *p)
 	mirror_advance(p->mirror, sim_clock(p->node));
 	intent_advance(p->intent, sim_clock(p->node));
 	close_disks(p);
-	if (p->stopping && p->is_stopped && p->is_settled && is_idle(p))
+	if (p->stopping && p->is_stopped && p->is_settled && is_quiet(p) &&
+	    intent_is_idle(p->intent))
 		end_stop(p);
 }
 

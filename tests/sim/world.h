@@ -35,6 +35,7 @@ struct sim_rider_ops {
 	void (*ended)(void *rider, struct sim_node *n);
 	void (*configured)(void *rider, struct sim_node *n,
 			   const struct ring_configuration *c);
+	void (*synchronised)(void *rider, struct sim_node *n);
 	/* After each event of the node. */
 	void (*look)(void *rider, struct sim_node *n);
 	uint64_t (*deadline)(void *rider, const struct sim_node *n); /* on its clock */
