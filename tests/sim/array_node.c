@@ -262,10 +262,22 @@ static void renew_lease(struct array_node *a)
 	sim_plane_set_lease(a->plane, at + a->config.lease_ns);
 }
 
+/* Nobody leaves a lockspace that does not run: a stop takes as long as that, and longer. */
+static void excuse_stop(struct array_node *a)
+{
+	struct lockspace_look look;
+
+	if (a->is_stopping && (a->node->paused_until > a->stopping_since ||
+			       (lock_manager_look(a->node->locks, 0, &look) &&
+				look.freeze != LOCKSPACE_RUNS)))
+		a->stopping_since = sim_clock(a->node);
+}
+
 void array_node_advance(struct array_node *a)
 {
 	if (!a->array)
 		return;
+	excuse_stop(a);
 	renew_lease(a);
 	sim_plane_advance(a->plane);
 	if (a->fiber && fiber_is_over(a->fiber))
@@ -303,11 +315,14 @@ bool array_node_is_active(const struct array_node *a)
 	return a->array && !a->is_stopping && look_at(a)->state == ARRAY_ACTIVE;
 }
 
+/* What is owed while a disk is missing stays so. */
 static bool is_whole(const struct array_look *look, int count)
 {
+	bool is_degraded = look->view->degraded > 0;
+
 	for (size_t i = 0; i < look->member_count; i++)
-		if (look->members[i].is_missing || look->members[i].owes_resync ||
-		    look->members[i].high != 0)
+		if (look->members[i].is_missing || look->members[i].high != 0 ||
+		    (look->members[i].owes_resync && !is_degraded))
 			return false;
 	return (int)look->member_count == count;
 }

@@ -21,7 +21,7 @@
 #include "totem/ring.h"
 
 enum {
-	LEASE_MS = 300,
+	LEASE_MS = 150,
 	HANG_MS = 1500,
 	OBITUARY_MS = 400,   /* at most, from a supervisor */
 	OPERATOR_MS = 8000,  /* at most, where there is none */
@@ -213,6 +213,14 @@ static void on_drained(void *owner, int node)
 	oracle_node_drained(all->oracle, node);
 }
 
+static bool is_failing(void *owner, int node, int disk)
+{
+	struct sim_arrays *all = owner;
+
+	return sim_plane_is_failing(array_node_plane(all->nodes[node]), (uint32_t)disk);
+}
+
+static const struct rules_ops rules_ops = { is_failing };
 static const struct sim_disks_ops disks_ops = { on_submitted, on_drained };
 
 static struct layout_params some_array(struct sim_world *w)
@@ -243,7 +251,7 @@ struct sim_arrays *sim_use_arrays(struct sim_world *w)
 	all->disks = sim_disks_new(w, p.disk_count, layout_disk_bytes(&p), &disks_ops, all);
 	layout_create(&all->layout, &p, all->disks);
 	all->oracle = oracle_new(all->layout.array_sectors);
-	all->rules = rules_new(w, &all->layout, all->oracle);
+	all->rules = rules_new(w, &all->layout, all->oracle, &rules_ops, all);
 	all->writers = writers_new(w, &all->layout, all->oracle, all->rules);
 	all->budget_bytes = (1 + sim_below(w, 12)) * p.chunk_bytes;
 	all->has_obituaries = sim_below(w, 3) != 0;
@@ -289,6 +297,21 @@ void arrays_tidy(struct sim_arrays *all)
 	for (int i = 0; i < all->world->count; i++)
 		if (is_at_work(all, i) && array_node_is_stopped(all->nodes[i]))
 			array_node_start(all->nodes[i]);
+}
+
+static void disks_are_fine(struct sim_arrays *all)
+{
+	for (int i = 0; i < all->layout.disk_count; i++) {
+		sim_disks_hang(all->disks, i, false);
+		sim_disks_slow(all->disks, i, 1);
+	}
+}
+
+void arrays_calm(struct sim_arrays *all)
+{
+	disks_are_fine(all);
+	for (int i = 0; i < all->world->count; i++)
+		sim_disks_crash_at(all->disks, i, 0);
 }
 
 void arrays_leave(struct sim_arrays *all, int node)
@@ -345,16 +368,8 @@ void arrays_disk_trouble(struct sim_arrays *all)
 		sim_disks_slow(all->disks, disk, 1 + (unsigned int)sim_below(w, 50));
 		break;
 	default:
-		arrays_disks_are_fine(all);
+		disks_are_fine(all);
 		break;
-	}
-}
-
-void arrays_disks_are_fine(struct sim_arrays *all)
-{
-	for (int i = 0; i < all->layout.disk_count; i++) {
-		sim_disks_hang(all->disks, i, false);
-		sim_disks_slow(all->disks, i, 1);
 	}
 }
 
@@ -473,7 +488,6 @@ void arrays_expect_end(struct sim_arrays *all)
 {
 	struct sim_world *w = all->world;
 
-	arrays_disks_are_fine(all);
 	writers_rest(all->writers);
 	if (!pass(all, are_at_rest))
 		complain(all, "programs wait without end");
@@ -487,6 +501,8 @@ void arrays_expect_end(struct sim_arrays *all)
 		complain(all, "somebody does not stop");
 	if (w->failure[0])
 		return;
-	rules_check_end(all->rules);
+	rules_check_marks(all->rules, "in the end");
+	if (all->failed_disk < 0)
+		rules_check_clean(all->rules);
 	expect_sound(all);
 }

@@ -19,6 +19,8 @@ void arrays_stir(struct sim_arrays *all);
 void arrays_start(struct sim_arrays *all);
 /* Those that stopped their array, and live, start it again. */
 void arrays_tidy(struct sim_arrays *all);
+/* Nothing that was to go wrong does, but for a disk that failed. */
+void arrays_calm(struct sim_arrays *all);
 /* A node's array leaves; its process goes on, until arrays_tidy(). */
 void arrays_leave(struct sim_arrays *all, int node);
 /* The node dies while it writes to a disk. */
@@ -27,7 +29,6 @@ void arrays_crash_writing(struct sim_arrays *all, int node);
 void arrays_cut_power(struct sim_arrays *all);
 /* One thing about the disks: one fails for good, or one hangs, is slow, or no more. */
 void arrays_disk_trouble(struct sim_arrays *all);
-void arrays_disks_are_fine(struct sim_arrays *all); /* but for one that failed */
 void arrays_fail_disk(struct sim_arrays *all);
 
 /* Those whose time has come are said to be dead: by supervisors, agents, operators. */

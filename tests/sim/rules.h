@@ -17,8 +17,13 @@ struct oracle;
 struct rules;
 struct sim_world;
 
+struct rules_ops {
+	/* The node has just found that this disk fails: it does without it. */
+	bool (*is_failing)(void *owner, int node, int disk);
+};
+
 struct rules *rules_new(struct sim_world *w, const struct layout *layout,
-			const struct oracle *oracle);
+			const struct oracle *oracle, const struct rules_ops *ops, void *owner);
 void rules_free(struct rules *r);
 
 /* --- what a node's plane does ------------------------------------------------------------ */
@@ -56,5 +61,5 @@ void rules_proven(struct rules *r, int node, uint64_t incarnation);
 
 /* What differs among the disks is marked. */
 void rules_check_marks(struct rules *r, const char *when);
-/* And nothing differs, nothing is marked, or only as long as a disk is missing. */
-void rules_check_end(struct rules *r);
+/* Nothing differs, nothing is marked. */
+void rules_check_clean(struct rules *r);

@@ -436,7 +436,10 @@ static void set_disk(struct sim_plane *p, struct plane_request *req)
 	sim_say(world_of(p), p->node->index, "plane: role %u is %d", req->role, (int)d->state);
 	r->setting = req;
 	r->done = (struct mirror_request){ .done = disk_is_set, .owner = p };
+	intent_set_degraded(p->intent, req->view->degraded > 0);
 	rules_disk(p->config.rules, p->node->index, (int)req->role, is_served(d));
+	if (!is_served(d))
+		intent_set_disk(p->intent, req->role, NULL, 0, NULL);
 	mirror_set_disk(p->mirror, req->role, state, r->disk, d->data_offset, &r->done);
 }
 
@@ -838,7 +841,12 @@ uint64_t sim_plane_needed(const struct sim_plane *p)
 	return p->intent && !p->fiber ? intent_needed_count(p->intent) : 0;
 }
 
-bool sim_plane_is_running(const struct sim_plane *p)
+bool sim_plane_is_failing(const struct sim_plane *p, uint32_t role)
 {
-	return p->mirror && !p->fiber;
+	static struct mirror_look m;
+
+	if (!p->mirror || p->fiber)
+		return false;
+	mirror_look(p->mirror, &m);
+	return m.disks[role].is_failing || m.disks[role].state == MIRROR_DISK_MISSING;
 }

@@ -42,4 +42,5 @@ uint64_t sim_plane_deadline(const struct sim_plane *p);
 struct volume *sim_plane_volume(struct sim_plane *p);
 /* Chunks that wait for a resync, of the own slot. */
 uint64_t sim_plane_needed(const struct sim_plane *p);
-bool sim_plane_is_running(const struct sim_plane *p);
+/* The mirror has found that it fails, and the cluster is not told yet. */
+bool sim_plane_is_failing(const struct sim_plane *p, uint32_t role);
