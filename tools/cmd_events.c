@@ -103,18 +103,28 @@ static void call_program(const struct watcher *w, const struct status_event *e)
 
 /* --- events ----------------------------------------------------------------------------- */
 
-static void print(const struct watcher *w, const struct status_event *e, const json_t *json)
+/* As mdcluster-json(7) has it, whatever the daemon left out. */
+static void print_json(const struct status_event *e)
+{
+	json_t *json = status_event_to_json(e);
+
+	if (json) {
+		json_dumpf(json, stdout, JSON_COMPACT);
+		putchar('\n');
+	}
+	json_decref(json);
+}
+
+static void print(const struct watcher *w, const struct status_event *e)
 {
 	char line[EVENT_LINE_BYTES];
 
 	if (w->is_silent)
 		return;
-	if (w->is_json) {
-		json_dumpf(json, stdout, JSON_COMPACT);
-		putchar('\n');
-	} else {
+	if (w->is_json)
+		print_json(e);
+	else
 		puts(event_line(e, line));
-	}
 	fflush(stdout);
 }
 
@@ -129,7 +139,7 @@ static int take_event(struct watcher *w, const json_t *json)
 	if (w->array && strcmp(w->array, e.array) != 0)
 		return 0;
 	if (!w->is_ours_only || e.is_ours)
-		print(w, &e, json);
+		print(w, &e);
 	if (w->program && e.is_ours)
 		call_program(w, &e);
 	return ferror(stdout) ? -EPIPE : 0;

@@ -7,8 +7,8 @@
 # known of the arrays made here.
 # shellcheck disable=SC2016 # jq has variables of its own
 # shellcheck source=tests/cli/functions.sh
-. "$(dirname "$0")/functions.sh"
-need jq od truncate
+. "$(dirname "$0")/control-functions.sh"
+need od truncate
 
 page=$srcdir/man/mdcluster-json.7
 
@@ -16,7 +16,7 @@ page=$srcdir/man/mdcluster-json.7
 sed -e 's/\\f[BIRP]//g' -e 's/\\-/-/g' "$page" | awk '
 	/^\.SH/ {
 		object = tolower($2)
-		is_object = object ~ /^(examine|examine-bitmap|slot|create|update|zero|keygen|locks|member|resource|lock|step)$/
+		is_object = object ~ /^(examine|examine-bitmap|slot|create|update|zero|keygen|locks|member|resource|lock|step|status|status-node|status-array|status-disk|status-member|event|finding)$/
 	}
 	/^\.TP/ { is_tag = 1; next }
 	is_tag && is_object && /^\.BR [a-z_.]+ "? ?\(/ {
@@ -28,7 +28,8 @@ sed -e 's/\\f[BIRP]//g' -e 's/\\-/-/g' "$page" | awk '
 	}
 	{ is_tag = 0 }' | sort >promise
 for object in examine examine-bitmap slot create update zero keygen locks member \
-	resource lock step; do
+	resource lock step status status-node status-array status-disk status-member \
+	event finding; do
 	grep -q "^$object " promise ||
 		fail "mdcluster-json.7 describes no field of the object $object"
 done
@@ -317,6 +318,28 @@ for dump in "$srcdir"/tests/data/locks/{broadcast,frozen,rare}.json; do
 done
 mdcluster locks --json --file "$srcdir/tests/data/locks/empty.json" >locks.json
 expect '. == []' locks.json "no lockspaces"
+
+# --- status, events, doctor: a daemon's --------------------------------------------
+start_daemon healthy
+for name in healthy degraded resyncing no-quorum proof joining; do
+	status_is $name
+	mdcluster status --json >status.json || :
+	check status "status, $name" <status.json
+	check_each status-node "$name" '.nodes[]' <status.json
+	check_each status-array "$name" '.arrays[]' <status.json
+	check_each status-disk "$name" '.arrays[].disks[]' <status.json
+	[ $name = joining ] ||
+		check_each status-member "$name" '.arrays[].members[]' <status.json
+	mdcluster nodes --json >nodes.json
+	expect_equal "$name: nodes and status" "$(jq -S .nodes status.json)" "$(jq -S . nodes.json)"
+	[ $name = healthy ] || mdcluster doctor --json | check_each finding "$name" '.[]'
+done
+status_is proof '.arrays[0].members[2].slot = null'
+mdcluster status --json | check_each status-member "no slot" '.arrays[].members[]' || :
+for slot in 1 null; do
+	answer Events "{\"reply\": {\"events\": [{\"kind\": \"x\", \"slot\": $slot, \"role\": $slot}]}}"
+	mdcluster events --json | check event "an event, slot $slot"
+done
 
 # --- raid10 on three disks with a spare, in sync ------------------------------
 for disk in c d e s; do
