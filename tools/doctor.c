@@ -129,8 +129,8 @@ static void look_at_node(struct doctor *d, const struct status_node *n)
 	for_age(n->since_ns, age);
 	if (n->is_dead || !n->waits[0]) {
 		f = find(d, STATUS_DEGRADED, n->is_dead ?
-			 "%s is dead, which is proven: what it owed was or is taken over.%s" :
-			 "%s is not in the cluster%s.", name, n->is_dead ? "" : age);
+			 "%s is dead, which is proven: what it owed is taken over.%s" :
+			 "%s has been away%s.", name, n->is_dead ? "" : age);
 		next(f, "Start it again when it is sound.");
 		command(f, "ssh %s systemctl start mdclusterd", name);
 		return;
@@ -179,15 +179,17 @@ static void look_at_disks(struct doctor *d, const struct status_array *a)
 	for (uint32_t i = 0; i < a->disk_count; i++) {
 		const struct status_disk *disk = &a->disks[i];
 		struct doctor_finding *f;
+		char errors[40];
 
 		if (strcmp(disk->state, "in_sync") == 0 || strcmp(disk->state, "spare") == 0 ||
 		    strcmp(disk->state, "rebuild") == 0)
 			continue;
-		f = find(d, STATUS_DEGRADED, "%s runs on %u of %u disks: %s%sdisk %u is %s%s%s%s.",
-			 a->name, a->disks_in_sync, a->raid_disks, disk->path,
-			 disk->path[0] ? ", " : "", disk->role, disk->state,
-			 disk->errors ? " after " : "", disk->errors == 1 ? "an error" : "",
-			 disk->errors > 1 ? "errors" : "");
+		snprintf(errors, sizeof(errors), ", after %" PRIu64 " error%s", disk->errors,
+			 disk->errors == 1 ? "" : "s");
+		f = find(d, STATUS_DEGRADED, "%s runs on %u of %u disks: disk %u%s%s%s is %s%s.",
+			 a->name, a->disks_in_sync, a->raid_disks, disk->role,
+			 disk->path[0] ? " (" : "", disk->path, disk->path[0] ? ")" : "",
+			 disk->state, disk->errors ? errors : "");
 		next(f, a->disks_in_sync == 1 ? "The next disk that fails takes the array with "
 						"it: look at this one, and replace it." :
 						"Look at this disk, and replace it.");
@@ -214,6 +216,16 @@ static void look_at_resync(struct doctor *d, const struct status_array *a)
 		     "It begins by itself when what it waits for is over.");
 }
 
+/* Of a node, of a quorum: that is told with the node, or first of all. */
+static bool is_cause_told(const struct doctor *d, const struct status_array *a)
+{
+	bool is_told = !d->s->is_quorate;
+
+	for (uint32_t i = 0; i < d->s->node_count; i++)
+		is_told = is_told || d->s->nodes[i].waits[0];
+	return is_told && (strstr(a->waits, "proof of death") || strstr(a->waits, "quorum"));
+}
+
 static void look_at_array(struct doctor *d, const struct status_array *a)
 {
 	char age[TERMINAL_AGE_BYTES + 8], waits[SHOW_WAITS_BYTES];
@@ -223,7 +235,8 @@ static void look_at_array(struct doctor *d, const struct status_array *a)
 	look_at_state(d, a);
 	look_at_disks(d, a);
 	look_at_resync(d, a);
-	if (is_active && a->is_gate_open && a->waits[0] && a->waits_since_ns >= PATIENCE_NS)
+	if (is_active && a->is_gate_open && a->waits[0] && !is_cause_told(d, a) &&
+	    a->waits_since_ns >= PATIENCE_NS)
 		command(find(d, STATUS_DEGRADED, "%s %s.", a->name,
 			     show_waits(a->waits, a->waits_since_ns, waits)),
 			"mdcluster locks --waiting");

@@ -117,6 +117,7 @@ static void show_node_trouble(const struct status *s, const struct status_node *
 static void show_cluster(const struct status *s, struct terminal *t)
 {
 	uint32_t members = 0;
+	char text[96];
 
 	for (uint32_t i = 0; i < s->node_count; i++)
 		members += s->nodes[i].is_member;
@@ -124,11 +125,12 @@ static void show_cluster(const struct status *s, struct terminal *t)
 	terminal_word(t, TERMINAL_BOLD, "cluster %s", s->cluster[0] ? s->cluster : "?");
 	terminal_word(t, members < s->node_count ? TERMINAL_YELLOW : TERMINAL_GREEN,
 		      "%u/%u nodes", members, s->node_count);
+	snprintf(text, sizeof(text), "NO QUORUM: %u of %u votes, %u are needed", s->votes,
+		 s->expected, s->quorum);
 	if (s->is_quorate)
 		terminal_word(t, TERMINAL_GREEN, "quorate");
 	else
-		terminal_word(t, TERMINAL_RED, "NO QUORUM: %u of %u votes, %u are needed",
-			      s->votes, s->expected, s->quorum);
+		terminal_sentence(t, TERMINAL_RED, text);
 	terminal_word(t, TERMINAL_PLAIN, "ring %u.%" PRIu64, s->ring_rep, s->ring_seq);
 	if (strcmp(s->ring_state, "operational") != 0)
 		terminal_word(t, TERMINAL_YELLOW, "ring forms (%s)", s->ring_state);

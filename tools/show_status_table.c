@@ -18,6 +18,7 @@ enum { MIB_SECTORS = 2048 };
 struct column {
 	const char *name;
 	int flags;
+	bool may_go; /* where the terminal is too narrow for all */
 };
 
 /* A table, two blanks in; columns that no row has anything in are left out. */
@@ -32,7 +33,6 @@ static struct libscols_table *new_table(const struct column *columns, const stru
 		}
 	if (table) {
 		scols_table_enable_noencoding(table, 1); /* all of it is printable */
-		scols_table_enable_colors(table, t->has_colours);
 		if (t->width) {
 			scols_table_set_termwidth(table, t->width - 2);
 			scols_table_set_termforce(table, SCOLS_TERMFORCE_ALWAYS);
@@ -59,22 +59,68 @@ static void hide_empty_columns(struct libscols_table *table)
 	}
 }
 
-static int print_table(struct libscols_table *table, struct terminal *t, struct err *err)
+static void put_indented(char *text, struct terminal *t)
 {
-	char *text = NULL, *line, *rest;
-	int r;
+	char *line;
 
-	hide_empty_columns(table);
-	r = scols_print_table_to_string(table, &text);
-	if (r < 0)
-		return err_set(err, r, "cannot print the table: %s", strerror(-r));
-	for (rest = text; (line = strsep(&rest, "\n")) && (*line || rest);) {
+	while ((line = strsep(&text, "\n")) && (*line || text)) {
 		size_t length = strlen(line);
 
 		while (length > 0 && line[length - 1] == ' ')
 			line[--length] = '\0';
 		fprintf(t->to, "%s%s\n", *line ? "  " : "", line);
 	}
+}
+
+static size_t longest_line(const char *text)
+{
+	size_t longest = 0;
+
+	for (size_t length; *text; text += length + (text[length] != '\0')) {
+		length = strcspn(text, "\n");
+		if (length > longest)
+			longest = length;
+	}
+	return longest;
+}
+
+/* The first column that may go, goes. */
+static bool hide_one(struct libscols_table *table, const struct column *columns)
+{
+	for (size_t c = 0; columns[c].name; c++) {
+		struct libscols_column *column = scols_table_get_column(table, c);
+
+		if (!columns[c].may_go || scols_column_is_hidden(column))
+			continue;
+		scols_column_set_flags(column, scols_column_get_flags(column) | SCOLS_FL_HIDDEN);
+		return true;
+	}
+	return false;
+}
+
+/* Without colours it is as long as it looks: how many columns fit is tried so. */
+static int print_table(struct libscols_table *table, const struct column *columns,
+		       struct terminal *t, struct err *err)
+{
+	bool is_too_wide = true;
+	char *text = NULL;
+	int r = 0;
+
+	hide_empty_columns(table);
+	scols_table_enable_colors(table, 0);
+	while (t->width && is_too_wide && r == 0) {
+		r = scols_print_table_to_string(table, &text);
+		is_too_wide = r == 0 && longest_line(text) + 2 > t->width &&
+			      hide_one(table, columns);
+		free(text);
+		text = NULL;
+	}
+	scols_table_enable_colors(table, t->has_colours);
+	if (r == 0)
+		r = scols_print_table_to_string(table, &text);
+	if (r < 0)
+		return err_set(err, r, "cannot print the table: %s", strerror(-r));
+	put_indented(text, t);
 	free(text);
 	return 0;
 }
@@ -131,9 +177,10 @@ int show_members_table(const struct status *s, const struct status_array *a,
 		       struct terminal *t, struct err *err)
 {
 	static const struct column columns[] = {
-		{ "SLOT", SCOLS_FL_RIGHT }, { "NODE", 0 }, { "STATE", 0 },
-		{ "INCARNATION", SCOLS_FL_RIGHT }, { "SINCE", SCOLS_FL_RIGHT },
-		{ "RESYNCS", SCOLS_FL_RIGHT }, { "DIRTY", SCOLS_FL_RIGHT }, { NULL, 0 },
+		{ "SLOT", SCOLS_FL_RIGHT, false }, { "NODE", 0, false },
+		{ "STATE", 0, false }, { "INCARNATION", SCOLS_FL_RIGHT, true },
+		{ "SINCE", SCOLS_FL_RIGHT, false }, { "RESYNCS", SCOLS_FL_RIGHT, true },
+		{ "DIRTY", SCOLS_FL_RIGHT, true }, { NULL, 0, false },
 	};
 	struct libscols_table *table;
 	int r = 0;
@@ -143,7 +190,7 @@ int show_members_table(const struct status *s, const struct status_array *a,
 	table = new_table(columns, t);
 	for (uint32_t i = 0; table && r == 0 && i < a->member_count; i++)
 		r = add_member(table, s, &a->members[i]);
-	r = !table || r < 0 ? err_nomem(err, "a table") : print_table(table, t, err);
+	r = !table || r < 0 ? err_nomem(err, "a table") : print_table(table, columns, t, err);
 	scols_unref_table(table);
 	return r;
 }
@@ -189,10 +236,11 @@ static int add_disk(struct libscols_table *table, const struct status_array *a,
 int show_disks_table(const struct status_array *a, struct terminal *t, struct err *err)
 {
 	static const struct column columns[] = {
-		{ "ROLE", SCOLS_FL_RIGHT }, { "DISK", 0 }, { "STATE", 0 },
-		{ "READS", SCOLS_FL_RIGHT }, { "READ", SCOLS_FL_RIGHT },
-		{ "WRITES", SCOLS_FL_RIGHT }, { "WRITTEN", SCOLS_FL_RIGHT },
-		{ "IN FLIGHT", SCOLS_FL_RIGHT }, { "ERRORS", SCOLS_FL_RIGHT }, { NULL, 0 },
+		{ "ROLE", SCOLS_FL_RIGHT, false }, { "DISK", SCOLS_FL_TRUNC, false },
+		{ "STATE", 0, false }, { "READS", SCOLS_FL_RIGHT, true },
+		{ "READ", SCOLS_FL_RIGHT, true }, { "WRITES", SCOLS_FL_RIGHT, true },
+		{ "WRITTEN", SCOLS_FL_RIGHT, true }, { "IN FLIGHT", SCOLS_FL_RIGHT, true },
+		{ "ERRORS", SCOLS_FL_RIGHT, false }, { NULL, 0, false },
 	};
 	struct libscols_table *table;
 	int r = 0;
@@ -202,19 +250,19 @@ int show_disks_table(const struct status_array *a, struct terminal *t, struct er
 	table = new_table(columns, t);
 	for (uint32_t i = 0; table && r == 0 && i < a->disk_count; i++)
 		r = add_disk(table, a, &a->disks[i]);
-	r = !table || r < 0 ? err_nomem(err, "a table") : print_table(table, t, err);
+	r = !table || r < 0 ? err_nomem(err, "a table") : print_table(table, columns, t, err);
 	scols_unref_table(table);
 	return r;
 }
 
 /* --- nodes ------------------------------------------------------------------------------ */
 
-enum { NODE_ID, NODE_NAME, NODE_STATE, NODE_SINCE, NODE_INCARNATION, NODE_ADDRESS, NODE_WAITS };
+enum { NODE_ID, NODE_NAME, NODE_STATE, NODE_SINCE, NODE_INCARNATION, NODE_ADDRESS };
 
 static int add_node(struct libscols_table *table, const struct status_node *n)
 {
 	struct libscols_line *line = scols_table_new_line(table, NULL);
-	char text[SHOW_WAITS_BYTES], age[TERMINAL_AGE_BYTES];
+	char text[SHOW_NODE_BYTES], age[TERMINAL_AGE_BYTES];
 	int failed = 0;
 
 	if (!line)
@@ -231,23 +279,40 @@ static int add_node(struct libscols_table *table, const struct status_node *n)
 	if (n->incarnation)
 		failed |= set_number(line, NODE_INCARNATION, n->incarnation);
 	failed |= scols_line_set_data(line, NODE_ADDRESS, n->address);
-	failed |= scols_line_set_data(line, NODE_WAITS, show_waits(n->waits, 0, text));
 	return failed ? -ENOMEM : 0;
+}
+
+static void show_what_waits(const struct status *s, struct terminal *t)
+{
+	char name[SHOW_NODE_BYTES], waits[SHOW_WAITS_BYTES];
+
+	for (uint32_t i = 0; i < s->node_count; i++) {
+		const struct status_node *n = &s->nodes[i];
+
+		if (!n->waits[0])
+			continue;
+		terminal_begin(t, 2);
+		terminal_word(t, TERMINAL_BOLD, "%s", show_status_node(s, n->id, name));
+		terminal_sentence(t, TERMINAL_YELLOW, show_waits(n->waits, 0, waits));
+		terminal_end(t);
+	}
 }
 
 int show_nodes(const struct status *s, struct terminal *t, struct err *err)
 {
 	static const struct column columns[] = {
-		{ "ID", SCOLS_FL_RIGHT }, { "NODE", 0 }, { "STATE", 0 },
-		{ "SINCE", SCOLS_FL_RIGHT }, { "INCARNATION", SCOLS_FL_RIGHT },
-		{ "ADDRESS", 0 }, { "WAITS", SCOLS_FL_WRAP }, { NULL, 0 },
+		{ "ID", SCOLS_FL_RIGHT, false }, { "NODE", 0, false }, { "STATE", 0, false },
+		{ "SINCE", SCOLS_FL_RIGHT, false }, { "INCARNATION", SCOLS_FL_RIGHT, true },
+		{ "ADDRESS", 0, true }, { NULL, 0, false },
 	};
 	struct libscols_table *table = new_table(columns, t);
 	int r = 0;
 
 	for (uint32_t i = 0; table && r == 0 && i < s->node_count; i++)
 		r = add_node(table, &s->nodes[i]);
-	r = !table || r < 0 ? err_nomem(err, "a table") : print_table(table, t, err);
+	r = !table || r < 0 ? err_nomem(err, "a table") : print_table(table, columns, t, err);
 	scols_unref_table(table);
+	if (r == 0)
+		show_what_waits(s, t);
 	return r;
 }

@@ -48,7 +48,7 @@ void terminal_begin(struct terminal *t, unsigned int indent)
 	t->is_line_open = false;
 }
 
-static void put(struct terminal *t, enum terminal_colour colour, const char *text)
+static void colour_on(struct terminal *t, enum terminal_colour colour)
 {
 	static const char *const codes[] = {
 		[TERMINAL_BOLD] = "1", [TERMINAL_GREEN] = "32", [TERMINAL_YELLOW] = "33",
@@ -56,9 +56,13 @@ static void put(struct terminal *t, enum terminal_colour colour, const char *tex
 	};
 
 	if (t->has_colours && colour != TERMINAL_PLAIN)
-		fprintf(t->to, "\033[%sm%s\033[0m", codes[colour], text);
-	else
-		fputs(text, t->to);
+		fprintf(t->to, "\033[%sm", codes[colour]);
+}
+
+static void colour_off(struct terminal *t, enum terminal_colour colour)
+{
+	if (t->has_colours && colour != TERMINAL_PLAIN)
+		fputs("\033[0m", t->to);
 }
 
 /* Characters, as far as UTF-8 tells: bytes that do not continue one. */
@@ -71,20 +75,23 @@ static unsigned int columns_of(const char *text)
 	return n;
 }
 
-static void place(struct terminal *t, unsigned int blanks, enum terminal_colour colour,
-		  const char *text)
+/* Blanks before a word, or a new line where it does not fit. */
+static void make_way(struct terminal *t, unsigned int blanks, const char *word)
 {
-	unsigned int columns = columns_of(text);
-
-	if (t->is_line_open && t->width && t->column + blanks + columns > t->width) {
+	if (t->is_line_open && t->width &&
+	    t->column + blanks + columns_of(word) > t->width) {
 		fprintf(t->to, "\n%*s", CONTINUED, "");
 		t->column = CONTINUED;
 	} else if (t->is_line_open) {
 		fprintf(t->to, "%*s", (int)blanks, "");
 		t->column += blanks;
 	}
-	put(t, colour, text);
-	t->column += columns;
+}
+
+static void put(struct terminal *t, const char *word)
+{
+	fputs(word, t->to);
+	t->column += columns_of(word);
 	t->is_line_open = true;
 }
 
@@ -96,22 +103,30 @@ void terminal_word(struct terminal *t, enum terminal_colour colour, const char *
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	place(t, 2, colour, text);
+	make_way(t, 2, text);
+	colour_on(t, colour);
+	put(t, text);
+	colour_off(t, colour);
 }
 
 void terminal_sentence(struct terminal *t, enum terminal_colour colour, const char *text)
 {
-	unsigned int blanks = 2;
+	bool is_first = true;
 
 	while (*text) {
 		size_t length = strcspn(text, " ");
 		char word[256];
 
 		snprintf(word, sizeof(word), "%.*s", (int)min_u64(length, 255), text);
-		place(t, blanks, colour, word);
+		make_way(t, is_first ? 2 : 1, word);
+		if (is_first)
+			colour_on(t, colour);
+		put(t, word);
 		text += length + strspn(text + length, " ");
-		blanks = 1;
+		is_first = false;
 	}
+	if (!is_first)
+		colour_off(t, colour);
 }
 
 void terminal_end(struct terminal *t)

@@ -1,0 +1,191 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# assemble, stop, detail, ring, locks, set, check, repair, fail, confirm-dead: what the
+# daemon is asked for which words, mdadm's too, and what comes of its answers.
+# shellcheck source=tests/cli/control-functions.sh
+. "$(dirname "$0")/control-functions.sh"
+
+start_daemon healthy
+done_='{"reply": {}}'
+
+# asks CALL... CMD: CMD, the last word, succeeds with exactly these calls
+asks()
+{
+	local wanted=("${@:1:$#-1}") command=${!#}
+	calls >/dev/null
+	ends_with 0 eval "$command"
+	expect_equal "calls of: $command" "$(printf '%s\n' "${wanted[@]}")" "$(calls)"
+}
+
+# --- assemble, stop ------------------------------------------------------------------
+answer Assemble '{"continue": {"array": "web", "state": "joining", "waits": ""}}' \
+	'{"continue": {"array": "web", "state": "gathering", "waits": "waits: slot 2 of node3"}}' "$done_"
+answer Stop "$done_"
+touch a.img b.img
+for word in assemble --assemble -A; do
+	asks '["Assemble",{"array":"web"}]' "mdcluster $word web"
+	asks '["Assemble",{"array":"web"}]' "mdcluster $word /dev/md/web"
+	asks '["Assemble",{"array":"0"}]' "mdcluster $word /dev/md0"
+	asks '["Assemble",{"scan":true}]' "mdcluster $word --scan"
+	asks "[\"Assemble\",{\"disks\":[\"$PWD/a.img\",\"$PWD/b.img\"],\"name\":\"web\"}]" \
+		"mdcluster $word web a.img ./b.img"
+done
+asks '["Assemble",{"scan":true}]' "mdcluster -As"
+[ -z "$out" ] || fail "assemble tells what nobody reads: $out"
+asks '["Stop",{"array":"web"}]' '["Stop",{"array":"logs"}]' "mdcluster stop web /dev/md/logs"
+asks '["Stop",{"array":"0","force":true}]' "mdcluster --stop --force /dev/md0"
+asks '["Stop",{"scan":true}]' "mdcluster -S --scan"
+expect_fail 2 mdcluster assemble
+expect_fail 2 mdcluster assemble --scan web
+expect_fail 2 mdcluster stop
+expect_fail 2 mdcluster stop --scan web
+need script
+out=$(script -qec "mdcluster assemble web" /dev/null </dev/null | tr -d '\r')
+expect_equal "on a terminal" "mdcluster: web: joining
+mdcluster: web: gathering, waits: slot 2 of node3" "$out"
+answer Assemble '{"refuse": "web: no disks are there: /dev/sda, /dev/sdb", "errno": 2}'
+expect_fail 1 mdcluster assemble web
+says_error="mdcluster: web: no disks are there: /dev/sda, /dev/sdb"
+expect_equal "why not" "$says_error" "$error"
+# one that cannot be stopped does not keep the next one
+answer Stop '{"refuse": "2 clients use it", "errno": 16}'
+calls >/dev/null
+ends_with 1 mdcluster stop web logs
+expect_equal "both are tried" 2 "$(calls | wc -l)"
+
+# --- set, fail, confirm-dead ------------------------------------------------------------
+answer Set "$done_"
+answer Fail "$done_"
+answer ConfirmDead "$done_"
+asks '["Set",{"array":"web","key":"resync-max","value":"200M"}]' \
+	'["Set",{"array":"web","key":"resync-min","value":"1M"}]' \
+	"mdcluster set web resync-max=200M resync-min=1M"
+asks '["Set",{"key":"log-level","value":"debug"}]' "mdcluster set log-level=debug"
+expect_fail 2 mdcluster set web
+expect_fail 2 mdcluster set resync-max=1M
+expect_fail 2 mdcluster set web colour=blue
+expect_fail 2 mdcluster set web resync-max=1M shop
+for command in "fail web" "--fail /dev/md/web" "/dev/md/web --fail"; do
+	asks '["Fail",{"array":"web","disk":"/dev/sdb"}]' "mdcluster $command /dev/sdb"
+done
+asks '["Fail",{"array":"web","disk":"0"}]' '["Fail",{"array":"web","disk":"1"}]' \
+	"mdcluster fail web 0 1"
+expect_fail 2 mdcluster fail web
+asks '["ConfirmDead",{"node":"node3"}]' "mdcluster confirm-dead --yes node3"
+calls >/dev/null
+expect_fail 1 mdcluster confirm-dead node3
+expect_fail 2 mdcluster confirm-dead --yes node3 node2
+expect_equal "nothing was confirmed" "" "$(calls)"
+out=$(echo no | script -qec "mdcluster confirm-dead node3" /dev/null) || :
+expect_equal "not for a no" "" "$(calls)"
+out=$(echo yes | script -qec "mdcluster confirm-dead node3" /dev/null) || fail "yes: $out"
+expect_equal "for a yes" '["ConfirmDead",{"node":"node3"}]' "$(calls)"
+[[ $out == *"If node3 still runs"*"data"*"lost"* ]] || fail "it asks: $out"
+
+# --- check, repair ------------------------------------------------------------------------
+answer Check '{"continue": {"done": 4096, "total": 131072, "mismatches": 0}}' \
+	'{"reply": {"done": 131072, "total": 131072, "mismatches": 0}}'
+asks '["Check",{"array":"web","repair":false}]' "mdcluster check web"
+expect_equal "check" "web: 64.00 MiB compared, all equal" "$out"
+answer Check '{"reply": {"done": 131072, "total": 131072, "mismatches": 8}}'
+ends_with 1 mdcluster check web
+expect_equal "check" "web: 64.00 MiB compared, 4.00 KiB differ" "$out"
+asks '["Check",{"array":"web","repair":true}]' "mdcluster repair /dev/md/web"
+expect_equal "repair" "web: 64.00 MiB compared, 4.00 KiB differed and are equal now" "$out"
+answer CheckCancel "$done_"
+asks '["CheckCancel",{"array":"web"}]' "mdcluster check --cancel web"
+# Ctrl-C: the daemon is told, and its last word is waited for
+answer Check '{"continue": {"done": 65536, "total": 131072, "mismatches": 0}}' '{"hold": true}'
+answer CheckCancel '{"release": "Check"}' "$done_"
+calls >/dev/null
+set -m # jobs of an interactive shell do not ignore SIGINT
+mdcluster check web >checked &
+checking=$!
+set +m
+until [ "$(grep -c Check "$answers/calls" 2>/dev/null)" = 1 ]; do sleep 0.02; done
+kill -INT $checking
+wait $checking || fail "check that is interrupted: $(cat checked)"
+expect_equal "calls of a check that is interrupted" '["Check",{"array":"web","repair":false}]
+["CheckCancel",{"array":"web"}]' "$(calls)"
+expect_equal "interrupted" "web: ended early, 32.00 MiB compared, all equal" "$(cat checked)"
+out=$(answer Check '{"continue": {"done": 65536, "total": 131072, "mismatches": 8}}' "$done_"
+	script -qec "stty cols 80; mdcluster repair web" /dev/null </dev/null) || :
+[[ $out == *"[==========>..........]  repair = 50.0%  4.00 KiB differed"* ]] || fail "the bar: $out"
+
+# --- detail -------------------------------------------------------------------------------
+detail()
+{
+	answer Detail "$(jq "{reply: {array: .[0].reply.status.arrays[0], metadata: {version: \"1.2\",
+		name: \"node1:web\", cluster: \"alpha\", size_sectors: 16777216, events: 17,
+		created_s: 1763713284, updated_s: 1763720000,
+		disks: [{number: 0, path: \"/dev/sda\"}, {number: 3, path: \"/dev/sdb\"}]}}}" \
+		"$canned/$1.json")"
+}
+detail degraded
+asks '["Detail",{"array":"web"}]' "mdcluster detail web"
+expect_equal "detail" "web:
+           Version : 1.2
+     Creation Time : Fri Nov 21 08:21:24 2025
+        Raid Level : raid1
+        Array Size : 8388608 (8.00 GiB 8.59 GB)
+     Used Dev Size : 8388608 (8.00 GiB 8.59 GB)
+      Raid Devices : 2
+     Total Devices : 2
+       Persistence : Superblock is persistent
+
+     Intent Bitmap : Internal(Clustered)
+
+       Update Time : Fri Nov 21 10:14:40 2025
+             State : active, degraded 
+    Active Devices : 1
+   Working Devices : 1
+    Failed Devices : 1
+     Spare Devices : 0
+
+Consistency Policy : bitmap
+
+              Name : node1:web
+      Cluster Name : alpha
+              UUID : 5c0b0c4b:d6ae0359:f266cacf:72232250
+            Events : 17
+      Cluster Slot : 0
+         Served At : /run/mdcluster/web.sock
+
+    Number   Major   Minor   RaidDevice State
+       0       0        0        0      active sync   /dev/sda
+       3       0        0        -      faulty   /dev/sdb" \
+	"$(sed -E 's/^( +[0-9]+) +[0-9]+ +[0-9]+ /\1       0        0 /; s/10:1[0-9]:[0-9]+/10:14:40/' <<<"$out")"
+for word in "detail -t" "--detail --test" "-Dt"; do
+	detail healthy
+	ends_with 0 mdcluster $word web
+	detail degraded
+	ends_with 1 mdcluster $word /dev/md/web
+	answer Detail '{"refuse": "no array", "errno": 2}'
+	ends_with 4 mdcluster $word web
+done
+answer Detail '{"reply": {"array": {"raid_disks": 2}, "metadata": {}}}'
+ends_with 2 mdcluster detail --test web
+answer Detail '{"reply": {}}'
+ends_with 1 mdcluster detail web
+detail healthy
+expect_equal "JSON" "web node1:web" "$(mdcluster detail -J web | jq -r '"\(.array.name) \(.metadata.name)"')"
+
+# --- ring, locks --------------------------------------------------------------------------
+answer Ring '{"reply": {"view": {"state": "operational", "timings": {"token_ms": 1000}},
+	"counters": {"tx": 7, "rx": 0}}}'
+asks '["Ring",{}]' "mdcluster ring"
+expect_equal "ring" "state : operational
+timings.token_ms : 1000
+
+tx : 7
+left out: 1 counters that are 0 (--all shows all)" "$(sed 's/^ *//' <<<"$out")"
+ends_with 0 mdcluster ring --all
+says "rx : 0"
+expect_equal "JSON" 7 "$(mdcluster ring --json | jq .counters.tx)"
+dump=$srcdir/tests/data/locks/frozen.json
+answer Locks "{\"reply\": {\"dump\": $(cat "$dump")}}"
+asks '["Locks",{}]' "mdcluster locks --all"
+expect_equal "locks of the daemon, and of a file" "$(mdcluster locks --all --file "$dump")" "$out"
+answer Locks '{"reply": {"dump": {}}}'
+expect_fail 1 mdcluster locks
