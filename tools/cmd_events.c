@@ -152,11 +152,13 @@ static int take(void *owner, const json_t *answer)
 	struct watcher *w = owner;
 
 	w->is_seen = true;
-	if (lost > 0 && w->is_json)
+	if (lost > 0 && w->is_json) {
 		printf("{\"lost\":%" JSON_INTEGER_FORMAT "}\n", lost);
-	else if (lost > 0)
+		fflush(stdout);
+	} else if (lost > 0) {
 		log_warning("MDC3011", "%" JSON_INTEGER_FORMAT " events were lost: they came faster than they were taken",
 			    lost);
+	}
 	return event ? take_event(w, event) : 0;
 }
 

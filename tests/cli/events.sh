@@ -47,6 +47,7 @@ follow()
 {
 	local lines=$1 following
 	shift
+	: >followed
 	"$@" >followed 2>followed.err &
 	following=$!
 	until [ "$(wc -l <followed)" -ge "$lines" ]; do
@@ -90,6 +91,7 @@ grep -q '3 events were lost.*\[MDC3011\]' followed.err || fail "lost: $(cat foll
 # --- the daemon comes and goes ----------------------------------------------------------------
 answer Events "${items[0]}" '{"hold": true}'
 calls >/dev/null
+: >followed
 mdcluster events --follow >followed 2>followed.err &
 following=$!
 until [ -s followed ]; do sleep 0.02; done
