@@ -14,6 +14,7 @@
 enum { LINE_MAX_BYTES = 1024 };
 
 static bool log_is_open;
+static int32_t log_id; /* libqb's target */
 
 static int use_target(enum log_target target, int level, struct err *err)
 {
@@ -27,6 +28,7 @@ static int use_target(enum log_target target, int level, struct err *err)
 			       "log: this libqb was built without journal support");
 	qb_log_filter_ctl(id, QB_LOG_FILTER_ADD, QB_LOG_FILTER_FILE, "*",
 			  (uint8_t)level);
+	log_id = id;
 	qb_log_format_set(id, id == QB_LOG_STDERR ? "%N: %p: %b" : "%b");
 	r = qb_log_ctl(id, QB_LOG_CONF_ENABLED, QB_TRUE);
 	if (r < 0)
@@ -49,6 +51,14 @@ int log_open(const char *program, enum log_target target, int level,
 	else
 		log_is_open = true;
 	return r;
+}
+
+void log_set_level(int level)
+{
+	if (!log_is_open)
+		return;
+	qb_log_filter_ctl(log_id, QB_LOG_FILTER_CLEAR_ALL, QB_LOG_FILTER_FILE, "*", LOG_DEBUG);
+	qb_log_filter_ctl(log_id, QB_LOG_FILTER_ADD, QB_LOG_FILTER_FILE, "*", (uint8_t)level);
 }
 
 void log_close(void)

@@ -38,6 +38,8 @@ struct log_subsystem {
  */
 int log_open(const char *program, enum log_target target, int level,
 	     struct err *err);
+/* Another level from here on. */
+void log_set_level(int level);
 void log_close(void);
 
 void log_write(const struct log_subsystem *sub, int level, const char *id,

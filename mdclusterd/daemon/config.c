@@ -351,8 +351,7 @@ void config_free(struct config *c)
 	if (!c)
 		return;
 	for (size_t i = 0; i < c->array_count; i++)
-		for (size_t j = 0; j < c->arrays[i].disk_count; j++)
-			free(c->arrays[i].disks[j]);
+		config_array_fini(&c->arrays[i]);
 	free(c->arrays);
 	free(c->key_file);
 	free(c->fence.command);
@@ -390,4 +389,24 @@ const struct config_array *config_array(const struct config *c, const char *name
 		if (strcmp(c->arrays[i].name, name) == 0)
 			return &c->arrays[i];
 	return NULL;
+}
+
+void config_array_fini(struct config_array *a)
+{
+	for (size_t i = 0; i < a->disk_count; i++)
+		free(a->disks[i]);
+	a->disk_count = 0;
+}
+
+int config_array_copy(struct config_array *to, const struct config_array *from)
+{
+	*to = *from;
+	for (to->disk_count = 0; to->disk_count < from->disk_count; to->disk_count++) {
+		to->disks[to->disk_count] = strdup(from->disks[to->disk_count]);
+		if (!to->disks[to->disk_count]) {
+			config_array_fini(to);
+			return -ENOMEM;
+		}
+	}
+	return 0;
 }

@@ -96,3 +96,6 @@ int config_node_by_name(const struct config *c, const char *name);
 int config_node_by_id(const struct config *c, uint32_t id);
 void config_node_table(const struct config *c, struct node_table *table);
 const struct config_array *config_array(const struct config *c, const char *name);
+/* Owned strings and all. -ENOMEM. */
+int config_array_copy(struct config_array *to, const struct config_array *from);
+void config_array_fini(struct config_array *a);

@@ -9,14 +9,19 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <linux/close_range.h>
+
 #include "base/arith.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "mdclusterd/daemon/engine_private.h"
 #include "mdclusterd/daemon/notify.h"
+#include "mdclusterd/daemon/unit.h"
 
 LOG_SUBSYSTEM(engine);
+
+enum { STOP_MS = 5000 };
 
 /* --- the supervisor ------------------------------------------------------------------------ */
 
@@ -28,6 +33,7 @@ static void supervisor_is_gone(void *owner, int fd, uint32_t events)
 	loop_fd_remove(e->loop, fd);
 	log_error("MDC5420", "the supervisor is gone: nobody would say that this engine is dead; it stops");
 	e->is_orphaned = true;
+	units_set_quorate(e, false); /* the gates before all else */
 	engine_stop(e);
 }
 
@@ -52,9 +58,21 @@ static void told_to_stop(void *owner)
 	engine_stop(owner);
 }
 
-static void told_to_reload(void *owner)
+static void say_change(void *owner, const char *name, bool needs_restart)
 {
 	(void)owner;
+	if (needs_restart)
+		log_warning("MDC5435", "%s: has changed, and takes a new start of mdclusterd", name);
+	else
+		log_notice("MDC5436", "%s: has changed", name);
+}
+
+static void told_to_reload(void *owner)
+{
+	struct err err = ERR_INIT;
+
+	if (engine_reload(owner, say_change, NULL, &err) < 0)
+		log_error("MDC5437", "nothing is reloaded: %s", err.text);
 }
 
 static int watch(struct engine *e, struct err *err)
@@ -79,10 +97,14 @@ static int begin(struct engine *e, struct err *err)
 {
 	int r;
 
+	qb_list_init(&e->units);
+	qb_list_init(&e->calls);
 	e->started_ns = clock_boot_ns();
 	e->loop = loop_new(err);
 	if (!e->loop)
 		return err->code;
+	/* what was inherited, but for what is ours: the lock goes to no fence command */
+	(void)close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
 	r = watch(e, err);
 	if (r < 0)
 		return r;
@@ -95,21 +117,67 @@ static int begin(struct engine *e, struct err *err)
 	log_notice("MDC5422", "node %s of cluster %s, incarnation %" PRIu64,
 		   e->config->nodes[e->config->self].name, e->config->cluster,
 		   station_incarnation(cluster_station(e->cluster)));
-	cluster_start(e->cluster);
-	return 0;
+	r = engine_proof_open(e, err);
+	if (r == 0)
+		r = methods_open(e, err);
+	if (r == 0)
+		cluster_start(e->cluster);
+	return r;
+}
+
+static void it_takes_too_long(void *owner)
+{
+	struct engine *e = owner;
+
+	e->last_word = NULL;
+	log_error("MDC5438", "arrays do not stop in time: this engine ends with them in use, and its supervisor says so");
+	loop_stop(e->loop);
+}
+
+void engine_unit_is_gone(struct engine *e)
+{
+	if (e->stops == 0 || !qb_list_empty(&e->units))
+		return;
+	e->is_clean = true;
+	loop_stop(e->loop);
 }
 
 /* Told twice: at once, whatever that leaves to the others. */
 void engine_stop(struct engine *e)
 {
-	if (e->stops++ > 0)
+	struct unit *u = NULL;
+	struct err err = ERR_INIT;
+
+	if (e->stops++ > 0) {
 		log_warning("MDC5423", "told to stop a second time: at once");
-	loop_stop(e->loop);
+		loop_stop(e->loop);
+		return;
+	}
+	while ((u = unit_next(e, u)) != NULL)
+		if (unit_stop(u, true, NULL, &err) < 0)
+			log_error("MDC5439", "%s", err.text);
+	e->last_word = loop_timer_start(e->loop, STOP_MS, it_takes_too_long, e, &err);
+	engine_unit_is_gone(e);
+}
+
+/*
+ * Arrays that are still in use go with the process, whose death their other members
+ * have proven by the supervisor: their threads are not waited for.
+ */
+static void break_off(struct engine *e)
+{
+	cluster_close(e->cluster);
+	log_close();
+	_exit(EXIT_FAILED);
 }
 
 static void end(struct engine *e)
 {
 	loop_timer_cancel(e->alive);
+	loop_timer_cancel(e->last_word);
+	methods_close(e);
+	units_free(e);
+	engine_proof_close(e);
 	cluster_close(e->cluster);
 	event_hub_free(e->events);
 	loop_free(e->loop);
@@ -133,6 +201,8 @@ int engine_run(const struct options *options)
 		supervisor_tell(options->engine_fd, "ready");
 		be_alive(&e);
 		loop_run(e.loop);
+		if (!e.is_clean)
+			break_off(&e);
 		if (e.is_broken || e.is_orphaned)
 			e.exit_code = EXIT_FAILED;
 	}

@@ -3,9 +3,13 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/log.h"
+#include "base/text.h"
+#include "mdclusterd/array/array.h"
 #include "mdclusterd/daemon/engine_private.h"
+#include "mdclusterd/daemon/unit.h"
 
 const char *engine_node_name(const struct engine *e, uint32_t node)
 {
@@ -49,8 +53,7 @@ void engine_tell_status(const struct engine *e)
 /* The gates, at once; what people are told waits until it stands. */
 static void on_quorate(void *owner, bool is_quorate)
 {
-	(void)owner;
-	(void)is_quorate;
+	units_set_quorate(owner, is_quorate);
 }
 
 static void on_settled(void *owner, bool is_quorate)
@@ -60,6 +63,9 @@ static void on_settled(void *owner, bool is_quorate)
 	uint32_t votes = quorum_votes(q, cluster_members(e->cluster)), all = quorum_expected(q);
 
 	engine_tell_status(e);
+	engine_proof_look(e);
+	if (is_quorate && e->stops == 0)
+		units_start_auto(e);
 	if (is_quorate == e->was_quorate)
 		return;
 	e->was_quorate = is_quorate;
@@ -80,6 +86,7 @@ static void on_member(void *owner, uint32_t node, bool is_member)
 	engine_tell(e, LOG_NOTICE, is_member ? "node-joined" : "node-left", node,
 		    "node %s %s the ring", engine_node_name(e, node),
 		    is_member ? "is on" : "has left");
+	units_set_missing(e, node, !is_member);
 }
 
 static void on_dead(void *owner, uint32_t node, uint64_t incarnation, const char *how)
@@ -94,6 +101,100 @@ static void on_dead(void *owner, uint32_t node, uint64_t incarnation, const char
 static void on_deadlock(void *owner, const char *lockspace, const char *cycle)
 {
 	engine_tell(owner, LOG_WARNING, "deadlock", 0, "lockspace %s: %s", lockspace, cycle);
+}
+
+/* --- arrays ------------------------------------------------------------------------------ */
+
+static const struct {
+	int priority;
+	const char *text; /* NULL: the event's own */
+} array_words[ARRAY_EVENT_KINDS] = {
+	[ARRAY_EVENT_STATE] = { LOG_NOTICE, "is" },
+	[ARRAY_EVENT_MEMBER_JOINED] = { LOG_NOTICE, "has a member more" },
+	[ARRAY_EVENT_MEMBER_LEFT] = { LOG_NOTICE, "has a member less" },
+	[ARRAY_EVENT_MEMBER_MISSING] = { LOG_WARNING, "misses a member: its death is not proven" },
+	[ARRAY_EVENT_MEMBER_DEAD] = { LOG_WARNING, "a member is dead: it is recovered" },
+	[ARRAY_EVENT_SLOT_RECOVERING] = { LOG_NOTICE, "recovers a slot" },
+	[ARRAY_EVENT_SLOT_RECOVERED] = { LOG_NOTICE, "has recovered a slot" },
+	[ARRAY_EVENT_SUSPENDED] = { LOG_DEBUG, "writes are suspended" },
+	[ARRAY_EVENT_RESYNC_STARTED] = { LOG_NOTICE, "resync begins" },
+	[ARRAY_EVENT_RESYNC_FINISHED] = { LOG_NOTICE, "resync is done" },
+	[ARRAY_EVENT_CHECK_STARTED] = { LOG_NOTICE, "a scrub begins" },
+	[ARRAY_EVENT_CHECK_FINISHED] = { LOG_NOTICE, "the scrub is done" },
+	[ARRAY_EVENT_MISMATCH] = { LOG_WARNING, "disks differ" },
+	[ARRAY_EVENT_DISK_FAILED] = { LOG_ERR, "a disk failed" },
+	[ARRAY_EVENT_DEGRADED] = { LOG_ERR, "is degraded" },
+	[ARRAY_EVENT_GATE] = { LOG_DEBUG, "gate" },
+	[ARRAY_EVENT_RETRY] = { LOG_WARNING, "is tried again" },
+};
+
+static void add(char *to, size_t room, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+static void add(char *to, size_t room, const char *fmt, ...)
+{
+	size_t at = strlen(to);
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(to + at, room - at, fmt, args);
+	va_end(args);
+}
+
+/* "has recovered a slot: node node3, slot 2, 64.00 MiB": what the event has of all that. */
+static void describe(const struct engine *e, const struct array_event *event, char *to,
+		     size_t room)
+{
+	const char *separator = ": ";
+	char size[TEXT_SIZE_BYTES];
+
+	snprintf(to, room, "%s", array_words[event->kind].text);
+	if (event->kind == ARRAY_EVENT_STATE || event->kind == ARRAY_EVENT_GATE) {
+		add(to, room, " %s", event->text);
+		return;
+	}
+	if (event->node) {
+		add(to, room, "%snode %s", separator, engine_node_name(e, event->node));
+		separator = ", ";
+	}
+	if (event->kind == ARRAY_EVENT_DISK_FAILED || event->kind == ARRAY_EVENT_DEGRADED) {
+		add(to, room, "%srole %" PRIu32, separator, event->role);
+		separator = ", ";
+	} else if (event->slot >= 0 && event->kind <= ARRAY_EVENT_SUSPENDED) {
+		add(to, room, "%sslot %d", separator, event->slot);
+		separator = ", ";
+	}
+	if (event->high > event->low) {
+		add(to, room, "%ssectors %" PRIu64 " to %" PRIu64, separator, event->low,
+		    event->high);
+		separator = ", ";
+	}
+	if (event->bytes) {
+		add(to, room, "%s%s", separator, text_size(event->bytes, size));
+		separator = ", ";
+	}
+	if (*event->text)
+		add(to, room, "%s%s", separator, event->text);
+}
+
+void engine_tell_array(struct engine *e, const struct array_event *event)
+{
+	bool has_role = event->kind == ARRAY_EVENT_DISK_FAILED ||
+			event->kind == ARRAY_EVENT_DEGRADED;
+	struct status_event s = {
+		.node = event->node,
+		.is_ours = event->is_ours,
+		.slot = event->slot,
+		.role = has_role ? (int32_t)event->role : -1,
+		.low = event->low,
+		.high = event->high,
+		.bytes = event->bytes,
+		.priority = array_words[event->kind].priority,
+	};
+
+	snprintf(s.kind, sizeof(s.kind), "%s", array_event_name(event->kind));
+	snprintf(s.array, sizeof(s.array), "%s", event->array);
+	describe(e, event, s.text, sizeof(s.text));
+	event_hub_add(e->events, &s);
 }
 
 static void on_broken(void *owner)

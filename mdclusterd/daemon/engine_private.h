@@ -14,9 +14,14 @@ struct engine {
 	struct loop *loop;
 	struct event_hub *events;
 	struct cluster *cluster;
+	struct qb_list_head units;  /* unit_private.h */
+	struct engine_proof *proof;
+	struct control_server *control;
+	struct qb_list_head calls;  /* under way: methods_private.h */
 	uint64_t started_ns;
 
-	struct loop_timer *alive;
+	struct loop_timer *alive, *last_word;
+	bool is_clean;          /* all arrays were left */
 	bool was_quorate;       /* as events have it: changes of the ring in between left out */
 	int stops;              /* how often it was told to */
 	bool is_orphaned;       /* the supervisor is gone */
@@ -33,4 +38,29 @@ const char *engine_node_name(const struct engine *e, uint32_t node);
 /* For who looks at the unit: one line. */
 void engine_tell_status(const struct engine *e);
 
+struct array_event;
+void engine_tell_array(struct engine *e, const struct array_event *event);
+
+/* engine_proof.c */
+int engine_proof_open(struct engine *e, struct err *err);
+void engine_proof_close(struct engine *e);
+void engine_proof_look(struct engine *e); /* something has changed */
+void engine_proof_reload(struct engine *e);
+/* "" where nothing is waited for; to: PROOF_TEXT_BYTES. Returns `to`. */
+char *engine_proof_waits(const struct engine *e, uint32_t node, char *to);
+
+/* methods.c: the control socket. */
+int methods_open(struct engine *e, struct err *err);
+void methods_close(struct engine *e);
+
+/*
+ * Reads the configuration again, and takes over what may change. Names of what did, and of
+ * what would need a new start, go to `changed`, once each.
+ */
+int engine_reload(struct engine *e,
+		  void (*changed)(void *owner, const char *name, bool needs_restart),
+		  void *owner, struct err *err);
+
 void engine_stop(struct engine *e);
+/* One array less; the last one at the end lets it go on. */
+void engine_unit_is_gone(struct engine *e);

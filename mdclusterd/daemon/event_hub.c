@@ -21,6 +21,7 @@ struct event_hub *event_hub_new(uint32_t self, uint64_t (*wall_us)(void))
 
 	if (!hub)
 		return NULL;
+	log_here.level = LOG_DEBUG; /* all that the log wants */
 	hub->self = self;
 	hub->wall_us = wall_us;
 	hub->next = 1;
@@ -42,8 +43,10 @@ static void tell_log(const struct status_event *e)
 		log_error("MDC5450", "%s%s%s (%s)", array, colon, e->text, e->kind);
 	else if (e->priority == LOG_WARNING)
 		log_warning("MDC5451", "%s%s%s (%s)", array, colon, e->text, e->kind);
-	else
+	else if (e->priority == LOG_NOTICE)
 		log_notice("MDC5452", "%s%s%s (%s)", array, colon, e->text, e->kind);
+	else
+		log_write(&log_here, LOG_DEBUG, NULL, "%s%s%s (%s)", array, colon, e->text, e->kind);
 }
 
 void event_hub_add(struct event_hub *hub, const struct status_event *event)

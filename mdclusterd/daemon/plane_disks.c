@@ -152,7 +152,6 @@ void plane_set_disk(struct plane_work *w, struct plane_request *req)
 	} else if (plane_disk_open(w, req->role, m, &req->err) < 0) {
 		plane_step_done(step, req->err.code);
 	} else {
-		w->is_failed[req->role] = false;
 		step->intent.done = intent_has_written;
 		intent_set_disk(w->intent, req->role, w->disks[req->role]->disk,
 				m->bitmap_start_bytes, &step->intent);

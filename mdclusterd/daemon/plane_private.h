@@ -43,7 +43,6 @@ struct plane_work {
 	struct plane_disk *disks[METADATA_MAX_DISKS]; /* by role; NULL: none */
 	uint32_t raid_disks;
 	struct qb_list_head leaving;  /* plane_disk.link: closed when nothing is in flight */
-	bool is_failed[METADATA_MAX_DISKS]; /* told */
 	struct bitmap_slot slot;
 	bool has_slot;
 	struct intent *intent;

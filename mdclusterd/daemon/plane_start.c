@@ -17,28 +17,20 @@ static uint64_t now_ns(void *owner)
 	return clock_boot_ns();
 }
 
-static void fail_disk(struct plane_work *w, uint32_t role, const struct err *why)
+static void mirror_met_a_failure(void *owner, uint32_t role, const struct err *why)
 {
-	if (w->is_failed[role])
-		return; /* the other one of both has told it */
-	w->is_failed[role] = true;
+	struct plane_work *w = owner;
+
 	w->ops->disk_failed(w->owner, role, why);
 }
 
-static void mirror_met_a_failure(void *owner, uint32_t role, const struct err *why)
-{
-	fail_disk(owner, role, why);
-}
-
+/* The mirror knows what is to be done, and tells it. */
 static void intent_met_a_failure(void *owner, uint32_t role, int error)
 {
 	struct plane_work *w = owner;
-	struct err why = ERR_INIT;
 
-	err_set(&why, error < 0 ? error : -error, "%s: its bitmap cannot be written: %s",
-		w->disks[role] ? w->disks[role]->disk->name : "a disk",
-		strerror(abs(error)));
-	fail_disk(w, role, &why);
+	mirror_intent_failed(w->mirror, role, error);
+	plane_kick(w);
 }
 
 /* --- start ---------------------------------------------------------------------------------- */
@@ -49,11 +41,9 @@ static int open_disks(struct plane_work *w, const struct metadata_view *view,
 	int r = 0;
 
 	w->raid_disks = view->raid_disks;
-	for (uint32_t i = 0; r == 0 && i < view->raid_disks; i++) {
-		w->is_failed[i] = false;
+	for (uint32_t i = 0; r == 0 && i < view->raid_disks; i++)
 		if (view->disks[i].state == METADATA_DISK_IN_SYNC)
 			r = plane_disk_open(w, i, &view->disks[i], err);
-	}
 	return r;
 }
 

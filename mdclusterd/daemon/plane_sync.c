@@ -58,24 +58,10 @@ void plane_drain(struct plane_work *w, struct plane_request *req)
 	mirror_drain(w->mirror, &step->mirror);
 }
 
-/* From the first chunk that is needed to the last one within `bytes` of it. */
 void plane_window(struct plane_work *w, struct plane_request *req)
 {
-	uint64_t chunks = max_u64(req->bytes / 512 / w->chunk_sectors, 1);
-	uint64_t first = intent_next_needed(w->intent, div_round_up(req->low, w->chunk_sectors));
-	uint64_t last = first, next;
-
+	req->low = mirror_window(w->mirror, req->low, req->bytes, &req->high);
 	req->needed_chunks = intent_needed_count(w->intent);
-	if (first == UINT64_MAX) {
-		req->high = req->low;
-		plane_refuse(w, req, 0, "");
-		return;
-	}
-	while ((next = intent_next_needed(w->intent, last + 1)) != UINT64_MAX &&
-	       next - first < chunks)
-		last = next;
-	req->low = first * w->chunk_sectors;
-	req->high = min_u64((last + 1) * w->chunk_sectors, w->slot.geo.sync_size);
 	plane_refuse(w, req, 0, "");
 }
 

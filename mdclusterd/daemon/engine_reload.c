@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A configuration that has changed: each option is either taken over or named as one
+ * that takes a new start. What runs goes on with the old value of these.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "mdclusterd/daemon/engine_private.h"
+#include "mdclusterd/daemon/unit.h"
+
+LOG_SUBSYSTEM(reload);
+
+struct reload {
+	const struct config *old, *new;
+	void (*changed)(void *owner, const char *name, bool needs_restart);
+	void *owner;
+};
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static void note(const struct reload *r, const char *name, bool is_same, bool needs_restart)
+{
+	if (!is_same)
+		r->changed(r->owner, name, needs_restart);
+}
+
+#define NOTE(r, field, name, needs_restart) \
+	note(r, name, (r)->old->field == (r)->new->field, needs_restart)
+#define NOTE_TEXT(r, field, name, needs_restart) \
+	note(r, name, same_text((r)->old->field, (r)->new->field), needs_restart)
+
+static bool same_node(const struct config_node *a, const struct config_node *b)
+{
+	return a->id == b->id && a->votes == b->votes &&
+	       memcmp(&a->address, &b->address, sizeof(a->address)) == 0;
+}
+
+/* Names may change, all else of the nodes is woven into the ring. */
+static bool same_nodes(const struct config *a, const struct config *b)
+{
+	bool is_same = a->node_count == b->node_count && a->self == b->self;
+
+	for (int i = 0; is_same && i < a->node_count; i++)
+		is_same = same_node(&a->nodes[i], &b->nodes[i]);
+	return is_same;
+}
+
+static void note_names(const struct reload *r)
+{
+	for (int i = 0; i < r->old->node_count && i < r->new->node_count; i++)
+		note(r, "node names",
+		     strcmp(r->old->nodes[i].name, r->new->nodes[i].name) == 0, false);
+}
+
+static void compare(const struct reload *r)
+{
+	NOTE_TEXT(r, cluster, "cluster.name", true);
+	NOTE_TEXT(r, key_file, "cluster.key_file", true);
+	note(r, "nodes", same_nodes(r->old, r->new), true);
+	if (same_nodes(r->old, r->new))
+		note_names(r);
+	NOTE(r, token_ms, "totem.token_ms", true);
+	NOTE(r, sync_deadline_ms, "totem.sync_deadline_ms", true);
+	NOTE(r, mtu_bytes, "totem.mtu", true);
+	NOTE(r, multicast_ttl, "totem.multicast_ttl", true);
+	note(r, "totem.multicast", memcmp(&r->old->multicast, &r->new->multicast,
+					  sizeof(r->old->multicast)) == 0, true);
+	NOTE(r, lease_ms, "quorum.lease_ms", true);
+	NOTE_TEXT(r, run_dir, "run_dir", true);
+	NOTE_TEXT(r, state_dir, "state_dir", true);
+	NOTE_TEXT(r, control_group, "control.group", true);
+	NOTE(r, locks_memory, "lock_memory", true);
+	NOTE(r, fence.methods, "fence.methods", false);
+	NOTE_TEXT(r, fence.command, "fence.command", false);
+	NOTE(r, fence.timeout_ms, "fence.timeout_ms", false);
+	NOTE(r, fence.retries, "fence.retries", false);
+	NOTE(r, fence.delay_ms, "fence.delay_ms", false);
+	NOTE(r, log_level, "log.level", false);
+	NOTE(r, log_target, "log.target", true);
+}
+
+/* --- arrays ------------------------------------------------------------------------------- */
+
+static bool same_disks(const struct config_array *a, const struct config_array *b)
+{
+	bool is_same = a->disk_count == b->disk_count && a->has_uuid == b->has_uuid &&
+		       memcmp(a->uuid, b->uuid, sizeof(a->uuid)) == 0;
+
+	for (size_t i = 0; is_same && i < a->disk_count; i++)
+		is_same = strcmp(a->disks[i], b->disks[i]) == 0;
+	return is_same;
+}
+
+static void note_array(const struct reload *r, const char *array, const char *option,
+		       bool is_same, bool needs_restart)
+{
+	char name[2 * CONFIG_NAME_BYTES];
+
+	snprintf(name, sizeof(name), "array %s%s%s", array, *option ? ": " : "", option);
+	note(r, name, is_same, needs_restart);
+}
+
+static void compare_array(const struct reload *r, const struct config_array *a,
+			  const struct config_array *b)
+{
+	const char *name = a->name;
+
+	note_array(r, name, "disks", same_disks(a, b), true);
+	note_array(r, name, "start_degraded", a->may_start_degraded == b->may_start_degraded,
+		   true);
+	note_array(r, name, "no_quorum", a->fails_without_quorum == b->fails_without_quorum,
+		   true);
+	note_array(r, name, "export", a->is_exported == b->is_exported, true);
+	note_array(r, name, "export_mode", a->export_mode == b->export_mode, true);
+	note_array(r, name, "export_group", strcmp(a->export_group, b->export_group) == 0,
+		   true);
+	note_array(r, name, "auto", a->is_auto == b->is_auto, false);
+	note_array(r, name, "resync_min", a->resync_min_bytes == b->resync_min_bytes, false);
+	note_array(r, name, "resync_max", a->resync_max_bytes == b->resync_max_bytes, false);
+	note_array(r, name, "intent_budget", a->intent_budget_bytes == b->intent_budget_bytes,
+		   false);
+}
+
+static void compare_arrays(const struct reload *r)
+{
+	for (size_t i = 0; i < r->new->array_count; i++) {
+		const struct config_array *b = &r->new->arrays[i];
+		const struct config_array *a = config_array(r->old, b->name);
+
+		if (a)
+			compare_array(r, a, b);
+		else
+			note_array(r, b->name, "", false, false);
+	}
+	for (size_t i = 0; i < r->old->array_count; i++)
+		if (!config_array(r->new, r->old->arrays[i].name))
+			note_array(r, r->old->arrays[i].name, "goes on until it is stopped", false,
+				   true);
+}
+
+static void apply_arrays(struct engine *e)
+{
+	for (size_t i = 0; i < e->config->array_count; i++) {
+		const struct config_array *c = &e->config->arrays[i];
+		struct unit *u = unit_find(e, c->name);
+
+		if (!u)
+			continue;
+		unit_set_speed(u, c->resync_min_bytes, c->resync_max_bytes);
+		unit_set_budget(u, c->intent_budget_bytes);
+	}
+	if (cluster_is_quorate(e->cluster))
+		units_start_auto(e);
+}
+
+/* --- the whole ------------------------------------------------------------------------------- */
+
+/* What takes a new start stays as it is: `c` gets it from the one that runs. */
+static void keep_what_stays(struct config *c, struct config *old)
+{
+	struct config_node nodes[TOTEM_MAX_NODES];
+	bool has_names = same_nodes(c, old);
+	char *swap;
+
+	memcpy(nodes, has_names ? c->nodes : old->nodes, sizeof(nodes));
+	memcpy(c->nodes, nodes, sizeof(nodes));
+	c->node_count = old->node_count;
+	c->self = old->self;
+	memcpy(c->cluster, old->cluster, sizeof(c->cluster));
+	memcpy(c->control_group, old->control_group, sizeof(c->control_group));
+	c->token_ms = old->token_ms;
+	c->sync_deadline_ms = old->sync_deadline_ms;
+	c->lease_ms = old->lease_ms;
+	c->mtu_bytes = old->mtu_bytes;
+	c->multicast = old->multicast;
+	c->multicast_ttl = old->multicast_ttl;
+	c->locks_memory = old->locks_memory;
+	c->log_target = old->log_target;
+	swap = c->key_file, c->key_file = old->key_file, old->key_file = swap;
+	swap = c->run_dir, c->run_dir = old->run_dir, old->run_dir = swap;
+	swap = c->state_dir, c->state_dir = old->state_dir, old->state_dir = swap;
+}
+
+int engine_reload(struct engine *e,
+		  void (*changed)(void *owner, const char *name, bool needs_restart),
+		  void *owner, struct err *err)
+{
+	struct config *c = daemon_config_read(e->options->config_path, err);
+	struct reload r = { e->config, c, changed, owner };
+	struct config *old = e->config;
+
+	if (!c)
+		return err->code;
+	compare(&r);
+	compare_arrays(&r);
+	keep_what_stays(c, old);
+	e->config = c;
+	cluster_set_config(e->cluster, c);
+	if (old->log_level != c->log_level && e->options->log_level < 0)
+		log_set_level(c->log_level < 0 ? LOG_NOTICE : c->log_level);
+	engine_proof_reload(e);
+	apply_arrays(e);
+	config_free(old);
+	log_notice("MDC5434", "the configuration was read again");
+	return 0;
+}

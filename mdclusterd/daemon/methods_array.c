@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Methods that change arrays: Assemble, Stop, Set, Fail. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arith.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "mdclusterd/daemon/methods.h"
+
+/* --- several units waited for by one call ------------------------------------------------- */
+
+struct units_call {
+	struct method_call method;
+	struct event_subscriber subscriber; /* states on the way, of Assemble */
+	bool is_subscribed;
+	struct err why;                     /* the first that went wrong */
+	uint32_t room, awaited;
+	bool is_beginning;
+	struct waited {
+		struct unit_waiter waiter;
+		struct units_call *call;
+		char name[CONFIG_NAME_BYTES];
+		bool is_awaited;
+	} waited[CONFIG_MAX_ARRAYS];
+};
+
+static void drop_units(struct method_call *m)
+{
+	struct units_call *c = (struct units_call *)m;
+
+	for (uint32_t i = 0; i < c->room; i++)
+		if (c->waited[i].is_awaited)
+			unit_forget(&c->waited[i].waiter);
+	if (c->is_subscribed)
+		event_hub_unsubscribe(&c->subscriber);
+	free(c);
+}
+
+static void reply_units(struct units_call *c)
+{
+	struct control_call *call = c->method.call;
+	struct err why = c->why;
+
+	control_set_state(call, NULL);
+	drop_units(&c->method);
+	method_answer(call, &why);
+}
+
+static void unit_is_there(void *owner, int result, const struct err *why)
+{
+	struct waited *w = owner;
+	struct units_call *c = w->call;
+
+	w->is_awaited = false;
+	if (result < 0 && c->why.code == 0)
+		c->why = *why;
+	if (--c->awaited == 0 && !c->is_beginning)
+		reply_units(c);
+}
+
+static struct unit_waiter *wait_for(struct units_call *c, const char *name)
+{
+	struct waited *w = &c->waited[c->room++];
+
+	*w = (struct waited){ .call = c, .is_awaited = true };
+	snprintf(w->name, sizeof(w->name), "%s", name);
+	w->waiter = (struct unit_waiter){ .done = unit_is_there, .owner = w };
+	c->awaited++;
+	return &w->waiter;
+}
+
+static void do_not_wait(struct units_call *c)
+{
+	c->waited[--c->room].is_awaited = false;
+	c->awaited--;
+}
+
+static void begin_units(struct units_call *c)
+{
+	c->is_beginning = true;
+}
+
+static void all_begun(struct units_call *c)
+{
+	c->is_beginning = false;
+	if (c->awaited == 0)
+		reply_units(c);
+}
+
+/* --- Assemble --------------------------------------------------------------------------------- */
+
+static bool is_waited_for(const struct units_call *c, const char *name)
+{
+	for (uint32_t i = 0; i < c->room; i++)
+		if (c->waited[i].is_awaited && strcmp(c->waited[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static void happened(void *owner, const struct status_event *event)
+{
+	struct units_call *c = owner;
+	struct unit *u;
+	struct array_look look;
+
+	if (strcmp(event->kind, array_event_name(ARRAY_EVENT_STATE)) != 0 ||
+	    !is_waited_for(c, event->array))
+		return;
+	u = unit_find(c->method.engine, event->array);
+	if (!u || !unit_array(u))
+		return;
+	array_look(unit_array(u), &look);
+	control_continue(c->method.call,
+			 json_pack("{s:s, s:s, s:s}", "array", event->array, "state",
+				   array_state_name(look.state), "waits", look.waits));
+}
+
+/* One that is active already is fine. */
+static void assemble(struct units_call *c, const struct config_array *a)
+{
+	struct engine *e = c->method.engine;
+	struct unit *u = unit_find(e, a->name);
+	struct array_look look = { .state = ARRAY_DOWN };
+	struct err err = ERR_INIT;
+
+	if (u && unit_array(u))
+		array_look(unit_array(u), &look);
+	if (look.state == ARRAY_ACTIVE)
+		return;
+	if (!u || (!unit_array(u) && *unit_why(u)))
+		u = unit_start(e, a, &err);
+	if (u)
+		unit_await(u, wait_for(c, a->name));
+	else if (c->why.code == 0)
+		c->why = err;
+}
+
+static int array_of_disks(const json_t *parameters, struct config_array *a, struct err *err)
+{
+	const json_t *disks = json_object_get(parameters, "disks"), *disk;
+	const char *name = method_text(parameters, "name");
+	size_t i;
+
+	*a = (struct config_array){ .is_exported = true, .export_mode = 0600 };
+	if (!*name || strlen(name) >= sizeof(a->name) || strchr(name, '/') || *name == '.')
+		return err_set(err, -EINVAL, "%s: is no name of an array", name);
+	snprintf(a->name, sizeof(a->name), "%s", name);
+	if (json_array_size(disks) == 0 || json_array_size(disks) > CONFIG_MAX_DISKS)
+		return err_set(err, -EINVAL, "%s: name 1 to %d disks", name, CONFIG_MAX_DISKS);
+	json_array_foreach(disks, i, disk) {
+		const char *path = json_string_value(disk);
+
+		if (!path || *path != '/')
+			return err_set(err, -EINVAL, "%s: disk %zu is no path from the root",
+				       name, i + 1);
+		a->disks[a->disk_count++] = (char *)(uintptr_t)path; /* copied at the start */
+	}
+	return 0;
+}
+
+void method_assemble(void *owner, struct control_call *call, const json_t *parameters)
+{
+	struct engine *e = owner;
+	const char *name = method_text(parameters, "array");
+	const struct config_array *known = name ? config_array(e->config, name) : NULL;
+	bool is_scan = method_truth(parameters, "scan");
+	struct config_array named;
+	struct err err = ERR_INIT;
+	struct units_call *c;
+
+	if (name && !known) {
+		method_refuse(call, -ENOENT,
+			      "%s: the configuration has no such array: name its disks", name);
+		return;
+	}
+	if (!name && !is_scan && !method_text(parameters, "name")) {
+		control_fail_parameter(call, "array");
+		return;
+	}
+	if (!name && !is_scan && array_of_disks(parameters, &named, &err) < 0) {
+		control_fail(call, &err);
+		return;
+	}
+	c = method_new(e, call, sizeof(*c), drop_units);
+	if (!c)
+		return;
+	if (control_wants_more(call)) {
+		c->subscriber = (struct event_subscriber){ .happened = happened, .owner = c };
+		event_hub_subscribe(e->events, &c->subscriber);
+		c->is_subscribed = true;
+	}
+	begin_units(c);
+	for (size_t i = 0; is_scan && i < e->config->array_count; i++)
+		assemble(c, &e->config->arrays[i]);
+	if (!is_scan)
+		assemble(c, known ? known : &named);
+	all_begun(c);
+}
+
+/* --- Stop ----------------------------------------------------------------------------------------- */
+
+static void stop_one(struct units_call *c, struct unit *u, bool is_forced)
+{
+	struct unit_waiter *w = wait_for(c, unit_name(u));
+	struct err err = ERR_INIT;
+
+	if (unit_stop(u, is_forced, w, &err) == 0)
+		return;
+	do_not_wait(c);
+	if (c->why.code == 0)
+		c->why = err;
+}
+
+void method_stop(void *owner, struct control_call *call, const json_t *parameters)
+{
+	struct engine *e = owner;
+	bool is_scan = method_truth(parameters, "scan");
+	bool is_forced = method_truth(parameters, "force");
+	struct unit *u = is_scan ? NULL : method_unit(e, call, parameters, "array");
+	struct units_call *c;
+
+	if (!is_scan && !u)
+		return;
+	c = method_new(e, call, sizeof(*c), drop_units);
+	if (!c)
+		return;
+	begin_units(c);
+	if (u)
+		stop_one(c, u, is_forced);
+	for (struct unit *v = is_scan ? unit_next(e, NULL) : NULL;
+	     v && c->room < CONFIG_MAX_ARRAYS; v = unit_next(e, v))
+		stop_one(c, v, is_forced);
+	all_begun(c);
+}
+
+/* --- Set -------------------------------------------------------------------------------------------- */
+
+static int set_level(const char *value, struct err *err)
+{
+	static const char *const levels[] = { "error", "warning", "notice", "info", "debug" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(levels); i++)
+		if (strcmp(levels[i], value) == 0) {
+			log_set_level(LOG_ERR + (int)i);
+			return 0;
+		}
+	return err_set(err, -EINVAL, "log-level: there is no '%s'", value);
+}
+
+static int set_of_array(struct unit *u, const char *key, const char *value, struct err *err)
+{
+	const struct config_array *c = unit_config(u);
+	uint64_t sectors;
+
+	if (strcmp(key, "resync-min") != 0 && strcmp(key, "resync-max") != 0 &&
+	    strcmp(key, "intent-budget") != 0)
+		return err_set(err, -EINVAL,
+			       "%s: is none of: resync-min, resync-max, intent-budget, log-level",
+			       key);
+	if (text_parse_sectors(value, key, &sectors, err) < 0)
+		return err->code;
+	if (strcmp(key, "intent-budget") == 0)
+		unit_set_budget(u, sectors * 512);
+	else if (strcmp(key, "resync-min") == 0)
+		unit_set_speed(u, sectors * 512, c->resync_max_bytes);
+	else
+		unit_set_speed(u, c->resync_min_bytes, sectors * 512);
+	return 0;
+}
+
+void method_set(void *owner, struct control_call *call, const json_t *parameters)
+{
+	const char *key = method_text(parameters, "key");
+	const char *value = method_text(parameters, "value");
+	struct err err = ERR_INIT;
+	struct unit *u;
+
+	if (!key || !value) {
+		control_fail_parameter(call, key ? "value" : "key");
+		return;
+	}
+	if (strcmp(key, "log-level") == 0) {
+		set_level(value, &err);
+		method_answer(call, &err);
+		return;
+	}
+	u = method_unit(owner, call, parameters, "array");
+	if (!u)
+		return;
+	set_of_array(u, key, value, &err);
+	method_answer(call, &err);
+}
+
+/* --- Fail ------------------------------------------------------------------------------------------- */
+
+static int role_of(const struct metadata_view *v, const char *word, uint32_t *role,
+		   struct err *err)
+{
+	struct err ignored = ERR_INIT;
+	uint64_t number;
+
+	for (uint32_t i = 0; i < v->disk_count; i++)
+		if (strcmp(v->disks[i].path, word) == 0) {
+			*role = v->disks[i].role;
+			return 0;
+		}
+	if (text_parse_u64(word, "disk", 0, v->raid_disks - 1, &number, &ignored) < 0)
+		return err_set(err, -ENOENT, "%s: is no disk of this array, and no role", word);
+	*role = (uint32_t)number;
+	return 0;
+}
+
+void method_fail(void *owner, struct control_call *call, const json_t *parameters)
+{
+	struct unit *u = method_unit(owner, call, parameters, "array");
+	const char *word = method_text(parameters, "disk");
+	struct array_look look = { 0 };
+	struct err err = ERR_INIT;
+	uint32_t role = 0;
+
+	if (!u)
+		return;
+	if (!word) {
+		control_fail_parameter(call, "disk");
+		return;
+	}
+	if (unit_array(u))
+		array_look(unit_array(u), &look);
+	if (look.state != ARRAY_ACTIVE || !look.view)
+		err_set(&err, -EAGAIN, "%s: is not active here", unit_name(u));
+	else if (role_of(look.view, word, &role, &err) == 0)
+		array_fail_disk(unit_array(u), role, &err);
+	method_answer(call, &err);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "mdclusterd/daemon/slot_memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/text.h"
+
+LOG_SUBSYSTEM(slot);
+
+enum { MAX_SLOT = 127, PATH_BYTES = 4096 };
+
+struct saving {
+	char path[PATH_BYTES], text[16];
+};
+
+int slot_memory_read(const char *state_dir, const char *array)
+{
+	char path[PATH_BYTES], text[16] = "";
+	struct err err = ERR_INIT;
+	uint64_t slot = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s.slot", state_dir, array);
+	file = fopen(path, "re");
+	if (!file)
+		return -1;
+	if (!fgets(text, sizeof(text), file))
+		text[0] = '\0';
+	(void)fclose(file);
+	text[strcspn(text, "\n")] = '\0';
+	return text_parse_u64(text, path, 0, MAX_SLOT, &slot, &err) < 0 ? -1 : (int)slot;
+}
+
+static int write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	ssize_t length = (ssize_t)strlen(text);
+	int r = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, (size_t)length) != length || fsync(fd) < 0)
+		r = errno ? -errno : -EIO;
+	close(fd);
+	return r;
+}
+
+static void *save(void *owner)
+{
+	struct saving *s = owner;
+	char new[PATH_BYTES + 8];
+	int r;
+
+	snprintf(new, sizeof(new), "%s.new", s->path);
+	r = write_file(new, s->text);
+	if (r == 0 && rename(new, s->path) < 0)
+		r = -errno;
+	if (r < 0)
+		log_warning("MDC5444", "%s: the slot is not remembered: %s", s->path,
+			    strerror(-r));
+	free(s);
+	return NULL;
+}
+
+void slot_memory_save(const char *state_dir, const char *array, int slot)
+{
+	struct saving *s = calloc(1, sizeof(*s));
+	pthread_t thread;
+
+	if (!s)
+		return;
+	snprintf(s->path, sizeof(s->path), "%s/%s.slot", state_dir, array);
+	snprintf(s->text, sizeof(s->text), "%d\n", slot);
+	if (pthread_create(&thread, NULL, save, s) == 0)
+		pthread_detach(thread);
+	else
+		free(s);
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h> /* the build's: there is one beside us */
+
+#include "mdclusterd/daemon/status_fill.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/arith.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "mdclusterd/control/status.h"
+#include "mdclusterd/daemon/engine_private.h"
+#include "mdclusterd/daemon/proof.h"
+#include "mdclusterd/daemon/unit.h"
+
+static uint64_t age(uint64_t since_ns, uint64_t now)
+{
+	return since_ns && now > since_ns ? now - since_ns : 0;
+}
+
+/* --- the cluster --------------------------------------------------------------------------- */
+
+static void fill_node(const struct engine *e, int i, uint64_t now, struct status_node *n)
+{
+	const struct config_node *c = &e->config->nodes[i];
+	struct node_set members = cluster_members(e->cluster);
+	char waits[PROOF_TEXT_BYTES];
+
+	n->id = c->id;
+	memcpy(n->name, c->name, sizeof(n->name));
+	transport_address_text(&c->address, n->address);
+	n->is_self = i == e->config->self;
+	n->is_member = set_has(&members, i);
+	n->is_dead = !n->is_member && cluster_is_dead(e->cluster, i);
+	n->incarnation = cluster_incarnation(e->cluster, i);
+	n->since_ns = age(cluster_since(e->cluster, i), now);
+	engine_proof_waits(e, c->id, waits);
+	memcpy(n->waits, waits, sizeof(n->waits));
+}
+
+void status_fill(const struct engine *e, struct status *s)
+{
+	const struct quorum *q = cluster_quorum(e->cluster);
+	uint64_t now = clock_boot_ns();
+	struct totem_view view;
+
+	totem_look(station_totem(cluster_station(e->cluster)), now, &view);
+	memcpy(s->cluster, e->config->cluster, sizeof(s->cluster));
+	snprintf(s->version, sizeof(s->version), "%s", PACKAGE_VERSION);
+	s->node = e->config->nodes[e->config->self].id;
+	s->is_quorate = cluster_is_quorate(e->cluster);
+	s->votes = quorum_votes(q, cluster_members(e->cluster));
+	s->quorum = quorum_needed(q);
+	s->expected = quorum_expected(q);
+	snprintf(s->ring_state, sizeof(s->ring_state), "%s", ring_state_name(view.state));
+	s->ring_seq = view.ring.seq;
+	s->ring_rep = view.ring.rep;
+	s->token_ns = view.token_interval_ns;
+	s->uptime_ns = now - e->started_ns;
+	s->node_count = (uint32_t)e->config->node_count;
+	for (int i = 0; i < e->config->node_count; i++)
+		fill_node(e, i, now, &s->nodes[i]);
+}
+
+/* --- an array --------------------------------------------------------------------------------- */
+
+static const char *disk_state(const struct metadata_disk *d)
+{
+	static const char *const names[] = {
+		[METADATA_DISK_MISSING] = "missing", [METADATA_DISK_FAULTY] = "faulty",
+		[METADATA_DISK_SPARE] = "spare", [METADATA_DISK_REBUILD] = "rebuild",
+		[METADATA_DISK_IN_SYNC] = "in_sync", [METADATA_DISK_STALE] = "stale",
+	};
+
+	return names[d->state];
+}
+
+static void fill_disks(const struct metadata_view *v, const struct plane_look *look,
+		       struct status_array *a)
+{
+	for (uint32_t i = 0; i < v->disk_count && i < STATUS_MAX_DISKS; i++) {
+		const struct metadata_disk *m = &v->disks[i];
+		struct status_disk *d = &a->disks[a->disk_count++];
+
+		snprintf(d->path, sizeof(d->path), "%s", m->path);
+		snprintf(d->state, sizeof(d->state), "%s", disk_state(m));
+		d->role = m->role;
+		a->disks_in_sync += m->state == METADATA_DISK_IN_SYNC;
+		if (!look || m->role >= METADATA_MAX_DISKS)
+			continue;
+		d->reads = look->disks[m->role].reads;
+		d->writes = look->disks[m->role].writes;
+		d->read_bytes = look->disks[m->role].read_bytes;
+		d->written_bytes = look->disks[m->role].written_bytes;
+		d->errors = look->disks[m->role].errors;
+		d->in_flight = look->disks[m->role].in_flight;
+	}
+}
+
+static void fill_members(const struct engine *e, const struct array_look *l,
+			 const struct plane_look *look, uint64_t now, struct status_array *a)
+{
+	uint32_t self = e->config->nodes[e->config->self].id;
+
+	for (size_t i = 0; i < l->member_count && i < STATUS_MAX_NODES; i++) {
+		const struct array_member_look *m = &l->members[i];
+		struct status_member *to = &a->members[a->member_count++];
+		bool is_mapped = m->slot >= 0 && m->slot < 64 && l->recovery_map >> m->slot & 1;
+
+		to->node = m->node;
+		to->slot = m->slot;
+		snprintf(to->state, sizeof(to->state), "%s",
+			 m->is_missing ? "missing" : is_mapped ? "recovering" : "active");
+		to->owes_resync = m->owes_resync;
+		to->low = m->low;
+		to->high = m->high;
+		to->since_ns = age(m->since_ns, now);
+		if (m->node == self && look)
+			to->dirty_bytes = look->dirty_bytes;
+	}
+}
+
+static void fill_view(const struct metadata_view *v, struct status_array *a)
+{
+	text_uuid(v->uuid, a->uuid);
+	snprintf(a->level, sizeof(a->level), "raid%d", v->level);
+	a->size_bytes = v->array_sectors * 512;
+	a->raid_disks = v->raid_disks;
+	a->chunk_bytes = v->geo.chunk_bytes;
+}
+
+static void fill_plane(const struct plane_look *look, struct status_array *a)
+{
+	a->is_gate_open = look->is_gate_open;
+	a->is_single_source = look->is_single_source;
+	a->dirty_bytes = look->dirty_bytes;
+	a->needed_bytes = look->needed_bytes;
+	a->clients = look->clients;
+	a->parked = look->parked_gate + look->parked_suspended;
+	a->parked_since_ns = look->parked_since_ns;
+}
+
+static void fill_activity(const struct array_look *l, struct status_array *a)
+{
+	uint64_t left = l->total_sectors - min_u64(l->done_sectors, l->total_sectors);
+
+	if (!l->kind_text)
+		return;
+	snprintf(a->activity, sizeof(a->activity), "%s", l->kind_text);
+	a->done_sectors = l->done_sectors;
+	a->total_sectors = l->total_sectors;
+	a->mismatch_sectors = l->mismatch_sectors;
+	a->speed_bytes = l->speed_bytes;
+	if (l->speed_bytes)
+		a->eta_ns = left * 512 / max_u64(l->speed_bytes / 1000, 1) * NS_PER_MS;
+}
+
+void status_fill_array(const struct engine *e, const struct unit *u,
+		       const struct plane_look *look, struct status_array *a)
+{
+	uint64_t now = clock_boot_ns();
+	struct array_look l;
+
+	*a = (struct status_array){ .slot = -1 };
+	snprintf(a->name, sizeof(a->name), "%s", unit_name(u));
+	snprintf(a->state, sizeof(a->state), "%s", array_state_name(ARRAY_DOWN));
+	if (!unit_array(u)) {
+		snprintf(a->waits, sizeof(a->waits), "%.255s", unit_why(u));
+		return;
+	}
+	array_look(unit_array(u), &l);
+	snprintf(a->state, sizeof(a->state), "%s", array_state_name(l.state));
+	a->state_since_ns = age(l.state_since_ns, now);
+	a->slot = l.slot;
+	a->degraded_since_ns = age(l.degraded_since_ns, now);
+	snprintf(a->waits, sizeof(a->waits), "%.255s", l.waits);
+	a->waits_since_ns = age(l.waits_since_ns, now);
+	if (l.state == ARRAY_ACTIVE)
+		snprintf(a->export_path, sizeof(a->export_path), "%.255s", unit_socket_path(u));
+	if (l.view) {
+		fill_view(l.view, a);
+		fill_disks(l.view, look, a);
+	}
+	fill_members(e, &l, look, now, a);
+	if (look)
+		fill_plane(look, a);
+	fill_activity(&l, a);
+}

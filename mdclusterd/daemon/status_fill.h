@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What there is to know of this daemon, as control/status.h has it. */
+#pragma once
+
+struct engine;
+struct plane_look;
+struct status;
+struct status_array;
+struct unit;
+
+/* All but the arrays. */
+void status_fill(const struct engine *e, struct status *s);
+/* look: NULL: it has no plane. */
+void status_fill_array(const struct engine *e, const struct unit *u,
+		       const struct plane_look *look, struct status_array *a);

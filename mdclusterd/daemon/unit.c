@@ -1,0 +1,585 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "mdclusterd/daemon/unit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arith.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "mdclusterd/daemon/engine_private.h"
+#include "mdclusterd/daemon/finder.h"
+#include "mdclusterd/daemon/metadata_thread.h"
+#include "mdclusterd/daemon/plane_thread.h"
+#include "mdclusterd/daemon/plane_work.h"
+#include "mdclusterd/daemon/slot_memory.h"
+#include "mdclusterd/daemon/unit_private.h"
+
+LOG_SUBSYSTEM(unit);
+
+enum { FIRST_RETRY_MS = 2000, LONGEST_RETRY_MS = 60000 };
+
+static void take_down(void *owner);
+static void tell_lookers(struct unit *u, const struct plane_look *look);
+static void begin(struct unit *u);
+
+/* --- who waits ---------------------------------------------------------------------------- */
+
+static void answer(struct qb_list_head *waiters, int result, const struct err *why)
+{
+	while (!qb_list_empty(waiters)) {
+		struct unit_waiter *w = qb_list_first_entry(waiters, struct unit_waiter, link);
+
+		qb_list_del(&w->link);
+		w->done(w->owner, result, why);
+	}
+}
+
+void unit_await(struct unit *u, struct unit_waiter *w)
+{
+	qb_list_add_tail(&w->link, &u->starters);
+}
+
+void unit_forget(struct unit_waiter *w)
+{
+	qb_list_del(&w->link);
+}
+
+/* --- the array's clock ---------------------------------------------------------------------- */
+
+static void arm(struct unit *u);
+
+static void time_has_come(void *owner)
+{
+	struct unit *u = owner;
+
+	u->timer = NULL;
+	array_advance(u->array, clock_boot_ns());
+	arm(u);
+}
+
+static void advance_soon(void *owner)
+{
+	struct unit *u = owner;
+
+	array_advance(u->array, clock_boot_ns());
+	arm(u);
+}
+
+static void arm(struct unit *u)
+{
+	uint64_t at = array_deadline(u->array), now = clock_boot_ns();
+	struct err err = ERR_INIT;
+
+	loop_timer_cancel(u->timer);
+	u->timer = NULL;
+	if (at <= now)
+		loop_soon(u->engine->loop, &u->soon);
+	else if (at != UINT64_MAX)
+		u->timer = loop_timer_start(u->engine->loop,
+					    (uint32_t)min_u64((at - now) / NS_PER_MS + 1, 60000),
+					    time_has_come, u, &err);
+	if (err.code < 0)
+		log_error("MDC5445", "%s: %s: its deadlines are late", u->config.name, err.text);
+}
+
+/* --- what the array tells -------------------------------------------------------------------- */
+
+static uint64_t op_now(void *owner)
+{
+	(void)owner;
+	return clock_boot_ns();
+}
+
+static void op_armed(void *owner)
+{
+	struct unit *u = owner;
+
+	if (u->array) /* not while it is being made */
+		arm(u);
+}
+
+static void retry(void *owner)
+{
+	struct unit *u = owner;
+
+	u->retry = NULL;
+	begin(u);
+}
+
+/* One that shall be there is tried again; in between it says why it is not. */
+static void has_failed(struct unit *u, const struct err *why)
+{
+	struct err err = ERR_INIT;
+
+	u->why = *why;
+	answer(&u->starters, why->code, why);
+	if (!u->config.is_auto || u->is_stopping || u->retry)
+		return;
+	u->retry_ms = u->retry_ms ? (uint32_t)min_u64(u->retry_ms * 2, LONGEST_RETRY_MS)
+				  : FIRST_RETRY_MS;
+	u->retry = loop_timer_start(u->engine->loop, u->retry_ms, retry, u, &err);
+}
+
+static void has_a_state(struct unit *u)
+{
+	struct array_look look;
+
+	array_look(u->array, &look);
+	if (look.state == ARRAY_ACTIVE) {
+		u->retry_ms = 0;
+		answer(&u->starters, 0, NULL);
+	} else if (look.state == ARRAY_FAILED) {
+		u->failed_why = look.why;
+		loop_soon(u->engine->loop, &u->failure);
+	}
+}
+
+static void op_event(void *owner, const struct array_event *event)
+{
+	struct unit *u = owner;
+
+	engine_tell_array(u->engine, event);
+	if (event->kind == ARRAY_EVENT_STATE && u->array)
+		loop_soon(u->engine->loop, &u->news);
+}
+
+static void look_at_state(void *owner)
+{
+	struct unit *u = owner;
+
+	if (u->array)
+		has_a_state(u);
+}
+
+static bool op_evict(void *owner, uint32_t node, const char *why)
+{
+	struct unit *u = owner;
+
+	return cluster_evict(u->engine->cluster, node, why);
+}
+
+static void op_stopped(void *owner)
+{
+	struct unit *u = owner;
+
+	loop_soon(u->engine->loop, &u->removal);
+}
+
+static void op_slot_known(void *owner, int slot)
+{
+	struct unit *u = owner;
+
+	slot_memory_save(u->engine->config->state_dir, u->config.name, slot);
+}
+
+/* --- making it ---------------------------------------------------------------------------------- */
+
+static void free_parts(struct unit *u)
+{
+	loop_soon_cancel(&u->soon);
+	loop_soon_cancel(&u->news);
+	loop_soon_cancel(&u->failure);
+	loop_timer_cancel(u->timer);
+	loop_timer_cancel(u->retry);
+	u->timer = u->retry = NULL;
+	array_free(u->array);
+	plane_thread_free(u->plane);
+	u->is_looking = false;
+	metadata_thread_free(u->metadata); /* last: it has the claim on devices */
+	finder_free(u->finder);
+	finder_free_paths(u->found, u->found_count);
+	u->array = NULL;
+	u->plane = NULL;
+	u->metadata = NULL;
+	u->finder = NULL;
+	u->found = NULL;
+	u->found_count = 0;
+	tell_lookers(u, NULL);
+}
+
+static int make_threads(struct unit *u, struct err *err)
+{
+	const struct config_array *c = &u->config;
+	const struct plane_work_config plane = {
+		.name = c->name,
+		.socket_path = c->is_exported ? u->socket_path : NULL,
+		.socket_mode = c->export_mode,
+		.socket_group = *c->export_group ? c->export_group : NULL,
+		.intent_budget_bytes = c->intent_budget_bytes,
+		.fails_without_quorum = c->fails_without_quorum,
+		.lease_ms = u->engine->config->lease_ms,
+	};
+
+	u->metadata = metadata_thread_new(u->engine->loop, err);
+	if (!u->metadata)
+		return err->code;
+	u->plane = plane_thread_new(u->engine->loop, &plane,
+				    cluster_lease(u->engine->cluster), err);
+	return u->plane ? 0 : err->code;
+}
+
+static int make_array(struct unit *u, char *const *paths, size_t count, struct err *err)
+{
+	static const struct array_ops ops = {
+		.now = op_now,
+		.armed = op_armed,
+		.event = op_event,
+		.evict = op_evict,
+		.stopped = op_stopped,
+		.slot_known = op_slot_known,
+	};
+	const struct config *config = u->engine->config;
+	const struct array_config c = {
+		.name = u->config.name,
+		.paths = (const char *const *)paths,
+		.path_count = count,
+		.cluster = config->cluster,
+		.self = config->nodes[config->self].id,
+		.wanted_slot = slot_memory_read(config->state_dir, u->config.name),
+		.may_start_degraded = u->config.may_start_degraded,
+		.resync_min_bytes = u->config.resync_min_bytes,
+		.resync_max_bytes = u->config.resync_max_bytes,
+	};
+	int r = make_threads(u, err);
+
+	if (r < 0)
+		return r;
+	u->array = array_new(&c, cluster_locks(u->engine->cluster),
+			     metadata_thread_runner(u->metadata),
+			     plane_thread_plane(u->plane), &ops, u, err);
+	if (!u->array)
+		return err->code;
+	array_set_quorate(u->array, cluster_is_quorate(u->engine->cluster));
+	array_start(u->array);
+	arm(u);
+	return 0;
+}
+
+static void start_with(struct unit *u, char *const *paths, size_t count)
+{
+	struct err err = ERR_INIT;
+
+	u->why = (struct err)ERR_INIT;
+	if (make_array(u, paths, count, &err) < 0) {
+		free_parts(u);
+		has_failed(u, &err);
+	}
+}
+
+static void found(void *owner, char **paths, size_t count)
+{
+	struct unit *u = owner;
+	struct err err = ERR_INIT;
+
+	u->found = paths;
+	u->found_count = count;
+	if (u->is_stopping)
+		return;
+	if (count > 0) {
+		start_with(u, paths, count);
+		return;
+	}
+	err_set(&err, -ENOENT, "%s: no disk with its uuid is found where the configuration has it look",
+		u->config.name);
+	has_failed(u, &err);
+}
+
+static void begin(struct unit *u)
+{
+	struct err err = ERR_INIT;
+
+	free_parts(u);
+	if (!u->config.has_uuid || u->config.disk_count == 0) {
+		start_with(u, u->config.disks, u->config.disk_count);
+		return;
+	}
+	u->finder = finder_start(u->engine->loop, u->config.disks, u->config.disk_count,
+				 u->config.uuid, found, u, &err);
+	if (!u->finder)
+		has_failed(u, &err);
+}
+
+/* Out of the array's own callback: its parts can go. */
+static void take_down_failed(void *owner)
+{
+	struct unit *u = owner;
+	struct err why = u->failed_why;
+
+	free_parts(u);
+	has_failed(u, &why);
+}
+
+struct unit *unit_start(struct engine *e, const struct config_array *c, struct err *err)
+{
+	struct unit *u = unit_find(e, c->name);
+
+	if (u && (u->array || u->finder || u->is_stopping)) {
+		err_set(err, -EEXIST, "%s: is there already", c->name);
+		return NULL;
+	}
+	if (!u) {
+		u = calloc(1, sizeof(*u));
+		if (!u) {
+			err_nomem(err, c->name);
+			return NULL;
+		}
+		u->engine = e;
+		qb_list_init(&u->starters);
+		qb_list_init(&u->stoppers);
+		qb_list_init(&u->lookers);
+		qb_list_add_tail(&u->link, &e->units);
+	} else {
+		config_array_fini(&u->config);
+	}
+	if (config_array_copy(&u->config, c) < 0) {
+		err_nomem(err, c->name);
+		qb_list_del(&u->link);
+		free(u);
+		return NULL;
+	}
+	u->soon = (struct loop_job){ .fn = advance_soon, .owner = u };
+	u->news = (struct loop_job){ .fn = look_at_state, .owner = u };
+	u->failure = (struct loop_job){ .fn = take_down_failed, .owner = u };
+	u->removal = (struct loop_job){ .fn = take_down, .owner = u };
+	snprintf(u->socket_path, sizeof(u->socket_path), "%s/%s.nbd", e->config->run_dir,
+		 c->name);
+	begin(u);
+	return u;
+}
+
+/* --- its plane's numbers --------------------------------------------------------------------------- */
+
+static void tell_lookers(struct unit *u, const struct plane_look *look)
+{
+	struct qb_list_head lookers;
+
+	qb_list_init(&lookers);
+	qb_list_splice_tail(&u->lookers, &lookers);
+	qb_list_init(&u->lookers);
+	while (!qb_list_empty(&lookers)) {
+		struct unit_looker *l = qb_list_first_entry(&lookers, struct unit_looker, link);
+
+		qb_list_del(&l->link);
+		l->done(l->owner, look);
+	}
+}
+
+static void plane_has_looked(void *owner, struct plane_request *req, int result)
+{
+	struct unit *u = owner;
+
+	(void)req;
+	u->is_looking = false;
+	tell_lookers(u, result == 0 ? &u->look : NULL);
+}
+
+void unit_look(struct unit *u, struct unit_looker *l)
+{
+	struct plane *plane = u->plane ? unit_plane(u) : NULL;
+
+	if (!plane) {
+		l->done(l->owner, NULL);
+		return;
+	}
+	qb_list_add_tail(&l->link, &u->lookers);
+	if (u->is_looking)
+		return; /* a moment old, then */
+	u->is_looking = true;
+	u->asking = (struct plane_request){ .op = PLANE_LOOK, .look = &u->look,
+					    .done = plane_has_looked, .owner = u };
+	plane->ops->submit(plane, &u->asking);
+}
+
+void unit_look_no_more(struct unit_looker *l)
+{
+	qb_list_del(&l->link);
+}
+
+/* --- the end --------------------------------------------------------------------------------------- */
+
+static void unit_free(struct unit *u)
+{
+	free_parts(u);
+	loop_soon_cancel(&u->removal);
+	qb_list_del(&u->link);
+	config_array_fini(&u->config);
+	free(u);
+}
+
+static void take_down(void *owner)
+{
+	struct unit *u = owner;
+	struct engine *e = u->engine;
+	struct qb_list_head stoppers;
+	struct err why = ERR_INIT;
+
+	err_set(&why, -ESHUTDOWN, "%s: was stopped", u->config.name);
+	answer(&u->starters, why.code, &why);
+	qb_list_init(&stoppers);
+	qb_list_splice_tail(&u->stoppers, &stoppers);
+	unit_free(u);
+	answer(&stoppers, 0, NULL);
+	engine_unit_is_gone(e);
+}
+
+/* Front ends have no clients, or nobody minds. */
+static int leave(struct unit *u, bool is_forced, struct err *err)
+{
+	int r = array_stop(u->array, is_forced, err);
+
+	if (r < 0)
+		return r;
+	u->is_stopping = true;
+	return 0;
+}
+
+static void clients_are_known(void *owner, const struct plane_look *look)
+{
+	struct unit *u = owner;
+	struct qb_list_head askers;
+	struct err err = ERR_INIT;
+
+	u->is_asking = false;
+	if (u->is_stopping || !u->array)
+		return; /* somebody was not asked meanwhile */
+	if (look && look->clients > 0)
+		err_set(&err, -EBUSY, "%s: %u NBD clients use it: end them, or stop it by force",
+			u->config.name, look->clients);
+	if (err.code == 0 && leave(u, false, &err) == 0)
+		return;
+	qb_list_init(&askers);
+	qb_list_splice_tail(&u->stoppers, &askers);
+	qb_list_init(&u->stoppers);
+	answer(&askers, err.code, &err);
+}
+
+static void ask_for_clients(struct unit *u)
+{
+	if (u->is_asking)
+		return;
+	u->is_asking = true;
+	u->for_clients = (struct unit_looker){ .done = clients_are_known, .owner = u };
+	unit_look(u, &u->for_clients);
+}
+
+int unit_stop(struct unit *u, bool is_forced, struct unit_waiter *w, struct err *err)
+{
+	if (!u->array) {
+		u->is_stopping = true;
+		loop_soon(u->engine->loop, &u->removal);
+	} else if (!u->is_stopping && is_forced && leave(u, true, err) < 0) {
+		return err->code;
+	}
+	loop_timer_cancel(u->retry);
+	u->retry = NULL;
+	if (w)
+		qb_list_add_tail(&w->link, &u->stoppers);
+	if (!u->is_stopping)
+		ask_for_clients(u);
+	return 0;
+}
+
+/* --- all ------------------------------------------------------------------------------------------- */
+
+void units_set_quorate(struct engine *e, bool is_quorate)
+{
+	struct unit *u;
+
+	qb_list_for_each_entry(u, &e->units, link)
+		if (u->array)
+			array_set_quorate(u->array, is_quorate);
+}
+
+void units_set_missing(struct engine *e, uint32_t node, bool is_missing)
+{
+	struct unit *u;
+
+	qb_list_for_each_entry(u, &e->units, link)
+		if (u->array)
+			array_set_missing(u->array, node, is_missing);
+}
+
+void units_start_auto(struct engine *e)
+{
+	for (size_t i = 0; i < e->config->array_count; i++) {
+		const struct config_array *c = &e->config->arrays[i];
+		struct err err = ERR_INIT;
+
+		if (c->is_auto && !unit_find(e, c->name) && !unit_start(e, c, &err))
+			log_error("MDC5446", "%s", err.text);
+	}
+}
+
+void units_free(struct engine *e)
+{
+	while (!qb_list_empty(&e->units))
+		unit_free(qb_list_first_entry(&e->units, struct unit, link));
+}
+
+/* --- looking ------------------------------------------------------------------------------------------- */
+
+struct unit *unit_find(const struct engine *e, const char *name)
+{
+	struct unit *u;
+
+	qb_list_for_each_entry(u, &e->units, link)
+		if (strcmp(u->config.name, name) == 0)
+			return u;
+	return NULL;
+}
+
+struct unit *unit_next(const struct engine *e, const struct unit *u)
+{
+	const struct qb_list_head *next = u ? u->link.next : e->units.next;
+
+	return next == &e->units ? NULL : qb_list_entry(next, struct unit, link);
+}
+
+const char *unit_name(const struct unit *u)
+{
+	return u->config.name;
+}
+
+const struct config_array *unit_config(const struct unit *u)
+{
+	return &u->config;
+}
+
+struct array *unit_array(const struct unit *u)
+{
+	return u->array;
+}
+
+struct plane *unit_plane(const struct unit *u)
+{
+	return plane_thread_plane(u->plane);
+}
+
+const char *unit_why(const struct unit *u)
+{
+	return u->array ? "" : u->why.text;
+}
+
+const char *unit_socket_path(const struct unit *u)
+{
+	return u->config.is_exported ? u->socket_path : "";
+}
+
+void unit_set_speed(struct unit *u, uint64_t min_bytes, uint64_t max_bytes)
+{
+	u->config.resync_min_bytes = min_bytes;
+	u->config.resync_max_bytes = max_bytes;
+	if (u->array)
+		array_set_speed(u->array, min_bytes, max_bytes);
+}
+
+void unit_set_budget(struct unit *u, uint64_t budget_bytes)
+{
+	u->config.intent_budget_bytes = budget_bytes;
+	if (u->plane)
+		plane_thread_set_budget(u->plane, budget_bytes);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A unit: one array in the engine, with its threads, its clock, and who waits for it.
+ *
+ *	found (a uuid is looked for) -> array_start ... ACTIVE ... array_stop -> gone
+ *
+ * One that could not start stays, and says why, until it is stopped or told again; one that
+ * is to be there by itself (auto) is tried again, ever more rarely.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include <qb/qblist.h>
+
+#include "mdclusterd/array/array.h"
+#include "mdclusterd/daemon/config.h"
+
+struct engine;
+struct err;
+struct plane_look;
+struct unit;
+
+/* Who waits; in its owner's memory until done(). */
+struct unit_waiter {
+	struct qb_list_head link;
+	/* result 0: it is active; stopped. The unit may be gone. */
+	void (*done)(void *owner, int result, const struct err *why);
+	void *owner;
+};
+
+/* c: copied. -EEXIST where there is one of this name that runs; NULL with a sentence. */
+struct unit *unit_start(struct engine *e, const struct config_array *c, struct err *err);
+/* Active, or failed. */
+void unit_await(struct unit *u, struct unit_waiter *w);
+/* Leaves; gone soon after. -EBUSY: clients, unless is_forced. `w` may be NULL. */
+int unit_stop(struct unit *u, bool is_forced, struct unit_waiter *w, struct err *err);
+void unit_forget(struct unit_waiter *w); /* does not wait any more */
+
+struct unit *unit_find(const struct engine *e, const char *name);
+struct unit *unit_next(const struct engine *e, const struct unit *u); /* NULL: the first */
+const char *unit_name(const struct unit *u);
+const struct config_array *unit_config(const struct unit *u);
+/* NULL: its disks are being looked for, or it could not be made. */
+struct array *unit_array(const struct unit *u);
+struct plane *unit_plane(const struct unit *u);
+/* "" while it has an array that tells. */
+const char *unit_why(const struct unit *u);
+/* "" where it is not exported. */
+const char *unit_socket_path(const struct unit *u);
+
+/* Who wants to know how its plane is; in its owner's memory until done(). */
+struct unit_looker {
+	struct qb_list_head link;
+	/* NULL: there is no plane to ask. May come from within unit_look(). */
+	void (*done)(void *owner, const struct plane_look *look);
+	void *owner;
+};
+void unit_look(struct unit *u, struct unit_looker *l);
+void unit_look_no_more(struct unit_looker *l); /* not from done() on */
+
+void unit_set_speed(struct unit *u, uint64_t min_bytes, uint64_t max_bytes);
+void unit_set_budget(struct unit *u, uint64_t budget_bytes);
+
+/* All: */
+void units_set_quorate(struct engine *e, bool is_quorate);
+void units_set_missing(struct engine *e, uint32_t node, bool is_missing);
+void units_start_auto(struct engine *e);
+/* Without a word to anybody: at the end, when all are stopped or nothing helps. */
+void units_free(struct engine *e);

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A unit's inside: unit.c. */
+#pragma once
+
+#include "base/err.h"
+#include "base/loop.h"
+#include "mdclusterd/daemon/unit.h"
+
+struct finder;
+struct metadata_thread;
+struct plane_thread;
+
+struct unit {
+	struct qb_list_head link;      /* in engine.units */
+	struct engine *engine;
+	struct config_array config;    /* its own copy */
+	char socket_path[512];
+
+	struct finder *finder;
+	char **found;                  /* paths that it found */
+	size_t found_count;
+	struct metadata_thread *metadata;
+	struct plane_thread *plane;
+	struct array *array;           /* NULL: not yet, or it could not start: why */
+	struct err why, failed_why;
+
+	struct loop_timer *timer, *retry;
+	uint32_t retry_ms;
+	bool is_stopping, is_looking, is_asking;
+	struct plane_request asking;   /* PLANE_LOOK */
+	struct plane_look look;
+	struct qb_list_head lookers;   /* unit_looker.link */
+	struct unit_looker for_clients; /* before a stop that is not forced */
+	struct loop_job soon, news, failure, removal;
+	struct qb_list_head starters, stoppers; /* unit_waiter.link */
+};
