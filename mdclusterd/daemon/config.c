@@ -168,7 +168,7 @@ static const char *nearest(const cfg_opt_t *options, const char *word)
 	for (const cfg_opt_t *o = options; o->name; o++) {
 		unsigned int distance = config_text_distance(o->name, word);
 
-		if (distance < best && distance < strlen(o->name)) {
+		if (distance < best && 2 * distance <= strlen(o->name)) {
 			best = distance;
 			name = o->name;
 		}

@@ -272,6 +272,7 @@ static void check_nodes(struct config_reader *r, struct config *c)
 {
 	struct section totem = section_of(r, cfg_getsec(r->cfg, "totem"));
 	uint64_t port = number_of(&totem, "port", 1, 65535, DEFAULT_PORT), votes = 0;
+	const struct config_node *first = NULL;
 
 	for (unsigned int i = 0; i < cfg_size(r->cfg, "node"); i++)
 		check_node(r, c, cfg_getnsec(r->cfg, "node", i), port);
@@ -281,12 +282,16 @@ static void check_nodes(struct config_reader *r, struct config *c)
 	}
 	qsort(c->nodes, (size_t)c->node_count, sizeof(*c->nodes), by_id);
 	for (int i = 0; i < c->node_count; i++) {
-		votes += c->nodes[i].votes;
-		if (c->nodes[i].address.any.sa_family && c->nodes[0].address.any.sa_family &&
-		    c->nodes[i].address.any.sa_family != c->nodes[0].address.any.sa_family)
-			config_mistake(r, c->nodes[i].line,
+		const struct config_node *n = &c->nodes[i];
+
+		votes += n->votes;
+		if (!n->address.any.sa_family)
+			continue;
+		if (first && first->address.any.sa_family != n->address.any.sa_family)
+			config_mistake(r, n->line,
 				       "node %s: address: is not of the family of node %s's",
-				       c->nodes[i].name, c->nodes[0].name);
+				       n->name, first->name);
+		first = first ? first : n;
 	}
 	if (votes == 0)
 		config_mistake(r, 0, "no node has a vote: there can be no quorum");

@@ -114,9 +114,9 @@ static int begin(struct engine *e, struct err *err)
 	e->cluster = cluster_open(e->config, e->loop, engine_cluster_ops(), e, err);
 	if (!e->cluster)
 		return err->code;
-	log_notice("MDC5422", "node %s of cluster %s, incarnation %" PRIu64,
-		   e->config->nodes[e->config->self].name, e->config->cluster,
-		   station_incarnation(cluster_station(e->cluster)));
+	log_notice("MDC5422", "incarnation %" PRIu64 " of node %s, cluster %s",
+		   station_incarnation(cluster_station(e->cluster)),
+		   e->config->nodes[e->config->self].name, e->config->cluster);
 	r = engine_proof_open(e, err);
 	if (r == 0)
 		r = methods_open(e, err);
@@ -155,7 +155,7 @@ void engine_stop(struct engine *e)
 	}
 	while ((u = unit_next(e, u)) != NULL)
 		if (unit_stop(u, true, NULL, &err) < 0)
-			log_error("MDC5439", "%s", err.text);
+			log_error("MDC5439", "an array does not stop: %s", err.text);
 	e->last_word = loop_timer_start(e->loop, STOP_MS, it_takes_too_long, e, &err);
 	engine_unit_is_gone(e);
 }
@@ -191,11 +191,11 @@ int engine_run(const struct options *options)
 
 	e.config = daemon_config_read(options->config_path, &err);
 	if (!e.config) {
-		log_error("MDC5424", "%s", err.text);
+		log_error("MDC5424", "the configuration cannot be used by the engine: %s", err.text);
 		return EXIT_CONFIG;
 	}
 	if (begin(&e, &err) < 0) {
-		log_error("MDC5425", "%s", err.text);
+		log_error("MDC5425", "the engine does not start: %s", err.text);
 		e.exit_code = EXIT_FAILED;
 	} else {
 		supervisor_tell(options->engine_fd, "ready");

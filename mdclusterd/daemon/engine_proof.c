@@ -92,7 +92,7 @@ static void op_run(void *owner, uint32_t node, uint64_t incarnation, uint32_t at
 	ep->running[ep->running_count++].command = c;
 	if (c)
 		return;
-	log_error("MDC5426", "%s", err.text);
+	log_error("MDC5426", "the fence command cannot be run: %s", err.text);
 	loop_soon(e->loop, &ep->unrunnable);
 }
 
@@ -112,7 +112,7 @@ static void op_dead(void *owner, uint32_t node, uint64_t incarnation)
 
 	if (cluster_confirm_dead(ep->engine->cluster, node, incarnation, LOCK_DEATH_NODE,
 				 "the fence command", &err) < 0)
-		log_error("MDC5427", "%s", err.text);
+		log_error("MDC5427", "the proof of a death is not told: %s", err.text);
 }
 
 /* --- who is missing ------------------------------------------------------------------------- */

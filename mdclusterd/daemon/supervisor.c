@@ -365,13 +365,13 @@ int supervisor_run(const struct options *options)
 
 	s.config = daemon_config_read(options->config_path, &err);
 	if (!s.config) {
-		log_error("MDC5408", "%s", err.text);
+		log_error("MDC5408", "the configuration cannot be used: %s", err.text);
 		return EXIT_CONFIG;
 	}
 	s.exit_code = EXIT_FAILED;
 	if (begin(&s, &err) < 0) {
 		s.exit_code = err.code == -EBUSY ? EXIT_RUNNING : EXIT_FAILED;
-		log_error("MDC5409", "%s", err.text);
+		log_error("MDC5409", "it does not start: %s", err.text);
 	} else {
 		run(&s);
 	}

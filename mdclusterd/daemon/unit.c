@@ -510,7 +510,7 @@ void units_start_auto(struct engine *e)
 		struct err err = ERR_INIT;
 
 		if (c->is_auto && !unit_find(e, c->name) && !unit_start(e, c, &err))
-			log_error("MDC5446", "%s", err.text);
+			log_error("MDC5446", "an array is not assembled: %s", err.text);
 	}
 }
 

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* mdclusterd.conf: what it means, and that each mistake is told with its line, all at once. */
+#include "tests/unit/help.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "mdclusterd/daemon/config.h"
+#include "mdclusterd/daemon/config_text.h"
+
+struct told {
+	char text[8192];
+	int count;
+};
+
+static void tell(void *owner, int line, const char *sentence)
+{
+	struct told *t = owner;
+	size_t at = strlen(t->text);
+
+	snprintf(t->text + at, sizeof(t->text) - at, "%d: %s\n", line, sentence);
+	t->count++;
+}
+
+#define GOOD_CLUSTER "cluster { name = alpha }\n"
+#define GOOD_NODES                              \
+	"node host1 { id = 1 address = 10.0.0.1 }\n" \
+	"node host2 { id = 2 address = 10.0.0.2 }\n"
+
+static struct config *good(const char *text)
+{
+	struct told told = { 0 };
+	struct config *c = config_parse(text, "host1", tell, &told);
+
+	if (!c)
+		fail_msg("refused: %s", told.text);
+	return c;
+}
+
+/* Of what follows a sound beginning of 3 lines: what is told. */
+static void expect_mistakes(const char *text, const char *mistakes)
+{
+	struct told told = { 0 };
+	char whole[8192];
+	struct config *c;
+
+	snprintf(whole, sizeof(whole), GOOD_CLUSTER GOOD_NODES "%s", text);
+	c = config_parse(whole, "host1", tell, &told);
+	assert_null(c);
+	assert_string_equal(told.text, mistakes);
+}
+
+static void what_is_not_said_has_its_default(void **state)
+{
+	struct config *c = good(GOOD_CLUSTER GOOD_NODES);
+
+	(void)state;
+	assert_string_equal(c->cluster, "alpha");
+	assert_int_equal(c->node_count, 2);
+	assert_int_equal(c->self, 0);
+	assert_int_equal(c->nodes[1].votes, 1);
+	assert_int_equal(ntohs(c->nodes[1].address.in4.sin_port), 7405);
+	assert_int_equal(c->token_ms, 1000);
+	assert_int_equal(c->lease_ms, 1000);
+	assert_int_equal(c->multicast.any.sa_family, AF_UNSPEC);
+	assert_string_equal(c->key_file, "/etc/mdcluster/key");
+	assert_string_equal(c->run_dir, "/run/mdcluster");
+	assert_string_equal(c->state_dir, "/var/lib/mdcluster");
+	assert_int_equal(c->fence.methods, CONFIG_FENCE_OBITUARY);
+	assert_int_equal(c->log_level, -1);
+	config_free(c);
+}
+
+static void every_option_is_taken(void **state)
+{
+	struct config *c = good(
+		"this_node = b run_dir = /r state_dir = \"/s t\" lock_memory = yes\n"
+		"cluster { name = \"my cluster\" crypto = none }\n"
+		"node b { id = 9 address = \"[::1]:7\" votes = 3 }\n"
+		"node a { id = 4 address = ::1 port = 8 votes = 0 }\n"
+		"totem { token_ms = 300 mtu = 9000 port = 1 sync_deadline_ms = 5000\n"
+		"	multicast = \"[ff02::5]:99\" multicast_ttl = 2 }\n"
+		"quorum { lease_ms = 200 }\n"
+		"array x { disks = { /dev/a, \"/dev/b c\" } start_degraded = yes no_quorum = fail\n"
+		"	resync_min = 2M resync_max = 1G intent_budget = 64M export = no\n"
+		"	export_mode = 0660 export_group = kvm auto = off }\n"
+		"array y { uuid = 5c0b0c4b:d6ae0359:f266cacf:72232250 scan = { \"/dev/sd*\" } }\n"
+		"fence { methods = { command, obituary } command = /f timeout_ms = 100\n"
+		"	retries = 0 delay_ms = 0 }\n"
+		"log { target = syslog level = debug } control { group = wheel }\n");
+
+	(void)state;
+	assert_string_equal(c->state_dir, "/s t");
+	assert_true(c->locks_memory);
+	assert_null(c->key_file);
+	assert_int_equal(c->nodes[0].id, 4); /* by id, whatever their order */
+	assert_int_equal(c->self, 1);
+	assert_int_equal(ntohs(c->nodes[0].address.in6.sin6_port), 8);
+	assert_int_equal(ntohs(c->nodes[1].address.in6.sin6_port), 7);
+	assert_int_equal(c->nodes[1].votes, 3);
+	assert_int_equal(c->mtu_bytes, 9000);
+	assert_int_equal(ntohs(c->multicast.in6.sin6_port), 99);
+	assert_int_equal(c->multicast_ttl, 2);
+	assert_int_equal(c->lease_ms, 200);
+	assert_int_equal(c->array_count, 2);
+	assert_string_equal(c->arrays[0].disks[1], "/dev/b c");
+	assert_true(c->arrays[0].may_start_degraded);
+	assert_true(c->arrays[0].fails_without_quorum);
+	assert_int_equal(c->arrays[0].resync_min_bytes, 2 << 20);
+	assert_int_equal(c->arrays[0].resync_max_bytes, 1 << 30);
+	assert_int_equal(c->arrays[0].intent_budget_bytes, 64 << 20);
+	assert_false(c->arrays[0].is_exported);
+	assert_false(c->arrays[0].is_auto);
+	assert_int_equal(c->arrays[0].export_mode, 0660);
+	assert_string_equal(c->arrays[0].export_group, "kvm");
+	assert_true(c->arrays[1].has_uuid);
+	assert_string_equal(c->arrays[1].disks[0], "/dev/sd*");
+	assert_true(c->arrays[1].is_auto);
+	assert_int_equal(c->fence.methods, CONFIG_FENCE_OBITUARY | CONFIG_FENCE_COMMAND);
+	assert_int_equal(c->fence.retries, 0);
+	assert_int_equal(c->log_level, LOG_DEBUG);
+	assert_string_equal(c->control_group, "wheel");
+	config_free(c);
+}
+
+static void all_mistakes_are_told_at_once_with_their_lines(void **state)
+{
+	(void)state;
+	expect_mistakes("totem {\n"
+			"	token_ms = 1\n"
+			"	tokn_ms = 5\n"
+			"	mtu = big\n"
+			"}\n"
+			"quorm { two_node = yes { } }\n"
+			"array a {\n"
+			"	disks = { x,\n"
+			"		/dev/b, /dev/b }\n"
+			"	resync_min = 9M resync_max = 8M\n"
+			"	export_mode = 0666\n"
+			"}\n"
+			"fence { methods = { ipmi } }\n",
+			"5: totem: token_ms: 1 is outside 20..60000\n"
+			"6: tokn_ms: is no option here; did you mean 'token_ms'?\n"
+			"7: totem: mtu: 'big' is not a number\n"
+			"9: quorm: is no option here; did you mean 'quorum'?\n"
+			"11: array a: disks: 'x' is no path from the root\n"
+			"12: array a: disks: '/dev/b' is there twice\n"
+			"13: array a: resync_max: is less than resync_min\n"
+			"14: array a: export_mode: 0666 lets everybody at the data: name a group\n"
+			"16: fence: methods: 'ipmi' is none of: obituary, command\n");
+}
+
+static void an_unknown_option_takes_nothing_else_with_it(void **state)
+{
+	(void)state;
+	expect_mistakes("totem { foo = 1 token_ms = 1 }\n"
+			"totem_bar { a { b = \"}\" } } quorum { lease_ms = 1 }\n"
+			"log { levle = \"x\n"
+			"y\" level = loud }\n",
+			"4: foo: is no option here\n"
+			"4: totem: token_ms: 1 is outside 20..60000\n"
+			"5: quorum: lease_ms: 1 is outside 20..60000\n"
+			"5: totem_bar: is no option here\n"
+			"6: levle: is no option here; did you mean 'level'?\n"
+			"7: log: level: 'loud' is none of: error, warning, notice, info, debug\n");
+}
+
+static void nodes_that_cannot_be_told_apart_are_refused(void **state)
+{
+	struct told told = { 0 };
+
+	(void)state;
+	assert_null(config_parse("cluster { name = x }\n"
+				 "node a { id = 1 address = 10.0.0.1 }\n"
+				 "node b { id = 1\n"
+				 " address = 10.0.0.1 }\n"
+				 "node a { id = 3 address = 10.0.0.3 }\n"
+				 "node c { id = 0 address = host }\n"
+				 "node d { }\n"
+				 "node e { id = 5 address = ::1 }\n",
+				 "z", tell, &told));
+	assert_string_equal(told.text,
+			    "0: no node is called 'z' as this host is: say this_node = NAME\n"
+			    "3: node b: id: node a (line 2) has 1, too\n"
+			    "4: node b: address: node a (line 2) has the same\n"
+			    "5: there is another section of this name\n"
+			    "6: node c: address: 'host' is no IP address (names are not looked up)\n"
+			    "6: node c: id: 0 is outside 1..4294967295\n"
+			    "7: node d: address is missing\n"
+			    "7: node d: id is missing\n"
+			    "8: node e: address: is not of the family of node a's\n");
+}
+
+static void what_is_required_is_named(void **state)
+{
+	struct told told = { 0 };
+
+	(void)state;
+	assert_null(config_parse("", "host1", tell, &told));
+	assert_string_equal(told.text, "0: cluster: name is missing\n"
+				       "0: there is no node NAME { ... }\n");
+}
+
+static void what_is_given_twice_is_named_with_both_lines(void **state)
+{
+	(void)state;
+	expect_mistakes("run_dir = /a\n"
+			"totem { token_ms = 500\n"
+			"	token_ms = 600 }\n"
+			"run_dir = /b\n",
+			"6: token_ms: is given a second time (first in line 5)\n"
+			"7: run_dir: is given a second time (first in line 4)\n");
+}
+
+static void an_array_needs_its_disks_or_a_way_to_find_them(void **state)
+{
+	(void)state;
+	expect_mistakes("array a { }\n"
+			"array b { uuid = 12 }\n"
+			"array c { scan = { /dev/a } }\n"
+			"array ../d { disks = { /dev/a } }\n"
+			"array e { uuid = 5c0b0c4b:d6ae0359:f266cacf:72232250 disks = { /a }\n"
+			"	scan = { /b } }\n",
+			"4: array a: disks is missing, or uuid and scan\n"
+			"5: array b: disks is missing, or uuid and scan\n"
+			"5: array b: uuid: '12' is not a uuid (32 hex digits, as xxxxxxxx:xxxxxxxx:xxxxxxxx:xxxxxxxx)\n"
+			"6: array c: scan: uuid is missing: which array's disks shall be found?\n"
+			"7: array ../d: its name is that of a file: 1 to 63 bytes, no '/', no '.' in front\n"
+			"9: array e: scan: the disks are named: one of both is enough\n");
+}
+
+static void a_fence_command_is_an_explicit_choice(void **state)
+{
+	(void)state;
+	expect_mistakes("fence { command = /bin/true }\n",
+			"4: fence: command: methods do not name it\n");
+	expect_mistakes("fence { methods = { command } }\n",
+			"4: fence: command is missing, which methods name\n");
+}
+
+static void a_lease_shorter_than_tokens_come_is_refused(void **state)
+{
+	(void)state;
+	expect_mistakes("totem { token_ms = 1000 }\nquorum { lease_ms = 400 }\n",
+			"5: quorum: lease_ms: 400 is under half of token_ms, 1000: it would be over in between two tokens\n");
+}
+
+/* Nothing can be made of the rest, but what was seen until then is told. */
+static void a_text_that_is_torn_is_told_with_its_line(void **state)
+{
+	struct told told = { 0 };
+
+	(void)state;
+	assert_null(config_parse("cluster { name = x }\nbar = 1\nnode a {\n id = = 2 }\n", "a",
+				 tell, &told));
+	assert_int_equal(told.count, 2);
+	assert_non_null(strstr(told.text, "2: bar: is no option here"));
+	assert_non_null(strstr(told.text, "\n4: "));
+	memset(&told, 0, sizeof(told));
+	assert_null(config_parse("cluster { name = \"x", "a", tell, &told));
+	assert_true(told.count >= 1);
+	memset(&told, 0, sizeof(told));
+	assert_null(config_parse("cluster { name = x", "a", tell, &told));
+	assert_true(told.count >= 1);
+}
+
+static void the_brace_of_a_section_is_found_behind_comments_and_quotes(void **state)
+{
+	const char *text = "a { # }\n"
+			   " /* } */ b = \"}\" // }\n"
+			   " c { x = /dev//y }\n"
+			   "}\n";
+
+	(void)state;
+	assert_int_equal(config_text_opening(text, 4), 1);
+	assert_int_equal(config_text_opening(text, 3), 3);
+}
+
+static void distances_are_of_letters(void **state)
+{
+	(void)state;
+	assert_int_equal(config_text_distance("token", "token"), 0);
+	assert_int_equal(config_text_distance("token", "tokn"), 1);
+	assert_int_equal(config_text_distance("", "abc"), 3);
+	assert_int_equal(config_text_distance("kitten", "sitting"), 3);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_not_said_has_its_default),
+		cmocka_unit_test(every_option_is_taken),
+		cmocka_unit_test(all_mistakes_are_told_at_once_with_their_lines),
+		cmocka_unit_test(an_unknown_option_takes_nothing_else_with_it),
+		cmocka_unit_test(nodes_that_cannot_be_told_apart_are_refused),
+		cmocka_unit_test(what_is_required_is_named),
+		cmocka_unit_test(what_is_given_twice_is_named_with_both_lines),
+		cmocka_unit_test(an_array_needs_its_disks_or_a_way_to_find_them),
+		cmocka_unit_test(a_fence_command_is_an_explicit_choice),
+		cmocka_unit_test(a_lease_shorter_than_tokens_come_is_refused),
+		cmocka_unit_test(a_text_that_is_torn_is_told_with_its_line),
+		cmocka_unit_test(the_brace_of_a_section_is_found_behind_comments_and_quotes),
+		cmocka_unit_test(distances_are_of_letters),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
