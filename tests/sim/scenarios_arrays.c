@@ -69,7 +69,7 @@ static void some_trouble(struct sim_world *w, struct sim_arrays *all)
 	case 9:
 	case 10:
 	case 11:
-		sim_start_all(w);
+		arrays_start(all);
 		arrays_tidy(all);
 		break;
 	default:
@@ -150,7 +150,7 @@ void scenario_arrays_leave(struct sim_world *w)
 		if (sim_below(w, 12) == 0)
 			arrays_crash_writing(all, (int)sim_below(w, (uint64_t)w->count));
 		if (sim_below(w, 6) == 0)
-			sim_start_all(w);
+			arrays_start(all);
 	}
 	end(w, all);
 }
