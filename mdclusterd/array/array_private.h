@@ -127,6 +127,7 @@ struct array_recovery {
 
 struct array_tell {
 	struct array_range want, stored, heard, held, saying;
+	struct array_range promised; /* of `saying`: what was stored all the while */
 	bool owes, stored_owes, said_owes, saying_owes;
 	bool is_stored;        /* the own value was written at all */
 	bool is_storing, is_saying;

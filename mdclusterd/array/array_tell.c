@@ -69,6 +69,7 @@ static void store(struct array *a)
 	t->is_storing = true;
 	t->storing = t->want;
 	t->held = in_both(t->held, t->want); /* who reads it now goes by it */
+	t->promised = in_both(t->promised, t->want);
 	t->storing_owes = v.owes;
 	t->said_owes |= v.owes;
 }
@@ -98,7 +99,7 @@ static void said(void *owner, struct msg_send *send, const struct msg_result *re
 	if (result->status == 0) {
 		t->is_unsure = false;
 		t->heard = t->saying;
-		t->held = in_both(t->saying, t->is_storing ? t->storing : t->stored);
+		t->held = t->promised;
 		if (range_is_none(t->saying) && !t->saying_owes)
 			t->said_owes = t->stored_owes || (t->is_storing && t->storing_owes);
 		retry_fine(&t->retry);
@@ -123,7 +124,7 @@ static void say(struct array *a)
 	if (msg_send(a->channel, &t->send, &err) < 0)
 		return;
 	t->is_saying = true;
-	t->saying = t->want;
+	t->saying = t->promised = t->want;
 	t->saying_owes = t->stored_owes;
 }
 
