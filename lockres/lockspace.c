@@ -23,6 +23,15 @@ int lockspace_check(const struct lockspace_config *config, struct err *err)
 	return 0;
 }
 
+static int tell_refusal(const struct lockres *lock, enum lockspace_call call, int result)
+{
+	struct lockspace_tap *tap = lock->space ? lock->space->tap : NULL;
+
+	if (result < 0 && tap)
+		tap->refused(tap, lock, call, result);
+	return result;
+}
+
 int lockres_init(struct lockres *lock, struct lockspace *space, const void *name,
 		 size_t name_length, const struct lockres_handlers *handlers, void *owner)
 {
@@ -36,7 +45,7 @@ int lockres_init(struct lockres *lock, struct lockspace *space, const void *name
 		.mode = LOCK_NONE,
 	};
 	memcpy(lock->name, name, name_length);
-	return space->engine->ops->add(space, lock);
+	return tell_refusal(lock, LOCKSPACE_ADD, space->engine->ops->add(space, lock));
 }
 
 void lockres_fini(struct lockres *lock)
@@ -57,7 +66,8 @@ int lockres_lock(struct lockres *lock, enum lock_mode mode, uint32_t flags,
 	if (!(flags & LOCK_CONVERT) && lock->mode != LOCK_NONE)
 		return -EBUSY;
 	lock->is_pending = true;
-	r = lock->space->engine->ops->lock(lock, mode, flags, timeout_ns);
+	r = tell_refusal(lock, LOCKSPACE_LOCK,
+			 lock->space->engine->ops->lock(lock, mode, flags, timeout_ns));
 	if (r < 0)
 		lock->is_pending = false;
 	return r;
@@ -77,7 +87,8 @@ int lockres_unlock(struct lockres *lock, uint32_t flags)
 	if (!is_pending && lock->mode == LOCK_NONE)
 		return -EINVAL;
 	lock->is_pending = true;
-	r = lock->space->engine->ops->unlock(lock, flags);
+	r = tell_refusal(lock, LOCKSPACE_UNLOCK,
+			 lock->space->engine->ops->unlock(lock, flags));
 	if (r < 0)
 		lock->is_pending = is_pending;
 	return r;

@@ -117,7 +117,12 @@ struct lockspace_engine {
  * Hears what owners of locks are told, just before they are: for who records it. `value`
  * is NULL where none came back.
  */
+enum lockspace_call { LOCKSPACE_ADD, LOCKSPACE_LOCK, LOCKSPACE_UNLOCK };
+
 struct lockspace_tap {
+	/* What the engine does not take at once. */
+	void (*refused)(struct lockspace_tap *tap, const struct lockres *lock,
+			enum lockspace_call call, int result);
 	void (*done)(struct lockspace_tap *tap, const struct lockres *lock,
 		     const struct lock_result *result, const uint8_t *value);
 	void (*blocked)(struct lockspace_tap *tap, const struct lockres *lock,

@@ -221,7 +221,7 @@ static void started(struct array *a, struct plane_request *req, int result)
 	a->is_plane_started = true;
 	disks_started(a);
 	resync_set_needed(a, req->needed_chunks);
-	a->plane->ops->set_speed(a->plane, a->min_speed_bytes, a->max_speed_bytes);
+	a->plane->ops->set_speed(a->plane, a->max_speed_bytes);
 	if (a->ending)
 		return;
 	for (uint32_t i = 0; i < a->view.geo.nodes; i++) {
@@ -365,6 +365,7 @@ static void set_deadline(struct array *a)
 		earliest(now, a->d7_retry.at_ns, &at);
 		earliest(now, a->tell.retry.at_ns, &at);
 		earliest(now, a->resync.retry.at_ns, &at);
+		earliest(now, a->resync.pause_until_ns, &at);
 		earliest(now, a->reload.retry.at_ns, &at);
 		earliest(now, a->fail.retry.at_ns, &at);
 		earliest(now, a->leave.until_ns, &at);
@@ -482,9 +483,9 @@ void array_set_quorate(struct array *a, bool is_quorate)
 
 void array_set_speed(struct array *a, uint64_t min_bytes, uint64_t max_bytes)
 {
-	a->min_speed_bytes = min_bytes ? min_bytes : 1000 * 1000;
+	a->min_speed_bytes = min_bytes ? min_bytes : 50 * 1000 * 1000;
 	a->max_speed_bytes = max_bytes ? max_bytes : 200 * 1000 * 1000;
 	if (array_has_plane(a))
-		a->plane->ops->set_speed(a->plane, a->min_speed_bytes,
+		a->plane->ops->set_speed(a->plane,
 					 a->max_speed_bytes);
 }

@@ -109,7 +109,7 @@ struct array_config {
 	uint32_t self;                  /* node id */
 	int wanted_slot;                /* -1: any */
 	bool may_start_degraded;
-	uint64_t resync_min_bytes, resync_max_bytes; /* a second and disk; 0: md's 1 and 200 MB */
+	uint64_t resync_min_bytes, resync_max_bytes; /* a second and disk; 0: 50 and 200 MB */
 };
 
 /* What happened, for log, subscribers and recorder: plain data. */

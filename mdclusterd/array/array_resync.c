@@ -9,7 +9,8 @@
  * under one of them is looked for again later; where two cross, who was acknowledged first
  * refuses the other (array_messages.c), which then tells its old range again, and waits.
  *
- * Nothing is copied while there is nothing to copy to: what is needed stays needed.
+ * Nothing is copied while there is nothing to copy to: what is needed stays needed. While
+ * applications are at work there are pauses between windows, and none is announced ahead.
  */
 #include "mdclusterd/array/array_private.h"
 
@@ -88,6 +89,31 @@ static void adapt(struct array *a, struct array_range range, const struct plane_
 				  min_u64(wanted, ARRAY_MAX_WINDOW_BYTES));
 }
 
+/*
+ * While applications are at work, min_speed_bytes a second on average. The pause is between
+ * two windows, when nothing is announced: within one, others may be waiting for its end.
+ */
+static void pace(struct array *a, const struct plane_request *req)
+{
+	struct array_resync *r = &a->resync;
+	uint64_t bytes = req->copied_sectors * SECTOR_BYTES, ns;
+
+	r->is_paced = req->was_busy && a->min_speed_bytes > 0;
+	if (!r->is_paced)
+		return;
+	ns = (uint64_t)((double)bytes * 1e9 / (double)a->min_speed_bytes);
+	if (ns > req->took_ns)
+		r->pause_until_ns = array_now(a) + ns - req->took_ns;
+}
+
+static bool is_pausing(const struct array *a)
+{
+	const struct array_resync *r = &a->resync;
+
+	return r->is_paced && (!range_is_none(r->current) ||
+			       array_now(a) < r->pause_until_ns);
+}
+
 /* --- finding the next one ----------------------------------------------------------------- */
 
 /* All that is left is under windows of others, or could not be read: later. */
@@ -162,7 +188,7 @@ static void look_for_next(struct array *a)
 	uint64_t low = a->scrub.position;
 
 	if (!range_is_none(r->next) || r->window.is_out || r->is_exhausted ||
-	    !retry_may(a, &r->retry))
+	    is_pausing(a) || !retry_may(a, &r->retry))
 		return;
 	if (is_scrub(a)) {
 		low = max_u64(low, r->current.high);
@@ -195,6 +221,7 @@ static void synced(struct array *a, struct plane_request *req, int result)
 		r->is_wrapped = false;
 		retry_fine(&r->retry);
 		adapt(a, range, req);
+		pace(a, req);
 	} else if (result == -ECANCELED) {
 		r->position = min_u64(r->position, range.low);
 	} else if (array_has_plane(a)) {

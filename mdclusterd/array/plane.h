@@ -61,6 +61,7 @@ struct plane_request {
 	uint64_t copied_sectors, mismatch_sectors;
 	uint64_t took_ns;        /* SYNC */
 	uint64_t write_p99_ns;   /* SYNC: of applications meanwhile */
+	bool was_busy;           /* SYNC: applications were at work */
 	uint64_t needed_chunks;  /* START, NEED, WINDOW, SYNC: left now */
 	struct plane_look *look;
 
@@ -76,7 +77,7 @@ struct plane_ops {
 	void (*set_gate)(struct plane *plane, bool is_open); /* D13; the lease is its own affair */
 	void (*set_single_source)(struct plane *plane, bool is_on); /* B37 */
 	void (*failure_known)(struct plane *plane, uint32_t role);  /* D9 */
-	void (*set_speed)(struct plane *plane, uint64_t min_bytes, uint64_t max_bytes);
+	void (*set_speed)(struct plane *plane, uint64_t max_bytes); /* within a window */
 	void (*cancel_sync)(struct plane *plane); /* done() of SYNC comes */
 };
 

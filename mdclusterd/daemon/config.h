@@ -43,7 +43,7 @@ struct config_array {
 	uint8_t uuid[16];
 	bool has_uuid;
 	bool may_start_degraded, fails_without_quorum, is_exported, is_auto;
-	uint64_t resync_min_bytes, resync_max_bytes; /* a second; 0: md's */
+	uint64_t resync_min_bytes, resync_max_bytes; /* a second; 0: array.h's */
 	uint64_t intent_budget_bytes;                /* 0: 30 s of resync */
 	uint32_t export_mode;
 	char export_group[CONFIG_NAME_BYTES];        /* "": root's alone */

@@ -52,7 +52,7 @@ struct plane_work {
 	struct nbd_server *server;
 
 	bool is_gate_open, is_single_source;
-	uint64_t min_bytes, max_bytes;
+	uint64_t max_bytes;
 	uint64_t chunk_sectors;
 	struct plane_step *sync;      /* under way; NULL: none */
 	struct plane_step *stop;      /* the same */

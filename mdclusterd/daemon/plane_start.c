@@ -114,7 +114,7 @@ static int make_mirror(struct plane_work *w, const struct metadata_view *view,
 	w->mirror = mirror_new(&c, &ops, w, err);
 	if (!w->mirror)
 		return err->code;
-	mirror_set_speed(w->mirror, w->min_bytes, w->max_bytes);
+	mirror_set_speed(w->mirror, w->max_bytes);
 	mirror_set_single_source(w->mirror, w->is_single_source);
 	return 0;
 }

@@ -93,6 +93,7 @@ static void sync_is_done(void *owner, struct mirror_sync *sync, int result)
 	req->mismatch_sectors = sync->mismatch_sectors;
 	req->took_ns = sync->ended_ns - sync->began_ns;
 	req->write_p99_ns = look.write_p99_ns;
+	req->was_busy = sync->was_busy;
 	req->needed_chunks = intent_needed_count(w->intent);
 	if (result == 0)
 		measure(w, sync);

@@ -72,7 +72,7 @@ static void taken_down(struct letter *letter)
 		plane_work_failure_known(w, post->role);
 		break;
 	case POST_SPEED:
-		plane_work_set_speed(w, post->a, post->b);
+		plane_work_set_speed(w, post->a);
 		break;
 	case POST_BUDGET:
 		plane_work_set_budget(w, post->a);
@@ -133,12 +133,11 @@ static void op_failure_known(struct plane *plane, uint32_t role)
 	send_down(post);
 }
 
-static void op_set_speed(struct plane *plane, uint64_t min_bytes, uint64_t max_bytes)
+static void op_set_speed(struct plane *plane, uint64_t max_bytes)
 {
 	struct post *post = post_down(plane, POST_SPEED);
 
-	post->a = min_bytes;
-	post->b = max_bytes;
+	post->a = max_bytes;
 	send_down(post);
 }
 

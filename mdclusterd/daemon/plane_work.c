@@ -158,12 +158,11 @@ void plane_work_failure_known(struct plane_work *w, uint32_t role)
 	plane_kick(w);
 }
 
-void plane_work_set_speed(struct plane_work *w, uint64_t min_bytes, uint64_t max_bytes)
+void plane_work_set_speed(struct plane_work *w, uint64_t max_bytes)
 {
-	w->min_bytes = min_bytes;
 	w->max_bytes = max_bytes;
 	if (w->mirror)
-		mirror_set_speed(w->mirror, min_bytes, max_bytes);
+		mirror_set_speed(w->mirror, max_bytes);
 	plane_kick(w);
 }
 

@@ -50,6 +50,6 @@ void plane_work_request(struct plane_work *w, struct plane_request *req);
 void plane_work_set_gate(struct plane_work *w, bool is_open);
 void plane_work_set_single_source(struct plane_work *w, bool is_on);
 void plane_work_failure_known(struct plane_work *w, uint32_t role);
-void plane_work_set_speed(struct plane_work *w, uint64_t min_bytes, uint64_t max_bytes);
+void plane_work_set_speed(struct plane_work *w, uint64_t max_bytes);
 void plane_work_set_budget(struct plane_work *w, uint64_t budget_bytes);
 void plane_work_cancel_sync(struct plane_work *w);

@@ -160,6 +160,7 @@ struct mirror_sync {
 	uint64_t position;           /* all below is done */
 	uint64_t copied_sectors, read_sectors, mismatch_sectors;
 	uint64_t began_ns, ended_ns;
+	bool was_busy;               /* applications were at work when it ended */
 	void *state;                 /* the mirror's own */
 };
 /* One at a time: -EBUSY; -ENOMEM. The buffers are kept for the next window. */
@@ -167,10 +168,11 @@ int mirror_sync_begin(struct mirror *m, struct mirror_sync *sync);
 void mirror_sync_cancel(struct mirror *m, struct mirror_sync *sync); /* done() comes */
 
 /*
- * Bytes a second and disk, as md's: max, and min while applications are at work. 0: no such
- * limit. Live.
+ * Bytes a second and disk, as md's sync_speed_max; 0: no limit. Live. There is no minimum
+ * here: a window that all have drained for is not made to last. Who begins windows makes
+ * pauses between them, where applications are at work.
  */
-void mirror_set_speed(struct mirror *m, uint64_t min_bytes, uint64_t max_bytes);
+void mirror_set_speed(struct mirror *m, uint64_t max_bytes);
 
 /*
  * For the end: parked ios get -ESHUTDOWN, those in flight end, then done(). Nothing is

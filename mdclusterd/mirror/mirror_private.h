@@ -322,7 +322,7 @@ struct mirror {
 	struct qb_list_head left_pieces; /* disks that hang have them */
 	uint32_t spare_buffers;
 	uint64_t sync_ended_ns;
-	uint64_t speed_min_bytes, speed_max_bytes;
+	uint64_t speed_max_bytes;
 	uint64_t resync_bytes;
 
 	struct latency latency;

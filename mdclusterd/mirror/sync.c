@@ -46,13 +46,7 @@ static bool is_of_needed(const struct sync *sync)
 /* Bytes of the array a second; 0: no limit. */
 static uint64_t rate(const struct mirror *m)
 {
-	bool is_active = m->reports > 0 || m->now_ns - m->last_io_ns < ACTIVE_NS;
-	uint64_t bytes = m->speed_max_bytes;
-
-	if (is_active && m->speed_min_bytes > 0)
-		bytes = bytes > 0 ? min_u64(bytes, m->speed_min_bytes) :
-				    m->speed_min_bytes;
-	return bytes * m->map.disks / m->map.copies;
+	return m->speed_max_bytes * m->map.disks / m->map.copies;
 }
 
 static void accrue(struct sync *sync)
@@ -75,9 +69,8 @@ static bool may_send(struct sync *sync)
 	return rate(sync->m) == 0 || sync->credit_bytes > 0;
 }
 
-void mirror_set_speed(struct mirror *m, uint64_t min_bytes, uint64_t max_bytes)
+void mirror_set_speed(struct mirror *m, uint64_t max_bytes)
 {
-	m->speed_min_bytes = min_bytes;
 	m->speed_max_bytes = max_bytes;
 	sync_run(m);
 }
@@ -280,6 +273,7 @@ void mirror_sync_deliver(struct mirror *m)
 	if (result == 0)
 		owner->position = owner->high;
 	owner->ended_ns = m->now_ns;
+	owner->was_busy = m->reports > 0 || m->now_ns - m->last_io_ns < ACTIVE_NS;
 	owner->state = NULL;
 	m->sync = NULL;
 	m->sync_ended_ns = m->now_ns;

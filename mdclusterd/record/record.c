@@ -36,6 +36,7 @@ static const struct {
 	[RECORD_DIFFERS] = { "differs", HAS_RANGE },
 	[RECORD_OPENED] = { "opened", HAS_RESULT | HAS_TEXT | HAS_FLAG | HAS_NUMBER },
 	[RECORD_EVICTED] = { "evicted", HAS_NUMBER | HAS_FLAG },
+	[RECORD_REFUSED] = { "refused", HAS_OP | HAS_RESULT | HAS_LOCK },
 	[RECORD_EVENT] = { "event", HAS_EVENT | HAS_TEXT },
 	[RECORD_ASKED] = { "asked", HAS_NUMBER | HAS_FLAG | HAS_OP | HAS_SLOT | HAS_RESULT |
 			   HAS_RANGE },
@@ -171,6 +172,7 @@ static void put_plane(struct wr *wr, const struct record_plane *p)
 	wr_u64(wr, p->took_ns);
 	wr_u64(wr, p->write_p99_ns);
 	wr_u64(wr, p->needed_chunks);
+	wr_u8(wr, p->was_busy);
 }
 
 static void put_event(struct wr *wr, const struct array_event *e)

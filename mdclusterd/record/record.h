@@ -50,6 +50,7 @@ enum record_kind {
 	/* answers that came from within an input: asked for before the next one */
 	RECORD_OPENED,     /* result, text; flag: is_ordered; number: lvb bytes */
 	RECORD_EVICTED,    /* number: node; flag: the answer */
+	RECORD_REFUSED,    /* lock, op: enum lockspace_call; result */
 	/* what the array said, and asked of its disks */
 	RECORD_EVENT,      /* event */
 	RECORD_ASKED,      /* number, flag: of the plane; op, slot, result: role or kind, low, high */
@@ -67,6 +68,7 @@ static inline bool record_is_input(enum record_kind kind)
 struct record_plane {
 	uint64_t low, high, position, copied_sectors, mismatch_sectors;
 	uint64_t took_ns, write_p99_ns, needed_chunks;
+	bool was_busy;
 };
 
 /* Pointers are borrowed: of the caller, or of the record that was read. */

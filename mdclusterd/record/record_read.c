@@ -262,6 +262,7 @@ static void take_plane(struct rd *rd, struct record_plane *p)
 	p->took_ns = rd_u64(rd);
 	p->write_p99_ns = rd_u64(rd);
 	p->needed_chunks = rd_u64(rd);
+	p->was_busy = rd_u8(rd);
 }
 
 static void take_event(struct rd *rd, struct record *r)

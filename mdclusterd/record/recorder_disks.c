@@ -88,7 +88,7 @@ static void plane_done(void *owner, struct plane_request *req, int result)
 		.copied_sectors = req->copied_sectors,
 		.mismatch_sectors = req->mismatch_sectors,
 		.took_ns = req->took_ns, .write_p99_ns = req->write_p99_ns,
-		.needed_chunks = req->needed_chunks,
+		.needed_chunks = req->needed_chunks, .was_busy = req->was_busy,
 	};
 	recorder_put(r, &record);
 	req->done(req->owner, req, result);
@@ -129,9 +129,9 @@ static void plane_failure_known(struct plane *plane, uint32_t role)
 	behind(plane)->ops->failure_known(behind(plane), role);
 }
 
-static void plane_set_speed(struct plane *plane, uint64_t min_bytes, uint64_t max_bytes)
+static void plane_set_speed(struct plane *plane, uint64_t max_bytes)
 {
-	behind(plane)->ops->set_speed(behind(plane), min_bytes, max_bytes);
+	behind(plane)->ops->set_speed(behind(plane), max_bytes);
 }
 
 static void plane_cancel_sync(struct plane *plane)

@@ -70,6 +70,17 @@ static const struct lockspace_handlers hearing = {
 	.lost = on_lost, .closed = on_closed,
 };
 
+static void tap_refused(struct lockspace_tap *tap, const struct lockres *lock,
+			enum lockspace_call call, int result)
+{
+	struct recorded *r = qb_list_entry(tap, struct recorded, lock_tap);
+	struct record record = { .kind = RECORD_REFUSED, .lock_name = lock->name,
+				 .lock_name_length = lock->name_length,
+				 .op = (uint8_t)call, .result = result };
+
+	recorder_put(r, &record);
+}
+
 static void tap_done(struct lockspace_tap *tap, const struct lockres *lock,
 		     const struct lock_result *result, const uint8_t *value)
 {
@@ -125,5 +136,6 @@ static const struct lockspace_engine_ops tapped_ops = { .open = tap_open };
 void recorder_tap_locks(struct recorded *r)
 {
 	r->locks.ops = &tapped_ops;
-	r->lock_tap = (struct lockspace_tap){ .done = tap_done, .blocked = tap_blocked };
+	r->lock_tap = (struct lockspace_tap){ .refused = tap_refused, .done = tap_done,
+					      .blocked = tap_blocked };
 }

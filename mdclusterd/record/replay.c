@@ -25,15 +25,33 @@ void replay_differs(struct replay *p, const char *fmt, ...)
 
 bool replay_answer(struct replay *p, enum record_kind kind, struct record *answer)
 {
-	size_t place = record_place(p->reader);
 	struct err ignored = ERR_INIT;
 	bool is_found = false;
 
-	while (!is_found && record_read(p->reader, answer, &ignored) == 1 &&
+	record_seek(p->ahead, record_place(p->reader));
+	while (!is_found && record_read(p->ahead, answer, &ignored) == 1 &&
 	       !record_is_input(answer->kind))
 		is_found = answer->kind == kind;
-	record_seek(p->reader, place);
 	return is_found;
+}
+
+int replay_refusal(struct replay *p, const struct lockres *lock, enum lockspace_call call)
+{
+	struct err ignored = ERR_INIT;
+	struct record r;
+	int result = 0;
+
+	record_seek(p->ahead, record_place(p->reader));
+	while (result == 0 && record_read(p->ahead, &r, &ignored) == 1 &&
+	       !record_is_input(r.kind))
+		if (r.kind == RECORD_REFUSED && r.op == call && r.result < 0 &&
+		    record_place(p->ahead) > p->refused_at &&
+		    r.lock_name_length == lock->name_length &&
+		    memcmp(r.lock_name, lock->name, r.lock_name_length) == 0) {
+			result = r.result;
+			p->refused_at = record_place(p->ahead);
+		}
+	return result;
 }
 
 /* --- what the array says --------------------------------------------------------------- */
@@ -257,7 +275,8 @@ struct replay *replay_new(const void *bytes, size_t length,
 	p->handlers = *handlers;
 	p->owner = owner;
 	p->reader = record_reader_new(bytes, length, err);
-	if (!p->reader) {
+	p->ahead = p->reader ? record_reader_new(bytes, length, err) : NULL;
+	if (!p->ahead) {
 		replay_free(p);
 		return NULL;
 	}
@@ -273,6 +292,7 @@ void replay_free(struct replay *p)
 	replay_disks_fini(p);
 	drop_said(p, false);
 	record_reader_free(p->reader);
+	record_reader_free(p->ahead);
 	free(p);
 }
 

@@ -74,9 +74,9 @@ static void post_role(struct plane *plane, uint32_t role)
 	(void)plane, (void)role;
 }
 
-static void post_speed(struct plane *plane, uint64_t min_bytes, uint64_t max_bytes)
+static void post_speed(struct plane *plane, uint64_t max_bytes)
 {
-	(void)plane, (void)min_bytes, (void)max_bytes;
+	(void)plane, (void)max_bytes;
 }
 
 static void post(struct plane *plane)
@@ -163,6 +163,7 @@ static void feed_plane(struct replay *p, const struct record *r)
 	req->took_ns = r->plane.took_ns;
 	req->write_p99_ns = r->plane.write_p99_ns;
 	req->needed_chunks = r->plane.needed_chunks;
+	req->was_busy = r->plane.was_busy;
 	req->err = (struct err)ERR_INIT;
 	if (r->result < 0)
 		err_set(&req->err, r->result, "%s", r->text);

@@ -66,10 +66,11 @@ static void do_nothing(struct lockspace *space)
 static int do_add(struct lockspace *space, struct lockres *lock)
 {
 	struct replay *p = of(space);
-	struct replay_lock *l = calloc(1, sizeof(*l));
+	int r = replay_refusal(p, lock, LOCKSPACE_ADD);
+	struct replay_lock *l = r < 0 ? NULL : calloc(1, sizeof(*l));
 
 	if (!l)
-		return -ENOMEM;
+		return r < 0 ? r : -ENOMEM;
 	l->lock = lock;
 	lock->engine_state = l;
 	qb_list_add_tail(&l->link, &p->lock_list);
@@ -90,16 +91,22 @@ static void do_remove(struct lockres *lock)
 static int do_lock(struct lockres *lock, enum lock_mode mode, uint32_t flags,
 		   uint64_t timeout_ns)
 {
+	int r = replay_refusal(of(lock->space), lock, LOCKSPACE_LOCK);
+
 	(void)mode, (void)flags, (void)timeout_ns;
-	state_of(lock)->asked = ++of(lock->space)->asked;
-	return 0;
+	if (r == 0)
+		state_of(lock)->asked = ++of(lock->space)->asked;
+	return r;
 }
 
 static int do_unlock(struct lockres *lock, uint32_t flags)
 {
+	int r = replay_refusal(of(lock->space), lock, LOCKSPACE_UNLOCK);
+
 	(void)flags;
-	state_of(lock)->asked = ++of(lock->space)->asked;
-	return 0;
+	if (r == 0)
+		state_of(lock)->asked = ++of(lock->space)->asked;
+	return r;
 }
 
 static size_t do_blockers(const struct lockres *lock, uint32_t *nodes, size_t room)

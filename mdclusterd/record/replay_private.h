@@ -22,6 +22,7 @@ struct replay_said {
 
 struct replay {
 	struct record_reader *reader;
+	struct record_reader *ahead;   /* looks at what comes, while an input is borrowed */
 	struct replay_handlers handlers;
 	void *owner;
 	struct array *array;
@@ -36,6 +37,7 @@ struct replay {
 	struct qb_list_head lock_list; /* struct replay_lock */
 	uint64_t asked;
 	const struct record *lock_answer; /* while it is told: its blockers */
+	size_t refused_at;             /* refusals before this place have been told */
 
 	struct metadata_runner metadata;
 	struct plane plane;
@@ -53,6 +55,8 @@ void replay_say(struct replay *p, const struct record *record);
  * False: there is none.
  */
 bool replay_answer(struct replay *p, enum record_kind kind, struct record *answer);
+/* What the engine said to such a call within this input: 0, or a refusal. */
+int replay_refusal(struct replay *p, const struct lockres *lock, enum lockspace_call call);
 
 /* replay_locks.c, replay_disks.c */
 void replay_locks_init(struct replay *p);

@@ -468,6 +468,7 @@ static void sync_done(void *owner, struct mirror_sync *s, int result)
 	req->mismatch_sectors = s->mismatch_sectors;
 	req->took_ns = s->ended_ns - s->began_ns;
 	req->write_p99_ns = look.write_p99_ns;
+	req->was_busy = s->was_busy;
 	req->needed_chunks = intent_needed_count(p->intent);
 	answer(p, req, result);
 }
@@ -635,7 +636,7 @@ static void serve(struct sim_plane *p, const struct order *o)
 	else if (o->kind == ORDER_KNOWN)
 		mirror_failure_known(p->mirror, o->role);
 	else if (o->kind == ORDER_SPEED)
-		mirror_set_speed(p->mirror, o->min, o->max);
+		mirror_set_speed(p->mirror, o->max);
 	else if (o->kind == ORDER_CANCEL && p->syncing)
 		mirror_sync_cancel(p->mirror, &p->sync);
 }
@@ -689,12 +690,9 @@ static void op_failure_known(struct plane *plane, uint32_t role)
 	order_new(plane, ORDER_KNOWN)->role = role;
 }
 
-static void op_set_speed(struct plane *plane, uint64_t min_bytes, uint64_t max_bytes)
+static void op_set_speed(struct plane *plane, uint64_t max_bytes)
 {
-	struct order *o = order_new(plane, ORDER_SPEED);
-
-	o->min = min_bytes;
-	o->max = max_bytes;
+	order_new(plane, ORDER_SPEED)->max = max_bytes;
 }
 
 static void op_cancel_sync(struct plane *plane)

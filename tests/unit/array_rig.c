@@ -181,6 +181,13 @@ void array_rig_run_seconds(struct array_rig *rig, uint64_t seconds)
 	}
 }
 
+void array_rig_run_next(struct array_rig *rig)
+{
+	array_rig_settle(rig);
+	if (next_deadline(rig) != UINT64_MAX)
+		jump(rig, next_deadline(rig));
+}
+
 void array_rig_run(struct array_rig *rig)
 {
 	array_rig_run_seconds(rig, 60);

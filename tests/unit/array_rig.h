@@ -63,7 +63,8 @@ struct rig_plane {
 	uint64_t synced_chunks;          /* in this life */
 	uint64_t biggest_suspended;      /* sectors at once, of one slot */
 	int fail_need, fail_suspend, fail_start, fail_sync; /* how often, -ENOMEM, -EIO */
-	uint64_t min_speed, max_speed;
+	uint64_t max_speed;
+	bool is_busy;                    /* applications are at work */
 };
 
 struct rig_metadata {
@@ -133,6 +134,8 @@ void array_rig_settle(struct array_rig *rig);
 /* And timers go off, until they ask for nothing any more, or so many seconds went by. */
 void array_rig_run(struct array_rig *rig);
 void array_rig_run_seconds(struct array_rig *rig, uint64_t seconds);
+/* The next timer alone. */
+void array_rig_run_next(struct array_rig *rig);
 uint64_t array_rig_random(struct array_rig *rig);
 /* Steps until the node is in that state; false: it comes not to it. */
 bool array_rig_until(struct array_rig *rig, int node, enum array_state state);

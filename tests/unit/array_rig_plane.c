@@ -69,11 +69,10 @@ static void failure_known(struct plane *plane, uint32_t role)
 	p->failing &= ~(1u << role);
 }
 
-static void set_speed(struct plane *plane, uint64_t min_bytes, uint64_t max_bytes)
+static void set_speed(struct plane *plane, uint64_t max_bytes)
 {
 	struct rig_plane *p = container_of(plane, struct rig_plane, base);
 
-	p->min_speed = min_bytes;
 	p->max_speed = max_bytes;
 }
 
@@ -256,6 +255,7 @@ static int finish_sync(struct rig_plane *p, struct plane_request *req)
 	}
 	check_sync_alone(p, req);
 	req->took_ns = 1000000;
+	req->was_busy = p->is_busy;
 	req->position = req->high;
 	if (req->kind == PLANE_CHECK) {
 		req->mismatch_sectors = (uint64_t)__builtin_popcountll(
@@ -263,6 +263,8 @@ static int finish_sync(struct rig_plane *p, struct plane_request *req)
 		return 0;
 	}
 	p->synced_chunks += (uint64_t)__builtin_popcountll(p->needed & mask);
+	req->copied_sectors = (uint64_t)__builtin_popcountll(p->needed & mask) *
+			      RIG_CHUNK_SECTORS;
 	if (req->kind == PLANE_COPY)
 		mask &= p->needed;
 	p->rig->disks.differ &= ~mask;

@@ -1062,7 +1062,7 @@ static void A5_D13_a_resync_stops_at_the_gate_and_goes_on(void **state)
 	mr_request_init(&drain);
 	mr_poke(rig, 0, 0, 8 * M, 1);
 	memset(rig->intent->is_needed, 1, 128);
-	mirror_set_speed(rig->m, 0, 4 << 20);
+	mirror_set_speed(rig->m, 4 << 20);
 	sync_start(rig, &run, MIRROR_SYNC_COPY, 0, 8 * 2048);
 	mr_run_ns(rig, 500000000);
 	mirror_drain(rig->m, &drain.req);
@@ -1088,7 +1088,7 @@ static void a_resync_that_is_cancelled_says_how_far_it_came(void **state)
 	(void)state;
 	mr_poke(rig, 0, 0, 8 * M, 1);
 	memset(rig->intent->is_needed, 1, 128);
-	mirror_set_speed(rig->m, 0, 4 << 20);
+	mirror_set_speed(rig->m, 4 << 20);
 	sync_start(rig, &run, MIRROR_SYNC_COPY, 0, 8 * 2048);
 	mr_run_ns(rig, 1000000000);
 	mirror_sync_cancel(rig->m, &run.sync);
