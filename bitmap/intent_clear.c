@@ -86,6 +86,14 @@ bool intent_clear_is_allowed(struct intent *in)
 	return !in->is_sb_behind;
 }
 
+/* Must a page be written for those that wait to be taken along? */
+static bool must_force(const struct intent *in)
+{
+	return in->clearables_first != NONE &&
+	       (in->is_force_all || in->settles > 0 ||
+		in->dirty - in->clearing > force_level(in));
+}
+
 uint32_t intent_clear_next_page(struct intent *in)
 {
 	const struct intent_page *p;
@@ -93,10 +101,7 @@ uint32_t intent_clear_next_page(struct intent *in)
 
 	if (in->clearables_first == NONE)
 		in->is_force_all = false;
-	if (!in->is_force_all && in->settles == 0 &&
-	    in->dirty - in->clearing <= force_level(in))
-		return NONE;
-	if (in->clearables_first == NONE || !intent_clear_is_allowed(in))
+	if (!must_force(in) || !intent_clear_is_allowed(in))
 		return NONE;
 	while ((page = pop_clearable(in)) != NONE) {
 		p = &in->pages[page];
@@ -300,7 +305,7 @@ static uint64_t over_budget(const struct intent *in)
 /* More than must go, so that one flush is for many; those are the next ones anyhow. */
 static void choose_for_budget(struct intent *in)
 {
-	uint64_t most = min_u64(over_budget(in) + in->budget / 64, BATCH_MAX);
+	uint64_t most = min_u64(over_budget(in) + in->budget / 16, BATCH_MAX);
 	uint64_t n = choose_cold(in, most);
 
 	n += choose_dirty(in, most - n);
@@ -364,7 +369,7 @@ static bool is_content(const struct intent *in)
 bool intent_clear_consider(struct intent *in)
 {
 	if (is_content(in))
-		return in->clearables_first != NONE;
+		return must_force(in);
 	if (in->is_degraded || !intent_has_disk(in)) {
 		forget_old(in);
 		in->settle_left = 0;
@@ -375,7 +380,7 @@ bool intent_clear_consider(struct intent *in)
 	}
 	if (in->settles > 0 && in->settle_left == 0 && in->leaving == 0)
 		intent_requests_settled(in);
-	return in->clearables_first != NONE;
+	return must_force(in);
 }
 
 void intent_settle(struct intent *in, struct intent_request *req)

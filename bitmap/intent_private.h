@@ -286,7 +286,7 @@ int intent_need_load(struct intent *in);
 
 /* --- intent_clear -------------------------------------------------------------------- */
 
-/* Chooses what must go, if something must. True: pages may have something to clear. */
+/* Chooses what must go, if something must. True: pages must be written for some. */
 bool intent_clear_consider(struct intent *in);
 /* Written to again: what was to be cleared stays, where that costs nothing. */
 void intent_clear_take_back(struct intent *in, uint32_t at);

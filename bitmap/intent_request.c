@@ -158,6 +158,8 @@ void intent_set_disk(struct intent *in, uint32_t role, struct disk *disk,
 
 void intent_set_degraded(struct intent *in, bool is_degraded)
 {
+	if (in->is_degraded == is_degraded)
+		return;
 	in->is_degraded = is_degraded;
 	intent_clear_dissolve(in);
 	intent_kick(in);
