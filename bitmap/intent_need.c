@@ -227,7 +227,7 @@ static void synced_chunks(struct intent *in, uint32_t page, uint64_t first, uint
 	bits_clear_range(p->needed, first, last);
 	in->dirty += count;
 	remove_needed(in, p, count);
-	intent_clear_cold(in, page, cold);
+	intent_cold(in, page, cold);
 }
 
 static void synced_words(struct intent *in, uint32_t page, uint64_t first, uint64_t last)
@@ -238,7 +238,7 @@ static void synced_words(struct intent *in, uint32_t page, uint64_t first, uint6
 	bits_clear_range(p->needed, first, last);
 	in->dirty += count;
 	remove_needed(in, p, count);
-	intent_clear_cold(in, page, count);
+	intent_cold(in, page, count);
 }
 
 void intent_synced(struct intent *in, uint64_t first, uint64_t last)

@@ -2,13 +2,15 @@
 /*
  * What the files of the write-intent log share.
  *
- *	intent.c        life, writes, deadlines, callbacks
+ *	intent.c        life, deadlines, callbacks
+ *	intent_write    begin and end, the states of chunks
  *	intent_request  what is asked of pages: requests, disks, events
  *	intent_io       one write, or flush, to all disks; disks that fail, hang and leave
  *	intent_page     a page and its next write: group commit
  *	intent_chunk    the sparse table of chunks, and lists of them
  *	intent_need     what must be resynced
- *	intent_clear    which bits go, when, in batches
+ *	intent_choose   which bits go
+ *	intent_clear    when and how they go: batches, flushes, pages
  *	intent_ahead    marking before it is asked for
  *
  * A chunk is set or clear in the image, which is what the next write of its page says.
@@ -229,6 +231,9 @@ static inline uint8_t *page_bits(uint8_t *map, uint32_t page)
 
 /* Handles what is over and makes callbacks; from a disk's done() or intent_advance() only. */
 void intent_run(struct intent *in);
+
+/* --- intent_write -------------------------------------------------------------------- */
+
 uint32_t intent_chunk_new(struct intent *in, uint64_t number, enum chunk_state state);
 void intent_chunk_move(struct intent *in, uint32_t at, enum chunk_state state);
 /* Its entry goes where nobody needs it: needed, durable, and no write in flight. */
@@ -284,6 +289,18 @@ void intent_requests_settled(struct intent *in);
 
 int intent_need_load(struct intent *in);
 
+/* --- intent_choose ------------------------------------------------------------------- */
+
+/* By the budget. */
+uint64_t intent_choose_level(const struct intent *in);
+uint64_t intent_force_level(const struct intent *in);
+/* What must go, if something must, is FLUSHING then. */
+void intent_choose(struct intent *in);
+/* Nothing may go: the table keeps what the budget says, the image keeps all. */
+void intent_forget_old(struct intent *in);
+/* `count` chunks of the page have no entry, and are not needed any more. */
+void intent_cold(struct intent *in, uint32_t page, uint64_t count);
+
 /* --- intent_clear -------------------------------------------------------------------- */
 
 /* Chooses what must go, if something must. True: pages must be written for some. */
@@ -298,8 +315,6 @@ bool intent_clear_is_allowed(struct intent *in);
 uint32_t intent_clear_next_page(struct intent *in);
 /* It can be written again, so it may be the next one. */
 void intent_clear_page_again(struct intent *in, uint32_t page);
-/* `count` chunks of the page have no entry, and are not needed any more. */
-void intent_clear_cold(struct intent *in, uint32_t page, uint64_t count);
 void intent_clear_advance(struct intent *in, uint64_t now);
 uint64_t intent_clear_deadline(const struct intent *in);
 
