@@ -144,6 +144,7 @@ static void init_config(struct intent *in, const struct intent_config *config)
 		in->roles[role].start_bytes = config->copies[role].start_bytes;
 	}
 	in->must_flush = true;
+	in->lease_until = UINT64_MAX;
 }
 
 /* One write can always be made: others wait for its memory. */

@@ -30,6 +30,8 @@
  *	    out is tried again: by the next write that needs the page, and each second.
  *	I10 Memory: the image, and what grows with the dirty chunks, not with the array:
  *	    under 64 MiB for 10 TiB with chunks of 64 KiB, at 30 GiB of budget.
+ *	I11 (D13) While the gate is shut, or the lease is over, no page is written: the slot
+ *	    may be somebody else's by then.
  *
  * Chunks are of the bitmap: array addresses for raid10, member addresses for raid1.
  * One thread. Callbacks never come from within the call that asked, but for
@@ -158,6 +160,14 @@ void intent_set_events(struct intent *in, uint64_t events, struct intent_request
  */
 void intent_settle(struct intent *in, struct intent_request *req);
 void intent_set_budget(struct intent *in, uint64_t budget_bytes);
+/*
+ * D13: while the gate is shut, or ops.now() has come to lease_until, nothing is submitted
+ * that changes a disk; what waits goes on when it opens. Open at first, without a lease
+ * (UINT64_MAX). Cheap: per token.
+ */
+void intent_set_gate(struct intent *in, bool is_open, uint64_t lease_until);
+/* done(): no request of ours is with any disk. Shut the gate before. */
+void intent_drain(struct intent *in, struct intent_request *req);
 
 void intent_advance(struct intent *in, uint64_t now);
 uint64_t intent_deadline(const struct intent *in); /* UINT64_MAX: never */

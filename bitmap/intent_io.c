@@ -61,7 +61,8 @@ void intent_io_put(struct intent *in, struct intent_io *io)
 {
 	if (io->unreturned > 0)
 		return;
-	in->ios_count--;
+	if (--in->ios_count == 0)
+		intent_requests_drained(in);
 	if (io->room > 1 || in->spare_count >= SPARE_MAX) {
 		io_free(io);
 		return;
@@ -86,6 +87,16 @@ bool intent_has_disk(const struct intent *in)
 		if (in->roles[i].disk)
 			return true;
 	return false;
+}
+
+bool intent_may_write(struct intent *in)
+{
+	bool may = intent_has_disk(in) && !in->is_shut &&
+		   (in->lease_until == UINT64_MAX ||
+		    in->ops.now(in->owner) < in->lease_until);
+
+	in->is_held |= !may;
+	return may;
 }
 
 static void io_check(struct intent_io *io)

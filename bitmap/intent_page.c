@@ -96,7 +96,7 @@ void intent_page_want(struct intent *in, uint32_t page)
 	/* who asks anew finds out anew whether the disk takes it */
 	in->stuck_count -= p->is_stuck;
 	p->is_stuck = false;
-	if (!p->is_flying && intent_has_disk(in))
+	if (!p->is_flying && intent_may_write(in))
 		start(in, page, 1, false);
 }
 
@@ -268,7 +268,7 @@ static bool start_clear(struct intent *in)
 
 void intent_kick(struct intent *in)
 {
-	if (!intent_has_disk(in))
+	if (!intent_may_write(in))
 		return;
 	while (in->bulk_count < BULK_WRITES && start_wanted(in))
 		;

@@ -140,7 +140,7 @@ struct intent_io {
 	struct intent_part parts[];
 };
 
-enum intent_kind { REQUEST_PAGES, REQUEST_LEAVE, REQUEST_SETTLE };
+enum intent_kind { REQUEST_PAGES, REQUEST_LEAVE, REQUEST_SETTLE, REQUEST_DRAIN };
 
 struct intent_stream { uint64_t next, marked_to; uint32_t window; };
 
@@ -155,6 +155,9 @@ struct intent {
 	uint64_t hang_ns;
 	bool is_degraded;
 	bool is_running;
+	bool is_shut;              /* D13 */
+	bool is_held;              /* something was not written for that */
+	uint64_t lease_until;
 
 	struct intent_role roles[INTENT_MAX_DISKS];
 	uint32_t role_count;
@@ -257,6 +260,8 @@ void intent_io_advance(struct intent *in, uint64_t now);
 uint64_t intent_io_deadline(const struct intent *in);
 void intent_io_fini(struct intent *in);
 bool intent_has_disk(const struct intent *in);
+/* There is a disk, and the gate is open. */
+bool intent_may_write(struct intent *in);
 
 /* --- intent_page --------------------------------------------------------------------- */
 
@@ -284,6 +289,7 @@ void intent_request_finish(struct intent *in, struct intent_request *req, int re
 void intent_requests_written(struct intent *in, const struct intent_io *io);
 void intent_requests_left(struct intent *in, uint32_t role);
 void intent_requests_settled(struct intent *in);
+void intent_requests_drained(struct intent *in);
 
 /* --- intent_need --------------------------------------------------------------------- */
 

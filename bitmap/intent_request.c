@@ -95,6 +95,22 @@ void intent_requests_left(struct intent *in, uint32_t role)
 			intent_request_finish(in, req, 0);
 }
 
+void intent_requests_drained(struct intent *in)
+{
+	struct intent_request *req, *next;
+
+	qb_list_for_each_entry_safe(req, next, &in->requests, link)
+		if (req->kind == REQUEST_DRAIN)
+			intent_request_finish(in, req, 0);
+}
+
+void intent_drain(struct intent *in, struct intent_request *req)
+{
+	intent_request_add(in, req, REQUEST_DRAIN);
+	if (in->ios_count == 0)
+		intent_requests_drained(in);
+}
+
 /* --- disks --------------------------------------------------------------------------- */
 
 /* Requests for a disk that came, and left before it had all. */
@@ -162,6 +178,22 @@ void intent_set_degraded(struct intent *in, bool is_degraded)
 		return;
 	in->is_degraded = is_degraded;
 	intent_clear_dissolve(in);
+	intent_kick(in);
+}
+
+/* Pages that somebody waits for go first. */
+void intent_set_gate(struct intent *in, bool is_open, uint64_t lease_until)
+{
+	uint32_t page;
+
+	in->is_shut = !is_open;
+	in->lease_until = lease_until;
+	if (!in->is_held || !intent_may_write(in))
+		return;
+	in->is_held = false;
+	for (page = 0; page < in->page_count; page++)
+		if (in->pages[page].queued.count > 0 && !in->pages[page].is_stuck)
+			intent_page_want(in, page);
 	intent_kick(in);
 }
 

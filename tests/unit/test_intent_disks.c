@@ -346,6 +346,105 @@ static void a_disk_that_goes_before_it_had_all_is_told(void **state)
 	intent_rig_fini(&rig);
 }
 
+/* --- D13 ----------------------------------------------------------------------------- */
+
+static void nothing_is_written_while_the_gate_is_shut(void **state)
+{
+	struct intent_rig rig;
+	struct rig_write w[3];
+	struct rig_request r, events;
+	uint64_t writes;
+	uint32_t i;
+
+	(void)state;
+	start(&rig, 2);
+	for (i = 0; i < 100; i++)
+		rig_write(&rig, STRIDE * i);
+	rig_begin(&rig, &w[0], 20000, 20000);
+	rig_begin(&rig, &w[1], 20001, 20001); /* goes with the next write of the page */
+	intent_settle(rig.in, rig_request(&r));
+	intent_set_gate(rig.in, false, UINT64_MAX);
+	writes = disk_world_writes(rig.world);
+	intent_drain(rig.in, rig_request(&events));
+	assert_int_equal(events.calls, 0);
+	while (events.calls == 0)
+		assert_true(intent_rig_step(&rig));
+	assert_int_equal(rig.disks[0]->in_flight + rig.disks[1]->in_flight, 0);
+	intent_set_budget(rig.in, 10 * CHUNK);
+	intent_set_disk(rig.in, 2, rig.disks[2], start_bytes(2), NULL);
+	intent_set_events(rig.in, 5, rig_request(&events));
+	assert_int_equal(rig_begin(&rig, &w[2], PAGE_1, PAGE_1), INTENT_WAIT);
+	intent_rig_pass(&rig, 10 * SECOND);
+	assert_int_equal(disk_world_writes(rig.world), writes);
+	assert_int_equal(w[0].calls, 1); /* it was under way */
+	assert_int_equal(w[1].calls + w[2].calls + r.calls + events.calls, 0);
+	/* hits go on: the mirror has a gate of its own */
+	assert_int_equal(rig_begin(&rig, &w[0], 0, 0), INTENT_READY);
+	intent_set_gate(rig.in, true, UINT64_MAX);
+	intent_rig_drain(&rig);
+	assert_int_equal(w[1].calls, 1);
+	assert_int_equal(w[2].calls, 1);
+	assert_int_equal(events.calls, 1);
+	assert_int_equal(r.calls, 1);
+	intent_rig_fini(&rig);
+}
+
+static void nothing_is_written_when_the_lease_is_over(void **state)
+{
+	struct intent_rig rig;
+	struct rig_write w, x;
+	uint64_t writes, now;
+
+	(void)state;
+	start(&rig, 2);
+	intent_set_gate(rig.in, true, SECOND);
+	rig_begin(&rig, &w, 5, 5);
+	intent_rig_pass(&rig, SECOND / 2);
+	assert_int_equal(w.calls, 1);
+	rig_end(&w, false);
+	intent_rig_pass(&rig, SECOND / 2);
+	writes = disk_world_writes(rig.world);
+	assert_int_equal(rig_begin(&rig, &w, 2000, 2000), INTENT_WAIT);
+	assert_int_equal(rig_begin(&rig, &x, PAGE_1 + 5, PAGE_1 + 5), INTENT_WAIT);
+	intent_rig_pass(&rig, SECOND);
+	assert_int_equal(disk_world_writes(rig.world), writes);
+	now = disk_world_now_ns(rig.world);
+	intent_set_gate(rig.in, true, now); /* that is no time */
+	intent_rig_drain(&rig);
+	assert_int_equal(disk_world_writes(rig.world), writes);
+	intent_set_gate(rig.in, true, now + SECOND);
+	intent_rig_drain(&rig);
+	assert_int_equal(w.calls, 1);
+	assert_int_equal(x.calls, 1);
+	intent_rig_fini(&rig);
+}
+
+/* Also one that is with a disk that was taken out. */
+static void drained_is_who_has_no_request_with_any_disk(void **state)
+{
+	struct intent_rig rig;
+	struct rig_request r;
+	struct rig_write w;
+
+	(void)state;
+	start(&rig, 2);
+	disk_world_set_latency(rig.world, 10 * SECOND, 10 * SECOND);
+	rig_begin(&rig, &w, 5, 5);
+	rig_take_out(&rig, 1);
+	rig_take_out(&rig, 0);
+	intent_set_gate(rig.in, false, UINT64_MAX);
+	intent_drain(rig.in, rig_request(&r));
+	intent_rig_pass(&rig, 9 * SECOND);
+	assert_int_equal(r.calls, 0);
+	intent_rig_pass(&rig, 2 * SECOND);
+	assert_int_equal(r.calls, 1);
+	intent_drain(rig.in, rig_request(&r));
+	assert_int_equal(r.calls, 0);
+	intent_rig_drain(&rig);
+	assert_int_equal(r.calls, 1);
+	intent_rig_fini(&rig);
+}
+
 /* --- slots that were STALE ----------------------------------------------------------- */
 
 static void plant_state(struct intent_rig *rig, uint32_t disk, uint32_t state)
@@ -431,6 +530,9 @@ int main(void)
 		cmocka_unit_test(a_disk_that_comes_gets_the_whole_slot),
 		cmocka_unit_test(a_disk_that_comes_while_pages_are_written_gets_them_all_the_same),
 		cmocka_unit_test(a_disk_that_goes_before_it_had_all_is_told),
+		cmocka_unit_test(nothing_is_written_while_the_gate_is_shut),
+		cmocka_unit_test(nothing_is_written_when_the_lease_is_over),
+		cmocka_unit_test(drained_is_who_has_no_request_with_any_disk),
 		cmocka_unit_test(a_stale_slot_is_stale_until_all_its_bits_are_on_disk),
 		cmocka_unit_test(a_stale_slot_that_was_resynced_is_sound),
 	};
