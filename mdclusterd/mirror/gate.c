@@ -165,7 +165,7 @@ static void go(struct mirror *m, struct change *c)
 		gate_park(mi);
 	} else if (suspend_covers(m, c->range.low, c->range.high)) {
 		change_release(m, c);
-		suspend_park(mi);
+		change_admit(mi); /* parks, if that did not end the suspension */
 	} else {
 		c->is_started = true;
 		write_begin(mi);

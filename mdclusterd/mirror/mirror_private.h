@@ -289,6 +289,7 @@ struct mirror {
 	uint8_t suspended[MIRROR_MAX_SLOTS]; /* the slots that have one */
 	uint32_t suspended_count;
 	uint32_t suspend_requests;
+	bool is_suspending;
 
 	uint64_t io_seq, job_seq;
 	struct qb_list_head jobs;       /* by seq */

@@ -128,6 +128,8 @@ void suspend_check(struct mirror *m)
 	uint32_t slot;
 	bool is_less = false;
 
+	if (m->is_suspending)
+		return; /* all who have to park do so first */
 	for (slot = 0; slot < MIRROR_MAX_SLOTS && m->suspend_requests > 0; slot++) {
 		struct suspend *s = &m->suspends[slot];
 
@@ -206,7 +208,9 @@ void mirror_suspend(struct mirror *m, uint32_t slot, uint64_t low, uint64_t high
 	s->is_pending = true;
 	m->suspend_requests++;
 	list_slots(m);
+	m->is_suspending = true;
 	if (low < high)
 		park_blocked(m, low, high);
+	m->is_suspending = false;
 	suspend_check(m);
 }

@@ -439,6 +439,29 @@ static void A4_a_held_write_refuses_the_suspension(void **state)
 	mr_free(rig);
 }
 
+static void A4_a_suspension_that_is_refused_leaves_nobody_parked(void **state)
+{
+	struct mirror_rig *rig = mr_new(2, 0, 0);
+	struct mr_request suspend;
+	struct mr_io *held, *behind;
+
+	(void)state;
+	mr_request_init(&suspend);
+	mr_fault(rig, 1, DISK_MEM_FAIL_WRITES, 0, M);
+	held = mr_submit(rig, VOLUME_WRITE, 0, 8 * K, 1, 0);
+	behind = mr_submit(rig, VOLUME_WRITE, 4 * K, 8 * K, 2, 0);
+	mr_run(rig);
+	mirror_suspend(rig->m, 1, 0, 128, &suspend.req);
+	mr_run(rig);
+	assert_int_equal(suspend.result, -EBUSY);
+	mirror_failure_known(rig->m, 1);
+	assert_int_equal(mr_wait(held), 0);
+	assert_int_equal(mr_wait(behind), 0);
+	mr_io_free(held);
+	mr_io_free(behind);
+	mr_free(rig);
+}
+
 /* --- A5 --------------------------------------------------------------------------------- */
 
 static void A5_D13_nothing_goes_while_the_gate_is_shut(void **state)
@@ -1167,6 +1190,7 @@ int main(void)
 		cmocka_unit_test(A4_a_read_that_fails_is_served_by_another_disk),
 		cmocka_unit_test(a_disk_with_too_many_read_errors_fails),
 		cmocka_unit_test(A4_a_held_write_refuses_the_suspension),
+		cmocka_unit_test(A4_a_suspension_that_is_refused_leaves_nobody_parked),
 		cmocka_unit_test(A5_D13_nothing_goes_while_the_gate_is_shut),
 		cmocka_unit_test(A5_D13_the_gate_shuts_while_a_write_waits_for_its_intent),
 		cmocka_unit_test(A5_D13_a_lease_that_is_over_shuts_the_gate),
