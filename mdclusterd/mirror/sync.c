@@ -153,11 +153,10 @@ static void tell_synced(struct sync *sync, const struct piece *p)
 
 	if (!m->intent || !sync_writes(sync))
 		return;
-	if (p->disks_came != m->disks_came) {
-		sync->run_high = UINT64_MAX; /* Y2: what was copied ends here */
+	if (p->disks_came != m->disks_came)
 		return;
-	}
-	if (p->map.at != sync->run_high) {
+	if (p->map.at != sync->run_high || p->disks_came != sync->run_disks_came) {
+		sync->run_disks_came = p->disks_came;
 		sync->run_low = p->map.at;
 		was = p->map.at;
 	}
@@ -379,11 +378,13 @@ void sync_fail_waiting(struct mirror *m)
 {
 	struct piece *p;
 
-	if (!m->sync)
+	if (!m->sync || m->sync->is_running)
 		return;
+	m->sync->is_running = true; /* the list stays as it is */
 	qb_list_for_each_entry(p, &m->sync->pieces, link)
 		if (p->state == PIECE_INTENT)
 			piece_fail_intent(p);
+	m->sync->is_running = false;
 	sync_run(m);
 }
 

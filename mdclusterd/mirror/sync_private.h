@@ -51,7 +51,8 @@ struct sync {
 	struct mirror *m;
 	struct mirror_sync *owner;
 	uint64_t next;           /* all below went into pieces, or needs none */
-	uint64_t run_low, run_high; /* copied without a hole, up to what is retired */
+	/* Copied without a hole, up to what is retired, all to the same disks. */
+	uint64_t run_low, run_high, run_disks_came;
 	struct qb_list_head pieces; /* by address */
 	uint32_t in_hand, most;
 	uint32_t buffers;        /* a piece */

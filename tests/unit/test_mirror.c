@@ -1019,6 +1019,37 @@ static void a_disk_that_joins_during_a_resync_gets_all_of_it(void **state)
 	mr_free(rig);
 }
 
+/* Half a chunk before it came, half of it after: none of it. */
+static void a_disk_that_joins_amid_a_chunk_gets_all_of_it(void **state)
+{
+	struct mirror_rig *rig = mr_new(3, 3, 64); /* two pieces a chunk */
+	struct mr_request gone, come;
+	struct sync_run run;
+	struct mr_io *io;
+
+	(void)state;
+	mr_request_init(&gone);
+	mr_request_init(&come);
+	mirror_set_disk(rig->m, 2, MIRROR_DISK_MISSING, NULL, 0, &gone.req);
+	mr_run(rig);
+	mr_poke(rig, 0, 0, 64 * K, 1);
+	rig->intent->is_needed[0] = true;
+	rig->intent->waits = true;
+	io = mr_submit(rig, VOLUME_WRITE, 32 * K, 4 * K, 1, 0);
+	sync_start(rig, &run, MIRROR_SYNC_COPY, 0, 128);
+	mr_run(rig);
+	assert_int_equal(run.sync.position, 64);
+	mirror_set_disk(rig->m, 2, MIRROR_DISK_REBUILD, rig->disks[2], MR_DATA_OFFSET,
+			&come.req);
+	mr_run(rig);
+	fake_intent_release(rig->intent);
+	sync_wait(rig, &run);
+	assert_true(rig->intent->is_needed[0]);
+	assert_int_equal(mr_wait(io), 0);
+	mr_io_free(io);
+	mr_free(rig);
+}
+
 static void a_check_tells_and_a_repair_mends(void **state)
 {
 	struct mirror_rig *rig = mr_new(2, 0, 0);
@@ -1213,6 +1244,7 @@ int main(void)
 		cmocka_unit_test(a_copy_makes_needed_chunks_equal_and_no_others),
 		cmocka_unit_test(a_resync_of_a_striped_array),
 		cmocka_unit_test(a_disk_that_joins_during_a_resync_gets_all_of_it),
+		cmocka_unit_test(a_disk_that_joins_amid_a_chunk_gets_all_of_it),
 		cmocka_unit_test(a_check_tells_and_a_repair_mends),
 		cmocka_unit_test(A3_a_resync_waits_for_writes_and_they_for_its_pieces),
 		cmocka_unit_test(A5_D13_a_resync_stops_at_the_gate_and_goes_on),
