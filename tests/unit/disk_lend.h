@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A second handle on a disk: what is asked of it the first one does; it may be closed. */
+#pragma once
+
+struct disk;
+
+struct disk *disk_lend(struct disk *disk);
