@@ -83,7 +83,7 @@ static bool is_resyncing_handled(struct array *a)
 		answer(a, MSG_REFUSED_NO_MEMORY, "cannot suspend it");
 		return false;
 	}
-	return !array_has_plane(a) || range_equal(s->window, s->applied);
+	return !array_has_plane(a) || slot_is_settled(s);
 }
 
 static bool is_metadata_handled(struct array *a)

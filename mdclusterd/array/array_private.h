@@ -358,6 +358,7 @@ bool slots_init(struct array *a, struct err *err);
 void slots_fini(struct array *a);
 void slots_go(struct array *a);
 /* All ranges are as they were told, all lock values are read. */
+bool slot_is_settled(const struct array_slot *s);
 bool slots_are_settled(const struct array *a);
 /* What cannot be asked for means that the lockspace is of no use: then false. */
 bool slot_convert(struct array_slot *s, enum array_slot_lock state, enum lock_mode mode,

@@ -224,13 +224,18 @@ void slots_go(struct array *a)
 	lockspace_end(a->space);
 }
 
+/* While a request is under way the plane may have the one range or the other. */
+bool slot_is_settled(const struct array_slot *s)
+{
+	return !s->suspend.is_out && range_equal(s->window, s->applied);
+}
+
 bool slots_are_settled(const struct array *a)
 {
 	for (uint32_t i = 0; i < a->view.geo.nodes; i++) {
 		const struct array_slot *s = &a->slots[i];
 
-		if ((int)i != a->our_slot &&
-		    (s->must_read || !range_equal(s->window, s->applied)))
+		if ((int)i != a->our_slot && (s->must_read || !slot_is_settled(s)))
 			return false;
 	}
 	return true;

@@ -60,7 +60,9 @@ static void failure_known(struct plane *plane, uint32_t role)
 	for (int i = 1; i <= p->rig->count; i++) {
 		const struct rig_plane *other = &p->rig->nodes[i].plane;
 
+		/* who stops has drained: it writes no more data */
 		if (other->is_started && !rig_is_out(p->rig, i) &&
+		    !array_rig_asked(p->rig, i, PLANE_STOP) &&
 		    other->told[role] == METADATA_DISK_IN_SYNC)
 			fail_msg("node %d lets writes go, node %d uses disk %u", p->node, i,
 				 role); /* D9 */
