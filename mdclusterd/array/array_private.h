@@ -90,6 +90,7 @@ struct array_slot {
 	bool is_mapped;
 	bool has_asked;        /* it had its share in asked_generation */
 	uint32_t asked_generation;
+	uint64_t taken;        /* chunks of it that are this node's now */
 	struct array_retry retry;
 
 	/* V4: of a member; until it is known: true */

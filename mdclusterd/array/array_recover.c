@@ -44,7 +44,7 @@ static void fail(struct array *a, const struct err *why)
 }
 
 /* This node is done with the slot. Who else took a share says so in its own lock value. */
-static void recovered(struct array *a, uint64_t chunks)
+static void recovered(struct array *a)
 {
 	struct array_slot *s = slot_of(a);
 
@@ -57,9 +57,10 @@ static void recovered(struct array *a, uint64_t chunks)
 		.kind = ARRAY_EVENT_SLOT_RECOVERED,
 		.slot = s->number,
 		.node = a->config.self,
-		.is_ours = chunks > 0,
-		.bytes = chunks * a->view.geo.chunk_bytes,
+		.is_ours = s->taken > 0,
+		.bytes = s->taken * a->view.geo.chunk_bytes,
 	});
+	s->taken = 0;
 }
 
 /* --- the share ----------------------------------------------------------------------------- */
@@ -107,8 +108,9 @@ static void cleared(struct array *a, struct metadata_request *req, int result)
 		return;
 	}
 	v.takers = rec->value.generation == a->generation ? rec->value.takers + 1 : 1;
+	s->taken += rec->taken;
 	if (rec->taken == rec->dirty) {
-		recovered(a, rec->taken);
+		recovered(a);
 	} else {
 		s->has_asked = true;
 		s->asked_generation = a->generation;
@@ -157,7 +159,7 @@ static void was_read(struct array *a, struct metadata_request *req, int result)
 		return;
 	}
 	if (rec->dirty == 0) {
-		recovered(a, 0);
+		recovered(a);
 		end(a, &rec->value);
 		return;
 	}

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/arith.h"
+#include "mdclusterd/array/array_private.h"
 
 enum { MANY_STEPS = 2000000 };
 
@@ -358,6 +359,11 @@ void array_rig_free(struct array_rig *rig)
 }
 
 /* --- looking ------------------------------------------------------------------------------------ */
+
+uint64_t array_rig_said(struct array_rig *rig, int node)
+{
+	return msg_channel_stats(rig->nodes[node].array->channel)->sent;
+}
 
 struct array_look array_rig_look(struct array_rig *rig, int node)
 {

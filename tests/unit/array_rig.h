@@ -65,6 +65,8 @@ struct rig_plane {
 	int fail_need, fail_suspend, fail_start, fail_sync; /* how often, -ENOMEM, -EIO */
 	uint64_t max_speed;
 	bool is_busy;                    /* applications are at work */
+	bool holds_sync;                 /* SYNC ends only when it is cancelled */
+	unsigned int syncs;              /* taken */
 };
 
 struct rig_metadata {
@@ -75,6 +77,7 @@ struct rig_metadata {
 	size_t count;
 	bool is_run;                     /* the first was, and is not told */
 	int result;
+	unsigned int ops[METADATA_OPS];  /* done */
 	int fail_read, fail_clear, fail_reload, fail_fail, fail_activate; /* how often, -EIO */
 };
 
@@ -156,6 +159,8 @@ void array_rig_disk_fails(struct array_rig *rig, int node, uint32_t role);
 struct array_look array_rig_look(struct array_rig *rig, int node);
 bool array_rig_is_active(struct array_rig *rig, int node);
 uint64_t array_rig_dirty(const struct array_rig *rig); /* of all slots */
+/* Messages that this node said, and all handled. */
+uint64_t array_rig_said(struct array_rig *rig, int node);
 /* All that are there are active, nothing is dirty or differs, reads balance, no ranges. */
 void array_rig_check_healthy(struct array_rig *rig);
 /* The plane's request of this kind that is under way; NULL: none. */

@@ -187,6 +187,7 @@ bool rig_metadata_step(struct rig_metadata *m)
 		return true;
 	}
 	m->is_run = false;
+	m->ops[req->op]++;
 	memmove(&m->queue[0], &m->queue[1], --m->count * sizeof(m->queue[0]));
 	req->done(req->owner, req, m->result);
 	return true;

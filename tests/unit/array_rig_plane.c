@@ -167,6 +167,7 @@ static void take(struct rig_plane *p, struct plane_request *req)
 		break;
 	case PLANE_SYNC:
 		assert_true(p->is_started && req->low < req->high);
+		p->syncs++;
 		check_sync_alone(p, req);
 		break;
 	case PLANE_NEED:
@@ -188,7 +189,7 @@ static bool can_finish(const struct rig_plane *p, const struct plane_request *re
 	case PLANE_DRAIN:
 		return writing == 0;
 	case PLANE_SYNC:
-		return p->is_gate_open || p->is_cancelled;
+		return (p->is_gate_open && !p->holds_sync) || p->is_cancelled;
 	case PLANE_STOP:
 		return p->count == 1;
 	default:
