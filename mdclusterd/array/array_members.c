@@ -71,6 +71,7 @@ static void joined(struct array *a, struct array_slot *s, uint32_t node, bool is
 	s->node = node;
 	s->is_member = true;
 	s->is_taken_over = s->is_mapped;
+	s->taken = 0;
 	s->is_mapped = s->is_leaving = s->is_missing = false;
 	s->owes = true;
 	s->must_read = is_first;
