@@ -189,6 +189,7 @@ void join_go(struct array *a)
 	if (a->state == ARRAY_JOINING && a->is_ready && a->first_locks == 0) {
 		if (!a->is_slot_told && a->ops.slot_known)
 			a->ops.slot_known(a->owner, a->our_slot);
+		a->config.wanted_slot = a->our_slot; /* also after a loss (V8) */
 		a->is_slot_told = true;
 		array_move(a, ARRAY_OWNING);
 	}
