@@ -252,14 +252,19 @@ void array_node_quorate(struct array_node *a, bool is_quorate)
 		array_set_quorate(a->array, is_quorate);
 }
 
+/*
+ * A token says that all were there after we passed on the one before it. This one may have
+ * waited for us, while we were paused and others went on without us.
+ */
 static void renew_lease(struct array_node *a)
 {
-	uint64_t at = ring_timing(totem_ring(a->node->totem)).token_at;
+	uint64_t at = ring_timing(totem_ring(a->node->totem)).token_at, before = a->token_at;
 
-	if (at == a->token_at || !a->is_quorate)
+	if (at == before)
 		return;
 	a->token_at = at;
-	sim_plane_set_lease(a->plane, at + a->config.lease_ns);
+	if (a->is_quorate && before != 0)
+		sim_plane_set_lease(a->plane, before + a->config.lease_ns);
 }
 
 /* Nobody leaves a lockspace that does not run: a stop takes as long as that, and longer. */
@@ -267,7 +272,7 @@ static void excuse_stop(struct array_node *a)
 {
 	struct lockspace_look look;
 
-	if (a->is_stopping && (a->node->paused_until > a->stopping_since ||
+	if (a->is_stopping && (*a->config.is_excused || a->node->paused_until > a->stopping_since ||
 			       (lock_manager_look(a->node->locks, 0, &look) &&
 				look.freeze != LOCKSPACE_RUNS)))
 		a->stopping_since = sim_clock(a->node);

@@ -24,6 +24,7 @@ struct array_node_config {
 	struct sim_plane_config plane;
 	int wanted_slot;          /* what it remembers; -1: nothing */
 	uint64_t lease_ns;
+	const bool *is_excused;   /* disks keep it from a stop in time */
 	/* One that keeps it waiting: true, and somebody ends it soon. */
 	bool (*evict)(void *owner, int node);
 	void (*slot_known)(void *owner, int node, int slot);

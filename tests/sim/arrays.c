@@ -52,6 +52,7 @@ struct sim_arrays {
 	bool is_majority[SIM_MAX_NODES]; /* of its configuration */
 	uint64_t budget_bytes;
 	int failed_disk; /* -1: none */
+	bool has_slow_disks;
 	bool is_cutting; /* the power */
 };
 
@@ -98,6 +99,7 @@ static void on_started(void *rider, struct sim_node *n)
 			   .hang_ns = HANG_MS * (uint64_t)SIM_MS },
 		.wanted_slot = all->slots[n->index],
 		.lease_ns = LEASE_MS * (uint64_t)SIM_MS,
+		.is_excused = &all->has_slow_disks,
 		.evict = on_evict,
 		.slot_known = on_slot_known,
 		.owner = all,
@@ -357,6 +359,7 @@ void arrays_disk_trouble(struct sim_arrays *all)
 	struct sim_world *w = all->world;
 	int disk = (int)sim_below(w, (uint64_t)all->layout.disk_count);
 
+	all->has_slow_disks = true;
 	switch (sim_below(w, 4)) {
 	case 0:
 		if (all->failed_disk < 0 || all->failed_disk == disk) {

@@ -105,19 +105,29 @@ static bool is_alive(const struct rules *r, const struct slot_rule *s)
 	       r->world->nodes[s->node].incarnation == s->incarnation;
 }
 
-/* Its slot may be taken: it is known to be dead, or of a lockspace that all have lost. */
+static bool may_write(const struct rules *r, int node)
+{
+	const struct node_rule *n = &r->nodes[node];
+
+	return n->is_started && n->is_open && n->lease > sim_clock(&r->world->nodes[node]);
+}
+
+/*
+ * Its slot may be taken: it is known to be dead; or of a lockspace whose other members all
+ * died, so that nobody knows of it. Then its lease keeps it from writing.
+ */
 static void expect_given_up(const struct rules *r, int node, uint32_t slot, const char *what)
 {
 	const struct slot_rule *s = &r->slots[slot];
-	const struct node_rule *n = &r->nodes[s->node];
 	bool is_of_old = !is_same_space(s->space, space_of(r, node));
 
 	if (!s->is_held || (s->node == node && is_alive(r, s)))
 		return;
-	if (is_alive(r, s) && (!is_of_old || n->is_open))
+	if (is_alive(r, s) && (!is_of_old || may_write(r, s->node)))
 		sim_fail(r->world, "D14: n%d %s slot %u of n%d, which lives", node + 1, what, slot,
 			 s->node + 1);
-	else if (!is_alive(r, s) && !is_of_old && n->proven < s->incarnation)
+	else if (!is_alive(r, s) && !is_of_old &&
+		 r->nodes[s->node].proven < s->incarnation)
 		sim_fail(r->world, "D14: n%d %s slot %u of n%d, whose death is not proven",
 			 node + 1, what, slot, s->node + 1);
 }
@@ -212,7 +222,7 @@ void rules_sync(struct rules *r, int node, uint64_t low, uint64_t high)
 		const struct node_rule *other = &r->nodes[i];
 		struct range s = other->suspended[n->slot];
 
-		if (i == node || !other->is_started || !other->is_open)
+		if (i == node || !may_write(r, i))
 			continue;
 		if (s.low > low || s.high < high)
 			sim_fail(r->world, "D6: n%d resyncs %" PRIu64 "..%" PRIu64 ", and n%d has "
@@ -309,7 +319,7 @@ static void check_copy(const struct rules *r, int node, uint64_t moment, uint64_
 	if (oracle_check(r->oracle, moment, bytes, sector, 1, why, sizeof(why)))
 		return;
 	for (int i = 0; i < r->world->count; i++)
-		if (r->nodes[i].is_started && r->nodes[i].is_open && r->nodes[i].uses[c->disk])
+		if (may_write(r, i) && r->nodes[i].uses[c->disk] && !r->ops->is_failing(r->owner, i, c->disk))
 			sim_fail(r->world, "D9: n%d's write is acknowledged, n%d uses disk%d, "
 				 "which does not have it: %s", node + 1, i + 1, c->disk, why);
 }
