@@ -352,6 +352,12 @@ void array_node_complain(const struct array_node *a)
 		return;
 	}
 	look = look_at(a);
+	for (size_t i = 0; i < look->member_count; i++)
+		sim_say(world_of(a), a->node->index, "knows n%u, slot %d: missing %d, owes %d, "
+			"window %" PRIu64 "..%" PRIu64, look->members[i].node,
+			look->members[i].slot, look->members[i].is_missing,
+			look->members[i].owes_resync, look->members[i].low,
+			look->members[i].high);
 	sim_fail(world_of(a), "n%d is %s, gate %d, slot %d, %zu members, map %" PRIx64
 		 ", needs %" PRIu64 ", resyncs %s; %s; %s", a->node->index + 1,
 		 array_state_name(look->state), look->is_gate_open, look->slot,

@@ -32,6 +32,7 @@ struct oracle {
 	struct past *pasts;
 	struct write *writes; /* 0 is the zeroes of the beginning */
 	uint64_t count, room, acknowledged;
+	uint64_t oldest_read; /* under way */
 	uint64_t first_open;  /* all before are DURABLE, or UNCERTAIN and over */
 };
 
@@ -53,6 +54,7 @@ struct oracle *oracle_new(uint64_t sectors)
 		abort();
 	o->writes[0] = (struct write){ .state = DURABLE, .kind = ORACLE_ZERO, .node = -1 };
 	o->count = o->first_open = 1;
+	o->oldest_read = NEVER;
 	return o;
 }
 
@@ -70,6 +72,11 @@ uint64_t oracle_moment(struct oracle *o)
 	return ++o->moment;
 }
 
+void oracle_oldest_read(struct oracle *o, uint64_t began)
+{
+	o->oldest_read = began;
+}
+
 /* --- what a sector may show ------------------------------------------------------------ */
 
 /* `by` is certain, and began when `old` was over. */
@@ -78,22 +85,24 @@ static bool is_replaced(const struct write *old, const struct write *by, enum st
 	return by->state >= least && by->kind != ORACLE_TRIM && old->end < by->begin;
 }
 
-static bool is_past(const struct oracle *o, const struct past *p, const struct write *old,
-		    enum state least)
+static bool is_past(const struct oracle *o, const struct past *p, const struct write *old)
 {
-	for (uint32_t i = 0; i < p->count; i++)
-		if (is_replaced(old, &o->writes[p->numbers[i]], least))
+	for (uint32_t i = 0; i < p->count; i++) {
+		const struct write *by = &o->writes[p->numbers[i]];
+
+		if (is_replaced(old, by, DURABLE) && by->end < o->oldest_read)
 			return true;
+	}
 	return false;
 }
 
-/* What can come back by no power cut is forgotten. */
+/* What can come back by no power cut, and was seen by no read under way, is forgotten. */
 static void forget(const struct oracle *o, struct past *p)
 {
 	uint32_t kept = 0;
 
 	for (uint32_t i = 0; i < p->count; i++)
-		if (!is_past(o, p, &o->writes[p->numbers[i]], DURABLE))
+		if (!is_past(o, p, &o->writes[p->numbers[i]]))
 			p->numbers[kept++] = p->numbers[i];
 	/* one that replaces is later than what it replaces: it was kept, or its own heir */
 	p->count = kept;

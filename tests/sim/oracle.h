@@ -37,6 +37,8 @@ void oracle_node_drained(struct oracle *o, int node);
 
 /* A moment: of the begin of a flush, or of a read. */
 uint64_t oracle_moment(struct oracle *o);
+/* No read that is under way began before this one; at first, or UINT64_MAX: there is none. */
+void oracle_oldest_read(struct oracle *o, uint64_t began);
 /* A flush that began then was acknowledged. */
 void oracle_flushed(struct oracle *o, uint64_t began);
 /* All is in the caches of the disks no more; what was on its way is over. */

@@ -184,6 +184,21 @@ static void submit(struct program *p, struct volume *v)
 		sim_fail(p->all->world, "n%d: an operation is refused", p->node->index + 1);
 }
 
+/* The first one began, of all reads that are under way. */
+static uint64_t oldest_read(const struct writers *all)
+{
+	uint64_t oldest = UINT64_MAX;
+
+	for (int i = 0; i < all->world->count; i++)
+		for (int k = 0; k < PROGRAMS; k++) {
+			const struct program *p = &all->crews[i].programs[k];
+
+			if (p->is_busy && p->number == 0)
+				oldest = min_u64(oldest, p->began);
+		}
+	return oldest;
+}
+
 static void begin(struct program *p, struct volume *v)
 {
 	struct writers *all = p->all;
@@ -193,6 +208,7 @@ static void begin(struct program *p, struct volume *v)
 	if (op == VOLUME_WRITE || op == VOLUME_ZERO || op == VOLUME_TRIM) {
 		if (is_others(p))
 			return;
+		oracle_oldest_read(all->oracle, oldest_read(all));
 		p->number = oracle_begin(all->oracle, p->node->index,
 					 op == VOLUME_WRITE ? ORACLE_WRITE :
 					 op == VOLUME_ZERO  ? ORACLE_ZERO :

@@ -145,6 +145,19 @@ static void many_writes_to_one_place_are_not_forgotten_too_early(void **state)
 	assert_false(may_show(0));
 }
 
+static void what_a_slow_read_may_show_is_not_forgotten(void **state)
+{
+	uint64_t old = written(true), began = oracle_moment(oracle), last = 0;
+
+	(void)state;
+	oracle_oldest_read(oracle, began);
+	for (int i = 0; i < 100; i++)
+		last = written(true);
+	assert_true(may_show_since(began, old));
+	assert_true(may_show_since(began, last));
+	assert_false(may_show(old));
+}
+
 static void zeroes_are_of_whoever_zeroed(void **state)
 {
 	uint64_t old = written(true);
@@ -194,6 +207,7 @@ int main(void)
 		STORY(a_power_cut_takes_what_was_not_durable),
 		STORY(a_flush_covers_what_was_done_before_it_began),
 		STORY(many_writes_to_one_place_are_not_forgotten_too_early),
+		STORY(what_a_slow_read_may_show_is_not_forgotten),
 		STORY(zeroes_are_of_whoever_zeroed),
 		STORY(a_trim_replaces_nothing),
 		STORY(half_a_sector_and_another_ones_are_seen),
