@@ -27,7 +27,7 @@ max_len()
 	boot) echo 65 ;;
 	keyfile | fragment) echo 1000 ;;
 	wire | ring) echo 2000 ;;
-	lock_dump) echo 5000 ;;
+	lock_dump | control) echo 5000 ;;
 	seal | pack | checkpoint | lock_table | lock_manager | dlm | nbd) echo 600 ;;
 	*) echo 49156 ;;       # two disks of 24 KiB
 	esac
