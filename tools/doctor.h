@@ -11,7 +11,7 @@
 
 struct doctor_finding {
 	enum status_health health;  /* FINE: nothing to do, but worth a word */
-	char what[512];             /* what is stuck, and why */
+	char what[640];             /* what is stuck, and why */
 	char next[512];             /* what to do, as a sentence; "": wait */
 	char command[256];          /* to be typed; "": there is none */
 };
