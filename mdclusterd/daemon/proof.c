@@ -146,8 +146,8 @@ static int note(struct proof *p, uint64_t now, const struct proof_missing *m)
 	struct question *q = find(p, m->node);
 
 	if (q) {
-		if (!q->is_missing || (m->incarnation > q->incarnation && q->step != RUNNING))
-			begin_delay(p, q, q->step == RUNNING ? q->since_ns : now);
+		if (q->step != RUNNING && m->incarnation > q->incarnation)
+			begin_delay(p, q, now);
 		q->is_missing = true;
 		q->incarnation = m->incarnation;
 		return 0;
@@ -206,7 +206,9 @@ void proof_answered(struct proof *p, uint64_t now, uint32_t node, bool is_dead,
 	is_quick = q->attempts % (p->config.retries + 1) != 0;
 	q->step = PAUSE;
 	q->next_ns = now + (is_quick ? QUICK_PAUSE_NS : LONG_PAUSE_NS);
-	if (!is_dead)
+	if (q->incarnation != q->asked_incarnation)
+		begin_delay(p, q, now); /* it was of another process */
+	else if (!is_dead)
 		text_printable(why, strlen(why), q->why, sizeof(q->why));
 	if (is_dead && p->is_ours)
 		p->ops.dead(p->owner, node, q->asked_incarnation);
