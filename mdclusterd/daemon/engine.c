@@ -21,7 +21,10 @@
 
 LOG_SUBSYSTEM(engine);
 
-enum { STOP_MS = 5000 };
+enum {
+	STOP_MS = 5000,
+	STOP_ALONE_MS = 1000, /* without a quorum, in which nothing can be left */
+};
 
 /* --- the supervisor ------------------------------------------------------------------------ */
 
@@ -130,8 +133,25 @@ static void it_takes_too_long(void *owner)
 	struct engine *e = owner;
 
 	e->last_word = NULL;
-	log_error("MDC5438", "arrays do not stop in time: this engine ends with them in use, and its supervisor says so");
+	if (cluster_is_quorate(e->cluster)) {
+		log_error("MDC5438", "arrays do not stop in time: this engine ends with them in use, and its supervisor says so");
+	} else {
+		log_notice("MDC5447", "there is no quorum to leave arrays in: who assembles them next finds what is left");
+		e->is_alone = true;
+	}
 	loop_stop(e->loop);
+}
+
+void engine_set_last_word(struct engine *e)
+{
+	struct err err = ERR_INIT;
+
+	loop_timer_cancel(e->last_word);
+	e->last_word = loop_timer_start(e->loop, cluster_is_quorate(e->cluster) ? STOP_MS
+										: STOP_ALONE_MS,
+					it_takes_too_long, e, &err);
+	if (!e->last_word)
+		it_takes_too_long(e);
 }
 
 void engine_unit_is_gone(struct engine *e)
@@ -156,7 +176,7 @@ void engine_stop(struct engine *e)
 	while ((u = unit_next(e, u)) != NULL)
 		if (unit_stop(u, true, NULL, &err) < 0)
 			log_error("MDC5439", "an array does not stop: %s", err.text);
-	e->last_word = loop_timer_start(e->loop, STOP_MS, it_takes_too_long, e, &err);
+	engine_set_last_word(e);
 	engine_unit_is_gone(e);
 }
 
@@ -166,9 +186,11 @@ void engine_stop(struct engine *e)
  */
 static void break_off(struct engine *e)
 {
+	int code = e->is_alone && !e->is_broken && !e->is_orphaned ? EXIT_FINE : EXIT_FAILED;
+
 	cluster_close(e->cluster);
 	log_close();
-	_exit(EXIT_FAILED);
+	_exit(code);
 }
 
 static void end(struct engine *e)

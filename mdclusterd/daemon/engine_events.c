@@ -64,7 +64,9 @@ static void on_settled(void *owner, bool is_quorate)
 
 	engine_tell_status(e);
 	engine_proof_look(e);
-	if (is_quorate && e->stops == 0)
+	if (e->stops > 0)
+		engine_set_last_word(e);
+	else if (is_quorate)
 		units_start_auto(e);
 	if (is_quorate == e->was_quorate)
 		return;

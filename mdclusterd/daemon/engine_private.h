@@ -22,6 +22,7 @@ struct engine {
 
 	struct loop_timer *alive, *last_word;
 	bool is_clean;          /* all arrays were left */
+	bool is_alone;          /* they could not be: there was no quorum */
 	bool was_quorate;       /* as events have it: changes of the ring in between left out */
 	int stops;              /* how often it was told to */
 	bool is_orphaned;       /* the supervisor is gone */
@@ -62,5 +63,7 @@ int engine_reload(struct engine *e,
 		  void *owner, struct err *err);
 
 void engine_stop(struct engine *e);
+/* How long arrays may take to stop, which goes by the quorum. */
+void engine_set_last_word(struct engine *e);
 /* One array less; the last one at the end lets it go on. */
 void engine_unit_is_gone(struct engine *e);

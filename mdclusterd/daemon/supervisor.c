@@ -216,7 +216,7 @@ static void tell_end(const struct supervisor *s, int status)
 	if (WIFSIGNALED(status))
 		log_error("MDC5400", "the engine (process %d) was ended by signal %d, %s",
 			  (int)s->engine, WTERMSIG(status), strsignal(WTERMSIG(status)));
-	else if (WEXITSTATUS(status) != 0 || !s->has_said_goodbye)
+	else if (WEXITSTATUS(status) != 0 || (!s->has_said_goodbye && s->stops == 0))
 		log_error("MDC5401", "the engine (process %d) ended with code %d%s",
 			  (int)s->engine, WEXITSTATUS(status),
 			  s->has_said_goodbye ? "" : " and without a goodbye");
@@ -236,7 +236,7 @@ static void engine_is_dead(struct supervisor *s, int status)
 	if (!s->has_said_goodbye)
 		say_obituary(s);
 	if (s->stops > 0) {
-		s->exit_code = s->has_said_goodbye ? code : EXIT_FAILED;
+		s->exit_code = code;
 		return;
 	}
 	if (!s->was_ready && WIFEXITED(status) && code != 0) {
