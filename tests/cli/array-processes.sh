@@ -1,135 +1,448 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# An array on three real daemons and two disks: all write; one engine is killed, then a
-# whole node; what was acknowledged is there, the survivors go on, the disks are equal in
-# the end, and no bit is left.
+# Arrays for real: daemons in network namespaces, two disks that are files, clients on
+# all nodes at once; engines and whole nodes are killed, stopped, cut off. After each
+# story nothing that was acknowledged is lost (nbd-witness knows, whatever became of the
+# node that it talked to; fio verifies on the others), all nodes see the same, and after
+# a stop both disks are equal, and no bit is set.
+#
+#	array-processes.sh [STORY...]    (default: all)
+#	ARRAY_ROUNDS=200 array-processes.sh random
 . "$(dirname "$0")/functions.sh"
-need nbdcopy nbdinfo qemu-io cmp
-own_network "$0"
-. "$(dirname "$0")/daemon-functions.sh"
+stories=${*:-${array_stories:-}}
+export array_stories=$stories
+need_root
+need ip unshare jq flock fio nbdcopy cmp losetup
+own_network "$0" --mount
+[ -n "${in_own_network:-}" ] || skip "no network namespaces here"
+witness=$builddir/nbd-witness
+[ -x "$witness" ] || fail "nbd-witness is not built"
+[ -x "$builddir/mdclusterd/mdclusterd" ] || fail "mdclusterd is not built"
+need_mount() { [ -d /run ] && mkdir -p /run/netns; }
+need_mount || skip "no mounts of our own here"
+. "$here/array-functions.sh"
 
-uri() { echo "nbd+unix:///web?socket=$PWD/run.$1/web.nbd"; }
-array='.status // . | .arrays[0]'
-is_active() { shows "$1" "$array | .state" active; }
-# idle I: nothing is recovered or resynced any more, as node I sees it
-idle() {
-  shows "$1" "$array | [.state, .activity, .is_single_source, .needed_bytes, ([.members[].state] | unique | join(\" \"))] | join(\"/\")" \
-    "active//false/0/active"
+declare -A clients=() # pid -> 1: fio and nbd-witness
+trap 'kill -KILL ${clients[@]+"${!clients[@]}"} 2>/dev/null || :; end_daemons; cleanup' EXIT
+mib=1048576
+
+# --- clients: node I has 12 MiB of its own, 8 of them fio's ------------------------------
+
+fio_low() { echo $((32 * mib + ($1 - 1) * 12 * mib)); }
+witness_low() { echo $((40 * mib + ($1 - 1) * 12 * mib)); }
+
+declare -A fio_of=() witness_of=()
+start_fio() { # I SECONDS
+  fio --name="n$1" --ioengine=nbd --uri="$(uri_of "$1")" --rw=randwrite --bsrange=512-64k \
+    --bs_unaligned=0 --blockalign=4k --iodepth=8 --offset="$(fio_low "$1")" --size=8M --verify=crc32c \
+    --verify_fatal=1 --verify_backlog=64 --time_based --runtime="$2" --thread \
+    --random_generator=lfsr --randseed=$((RANDOM + 1)) >"fio.$1" 2>&1 &
+  fio_of[$1]=$!
+  clients[${fio_of[$1]}]=1
 }
-all_idle() {
+end_fio() { # I...: it must be content
   local i
-  for i; do await "node$i: the array is not idle: $(status_of "$i" | jq -c "$array")" idle "$i"; done
+  for i; do
+    wait "${fio_of[$i]}" || { complain; fail "fio on n$i: $(cat "fio.$i")"; }
+    unset "clients[${fio_of[$i]}]"
+  done
 }
-# write_at I BYTES PATTERN: 1 MiB, durable when this returns
-write_at() { qemu-io -f raw -c "write -f -P $3 $2 1M" "$(uri "$1")" >io.out 2>&1 || fail "write on node$1: $(cat io.out)"; }
-expect_at() { # I BYTES PATTERN
-  qemu-io -f raw -c "read -P $3 $2 1M" "$(uri "$1")" >io.out 2>&1 && ! grep -q "verification failed" io.out ||
-    fail "read on node$1 at $2: $(cat io.out)"
+
+start_witness() { # I...
+  local i
+  for i; do
+    "$witness" write "journal.$i" "$(socket_of "$i")" "$array" "$(witness_low "$i")" $((4 * mib)) \
+      2>"witness.$i" &
+    witness_of[$i]=$!
+    clients[${witness_of[$i]}]=1
+  done
 }
-dirty() { mdcluster examine-bitmap --json --merged a.img b.img | jq '[.slots[].dirty] | add'; }
+# end_witness I CODE: 0 it was told to end; 3 its node is gone
+end_witness() {
+  local code=0
+  [ "$2" = 3 ] || kill -TERM "${witness_of[$1]}"
+  wait "${witness_of[$1]}" || code=$?
+  unset "clients[${witness_of[$1]}]"
+  [ "$code" = "$2" ] || { complain; fail "the witness on n$1 ends with $code: $(cat "witness.$1")"; }
+}
+# heard_out BY I...: what they witnessed is there, seen from node BY
+heard_out() {
+  local by=$1 i
+  shift
+  for i; do
+    "$witness" check "journal.$i" "$(socket_of "$by")" "$array" >verdict 2>&1 ||
+      { complain; fail "acknowledged by n$i, seen from n$by: $(tail -n 5 verdict)"; }
+    ! grep -q '^0 ack' verdict || fail "n$i has witnessed nothing"
+  done
+}
 
-make_disk a.img 128M
-make_disk b.img 128M
-mdcluster create --quiet --level=mirror --raid-devices=2 --home-cluster=alpha --homehost=none \
-  --bitmap-chunk=64K --nodes=4 web a.img b.img
-cat >fence <<EOF
-#!/bin/sh
-# the test has ended it: nothing is left to be done
-[ -e "$PWD/dead.\$2" ] || { echo "it runs"; exit 1; }
-EOF
-chmod +x fence
-configure 3 "fence { methods = { obituary, command } command = \"$PWD/fence\" delay_ms = 500 }
-array web { disks = { \"$PWD/a.img\", \"$PWD/b.img\" } }"
-for i in 1 2 3; do start "$i"; done
-ring_of 1 2 3
-for i in 1 2 3; do await "node$i: web is not active" is_active "$i"; done
-all_idle 1 2 3 # the first resync is done
+# all_see: nodes read the same
+all_see() {
+  local i
+  for i; do
+    nbdcopy "$(uri_of "$i")" "copy.$i" || fail "nbdcopy from n$i failed"
+    cmp "copy.$1" "copy.$i" || fail "n$1 and n$i see different data"
+    [ "$i" = "$1" ] || rm "copy.$i"
+  done
+  rm "copy.$1"
+}
 
-# --- who runs it keeps others away; what one writes all read --------------------------------
-expect_fail 1 mdcluster update --nodes=3 a.img b.img
-case $error in *mdclusterd*) ;; *) fail "update of an array in use: $error" ;; esac
-size=$(nbdinfo --size "$(uri 1)")
-head -c $((size / 2)) /dev/urandom >data
-truncate -s "$size" data
-nbdcopy --flush data "$(uri 1)"
-nbdcopy "$(uri 2)" back
-cmp data back || fail "what node1 wrote is not what node2 reads"
-for i in 1 2 3; do write_at "$i" $((i * 2))M "$i"; done
-for i in 1 2 3; do for j in 1 2 3; do expect_at "$i" $((j * 2))M "$j"; done; done
+# end_well I...: all daemons, which are these, stop; the disks are as they should be
+end_well() {
+  local i
+  idle "$@"
+  all_see "$@"
+  stop_daemon "$@"
+  disks_are_equal
+  slots_are_clear
+  mdadm_agrees
+}
 
-# --- an engine is killed while it writes: the others recover it, and write all the while ---------
-(while qemu-io -f raw -c "write -P 9 20M 4M" "$(uri 3)"; do :; done) >/dev/null 2>&1 &
-writer=$!
-write_at 3 20M 9
-kill -KILL "$(engine_of 3)"
-write_at 1 30M 41
-write_at 2 31M 42
-wait "$writer" || :
-await "node1: node3 is not recovered" says 1 "has recovered a slot: slot"
-for i in 1 2 3; do await "node$i: web is not active again" is_active "$i"; done
-all_idle 1 2 3
-for i in 1 2 3; do
-  expect_at "$i" 20M 9
-  expect_at "$i" 30M 41
-  expect_at "$i" 31M 42
+# --- stories -------------------------------------------------------------------------------
+
+begin() { # N: nodes that have never run; what is written by all
+  local i
+  cluster "$1"
+  for ((i = 1; i <= $1; i++)); do start "$i"; done
+  for ((i = 1; i <= $1; i++)); do active "$i"; done
+}
+with_fence() {
+  fence_script
+  fencing="methods = {\"obituary\", \"command\"}; command = $PWD/fence; delay_ms = 300"
+}
+without_fence() { fencing=; }
+
+# Real data comes in on one node, and is read on the others; all write.
+story_quiet() {
+  local i
+  begin 3
+  head -c 20M /dev/urandom >data
+  nbdcopy data "$(uri_of 1)" || fail "nbdcopy failed"
+  for i in 2 3; do
+    nbdcopy "$(uri_of "$i")" copy || fail "nbdcopy from n$i failed"
+    cmp --bytes=20971520 data copy || fail "n$i does not see what n1 wrote"
+    rm copy
+  done
+  start_witness 1 2 3
+  for i in 1 2 3; do start_fio "$i" 3; done
+  end_fio 1 2 3
+  for i in 1 2 3; do end_witness "$i" 0; done
+  heard_out 1 1 2 3
+  end_well 1 2 3
+}
+
+is_another() { local pid; pid=$(engine_of "$1") && [ -n "$pid" ] && [ "$pid" != "$2" ]; }
+
+# An engine is killed while all write: the others go on, it comes back by itself.
+story_engine() {
+  local old
+  begin 3
+  start_witness 1 2 3
+  start_fio 1 5
+  start_fio 3 5
+  sleep 1.5
+  old=$(engine_of 2)
+  kill_engine 2
+  end_witness 2 3
+  heard_out 3 2
+  await "n2 has no new engine" is_another 2 "$old"
+  active 2
+  end_fio 1 3
+  start_witness 2
+  sleep 0.5
+  for i in 1 2 3; do end_witness "$i" 0; done
+  idle 1 2 3
+  for i in 1 2 3; do heard_out "$i" 1 2 3; done
+  end_well 1 2 3
+}
+
+is_fenced() { grep -q "^n$1 " fenced 2>/dev/null; }
+
+# Engine and supervisor: nobody says that they are dead but the fence command.
+story_node() {
+  with_fence
+  begin 3
+  start_witness 1 2 3
+  start_fio 1 5
+  start_fio 2 5
+  sleep 1.5
+  kill_node 3
+  end_witness 3 3
+  await "n3 is not fenced" is_fenced 3
+  await "n1 does not know that n3 is dead" knows_dead 1 3
+  idle 1 2
+  heard_out 1 3
+  end_fio 1 2
+  start 3
+  active 3
+  start_witness 3
+  sleep 0.5
+  for i in 1 2 3; do end_witness "$i" 0; done
+  for i in 1 2 3; do heard_out "$i" 1 2 3; done
+  end_well 1 2 3
+}
+
+# The switch does not answer: recovery waits, says so, and the survivors write on; all read the
+# same, though the disks differ where n3's last writes reached one of them only. Then a
+# person says that the node is dead.
+waits_for_proof() { ask "$1" status 2>/dev/null | grep -q "n$2 .*waits: proof of death"; }
+story_unproven() {
+  with_fence
+  begin 3
+  touch fence-fails
+  start_witness 3
+  fio --name=last --ioengine=nbd --uri="$(uri_of 3)" --rw=write --bs=64k --offset=24M --size=4M \
+    --iodepth=4 >fio.last 2>&1 || fail "fio: $(cat fio.last)"
+  kill_node 3
+  end_witness 3 3
+  head -c 256K /dev/urandom | dd of="${disks[1]}" bs=64K oflag=direct conv=notrunc status=none \
+    seek=$((($(data_offset) + 25 * mib) / 65536))
+  await "n1 does not say that it waits for a proof" waits_for_proof 1 3
+  all_see 1 2
+  start_witness 1 2
+  start_fio 1 2
+  start_fio 2 2
+  end_fio 1 2
+  ask 2 confirm-dead --yes n3 || fail "confirm-dead failed"
+  idle 1 2
+  heard_out 1 3
+  rm fence-fails
+  start 3
+  active 3
+  for i in 1 2; do end_witness "$i" 0; done
+  heard_out 3 1 2 3
+  end_well 1 2 3
+}
+
+# A node stands still for three tokens, then goes on as if nothing had been.
+story_stopped() {
+  local engine
+  without_fence
+  begin 3
+  start_witness 1 2 3
+  sleep 0.5
+  engine=$(engine_of 2)
+  kill -STOP "$engine"
+  sleep "$((3 * token_ms / 1000))"
+  kill -CONT "$engine"
+  start_fio 1 2
+  start_fio 3 2
+  end_fio 1 3
+  active 1 2 3
+  idle 1 2 3
+  start_fio 2 1
+  end_fio 2
+  for i in 1 2 3; do end_witness "$i" 0; done
+  for i in 1 2 3; do heard_out "$i" 1 2 3; done
+  end_well 1 2 3
+}
+
+# A cable is pulled: who is alone must not write; put back, he goes on where he was.
+is_shut() { says "$1" "$the_array | .is_gate_open" false; }
+story_cut() {
+  without_fence
+  begin 3
+  start_witness 1 2 3
+  sleep 0.5
+  unplug 3
+  await "n3 is alone, and its gate is open" is_shut 3
+  await "n1 does not miss n3" knows_gone 1 3
+  start_fio 1 2
+  start_fio 2 2
+  end_fio 1 2
+  plug 3
+  active 1 2 3
+  idle 1 2 3
+  for i in 1 2 3; do end_witness "$i" 0; done
+  for i in 1 2 3; do heard_out "$i" 1 2 3; done
+  end_well 1 2 3
+}
+
+# Cut off, proven dead, and then there again: what it had in flight must not matter any more.
+story_cut_and_fenced() {
+  with_fence
+  begin 3
+  start_witness 1 2 3
+  sleep 0.5
+  unplug 3
+  await "n3 is not fenced" is_fenced 3
+  end_witness 3 3
+  idle 1 2
+  heard_out 2 3
+  plug 3
+  reap 3 || :
+  start 3
+  active 3
+  for i in 1 2; do end_witness "$i" 0; done
+  heard_out 3 1 2 3
+  end_well 1 2 3
+}
+
+answers() { ask "$1" status --json >/dev/null 2>&1 || [ $? -lt 4 ]; }
+
+# The whole cluster dies under load, and comes back in every order.
+story_orders() {
+  local order i
+  without_fence
+  begin 3
+  for order in "1 2 3" "1 3 2" "2 1 3" "2 3 1" "3 1 2" "3 2 1"; do
+    # shellcheck disable=SC2086
+    set -- $order
+    start_witness 1 2 3
+    sleep 0.7
+    for i in 1 2 3; do kill_node "$i"; done
+    for i in 1 2 3; do end_witness "$i" 3; done
+    start "$1"
+    await "n$1 does not answer" answers "$1"
+    start "$2"
+    active "$1" "$2"
+    heard_out "$2" 1 2 3
+    start "$3"
+    active "$3"
+    idle 1 2 3
+    heard_out "$3" 1 2 3
+    echo "in the order $order"
+  done
+  end_well 1 2 3
+}
+
+resyncs() { says "$1" "$the_array | .activity" resync; }
+one_resyncs() {
+  local i
+  for i in 1 3; do resyncs "$i" && resyncer=$i && return; done
+  return 1
+}
+
+# Who resyncs for a dead node leaves: another finishes what is left.
+story_handover() {
+  local resyncer other
+  without_fence
+  begin 3
+  for i in 1 2 3; do ask "$i" set "$array" resync-max=512K || fail "set failed"; done
+  start_witness 2
+  sleep 1.5
+  kill_node 2
+  end_witness 2 3
+  start 2
+  await "nobody resyncs" one_resyncs
+  ask "$resyncer" stop "$array" || fail "n$resyncer does not stop its array"
+  other=$((4 - resyncer))
+  await "n$other does not go on" resyncs "$other"
+  ask "$other" set "$array" resync-max=200M || fail "set failed"
+  idle "$other"
+  heard_out "$other" 2
+  ask "$resyncer" assemble "$array" || fail "n$resyncer does not come back"
+  active 1 2 3
+  end_well 1 2 3
+}
+
+story_eight() {
+  local i old
+  with_fence
+  begin 8
+  start_witness 1 2 3 4 5 6 7 8
+  for i in 2 4 6; do start_fio "$i" 4; done
+  sleep 1
+  old=$(engine_of 7)
+  kill_engine 7
+  kill_node 8
+  end_witness 7 3
+  end_witness 8 3
+  await "n8 is not fenced" is_fenced 8
+  await "n7 has no new engine" is_another 7 "$old"
+  active 7
+  end_fio 2 4 6
+  heard_out 1 7 8
+  start 8
+  active 8
+  for i in 1 2 3 4 5 6; do end_witness "$i" 0; done
+  for i in 1 8; do heard_out "$i" 1 2 3 4 5 6 7 8; done
+  end_well 1 2 3 4 5 6 7 8
+}
+
+# No room for the state: it cannot come back from a death, says why, and does when there is.
+says_full() { grep -qi "no space left" "n2/log"; }
+story_full() {
+  without_fence
+  cluster 3
+  mkdir -m 755 n2/state
+  mount -t tmpfs -o size=64k,mode=755 tmpfs n2/state
+  start 1 2 3
+  active 1 2 3
+  start_witness 1 2 3
+  dd if=/dev/zero of=n2/state/filler bs=4k status=none 2>/dev/null || :
+  sleep 0.5
+  kill_engine 2
+  end_witness 2 3
+  await "n2 does not say that there is no room" says_full
+  start_fio 1 2
+  start_fio 3 2
+  end_fio 1 3
+  rm n2/state/filler
+  active 2
+  for i in 1 3; do end_witness "$i" 0; done
+  heard_out 2 1 2 3
+  end_well 1 2 3
+  umount n2/state
+}
+
+# Engines and nodes at random moments, under witnesses and fio.
+story_random() {
+  local rounds=${ARRAY_ROUNDS:-5} round i victim second old kind
+  with_fence
+  begin 3
+  echo "RANDOM=${ARRAY_SEED:=$RANDOM}"
+  RANDOM=$ARRAY_SEED
+  for ((round = 1; round <= rounds; round++)); do
+    rm -f fenced
+    victim=$((RANDOM % 3 + 1)) second=0
+    kind=$((RANDOM % 4))
+    start_witness 1 2 3
+    for i in 1 2 3; do [ "$i" = "$victim" ] || [ "$kind" = 3 ] || start_fio "$i" 3; done
+    sleep "0.$((RANDOM % 900 + 100))"
+    case $kind in
+    0 | 1)
+      echo "round $round: the engine of n$victim"
+      old=$(engine_of "$victim")
+      kill_engine "$victim"
+      await "n$victim has no new engine" is_another "$victim" "$old"
+      ;;
+    2)
+      echo "round $round: all of n$victim"
+      kill_node "$victim"
+      await "n$victim is not fenced" is_fenced "$victim"
+      start "$victim"
+      ;;
+    3)
+      second=$((victim % 3 + 1))
+      echo "round $round: the engines of n$victim and n$second"
+      old="$(engine_of "$victim") $(engine_of "$second")"
+      kill_engine "$victim"
+      sleep "0.0$((RANDOM % 90))"
+      kill_engine "$second"
+      await "n$victim has no new engine" is_another "$victim" "${old% *}"
+      await "n$second has no new engine" is_another "$second" "${old#* }"
+      ;;
+    esac
+    for i in 1 2 3; do
+      if [ "$i" = "$victim" ] || [ "$i" = "$second" ]; then end_witness "$i" 3; fi
+    done
+    active 1 2 3
+    for i in 1 2 3; do
+      [ -z "${fio_of[$i]:-}" ] || end_fio "$i"
+      unset "fio_of[$i]"
+      [ "$i" = "$victim" ] || [ "$i" = "$second" ] || end_witness "$i" 0
+    done
+    idle 1 2 3
+    for i in 1 2 3; do heard_out "$i" 1 2 3; done
+  done
+  end_well 1 2 3
+}
+
+all_stories=(quiet engine node unproven stopped cut cut_and_fenced orders handover eight full random)
+array_network 8
+for s in ${stories:-"${all_stories[@]}"}; do
+  echo "--- $s (at $SECONDS s)"
+  "story_$s"
+  rm -f journal.* fio.* witness.* data
 done
-
-# --- a whole node dies: writes go on, recovery waits for the proof, and says for what ------------
-write_at 3 40M 51
-engine=$(engine_of 3)
-kill -KILL "${pid_of[3]}"
-kill -KILL "$engine"
-finished 3
-ring_of 1 2
-write_at 1 41M 52
-write_at 2 42M 53
-await "node1 does not say what it waits for" \
-  eval "status_of 1 | jq -r '.status // . | .nodes[2].waits' | grep -q '^proof of death.*attempt.*it runs'"
-expect_equal "health, while a death is unproven" 1 "$(mdcluster status --run-dir=run.1 >/dev/null && echo 0 || echo $?)"
-touch dead.3
-await "the command does not prove it" says 1 "is proven dead by the fence command"
-all_idle 1 2
-expect_at 1 40M 51
-expect_at 2 41M 52
-rm dead.3
-
-# --- it comes back; a stop that clients are in the way of; then all stop ----------------------------
-start 3
-ring_of 1 2 3
-await "node3: web is not active" is_active 3
-all_idle 1 2 3
-for p in 20:9 30:41 31:42 40:51 41:52 42:53; do expect_at 3 "${p%:*}M" "${p#*:}"; done
-mdcluster stop web --run-dir=run.3 || fail "stop on node3"
-all_idle 1 2
-mdcluster assemble web --run-dir=run.3 || fail "assemble on node3"
-is_active 3 || fail "assemble returns before it is active: $(status_of 3)"
-nbdcopy "$(uri 3)" before
-for i in 1 2 3; do mdcluster stop web --run-dir="run.$i" || fail "stop on node$i"; done
-for i in 3 2 1; do
-  kill -TERM "${pid_of[$i]}"
-  finished "$i"
-  expect_equal "exit status of node$i" 0 "$code"
-done
-
-# --- what is on the disks -------------------------------------------------------------------------------
-offset=$(mdcluster examine --json a.img | jq '.data_offset_sectors * 512')
-cmp -i "$offset:0" a.img before || fail "disk a is not what clients read"
-cmp -i "$offset" a.img b.img || fail "the disks differ"
-expect_equal "dirty chunks" 0 "$(dirty)"
-expect_equal "in sync" null "$(mdcluster examine --json a.img | jq '.fault')"
-
-# --- all nodes end at once, arrays in use: the last ones have no quorum to leave in -----------------------
-for i in 1 2 3; do start "$i"; done
-for i in 1 2 3; do await "node$i: web is not active" is_active "$i"; done
-write_at 2 50M 61
-kill -TERM "${pid_of[@]}"
-for i in 1 2 3; do
-  finished "$i"
-  expect_equal "exit status of node$i" 0 "$code"
-done
-cmp -i "$offset" a.img b.img || fail "the disks differ"
-start 1
-start 2
-for i in 1 2; do await "node$i: web is not active" is_active "$i"; done
-all_idle 1 2
-expect_at 1 50M 61

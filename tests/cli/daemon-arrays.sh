@@ -1,0 +1,135 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# An array on three real daemons and two disks: all write; one engine is killed, then a
+# whole node; what was acknowledged is there, the survivors go on, the disks are equal in
+# the end, and no bit is left.
+. "$(dirname "$0")/functions.sh"
+need nbdcopy nbdinfo qemu-io cmp
+own_network "$0"
+. "$(dirname "$0")/daemon-functions.sh"
+
+uri() { echo "nbd+unix:///web?socket=$PWD/run.$1/web.nbd"; }
+array='.status // . | .arrays[0]'
+is_active() { shows "$1" "$array | .state" active; }
+# idle I: nothing is recovered or resynced any more, as node I sees it
+idle() {
+  shows "$1" "$array | [.state, .activity, .is_single_source, .needed_bytes, ([.members[].state] | unique | join(\" \"))] | join(\"/\")" \
+    "active//false/0/active"
+}
+all_idle() {
+  local i
+  for i; do await "node$i: the array is not idle: $(status_of "$i" | jq -c "$array")" idle "$i"; done
+}
+# write_at I BYTES PATTERN: 1 MiB, durable when this returns
+write_at() { qemu-io -f raw -c "write -f -P $3 $2 1M" "$(uri "$1")" >io.out 2>&1 || fail "write on node$1: $(cat io.out)"; }
+expect_at() { # I BYTES PATTERN
+  qemu-io -f raw -c "read -P $3 $2 1M" "$(uri "$1")" >io.out 2>&1 && ! grep -q "verification failed" io.out ||
+    fail "read on node$1 at $2: $(cat io.out)"
+}
+dirty() { mdcluster examine-bitmap --json --merged a.img b.img | jq '[.slots[].dirty] | add'; }
+
+make_disk a.img 128M
+make_disk b.img 128M
+mdcluster create --quiet --level=mirror --raid-devices=2 --home-cluster=alpha --homehost=none \
+  --bitmap-chunk=64K --nodes=4 web a.img b.img
+cat >fence <<EOF
+#!/bin/sh
+# the test has ended it: nothing is left to be done
+[ -e "$PWD/dead.\$2" ] || { echo "it runs"; exit 1; }
+EOF
+chmod +x fence
+configure 3 "fence { methods = { obituary, command } command = \"$PWD/fence\" delay_ms = 500 }
+array web { disks = { \"$PWD/a.img\", \"$PWD/b.img\" } }"
+for i in 1 2 3; do start "$i"; done
+ring_of 1 2 3
+for i in 1 2 3; do await "node$i: web is not active" is_active "$i"; done
+all_idle 1 2 3 # the first resync is done
+
+# --- who runs it keeps others away; what one writes all read --------------------------------
+expect_fail 1 mdcluster update --nodes=3 a.img b.img
+case $error in *mdclusterd*) ;; *) fail "update of an array in use: $error" ;; esac
+size=$(nbdinfo --size "$(uri 1)")
+head -c $((size / 2)) /dev/urandom >data
+truncate -s "$size" data
+nbdcopy --flush data "$(uri 1)"
+nbdcopy "$(uri 2)" back
+cmp data back || fail "what node1 wrote is not what node2 reads"
+for i in 1 2 3; do write_at "$i" $((i * 2))M "$i"; done
+for i in 1 2 3; do for j in 1 2 3; do expect_at "$i" $((j * 2))M "$j"; done; done
+
+# --- an engine is killed while it writes: the others recover it, and write all the while ---------
+(while qemu-io -f raw -c "write -P 9 20M 4M" "$(uri 3)"; do :; done) >/dev/null 2>&1 &
+writer=$!
+write_at 3 20M 9
+kill -KILL "$(engine_of 3)"
+write_at 1 30M 41
+write_at 2 31M 42
+wait "$writer" || :
+await "node1: node3 is not recovered" says 1 "has recovered a slot: slot"
+for i in 1 2 3; do await "node$i: web is not active again" is_active "$i"; done
+all_idle 1 2 3
+for i in 1 2 3; do
+  expect_at "$i" 20M 9
+  expect_at "$i" 30M 41
+  expect_at "$i" 31M 42
+done
+
+# --- a whole node dies: writes go on, recovery waits for the proof, and says for what ------------
+write_at 3 40M 51
+engine=$(engine_of 3)
+kill -KILL "${pid_of[3]}"
+kill -KILL "$engine"
+finished 3
+ring_of 1 2
+write_at 1 41M 52
+write_at 2 42M 53
+await "node1 does not say what it waits for" \
+  eval "status_of 1 | jq -r '.status // . | .nodes[2].waits' | grep -q '^proof of death.*attempt.*it runs'"
+expect_equal "health, while a death is unproven" 1 "$(mdcluster status --run-dir=run.1 >/dev/null && echo 0 || echo $?)"
+touch dead.3
+await "the command does not prove it" says 1 "is proven dead by the fence command"
+all_idle 1 2
+expect_at 1 40M 51
+expect_at 2 41M 52
+rm dead.3
+
+# --- it comes back; a stop that clients are in the way of; then all stop ----------------------------
+start 3
+ring_of 1 2 3
+await "node3: web is not active" is_active 3
+all_idle 1 2 3
+for p in 20:9 30:41 31:42 40:51 41:52 42:53; do expect_at 3 "${p%:*}M" "${p#*:}"; done
+mdcluster stop web --run-dir=run.3 || fail "stop on node3"
+all_idle 1 2
+mdcluster assemble web --run-dir=run.3 || fail "assemble on node3"
+is_active 3 || fail "assemble returns before it is active: $(status_of 3)"
+nbdcopy "$(uri 3)" before
+for i in 1 2 3; do mdcluster stop web --run-dir="run.$i" || fail "stop on node$i"; done
+for i in 3 2 1; do
+  kill -TERM "${pid_of[$i]}"
+  finished "$i"
+  expect_equal "exit status of node$i" 0 "$code"
+done
+
+# --- what is on the disks -------------------------------------------------------------------------------
+offset=$(mdcluster examine --json a.img | jq '.data_offset_sectors * 512')
+cmp -i "$offset:0" a.img before || fail "disk a is not what clients read"
+cmp -i "$offset" a.img b.img || fail "the disks differ"
+expect_equal "dirty chunks" 0 "$(dirty)"
+expect_equal "in sync" null "$(mdcluster examine --json a.img | jq '.fault')"
+
+# --- all nodes end at once, arrays in use: the last ones have no quorum to leave in -----------------------
+for i in 1 2 3; do start "$i"; done
+for i in 1 2 3; do await "node$i: web is not active" is_active "$i"; done
+write_at 2 50M 61
+kill -TERM "${pid_of[@]}"
+for i in 1 2 3; do
+  finished "$i"
+  expect_equal "exit status of node$i" 0 "$code"
+done
+cmp -i "$offset" a.img b.img || fail "the disks differ"
+start 1
+start 2
+for i in 1 2; do await "node$i: web is not active" is_active "$i"; done
+all_idle 1 2
+expect_at 1 50M 61
