@@ -111,6 +111,8 @@ void intent_clear_dissolve(struct intent *in)
 
 	in->must_flush = true;
 	in->is_flush_void = in->is_flushing;
+	/* whoever settles does it again */
+	in->settle_left = in->settles > 0 ? in->dirty : 0;
 	while (in->flushing.count > 0)
 		intent_clear_take_back(in, in->flushing.first);
 	for (page = 0; page < in->page_count; page++) {

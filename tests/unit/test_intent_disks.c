@@ -246,23 +246,65 @@ static void a_flush_of_other_disks_clears_nothing(void **state)
 {
 	struct intent_rig rig;
 	struct rig_request r;
+	struct rig_write w;
 
 	(void)state;
 	start(&rig, 2);
-	rig_write(&rig, 5);
+	rig_begin(&rig, &w, 5, 5);
+	intent_rig_drain(&rig);
+	rig_end(&w, true);
 	disk_world_set_latency(rig.world, SECOND, SECOND);
 	intent_settle(rig.in, rig_request(&r));
 	assert_int_equal(rig_look(&rig).clear_flushes, 1);
 	intent_set_disk(rig.in, 2, rig.disks[2], start_bytes(2), NULL);
+	while (r.calls == 0 && rig_look(&rig).clear_flushes == 1)
+		intent_rig_step(&rig);
+	/* it is over, and there is a new one, of all three */
+	assert_int_equal(rig_look(&rig).clear_flushes, 2);
+	assert_int_equal(rig_look(&rig).dirty_chunks, 1);
 	intent_rig_drain(&rig);
 	assert_int_equal(r.calls, 1);
-	assert_true(rig_bit(&rig, 0, 5));
-	assert_int_equal(rig_look(&rig).dirty_chunks, 1);
-	intent_settle(rig.in, rig_request(&r));
-	intent_rig_drain(&rig);
 	assert_int_equal(rig_look(&rig).clear_flushes, 2);
 	assert_false(rig_bit(&rig, 0, 5));
 	assert_false(rig_bit(&rig, 2, 5));
+	intent_rig_fini(&rig);
+}
+
+static const struct disk_ops *mem_ops;
+
+static int submit_no_flush(struct disk *disk, struct disk_req *req, struct err *err)
+{
+	return req->op == DISK_FLUSH ? -ENOSYS : mem_ops->submit(disk, req, err);
+}
+
+/* Refused at once: told all the same, and not from within the call. */
+static void a_flush_that_fails_clears_nothing(void **state)
+{
+	struct intent_rig rig;
+	struct disk_ops ops;
+	struct rig_request r;
+
+	(void)state;
+	start(&rig, 2);
+	rig_write(&rig, 5);
+	mem_ops = rig.disks[1]->ops;
+	ops = *mem_ops;
+	ops.submit = submit_no_flush;
+	rig.disks[1]->ops = &ops;
+	intent_settle(rig.in, rig_request(&r));
+	assert_int_equal(rig.failures, 0);
+	intent_rig_drain(&rig);
+	assert_int_equal(rig.failed[1], ENOSYS);
+	assert_int_equal(rig.failures, 1);
+	intent_rig_pass(&rig, 3 * SECOND + SECOND / 2);
+	assert_in_range(rig.failures, 3, 5);
+	assert_true(rig_bit_everywhere(&rig, 5));
+	assert_int_equal(rig_look(&rig).dirty_chunks, 1);
+	rig_take_out(&rig, 1);
+	intent_rig_drain(&rig);
+	assert_int_equal(r.calls, 1);
+	assert_true(rig_bit(&rig, 0, 5));
+	rig.disks[1]->ops = mem_ops;
 	intent_rig_fini(&rig);
 }
 
@@ -527,6 +569,7 @@ int main(void)
 		cmocka_unit_test(a_page_that_hung_on_a_disk_that_is_out_goes_on),
 		cmocka_unit_test(a_flush_that_hangs_clears_nothing),
 		cmocka_unit_test(a_flush_of_other_disks_clears_nothing),
+		cmocka_unit_test(a_flush_that_fails_clears_nothing),
 		cmocka_unit_test(a_disk_that_comes_gets_the_whole_slot),
 		cmocka_unit_test(a_disk_that_comes_while_pages_are_written_gets_them_all_the_same),
 		cmocka_unit_test(a_disk_that_goes_before_it_had_all_is_told),
