@@ -148,6 +148,7 @@ void intent_synced(struct intent *in, uint64_t first, uint64_t last);
  */
 void intent_set_disk(struct intent *in, uint32_t role, struct disk *disk,
 		     uint64_t start_bytes, struct intent_request *req);
+/* It is so as well while a role's disk went, and none came: whoever says what first. */
 void intent_set_degraded(struct intent *in, bool is_degraded);
 /*
  * The superblock of the slot gets these events; events_cleared too, where the array is
@@ -166,8 +167,8 @@ void intent_set_budget(struct intent *in, uint64_t budget_bytes);
  * (UINT64_MAX). Cheap: per token.
  */
 void intent_set_gate(struct intent *in, bool is_open, uint64_t lease_until);
-/* done(): no request of ours is with any disk. Shut the gate before. */
-void intent_drain(struct intent *in, struct intent_request *req);
+/* A request of ours is with a disk. With the gate shut there is none any more, soon. */
+bool intent_has_io(const struct intent *in);
 
 void intent_advance(struct intent *in, uint64_t now);
 uint64_t intent_deadline(const struct intent *in); /* UINT64_MAX: never */

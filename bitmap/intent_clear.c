@@ -52,7 +52,7 @@ bool intent_clear_is_allowed(struct intent *in)
 {
 	struct bitmap_sb *sb = &in->slot->sb;
 
-	if (in->is_degraded)
+	if (intent_is_degraded(in))
 		return false;
 	if (sb->events_cleared < sb->events) {
 		sb->events_cleared = sb->events;
@@ -192,14 +192,14 @@ static void send_batch(struct intent *in)
 static bool is_content(const struct intent *in)
 {
 	return in->dirty - in->leaving <= intent_choose_level(in) && in->settles == 0 &&
-	       !in->is_cold_due && !in->is_degraded;
+	       !in->is_cold_due && !intent_is_degraded(in);
 }
 
 bool intent_clear_consider(struct intent *in)
 {
 	if (is_content(in))
 		return must_force(in);
-	if (in->is_degraded || !intent_has_disk(in)) {
+	if (intent_is_degraded(in) || !intent_has_disk(in)) {
 		intent_forget_old(in);
 		in->settle_left = 0;
 	} else if (!in->is_flushing && !in->is_flush_stuck) {
@@ -228,14 +228,14 @@ void intent_clear_advance(struct intent *in, uint64_t now)
 
 	if (!is_due && !in->is_looking_again)
 		return;
-	in->is_cold_due |= is_due && !in->is_degraded;
+	in->is_cold_due |= is_due && !intent_is_degraded(in);
 	in->is_looking_again = false;
 	intent_kick(in);
 }
 
 uint64_t intent_clear_deadline(const struct intent *in)
 {
-	if (in->is_degraded || in->is_flushing || in->is_flush_stuck)
+	if (intent_is_degraded(in) || in->is_flushing || in->is_flush_stuck)
 		return UINT64_MAX;
 	if (in->is_looking_again)
 		return 0;

@@ -61,8 +61,7 @@ void intent_io_put(struct intent *in, struct intent_io *io)
 {
 	if (io->unreturned > 0)
 		return;
-	if (--in->ios_count == 0)
-		intent_requests_drained(in);
+	in->ios_count--;
 	if (io->room > 1 || in->spare_count >= SPARE_MAX) {
 		io_free(io);
 		return;
@@ -87,6 +86,11 @@ bool intent_has_disk(const struct intent *in)
 		if (in->roles[i].disk)
 			return true;
 	return false;
+}
+
+bool intent_has_io(const struct intent *in)
+{
+	return in->ios_count > 0;
 }
 
 bool intent_may_write(struct intent *in)

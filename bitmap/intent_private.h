@@ -140,7 +140,7 @@ struct intent_io {
 	struct intent_part parts[];
 };
 
-enum intent_kind { REQUEST_PAGES, REQUEST_LEAVE, REQUEST_SETTLE, REQUEST_DRAIN };
+enum intent_kind { REQUEST_PAGES, REQUEST_LEAVE, REQUEST_SETTLE };
 
 struct intent_stream { uint64_t next, marked_to; uint32_t window; };
 
@@ -154,6 +154,7 @@ struct intent {
 	uint64_t budget;           /* chunks */
 	uint64_t hang_ns;
 	bool is_degraded;
+	uint32_t gone;             /* roles, as bits: their disks went, and none came */
 	bool is_running;
 	bool is_shut;              /* D13 */
 	bool is_held;              /* something was not written for that */
@@ -258,6 +259,7 @@ void intent_io_leave(struct intent *in, uint32_t role);
 /* A disk that does not answer fails, for now. */
 void intent_io_advance(struct intent *in, uint64_t now);
 uint64_t intent_io_deadline(const struct intent *in);
+bool intent_is_degraded(const struct intent *in);
 void intent_io_fini(struct intent *in);
 bool intent_has_disk(const struct intent *in);
 /* There is a disk, and the gate is open. */
@@ -289,7 +291,6 @@ void intent_request_finish(struct intent *in, struct intent_request *req, int re
 void intent_requests_written(struct intent *in, const struct intent_io *io);
 void intent_requests_left(struct intent *in, uint32_t role);
 void intent_requests_settled(struct intent *in);
-void intent_requests_drained(struct intent *in);
 
 /* --- intent_need --------------------------------------------------------------------- */
 

@@ -95,22 +95,6 @@ void intent_requests_left(struct intent *in, uint32_t role)
 			intent_request_finish(in, req, 0);
 }
 
-void intent_requests_drained(struct intent *in)
-{
-	struct intent_request *req, *next;
-
-	qb_list_for_each_entry_safe(req, next, &in->requests, link)
-		if (req->kind == REQUEST_DRAIN)
-			intent_request_finish(in, req, 0);
-}
-
-void intent_drain(struct intent *in, struct intent_request *req)
-{
-	intent_request_add(in, req, REQUEST_DRAIN);
-	if (in->ios_count == 0)
-		intent_requests_drained(in);
-}
-
 /* --- disks --------------------------------------------------------------------------- */
 
 /* Requests for a disk that came, and left before it had all. */
@@ -125,6 +109,8 @@ static void cancel_coming(struct intent *in, uint32_t role)
 
 static void leave(struct intent *in, uint32_t role, struct intent_request *req)
 {
+	if (in->roles[role].disk)
+		in->gone |= 1u << role;
 	in->roles[role].disk = NULL;
 	intent_io_leave(in, role);
 	cancel_coming(in, role);
@@ -161,6 +147,7 @@ void intent_set_disk(struct intent *in, uint32_t role, struct disk *disk,
 	in->roles[role].is_failing = false;
 	if (disk) {
 		assert(!in->roles[role].disk);
+		in->gone &= ~(1u << role);
 		in->roles[role].disk = disk;
 		in->roles[role].start_bytes = start_bytes;
 		come(in, role, req);
@@ -171,6 +158,11 @@ void intent_set_disk(struct intent *in, uint32_t role, struct disk *disk,
 }
 
 /* --- the array around it ------------------------------------------------------------- */
+
+bool intent_is_degraded(const struct intent *in)
+{
+	return in->is_degraded || in->gone != 0;
+}
 
 void intent_set_degraded(struct intent *in, bool is_degraded)
 {
@@ -202,7 +194,7 @@ void intent_set_events(struct intent *in, uint64_t events, struct intent_request
 	struct bitmap_sb *sb = &in->slot->sb;
 
 	sb->events = events;
-	if (!in->is_degraded && sb->events_cleared < events) {
+	if (!intent_is_degraded(in) && sb->events_cleared < events) {
 		sb->events_cleared = events;
 		in->is_sb_behind = true;
 	}
