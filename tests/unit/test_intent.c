@@ -177,6 +177,26 @@ static void what_comes_while_a_page_is_written_goes_with_its_next_write(void **s
 	intent_rig_fini(&rig);
 }
 
+/* I4: also not behind a slot that is written whole for a new disk */
+static void who_waits_for_a_page_goes_before_bulk_work(void **state)
+{
+	struct intent_rig rig;
+	struct rig_write w;
+
+	(void)state;
+	intent_rig_init(&rig, 1, 2, 600 * 32768);
+	disk_world_set_latency(rig.world, SHORT_NS, SHORT_NS);
+	intent_rig_start(&rig);
+	intent_set_disk(rig.in, 2, rig.disks[2], start_bytes(2), NULL);
+	/* its page is in the first of many writes */
+	assert_int_equal(rig_begin(&rig, &w, 5, 5), INTENT_WAIT);
+	intent_rig_pass(&rig, 2 * SHORT_NS);
+	assert_int_equal(w.calls, 1);
+	assert_true(rig.disks[0]->in_flight > 0);
+	intent_rig_drain(&rig);
+	intent_rig_fini(&rig);
+}
+
 /* A second write to a chunk that is being set waits as the first one. */
 static void a_chunk_that_is_being_set_is_no_hit(void **state)
 {
@@ -415,6 +435,7 @@ int main(void)
 		cmocka_unit_test(a_hit_waits_for_nothing),
 		cmocka_unit_test(a_slow_page_holds_up_nobody_elses_write),
 		cmocka_unit_test(what_comes_while_a_page_is_written_goes_with_its_next_write),
+		cmocka_unit_test(who_waits_for_a_page_goes_before_bulk_work),
 		cmocka_unit_test(a_chunk_that_is_being_set_is_no_hit),
 		cmocka_unit_test(a_write_that_ends_before_it_was_ready_is_not_called),
 		cmocka_unit_test(a_callback_may_call_again),
