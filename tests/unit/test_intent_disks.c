@@ -59,19 +59,21 @@ static void a_disk_may_be_taken_out_at_once(void **state)
 {
 	struct intent_rig rig;
 	struct rig_write w[3];
-	uint64_t nth;
+	uint64_t seed;
 	uint32_t i;
 
 	(void)state;
-	for (nth = 1; nth <= 3; nth++) {
-		intent_rig_init(&rig, nth, 3, CHUNKS);
+	for (seed = 1; seed <= 30; seed++) {
+		intent_rig_init(&rig, seed, 3, CHUNKS);
 		rig.takes_out = true;
 		intent_rig_start(&rig);
-		disk_mem_fail_nth_write(rig.disks[2], nth);
+		disk_mem_fail_nth_write(rig.disks[2], seed % 3 + 1);
 		for (i = 0; i < 3; i++)
 			rig_begin(&rig, &w[i], 40000 * i % CHUNKS, 40000 * i % CHUNKS);
 		intent_rig_drain(&rig);
 		assert_int_equal(rig.failed[2], EIO);
+		/* without the retry of each second */
+		assert_true(disk_world_now_ns(rig.world) < SECOND / 2);
 		for (i = 0; i < 3; i++)
 			assert_int_equal(w[i].calls, 1);
 		for (i = 0; i < 3; i++)
@@ -214,6 +216,29 @@ static void a_page_that_hung_on_a_disk_that_is_out_goes_on(void **state)
 	}
 	intent_rig_pass(&rig, 1000 * SECOND);
 	assert_true(intent_is_idle(rig.in));
+	intent_rig_fini(&rig);
+}
+
+/* Its request comes back before anybody has looked at what that meant. */
+static void a_disk_that_is_out_answers_at_once(void **state)
+{
+	struct intent_rig rig;
+	struct rig_write w;
+	uint64_t at;
+
+	(void)state;
+	start(&rig, 2);
+	rig_begin(&rig, &w, 5, 5);
+	rig_take_out(&rig, 0);
+	rig_take_out(&rig, 1);
+	assert_int_equal(w.calls, 0);
+	while (disk_world_next(rig.world, &at)) {
+		disk_world_advance(rig.world, at);
+		disk_pump(rig.disks[0], 0);
+		disk_pump(rig.disks[1], 0);
+	}
+	assert_false(intent_has_io(rig.in));
+	intent_rig_drain(&rig);
 	intent_rig_fini(&rig);
 }
 
@@ -585,6 +610,7 @@ int main(void)
 		cmocka_unit_test(a_clear_that_a_disk_did_not_take_is_taken_back),
 		cmocka_unit_test(a_disk_that_does_not_answer_fails_and_holds_up_nobody_then),
 		cmocka_unit_test(a_page_that_hung_on_a_disk_that_is_out_goes_on),
+		cmocka_unit_test(a_disk_that_is_out_answers_at_once),
 		cmocka_unit_test(a_flush_that_hangs_clears_nothing),
 		cmocka_unit_test(a_flush_of_other_disks_clears_nothing),
 		cmocka_unit_test(a_flush_that_fails_clears_nothing),
