@@ -223,14 +223,14 @@ static int worth(const struct mirror_io *mi)
 }
 
 /*
- * W5: a disk of a raid10 that has not got it, and is in use, for it is the last of another
- * set. The intent is not told that it is over.
+ * W5: a disk that has not got it, and is in use, for it is the last one; others have, ones
+ * that are rebuilt, or in a raid10. The intent is not told that it is over.
  */
 static bool leaves_copies_different(const struct mirror_io *mi)
 {
-	uint32_t readable = mi->m->readable;
+	uint32_t writable = mi->m->writable;
 
-	return (mi->failed & readable) && (readable & (readable - 1));
+	return (mi->failed & writable) && (writable & (writable - 1));
 }
 
 /* Region and intent; what a disk in use may write yet keeps them until it is back. */

@@ -462,6 +462,28 @@ static void A4_a_suspension_that_is_refused_leaves_nobody_parked(void **state)
 	mr_free(rig);
 }
 
+/* The last disk refuses what the one that is rebuilt has: they differ, and a bit says so. */
+static void the_bits_of_a_write_that_leaves_copies_different_stay(void **state)
+{
+	struct mirror_rig *rig = mr_new(2, 0, 0);
+	struct mr_request gone, come;
+
+	(void)state;
+	mr_request_init(&gone);
+	mr_request_init(&come);
+	mirror_set_disk(rig->m, 1, MIRROR_DISK_MISSING, NULL, 0, &gone.req);
+	mr_run(rig);
+	mirror_set_disk(rig->m, 1, MIRROR_DISK_REBUILD, rig->disks[1], MR_DATA_OFFSET,
+			&come.req);
+	mr_fault(rig, 0, DISK_MEM_FAIL_WRITES, 0, 4 * K);
+	assert_int_equal(mr_write(rig, 0, 4 * K, 1), -EIO);
+	assert_int_equal(rig->failed, 0);
+	assert_int_equal(rig->intent->writing[0], 1);
+	assert_int_equal(mr_write(rig, 64 * K, 4 * K, 1), 0);
+	assert_int_equal(rig->intent->writing[1], 0);
+	mr_free(rig);
+}
+
 /* --- A5 --------------------------------------------------------------------------------- */
 
 static void A5_D13_nothing_goes_while_the_gate_is_shut(void **state)
@@ -1222,6 +1244,7 @@ int main(void)
 		cmocka_unit_test(a_disk_with_too_many_read_errors_fails),
 		cmocka_unit_test(A4_a_held_write_refuses_the_suspension),
 		cmocka_unit_test(A4_a_suspension_that_is_refused_leaves_nobody_parked),
+		cmocka_unit_test(the_bits_of_a_write_that_leaves_copies_different_stay),
 		cmocka_unit_test(A5_D13_nothing_goes_while_the_gate_is_shut),
 		cmocka_unit_test(A5_D13_the_gate_shuts_while_a_write_waits_for_its_intent),
 		cmocka_unit_test(A5_D13_a_lease_that_is_over_shuts_the_gate),
