@@ -125,6 +125,7 @@ void mirror_intent_failed(struct mirror *m, uint32_t role, int error)
 {
 	struct mirror_disk *d = &m->disks[role];
 
+	mirror_now(m);
 	if (!is_out(m, role)) {
 		d->is_intent_error = true;
 		d->errors++;
@@ -240,6 +241,7 @@ void mirror_failure_known(struct mirror *m, uint32_t role)
 	struct mirror_disk *d = &m->disks[role];
 	struct qb_list_head over, *at, *next;
 
+	mirror_now(m);
 	m->unknown &= ~(1u << role);
 	if (d->is_failing) {
 		d->is_failing = false;

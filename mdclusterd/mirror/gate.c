@@ -17,9 +17,14 @@
 
 bool gate_is_open(struct mirror *m)
 {
-	if (!m->is_open)
-		return false;
-	return m->lease_until_ns == UINT64_MAX || mirror_now(m) < m->lease_until_ns;
+	if (m->is_open && m->lease_until_ns != UINT64_MAX)
+		mirror_now(m);
+	return gate_was_open(m);
+}
+
+bool gate_was_open(const struct mirror *m)
+{
+	return m->is_open && m->now_ns < m->lease_until_ns;
 }
 
 /* --- parked ----------------------------------------------------------------------------- */
@@ -70,6 +75,7 @@ void gate_unpark(struct mirror *m)
 
 void mirror_set_gate(struct mirror *m, bool is_open, uint64_t lease_until)
 {
+	mirror_now(m);
 	m->is_open = is_open;
 	m->lease_until_ns = lease_until;
 	if (!gate_is_open(m))
@@ -178,7 +184,7 @@ void change_admit(struct mirror_io *mi)
 	struct change *c = &mi->change;
 
 	c->go = go;
-	if (!gate_is_open(m)) {
+	if (!gate_was_open(m)) {
 		gate_park(mi);
 	} else if (suspend_covers(m, c->range.low, c->range.high)) {
 		suspend_park(mi);

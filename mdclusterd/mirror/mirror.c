@@ -314,6 +314,7 @@ void mirror_check_stop(struct mirror *m)
 
 void mirror_stop(struct mirror *m, struct mirror_request *req)
 {
+	mirror_now(m);
 	m->is_stopping = true;
 	m->stop_request = req;
 	sync_stop(m);

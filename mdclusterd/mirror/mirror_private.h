@@ -165,6 +165,8 @@ void io_transfer_back(struct transfer *t);
 /* --- gate.c: who may begin ------------------------------------------------------------ */
 
 bool gate_is_open(struct mirror *m);
+/* As of the last look at the clock: for what does not submit yet. */
+bool gate_was_open(const struct mirror *m);
 /* From the start, or again: gate, suspended ranges, turn; then write_begin(). */
 void change_admit(struct mirror_io *mi);
 void change_release(struct mirror *m, struct change *c);

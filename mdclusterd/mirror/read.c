@@ -179,7 +179,7 @@ void read_begin(struct mirror_io *mi)
 {
 	struct mirror *m = mi->m;
 
-	if (!gate_is_open(m)) {
+	if (!gate_was_open(m)) { /* io_init() or set_gate() has just looked at the clock */
 		gate_park(mi);
 		return;
 	}

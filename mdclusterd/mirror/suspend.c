@@ -190,6 +190,7 @@ void mirror_suspend(struct mirror *m, uint32_t slot, uint64_t low, uint64_t high
 	struct suspend *s = &m->suspends[slot];
 	struct suspend last = *s;
 
+	mirror_now(m);
 	high = min_u64(high, m->map.sectors);
 	if (low >= high) {
 		low = 0;

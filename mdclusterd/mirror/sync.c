@@ -71,6 +71,7 @@ static bool may_send(struct sync *sync)
 
 void mirror_set_speed(struct mirror *m, uint64_t max_bytes)
 {
+	mirror_now(m);
 	m->speed_max_bytes = max_bytes;
 	sync_run(m);
 }

@@ -731,6 +731,35 @@ static void A7_a_hung_last_disk_gives_errors_and_keeps_the_region(void **state)
 	mr_free(rig);
 }
 
+static void A7_time_at_the_gate_or_in_a_window_is_no_hang(void **state)
+{
+	struct mirror_rig *rig = mr_new(2, 0, 0);
+	struct mr_request suspend, end;
+	struct mr_io *gate, *window;
+
+	(void)state;
+	mr_request_init(&suspend);
+	mr_request_init(&end);
+	mirror_suspend(rig->m, 1, 0, 128, &suspend.req);
+	window = mr_submit(rig, VOLUME_WRITE, 0, 4 * K, 1, 0);
+	mr_run(rig);
+	disk_world_advance(rig->world, disk_world_now_ns(rig->world) + 2 * MR_HANG_NS);
+	mirror_suspend(rig->m, 1, 0, 0, &end.req);
+	mirror_advance(rig->m, mr_now(rig));
+	assert_int_equal(mr_look(rig).disks[0].in_flight, 1);
+	assert_int_equal(mr_wait(window), 0);
+	mirror_set_gate(rig->m, false, UINT64_MAX);
+	gate = mr_submit(rig, VOLUME_WRITE, M, 4 * K, 1, 0);
+	disk_world_advance(rig->world, disk_world_now_ns(rig->world) + 2 * MR_HANG_NS);
+	mirror_set_gate(rig->m, true, UINT64_MAX);
+	mirror_advance(rig->m, mr_now(rig));
+	assert_int_equal(mr_wait(gate), 0);
+	assert_int_equal(rig->failed, 0);
+	mr_io_free(gate);
+	mr_io_free(window);
+	mr_free(rig);
+}
+
 /* --- A8 --------------------------------------------------------------------------------- */
 
 static void A8_a_flush_makes_durable_what_was_done(void **state)
@@ -1256,6 +1285,7 @@ int main(void)
 		cmocka_unit_test(a_stream_stays_on_its_disk),
 		cmocka_unit_test(A7_a_hung_disk_fails_and_holds_nothing_up),
 		cmocka_unit_test(A7_a_hung_last_disk_gives_errors_and_keeps_the_region),
+		cmocka_unit_test(A7_time_at_the_gate_or_in_a_window_is_no_hang),
 		cmocka_unit_test(A8_a_flush_makes_durable_what_was_done),
 		cmocka_unit_test(A8_a_flush_that_comes_during_one_joins_the_next),
 		cmocka_unit_test(A8_with_fua_it_is_durable_when_done),
