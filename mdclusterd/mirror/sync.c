@@ -43,6 +43,11 @@ static bool is_of_needed(const struct sync *sync)
 
 /* --- speed -------------------------------------------------------------------------------- */
 
+static bool is_active(const struct mirror *m)
+{
+	return m->reports > 0 || m->now_ns - m->last_io_ns < ACTIVE_NS;
+}
+
 /* Bytes of the array a second; 0: no limit. */
 static uint64_t rate(const struct mirror *m)
 {
@@ -273,7 +278,7 @@ void mirror_sync_deliver(struct mirror *m)
 	if (result == 0)
 		owner->position = owner->high;
 	owner->ended_ns = m->now_ns;
-	owner->was_busy = m->reports > 0 || m->now_ns - m->last_io_ns < ACTIVE_NS;
+	owner->was_busy = is_active(m);
 	owner->state = NULL;
 	m->sync = NULL;
 	m->sync_ended_ns = m->now_ns;

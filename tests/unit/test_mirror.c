@@ -1206,6 +1206,87 @@ static void a_resync_that_is_cancelled_says_how_far_it_came(void **state)
 	mr_free(rig);
 }
 
+/* How long it takes; it must have noticed whether applications are at work. */
+static uint64_t sync_seconds(struct mirror_rig *rig, bool is_active)
+{
+	uint64_t began = mr_now(rig);
+	struct sync_run run;
+
+	memset(rig->intent->is_needed, 1, 128);
+	sync_start(rig, &run, MIRROR_SYNC_COPY, 0, 8 * 2048);
+	while (run.calls == 0) {
+		if (is_active)
+			mr_write(rig, 0, 4 * K, 1);
+		else
+			assert_true(mr_step(rig));
+	}
+	assert_int_equal(run.result, 0);
+	assert_int_equal(run.sync.was_busy, is_active);
+	return (mr_now(rig) - began + 500000000) / 1000000000;
+}
+
+/* 8 MiB at 4 MiB a second, whoever works; the first piece is free. */
+static void a_window_keeps_to_its_speed_and_tells_whether_applications_work(void **state)
+{
+	struct mirror_rig *rig = mr_new(2, 0, 0);
+
+	(void)state;
+	mirror_set_speed(rig->m, 4 << 20);
+	assert_int_equal(sync_seconds(rig, false), 2);
+	disk_world_set_latency(rig->world, 10000000, 10000000);
+	assert_int_equal(sync_seconds(rig, true), 2);
+	mirror_set_speed(rig->m, 0);
+	mr_run_ns(rig, 2000000000);
+	assert_int_equal(sync_seconds(rig, false), 0);
+	mr_free(rig);
+}
+
+static void a_window_is_whole_chunks_that_are_needed(void **state)
+{
+	struct mirror_rig *rig = mr_new(2, 0, 0);
+	struct sync_run run, second;
+	uint64_t high;
+
+	(void)state;
+	assert_int_equal(mirror_window(rig->m, 0, M, &high), MR_MEMBER_BYTES / 512);
+	assert_int_equal(high, MR_MEMBER_BYTES / 512);
+	rig->intent->is_needed[5] = true;
+	rig->intent->is_needed[127] = true;
+	assert_int_equal(mirror_window(rig->m, 100, 1, &high), 5 * 128);
+	assert_int_equal(high, 6 * 128);
+	assert_int_equal(mirror_window(rig->m, 5 * 128 + 1, 256 * K, &high), 5 * 128);
+	assert_int_equal(high, 9 * 128);
+	assert_int_equal(mirror_window(rig->m, 6 * 128, 256 * K, &high), 127 * 128);
+	assert_int_equal(high, MR_MEMBER_BYTES / 512);
+	run = (struct sync_run){ .sync = { .kind = MIRROR_SYNC_COPY, .high = 100 } };
+	assert_int_equal(mirror_sync_begin(rig->m, &run.sync), -EINVAL);
+	sync_start(rig, &run, MIRROR_SYNC_COPY, 0, 128);
+	second = run;
+	assert_int_equal(mirror_sync_begin(rig->m, &second.sync), -EBUSY);
+	sync_wait(rig, &run);
+	mr_free(rig);
+}
+
+/* 99 fast ones and 3 slow ones of a hundred; and nobody knows of them ten seconds later. */
+static void the_p99_of_writes_is_that_of_the_last_seconds(void **state)
+{
+	struct mirror_rig *rig = mr_new(2, 0, 0);
+	int i;
+
+	(void)state;
+	disk_world_set_latency(rig->world, 100000, 100000);
+	for (i = 0; i < 100; i++)
+		mr_write(rig, 0, 4 * K, 1);
+	assert_in_range(mr_look(rig).write_p99_ns, 100000, 115000);
+	disk_world_set_latency(rig->world, 5000000, 5000000);
+	for (i = 0; i < 3; i++)
+		mr_write(rig, 0, 4 * K, 1);
+	assert_in_range(mr_look(rig).write_p99_ns, 5000000, 5700000);
+	disk_world_advance(rig->world, disk_world_now_ns(rig->world) + 10000000000);
+	assert_int_equal(mr_look(rig).write_p99_ns, 0);
+	mr_free(rig);
+}
+
 static void a_place_that_cannot_be_read_is_written_from_another_disk(void **state)
 {
 	struct mirror_rig *rig = mr_new(2, 0, 0);
@@ -1302,6 +1383,10 @@ int main(void)
 		cmocka_unit_test(A3_a_resync_waits_for_writes_and_they_for_its_pieces),
 		cmocka_unit_test(A5_D13_a_resync_stops_at_the_gate_and_goes_on),
 		cmocka_unit_test(a_resync_that_is_cancelled_says_how_far_it_came),
+		cmocka_unit_test(
+			a_window_keeps_to_its_speed_and_tells_whether_applications_work),
+		cmocka_unit_test(a_window_is_whole_chunks_that_are_needed),
+		cmocka_unit_test(the_p99_of_writes_is_that_of_the_last_seconds),
 		cmocka_unit_test(a_place_that_cannot_be_read_is_written_from_another_disk),
 		cmocka_unit_test(A7_a_resync_goes_on_without_a_hung_disk),
 	};
