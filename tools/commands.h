@@ -5,9 +5,11 @@
 #include "tools/cli.h"
 
 extern const struct cli_command cmd_assemble;
+extern const struct cli_command cmd_attach;
 extern const struct cli_command cmd_check;
 extern const struct cli_command cmd_confirm_dead;
 extern const struct cli_command cmd_create;
+extern const struct cli_command cmd_detach;
 extern const struct cli_command cmd_detail;
 extern const struct cli_command cmd_doctor;
 extern const struct cli_command cmd_events;

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tools/attach.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "tools/run.h"
+
+enum { NBDINFO_BYTES = 1 << 16 };
+
+const char *attach_way_name(enum attach_way way)
+{
+	return way == ATTACH_NBD ? "nbd" : "fuse";
+}
+
+/* A name is a part of paths. */
+static int check_name(const char *name, struct err *err)
+{
+	if (!*name || strchr(name, '/') || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return err_set(err, -EINVAL, "'%s' is not the name of an array", name);
+	return 0;
+}
+
+static int path_of(char to[PATH_MAX], const char *run_dir, const char *name,
+		   const char *suffix, struct err *err)
+{
+	if (snprintf(to, PATH_MAX, "%s/%s.%s", run_dir, name, suffix) >= PATH_MAX)
+		return err_set(err, -ENAMETOOLONG, "%s: longer than a path may be", run_dir);
+	return 0;
+}
+
+int attach_init(struct attach *a, const char *run_dir, const char *name, const char *socket,
+		struct err *err)
+{
+	int r = check_name(name, err);
+
+	*a = (struct attach){ .name = name, .connections = 1 };
+	if (r == 0)
+		r = path_of(a->socket, run_dir, name, "nbd", err);
+	if (r == 0)
+		r = path_of(a->folder, run_dir, name, "fuse", err);
+	if (r == 0)
+		r = path_of(a->state, run_dir, name, "attached", err);
+	if (r == 0 && socket && snprintf(a->socket, PATH_MAX, "%s", socket) >= PATH_MAX)
+		r = err_set(err, -ENAMETOOLONG, "--socket: longer than a path may be");
+	return r;
+}
+
+/* --- what is remembered --------------------------------------------------------------- */
+
+/* "fuse /dev/loop0" or "nbd /dev/nbd0" */
+int attach_read_state(struct attach *a, struct err *err)
+{
+	FILE *file = fopen(a->state, "re");
+	char way[8] = "";
+	int n;
+
+	if (!file)
+		return err_set(err, errno == ENOENT ? -ENOENT : -errno,
+			       errno == ENOENT ? "%s is not attached" : "%s: its device is not known",
+			       a->name);
+	n = fscanf(file, "%7s %63s", way, a->device);
+	fclose(file);
+	if (n != 2 || (strcmp(way, "nbd") != 0 && strcmp(way, "fuse") != 0) ||
+	    strncmp(a->device, "/dev/", 5) != 0)
+		return err_set(err, -EBADMSG, "%s: it does not say what is attached", a->state);
+	a->way = strcmp(way, "nbd") == 0 ? ATTACH_NBD : ATTACH_FUSE;
+	return 0;
+}
+
+static int write_state(const struct attach *a, struct err *err)
+{
+	FILE *file = fopen(a->state, "we");
+	bool is_written;
+
+	if (!file)
+		return err_set(err, -errno, "%s: %s", a->state, strerror(errno));
+	is_written = fprintf(file, "%s %s\n", attach_way_name(a->way), a->device) > 0;
+	if (fclose(file) != 0 || !is_written)
+		return err_set(err, -EIO, "%s: it cannot be written", a->state);
+	return 0;
+}
+
+/* Somebody may have detached it by hand. */
+static bool is_there(const struct attach *a)
+{
+	char file[PATH_MAX];
+
+	snprintf(file, sizeof(file), "/sys/block/%s/%s", a->device + strlen("/dev/"),
+		 a->way == ATTACH_NBD ? "pid" : "loop/backing_file");
+	return access(file, F_OK) == 0;
+}
+
+/* --- attach --------------------------------------------------------------------------- */
+
+static int look_at_info(struct attach *a, const char *text, struct err *err)
+{
+	json_t *info = json_loads(text, 0, NULL);
+	const json_t *export = json_array_get(json_object_get(info, "exports"), 0);
+	json_int_t block = json_integer_value(json_object_get(export, "block_size_minimum"));
+	json_int_t size = json_integer_value(json_object_get(export, "export-size"));
+
+	if (json_is_true(json_object_get(export, "is_read_only")))
+		a->is_read_only = true;
+	a->block_bytes = block > 512 && block <= 65536 ? (uint32_t)block : 512;
+	json_decref(info);
+	return size > 0 ? 0 : err_set(err, -EBADMSG, "%s: nbdinfo does not tell its size",
+				      a->socket);
+}
+
+/* All but what stands for itself in every part of a URI. */
+static void escape(const char *from, char *to)
+{
+	for (; *from; from++) {
+		bool is_plain = (*from >= 'a' && *from <= 'z') || (*from >= 'A' && *from <= 'Z') ||
+				(*from >= '0' && *from <= '9') || strchr("/._-", *from);
+
+		to += sprintf(to, is_plain ? "%c" : "%%%02X", (unsigned char)*from);
+	}
+}
+
+/* That it answers, its blocks, and whether it may be written. */
+static int look_at_export(struct attach *a, struct err *err)
+{
+	CLEANUP_FREE char *text = malloc(NBDINFO_BYTES);
+	char uri[3 * PATH_MAX + 32] = "nbd+unix:///?socket=";
+	struct stat st;
+	int r;
+
+	if (!text)
+		return err_nomem(err, "an answer");
+	if (stat(a->socket, &st) < 0)
+		return err_set(err, -errno, "%s: %s: the array is not assembled here, or has another run directory",
+			       a->socket, strerror(errno));
+	escape(a->socket, uri + strlen(uri));
+	r = run_program((const char *[]){ "nbdinfo", "--json", "--no-content", uri, NULL },
+			"libnbd-bin", text, NBDINFO_BYTES, err);
+	return r < 0 ? r : look_at_info(a, text, err);
+}
+
+static int check_not_attached(struct attach *a, struct err *err)
+{
+	struct err none = ERR_INIT;
+	enum attach_way way = a->way;
+	int r = attach_read_state(a, &none);
+
+	if (r == 0 && is_there(a))
+		return err_set(err, -EEXIST, "it is attached already, as %s", a->device);
+	a->way = way;
+	return 0;
+}
+
+int attach_device(struct attach *a, struct err *err)
+{
+	int r = check_not_attached(a, err);
+
+	if (r == 0)
+		r = look_at_export(a, err);
+	if (r < 0)
+		return r;
+	if (a->way == ATTACH_ANY)
+		a->way = attach_has_nbd() ? ATTACH_NBD : ATTACH_FUSE;
+	r = a->way == ATTACH_NBD ? attach_nbd(a, err) : attach_fuse(a, err);
+	return r < 0 ? r : write_state(a, err);
+}
+
+/* --- detach --------------------------------------------------------------------------- */
+
+/* A device that is mounted, or a member of something, is nobody else's to take away. */
+static int check_unused(const struct attach *a, struct err *err)
+{
+	CLEANUP_FD int fd = open(a->device, O_RDONLY | O_EXCL | O_CLOEXEC);
+
+	if (fd < 0 && errno == EBUSY)
+		return err_set(err, -EBUSY, "%s is in use: unmount it first", a->device);
+	return 0;
+}
+
+int detach_device(struct attach *a, struct err *err)
+{
+	int r = attach_read_state(a, err);
+
+	if (r == 0 && is_there(a))
+		r = check_unused(a, err);
+	if (r == 0)
+		r = a->way == ATTACH_NBD ? detach_nbd(a, err) : detach_fuse(a, err);
+	if (r == 0 && unlink(a->state) < 0)
+		r = err_set(err, -errno, "%s: %s", a->state, strerror(errno));
+	return r;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * An array's NBD socket as a block device: by the kernel's nbd where there is one, else by
+ * nbdfuse and a loop device on the file that it shows. Which one it is stands in
+ * RUN_DIR/NAME.attached, so that it is found again to be detached.
+ */
+#pragma once
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct err;
+
+enum attach_way { ATTACH_ANY, ATTACH_NBD, ATTACH_FUSE };
+
+struct attach {
+	const char *name;
+	char socket[PATH_MAX];
+	char folder[PATH_MAX];      /* NAME.fuse, where nbdfuse is mounted */
+	char state[PATH_MAX];       /* NAME.attached */
+	enum attach_way way;
+	bool is_read_only;
+	uint32_t connections;       /* of the kernel's nbd */
+	uint32_t block_bytes;
+	char device[64];
+};
+
+/* Paths; `socket` may be NULL. -EINVAL for a name that is none. */
+int attach_init(struct attach *a, const char *run_dir, const char *name, const char *socket,
+		struct err *err);
+
+/* Sets way and device. -EEXIST if it is attached already. */
+int attach_device(struct attach *a, struct err *err);
+/* -ENOENT if it is not attached; -EBUSY if somebody has it open for itself, as a mount does. */
+int detach_device(struct attach *a, struct err *err);
+
+/* What stands in RUN_DIR; -ENOENT. */
+int attach_read_state(struct attach *a, struct err *err);
+const char *attach_way_name(enum attach_way way);
+
+/* attach_fuse.c: on an array that is there and whose block_bytes are known. */
+int attach_fuse(struct attach *a, struct err *err);
+int detach_fuse(struct attach *a, struct err *err);
+/* attach_nbd.c */
+bool attach_has_nbd(void);
+int attach_nbd(struct attach *a, struct err *err);
+int detach_nbd(struct attach *a, struct err *err);
