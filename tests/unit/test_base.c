@@ -55,6 +55,31 @@ static void cursor_reads_little_endian(void **state)
 	assert_false(rd.failed);
 }
 
+/* Protocols of others are written that way. */
+static void cursors_read_and_write_network_order(void **state)
+{
+	const uint8_t bytes[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14 };
+	struct rd rd = rd_over(bytes, sizeof(bytes));
+	uint8_t again[sizeof(bytes) + 1] = { 0 };
+	struct wr wr = wr_over(again, sizeof(bytes));
+
+	(void)state;
+	assert_int_equal(rd_be_u16(&rd), 0x0102);
+	assert_int_equal(rd_be_u32(&rd), 0x03040506);
+	assert_true(rd_be_u64(&rd) == 0x0708090a0b0c0d0eull);
+	assert_false(rd.failed);
+	assert_int_equal(rd_be_u16(&rd), 0);
+	assert_true(rd.failed);
+	wr_be_u16(&wr, 0x0102);
+	wr_be_u32(&wr, 0x03040506);
+	wr_be_u64(&wr, 0x0708090a0b0c0d0eull);
+	assert_false(wr.failed);
+	assert_memory_equal(again, bytes, sizeof(bytes));
+	wr_be_u32(&wr, 0xffffffff);
+	assert_true(wr.failed);
+	assert_int_equal(again[sizeof(bytes)], 0);
+}
+
 static void cursor_past_the_end_sticks_and_gives_zero(void **state)
 {
 	const uint8_t bytes[6] = { 1, 2, 3, 4, 5, 6 };
@@ -259,6 +284,7 @@ int main(void)
 		cmocka_unit_test(err_keeps_code_and_nests_sentences),
 		cmocka_unit_test(err_cuts_a_sentence_that_is_too_long),
 		cmocka_unit_test(cursor_reads_little_endian),
+		cmocka_unit_test(cursors_read_and_write_network_order),
 		cmocka_unit_test(cursor_past_the_end_sticks_and_gives_zero),
 		cmocka_unit_test(writer_never_writes_past_the_end),
 		cmocka_unit_test(sizes_are_read_as_mdadm_reads_them),

@@ -96,6 +96,72 @@ static void loop_runs_timers_fds_and_signals_again_and_again(void **state)
 	close(seen.fds[1]);
 }
 
+/* --- watches that change --------------------------------------------------- */
+
+struct pause {
+	struct loop *loop;
+	int fd, bytes;
+	uint32_t hang_up;
+};
+
+static void byte_or_end(void *owner, int fd, uint32_t events)
+{
+	struct pause *pause = owner;
+	char c;
+
+	if (events & POLLIN && read(fd, &c, 1) == 1)
+		pause->bytes++;
+	pause->hang_up = events & POLLHUP;
+	loop_stop(pause->loop);
+}
+
+static void enough(void *owner)
+{
+	loop_stop(((struct pause *)owner)->loop);
+}
+
+static void run_for_a_moment(struct pause *pause)
+{
+	struct err err = ERR_INIT;
+	struct loop_timer *timer = loop_timer_start(pause->loop, 20, enough, pause, &err);
+
+	loop_run(pause->loop);
+	if (pause->bytes > 0 || pause->hang_up)
+		loop_timer_cancel(timer);
+}
+
+/* Who wants no more bytes is not told of them, and not woken for them; of an end it is. */
+static void a_watch_can_pause_and_go_on(void **state)
+{
+	struct pause pause = { 0 };
+	struct err err = ERR_INIT;
+	unsigned int before;
+	int fds[2];
+
+	(void)state;
+	pause.loop = loop_new(&err);
+	assert_int_equal(pipe(fds), 0);
+	assert_ok(loop_fd_add(pause.loop, fds[0], POLLIN, byte_or_end, &pause, &err), err);
+	assert_ok(loop_fd_change(pause.loop, fds[0], 0, &err), err);
+	assert_int_equal(write(fds[1], "x", 1), 1);
+	before = waits;
+	run_for_a_moment(&pause);
+	assert_int_equal(pause.bytes, 0);
+	assert_in_range(waits - before, 1, 5);
+	assert_ok(loop_fd_change(pause.loop, fds[0], POLLIN, &err), err);
+	run_for_a_moment(&pause);
+	assert_int_equal(pause.bytes, 1);
+	assert_ok(loop_fd_change(pause.loop, fds[0], 0, &err), err);
+	close(fds[1]);
+	pause.bytes = 0;
+	run_for_a_moment(&pause);
+	assert_true(pause.hang_up);
+	assert_true(loop_fd_change(pause.loop, 4711, POLLIN, &err) < 0);
+	loop_fd_remove(pause.loop, fds[0]);
+	loop_free(pause.loop);
+	close(fds[0]);
+}
+
 /* --- timers --------------------------------------------------------------- */
 
 enum { TIMERS = 8, LATE_MS = 60000 };
@@ -379,6 +445,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(loop_runs_timers_fds_and_signals_again_and_again),
+		cmocka_unit_test(a_watch_can_pause_and_go_on),
 		cmocka_unit_test(a_loop_that_ends_leaves_the_signals_of_another),
 		TEST(timers_ring_in_the_order_of_their_times),
 		TEST(an_earlier_timer_does_not_wait_for_a_later_one),
