@@ -183,10 +183,11 @@ int msg_compound_send(struct msg_channel *ch, struct msg_compound *c,
 	return 0;
 }
 
-/* TOKEN waits for nothing but its compound. */
+/* TOKEN waits for nothing but its compound; not for what is owed after a death either. */
 static bool is_resting(const struct msg_channel *ch, const struct msg_compound *c)
 {
-	return ch->sender.state == SENDER_HOLD && c->is_over &&
+	return ch->sender.state == SENDER_HOLD && c->is_over && !ch->sender.is_asking &&
+	       !ch->sender.is_answered &&
 	       (qb_list_empty(&c->sends) || c->job.is_cancelled);
 }
 

@@ -661,6 +661,35 @@ static void a_compound_is_cancelled(void **state)
 	msg_rig_free(rig);
 }
 
+/* What is owed after a death is asked for between its end and TOKEN's way back. */
+static void a_compound_that_is_over_is_cancelled_during_a_recovery(void **state)
+{
+	struct msg_rig *rig = msg_rig_new(3);
+	struct msg_channel *ch = rig->nodes[1].channel;
+	struct story story;
+	struct said *last;
+
+	(void)state;
+	begin(rig, 1, &story);
+	msg_rig_run(rig);
+	last = msg_rig_say_in(rig, 1, &story.c);
+	msg_compound_end(ch, &story.c);
+	assert_true(msg_rig_until(rig, "2 convert CR message"));
+	rig->nodes[1].is_thinking = true;
+	msg_rig_kill(rig, 3);
+	lock_rig_prove(rig->locks, 3);
+	msg_rig_run(rig);
+	assert_int_equal(last->status, 0);
+	assert_int_equal(rig->nodes[1].recovers, 1);
+	assert_int_equal(msg_compound_cancel(ch, &story.c), -EINPROGRESS);
+	msg_recovered(ch, 7);
+	msg_rig_run(rig);
+	assert_int_equal(story.ended, 0);
+	assert_int_equal(rig->nodes[2].recoveries_heard, 1);
+	msg_rig_check_idle(rig);
+	msg_rig_free(rig);
+}
+
 static void a_compound_that_rests_is_cancelled(void **state)
 {
 	struct msg_rig *rig = msg_rig_new(2);
@@ -993,6 +1022,7 @@ int main(void)
 		cmocka_unit_test(a_compound_ends_with_its_last_message),
 		cmocka_unit_test(a_compound_may_say_nothing),
 		cmocka_unit_test(a_compound_is_cancelled),
+		cmocka_unit_test(a_compound_that_is_over_is_cancelled_during_a_recovery),
 		cmocka_unit_test(a_compound_that_rests_is_cancelled),
 		cmocka_unit_test(a_send_is_cancelled_at_any_step),
 		cmocka_unit_test(a_send_that_is_cancelled_before_it_is_stored_is_not_said),
