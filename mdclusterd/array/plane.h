@@ -76,7 +76,8 @@ struct plane_ops {
 	void (*submit)(struct plane *plane, struct plane_request *req);
 	void (*set_gate)(struct plane *plane, bool is_open); /* D13; the lease is its own affair */
 	void (*set_single_source)(struct plane *plane, bool is_on); /* B37 */
-	void (*failure_known)(struct plane *plane, uint32_t role);  /* D9 */
+	/* D9; also where `role` stays in use, for it is the last one by now. */
+	void (*failure_known)(struct plane *plane, uint32_t role);
 	void (*set_speed)(struct plane *plane, uint64_t max_bytes); /* within a window */
 	void (*cancel_sync)(struct plane *plane); /* done() of SYNC comes */
 };

@@ -67,6 +67,8 @@ struct rig_plane {
 	bool is_busy;                    /* applications are at work */
 	bool holds_sync;                 /* SYNC ends only when it is cancelled */
 	unsigned int syncs;              /* taken */
+	uint64_t sync_ns, write_p99_ns;  /* what SYNC tells; 0: 1 ms */
+	uint64_t biggest_sync, last_sync; /* sectors */
 };
 
 struct rig_metadata {
@@ -78,6 +80,7 @@ struct rig_metadata {
 	bool is_run;                     /* the first was, and is not told */
 	int result;
 	unsigned int ops[METADATA_OPS];  /* done */
+	uint32_t fails_role;             /* told with fail_read, if not 0 */
 	int fail_read, fail_clear, fail_reload, fail_fail, fail_activate; /* how often, -EIO */
 };
 
@@ -91,6 +94,7 @@ struct rig_array {
 	bool is_stopped;
 	unsigned int events[ARRAY_EVENT_KINDS];
 	uint64_t recovered_bytes;
+	uint64_t checked;                /* chunks that CHECK or REPAIR looked at */
 	char last_text[256];
 	uint32_t evicted;
 	bool evicts;
@@ -106,6 +110,7 @@ struct array_rig {
 	bool is_cut[ARRAY_RIG_NODES + 1];
 	bool is_fenced[ARRAY_RIG_NODES + 1]; /* proven dead, until it begins anew */
 	uint64_t jumped_ns;
+	bool is_rotten;                  /* copies differ, and nobody can know */
 };
 
 struct array_rig *array_rig_new(int nodes, uint64_t seed);

@@ -77,6 +77,8 @@ static int read_slot(struct rig_metadata *m, struct metadata_request *req)
 	uint64_t bits = m->rig->disks.slots[req->slot];
 
 	check_slot_is_free(m, req->slot);
+	if (m->fail_read && m->fails_role)
+		req->role = m->fails_role;
 	if (fails(&m->fail_read))
 		return err_set(&req->err, -EIO, "slot %u cannot be read", req->slot);
 	req->bits = calloc(1, bits_bytes(ARRAY_RIG_CHUNKS));

@@ -53,11 +53,20 @@ static void set_single_source(struct plane *plane, bool is_on)
 	container_of(plane, struct rig_plane, base)->is_single = is_on;
 }
 
+/* It stays in use: its errors are its clients'. */
+static bool is_last(const struct array_rig *rig, uint32_t role)
+{
+	for (uint32_t i = 0; i < rig->disks.disks; i++)
+		if ((rig->disks.state[i] == METADATA_DISK_IN_SYNC) != (i == role))
+			return false;
+	return true;
+}
+
 static void failure_known(struct plane *plane, uint32_t role)
 {
 	struct rig_plane *p = container_of(plane, struct rig_plane, base);
 
-	for (int i = 1; i <= p->rig->count; i++) {
+	for (int i = 1; i <= p->rig->count && !is_last(p->rig, role); i++) {
 		const struct rig_plane *other = &p->rig->nodes[i].plane;
 
 		/* who stops has drained: it writes no more data */
@@ -257,9 +266,14 @@ static int finish_sync(struct rig_plane *p, struct plane_request *req)
 		return err_set(&req->err, -EIO, "cannot be read");
 	}
 	check_sync_alone(p, req);
-	req->took_ns = 1000000;
+	req->took_ns = p->sync_ns ? p->sync_ns : 1000000;
+	req->write_p99_ns = p->write_p99_ns;
 	req->was_busy = p->is_busy;
 	req->position = req->high;
+	p->last_sync = req->high - req->low;
+	p->biggest_sync = max_u64(p->biggest_sync, p->last_sync);
+	if (req->kind == PLANE_CHECK || req->kind == PLANE_REPAIR)
+		p->rig->nodes[p->node].checked |= mask;
 	if (req->kind == PLANE_CHECK) {
 		req->mismatch_sectors = (uint64_t)__builtin_popcountll(
 			p->rig->disks.differ & mask);
