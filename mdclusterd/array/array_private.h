@@ -4,14 +4,17 @@
  * from it is done by array_go(), which looks at everything and asks for what can be
  * asked for now. So no event is lost for coming early, late, or twice.
  *
- *	array.c          the life: states, stop, lost; asking and being answered; timers
- *	array_join.c     JOIN to START: lockspace, own slot, activate
+ *	array.c          the life: states, and what is looked at in which order
+ *	array_ask.c      asking and being answered; what is tried again; time
+ *	array_join.c     JOIN, OWN, ACTIVATE: lockspace, own slot, superblocks
  *	array_members.c  who is there, and what follows for their slots (V2, V4)
  *	array_slots.c    the locks bitmapNNNN of others; ranges that are suspended (V3)
  *	array_recover.c  a slot that nobody has (V2, D3, shares)
  *	array_tell.c     the own lock value and RESYNCING: what others know of this node
- *	array_resync.c   windows (V5); array_scrub.c check and repair
- *	array_disks.c    superblocks read anew (D7); array_fail.c disks that fail (D9)
+ *	array_resync.c   windows (V5)
+ *	array_scrub.c    check and repair
+ *	array_disks.c    superblocks read anew (D7)
+ *	array_fail.c     disks that fail (D9)
  *	array_messages.c what others say
  *	array_leave.c    LEAVE and LOST (V7, V8)
  *	array_look.c     what people see (V6), events
@@ -297,9 +300,10 @@ struct array {
 	struct array_leave leave;
 };
 
-/* --- array.c --------------------------------------------------------------------------- */
+/* --- array.c, array_ask.c --------------------------------------------------------------------------- */
 
 uint64_t array_now(const struct array *a);
+void array_set_deadline(struct array *a);
 /* Something changed: does what can be done. From within itself: once more, later. */
 void array_go(struct array *a);
 void array_move(struct array *a, enum array_state to);
@@ -375,10 +379,8 @@ void tell_go(struct array *a);
 void tell_stored(struct array *a, const struct lock_result *result);
 /* The own lock value says that a resync is owed, or not; and the window is `want`. */
 bool tell_is_stored(const struct array *a);
-bool tell_is_over(const struct array *a);
 
 void resync_go(struct array *a);
-bool resync_wants_plane(const struct array *a);
 void resync_set_needed(struct array *a, uint64_t chunks);
 /* Does a window of this node overlap, that all have acknowledged? */
 bool resync_holds(const struct array *a, struct array_range r);
@@ -386,7 +388,6 @@ bool resync_holds(const struct array *a, struct array_range r);
 bool scrub_init(struct array *a, struct err *err);
 void scrub_fini(struct array *a);
 void scrub_go(struct array *a);
-bool scrub_is_running(const struct array *a);
 void scrub_synced(struct array *a, struct array_range range, const struct plane_request *req);
 
 /* Superblocks as they are from now on, and the plane knows: when reload.done >= ticket. */

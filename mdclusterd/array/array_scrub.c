@@ -10,11 +10,6 @@
 
 #include "bitmap/md_sb.h"
 
-bool scrub_is_running(const struct array *a)
-{
-	return a->scrub.step != SCRUB_NONE;
-}
-
 static void tell(struct array *a, enum array_event_kind kind, const char *text)
 {
 	array_tell_event(a, (struct array_event){
@@ -84,7 +79,7 @@ static int busy(const struct array *a, struct err *err)
 {
 	if (a->state != ARRAY_ACTIVE || a->ending)
 		return err_set(err, -EBUSY, "%s: it is not active", a->name);
-	if (scrub_is_running(a) || !a->scrub.has_null)
+	if (a->scrub.step != SCRUB_NONE || !a->scrub.has_null)
 		return err_set(err, -EBUSY, "%s: a %s runs here", a->name,
 			       a->scrub.is_repair ? "repair" : "check");
 	if (a->needed_chunks > 0)

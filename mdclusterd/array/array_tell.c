@@ -38,11 +38,6 @@ static bool is_heard(const struct array_tell *t)
 	       range_equal(t->held, t->want) && !(t->said_owes && !t->stored_owes);
 }
 
-bool tell_is_over(const struct array *a)
-{
-	return tell_is_stored(a) && is_heard(&a->tell);
-}
-
 static struct array_range in_both(struct array_range x, struct array_range y)
 {
 	struct array_range both = { max_u64(x.low, y.low), min_u64(x.high, y.high) };
