@@ -33,7 +33,7 @@ enum {
 
 /* The disks. */
 struct rig_disks {
-	uint64_t slots[ARRAY_MAX_NODES]; /* a bit a chunk */
+	uint64_t slots[ARRAY_MAX_NODES + 1]; /* a bit a chunk */
 	uint64_t differ;                 /* chunks whose copies may not be equal */
 	uint64_t synced;                 /* copied since a writer died in them */
 	uint64_t events, resync_offset;
