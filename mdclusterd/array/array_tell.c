@@ -8,7 +8,8 @@
  *
  * Whether a resync is owed stands in the lock value alone; RESYNCING(0, 0) has the others
  * read it again. It is said once after this node has begun to owe nothing (V9), and once
- * after it has joined, for others may have seen its slot dirty before.
+ * after it has joined, for others may have seen its slot dirty before, or have suspended a
+ * window of who died in it.
  */
 #include "mdclusterd/array/array_private.h"
 
@@ -77,6 +78,7 @@ void tell_stored(struct array *a, const struct lock_result *result)
 	if (result->status != 0)
 		return;
 	t->said_owes |= !t->is_stored; /* nobody knew before */
+	t->is_unsure |= !t->is_stored; /* of whom we succeed a window may be suspended */
 	t->is_stored = true;
 	t->stored = t->storing;
 	t->stored_owes = t->storing_owes;
