@@ -34,6 +34,7 @@ struct node_rule {
 	struct space space;
 	uint64_t lease, unquorate_at;
 	bool uses[SIM_MAX_DISKS];
+	bool has_met[SIM_MAX_DISKS]; /* that it fails */
 	struct range sync;
 	struct range suspended[MAX_SLOTS];
 	uint64_t proven; /* incarnations up to here */
@@ -197,6 +198,13 @@ void rules_lease(struct rules *r, int node, uint64_t until)
 void rules_disk(struct rules *r, int node, int disk, bool is_used)
 {
 	r->nodes[node].uses[disk] = is_used;
+	if (is_used)
+		r->nodes[node].has_met[disk] = false;
+}
+
+void rules_met(struct rules *r, int node, int disk)
+{
+	r->nodes[node].has_met[disk] = true;
 }
 
 void rules_quorate(struct rules *r, int node, bool is_quorate)
@@ -308,7 +316,11 @@ void rules_change(struct rules *r, int node, enum sim_disk_user user, int disk,
 
 /* --- acknowledged -------------------------------------------------------------------------------- */
 
-/* A disk that does not have it is known to all not to be in sync. */
+/*
+ * A disk that does not have it, for this node met its failure, is known to all not to be in
+ * sync. Who only heard of the failure acknowledges without it from then on, and the last
+ * one may hear a moment later.
+ */
 static void check_copy(const struct rules *r, int node, uint64_t moment, uint64_t sector,
 		       const struct layout_copy *c)
 {
@@ -316,7 +328,8 @@ static void check_copy(const struct rules *r, int node, uint64_t moment, uint64_
 	char why[400];
 
 	sim_disks_peek(r->layout->disks, c->disk, c->offset_bytes, bytes, sizeof(bytes));
-	if (oracle_check(r->oracle, moment, bytes, sector, 1, why, sizeof(why)))
+	if (!r->nodes[node].has_met[c->disk] ||
+	    oracle_check(r->oracle, moment, bytes, sector, 1, why, sizeof(why)))
 		return;
 	for (int i = 0; i < r->world->count; i++)
 		if (may_write(r, i) && r->nodes[i].uses[c->disk] && !r->ops->is_failing(r->owner, i, c->disk))
