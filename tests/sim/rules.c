@@ -282,7 +282,7 @@ static void check_windows(const struct rules *r, int node, struct range w)
 	const struct node_rule *n = &r->nodes[node];
 
 	for (int i = 0; i < r->world->count; i++)
-		if (i != node && overlaps(w, r->nodes[i].sync))
+		if (i != node && overlaps(w, r->nodes[i].sync) && may_write(r, i))
 			sim_fail(r->world, "D6: n%d writes %" PRIu64 "..%" PRIu64 ", which n%d "
 				 "resyncs", node + 1, w.low, w.high, i + 1);
 	for (uint32_t s = 0; s < r->layout->geo.nodes; s++) {
