@@ -76,8 +76,6 @@ static int load(struct metadata *md, struct metadata_request *req, struct bitmap
 	bool is_first = true;
 	int r = bitmap_slot_init(slot, &f->geo, req->slot, &req->err);
 
-	if (r == 0)
-		r = check_all_read(md, req);
 	for (size_t i = 0; r == 0 && i < md->array.count; i++) {
 		const struct md_member *m = &md->array.members[i];
 		struct bitmap_copy copy = md_member_copy(m);
@@ -106,11 +104,24 @@ static int load(struct metadata *md, struct metadata_request *req, struct bitmap
 	return r;
 }
 
+/* Of all that are in sync; the same. */
+static int load_all(struct metadata *md, struct metadata_request *req,
+		    struct bitmap_slot *slot)
+{
+	int r = check_all_read(md, req);
+
+	if (r < 0) {
+		*slot = (struct bitmap_slot){ 0 };
+		return r;
+	}
+	return load(md, req, slot);
+}
+
 int metadata_read_slot(struct metadata *md, struct metadata_request *req)
 {
 	uint64_t chunks = md_array_freshest(&md->array)->geo.chunks;
 	struct bitmap_slot slot;
-	int r = load(md, req, &slot);
+	int r = load_all(md, req, &slot);
 
 	req->bits = r == 0 ? calloc(1, bits_bytes(chunks)) : NULL;
 	if (r == 0 && !req->bits)
@@ -187,7 +198,7 @@ int metadata_clear_slot(struct metadata *md, struct metadata_request *req)
 {
 	struct bitmap_slot slot;
 	struct span span;
-	int r = load(md, req, &slot);
+	int r = load_all(md, req, &slot);
 
 	if (r == 0) {
 		span = clear_bits(&slot, req->bits);
