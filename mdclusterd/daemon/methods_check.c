@@ -63,13 +63,15 @@ static void end(struct check_call *c, const struct status_event *event)
 	struct control_call *call = c->method.call;
 	json_t *last;
 
+	look(c);
 	c->mismatches = event->bytes / 512;
-	if (!*event->text)
-		c->done = c->total;
 	last = progress(c);
 	control_set_state(call, NULL);
+	if (c->total == 0)
+		method_refuse(call, -EBUSY, "%s: %s", c->array, event->text);
+	else
+		control_reply(call, last);
 	drop_check(&c->method);
-	control_reply(call, last);
 }
 
 static void lost(struct check_call *c)
