@@ -62,7 +62,7 @@ static void show(const struct scrub *scrub)
 	unsigned int per_mille = terminal_per_mille(scrub->done, scrub->total);
 	char bar[TERMINAL_BAR_BYTES], size[TEXT_SIZE_BYTES];
 
-	if (scrub->is_shown)
+	if (scrub->is_shown && scrub->total)
 		printf("\r%s  %s = %u.%u%%  %s differ%s\033[K",
 		       terminal_bar(scrub->done, scrub->total, bar),
 		       scrub->is_repair ? "repair" : "check", per_mille / 10, per_mille % 10,

@@ -24,14 +24,22 @@ char *event_line(const struct status_event *e, char to[EVENT_LINE_BYTES])
 	if (localtime_r(&seconds, &tm))
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
 	dashed(e, kind);
-	snprintf(to, EVENT_LINE_BYTES, "%s  %s%s%s%s%s", when, e->array, e->array[0] ? "  " : "",
-		 kind, e->text[0] ? "  " : "", e->text);
+	snprintf(to, EVENT_LINE_BYTES, "%s  %-16s  %s%s%s", when, kind, e->array,
+		 e->array[0] ? ": " : "", e->text);
 	return to;
+}
+
+/* "is active": a state is the last word. */
+static const char *last_word(const char *text)
+{
+	const char *blank = strrchr(text, ' ');
+
+	return blank ? blank + 1 : text;
 }
 
 const char *event_mdadm_name(const struct status_event *e, char to[sizeof(e->kind)])
 {
-	static const struct { const char *kind, *text, *mdadm; } names[] = {
+	static const struct { const char *kind, *state, *mdadm; } names[] = {
 		{ "disk-failed", NULL, "Fail" },
 		{ "degraded", NULL, "DegradedArray" },
 		{ "resync-started", NULL, "RebuildStarted" },
@@ -45,7 +53,7 @@ const char *event_mdadm_name(const struct status_event *e, char to[sizeof(e->kin
 	dashed(e, to);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (strcmp(to, names[i].kind) == 0 &&
-		    (!names[i].text || strcmp(e->text, names[i].text) == 0))
+		    (!names[i].state || strcmp(last_word(e->text), names[i].state) == 0))
 			return names[i].mdadm;
 	return to;
 }

@@ -6,7 +6,7 @@
 
 enum { EVENT_LINE_BYTES = 512 };
 
-/* "2026-11-21 17:38:02  web  disk-failed  /dev/sda failed". Returns `to`. */
+/* "2026-11-21 17:38:02  disk-failed       web: a disk failed: role 1". Returns `to`. */
 char *event_line(const struct status_event *e, char to[EVENT_LINE_BYTES]);
 
 /*

@@ -17,23 +17,23 @@ events=(
 	"$(event 2 resync-started web "resync of 12.00 MiB" '"bytes": 12582912, "slot": 2')"
 	"$(event 3 disk_failed web "disk 1, /dev/sdb: Input/output error" '"role": 1')"
 	"$(event 4 degraded web "told elsewhere" '"role": 1, "is_ours": false' | jq -c .)"
-	"$(event 5 resync_finished logs "logs is in sync")"
+	"$(event 5 resync_finished logs "is in sync")"
 )
 start_daemon degraded
 
 # --- what was ---------------------------------------------------------------------------
 answer Events "{\"reply\": {\"events\": [$(IFS=,; echo "${events[*]}")]}}"
 ends_with 0 mdcluster events
-expect_equal "lines" "2025-11-21 10:13:21  node-dead  node node3 is proven dead
-2025-11-21 10:13:22  web  resync-started  resync of 12.00 MiB
-2025-11-21 10:13:23  web  disk-failed  disk 1, /dev/sdb: Input/output error
-2025-11-21 10:13:24  web  degraded  told elsewhere
-2025-11-21 10:13:25  logs  resync-finished  logs is in sync" "$out"
+expect_equal "lines" "2025-11-21 10:13:21  node-dead         node node3 is proven dead
+2025-11-21 10:13:22  resync-started    web: resync of 12.00 MiB
+2025-11-21 10:13:23  disk-failed       web: disk 1, /dev/sdb: Input/output error
+2025-11-21 10:13:24  degraded          web: told elsewhere
+2025-11-21 10:13:25  resync-finished   logs: is in sync" "$out"
 ends_with 0 mdcluster events --json
 expect_equal "one object a line" "5" "$(wc -l <<<"$out")"
 expect_equal "as the daemon told them" "1 2 3 4 5" "$(jq -r .number <<<"$out" | xargs)"
 ends_with 0 mdcluster events --array=/dev/md/logs
-expect_equal "of one array" "2025-11-21 10:13:25  logs  resync-finished  logs is in sync" "$out"
+expect_equal "of one array" "2025-11-21 10:13:25  resync-finished   logs: is in sync" "$out"
 expect_fail 2 mdcluster events --exec true
 expect_fail 2 mdcluster events web
 
@@ -59,7 +59,7 @@ follow()
 }
 follow 5 mdcluster events --follow
 expect_equal "lines" "node-dead resync-started disk-failed degraded resync-finished" \
-	"$(sed -E 's/^[^ ]+ [^ ]+  ((web|logs)  )?([a-z-]+) .*/\3/' followed | xargs)"
+	"$(sed -E 's/^[^ ]+ [^ ]+  ([a-z-]+) .*/\1/' followed | xargs)"
 follow 6 mdcluster events --follow --json
 expect_equal "what was lost is told" '{"lost":3}' "$(tail -n 1 followed)"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the doctor says of clusters that are made up; and how ages and bars are written. */
+/*
+ * What the doctor says of clusters that are made up; how ages, bars and events are
+ * written.
+ */
 #include "tests/unit/help.h"
 
 #include <stdlib.h>
@@ -7,6 +10,7 @@
 
 #include "tests/unit/status_scene.h"
 #include "tools/doctor.h"
+#include "tools/event_words.h"
 #include "tools/terminal.h"
 
 #define SECOND 1000000000ull
@@ -274,6 +278,49 @@ static void lines_are_broken_at_blanks(void **state)
 					      "    sentence\033[0m\n");
 }
 
+/* --- events ----------------------------------------------------------------------------- */
+
+static const char *mdadm_name(const char *kind, const char *text)
+{
+	static char to[sizeof(((struct status_event *)0)->kind)];
+	struct status_event e = { .array = "web" };
+
+	snprintf(e.kind, sizeof(e.kind), "%s", kind);
+	snprintf(e.text, sizeof(e.text), "%s", text);
+	return event_mdadm_name(&e, to);
+}
+
+static void events_have_mdadms_names_where_there_are_such(void **state)
+{
+	(void)state;
+	assert_string_equal(mdadm_name("disk_failed", "a disk failed: role 1"), "Fail");
+	assert_string_equal(mdadm_name("disk-failed", ""), "Fail");
+	assert_string_equal(mdadm_name("degraded", "is degraded: role 1"), "DegradedArray");
+	assert_string_equal(mdadm_name("resync_started", ""), "RebuildStarted");
+	assert_string_equal(mdadm_name("check_finished", ""), "RebuildFinished");
+	assert_string_equal(mdadm_name("state", "is active"), "NewArray");
+	assert_string_equal(mdadm_name("state", "is down"), "DeviceDisappeared");
+	assert_string_equal(mdadm_name("state", "is gathering"), "state");
+	assert_string_equal(mdadm_name("member_dead", ""), "member-dead");
+}
+
+static void an_event_is_a_line(void **state)
+{
+	struct status_event e = { .time_us = 1763720001500000, .kind = "disk_failed",
+				  .array = "web", .text = "a disk failed: role 1" };
+	char line[EVENT_LINE_BYTES];
+
+	(void)state;
+	setenv("TZ", "UTC0", 1);
+	assert_string_equal(event_line(&e, line), "2025-11-21 10:13:21  disk-failed       "
+			    "web: a disk failed: role 1");
+	strcpy(e.kind, "node-joined");
+	e.array[0] = '\0';
+	strcpy(e.text, "node node2 is on the ring");
+	assert_string_equal(event_line(&e, line), "2025-11-21 10:13:21  node-joined       "
+			    "node node2 is on the ring");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -289,6 +336,8 @@ int main(void)
 		cmocka_unit_test(ages_have_two_units),
 		cmocka_unit_test(a_bar_is_full_at_the_end_and_not_before),
 		cmocka_unit_test(lines_are_broken_at_blanks),
+		cmocka_unit_test(events_have_mdadms_names_where_there_are_such),
+		cmocka_unit_test(an_event_is_a_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
