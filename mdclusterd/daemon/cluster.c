@@ -250,6 +250,8 @@ int cluster_confirm_dead(struct cluster *c, uint32_t node, uint64_t incarnation,
 	if (r < 0 || index < 0)
 		return r;
 	c->is_dead[index] = true;
+	if (incarnation == 0)
+		incarnation = cluster_incarnation(c, index);
 	c->ops.dead(c->owner, node, incarnation, how);
 	return 0;
 }

@@ -133,6 +133,17 @@ static void method_confirm_dead(void *owner, struct control_call *call,
 	method_answer(call, &err);
 }
 
+/* They are written as things happen: all that is to be told is where. */
+static void method_record(void *owner, struct control_call *call, const json_t *parameters)
+{
+	const struct engine *e = owner;
+	char path[4096];
+
+	(void)parameters;
+	snprintf(path, sizeof(path), "%s/record", e->config->run_dir);
+	control_reply(call, json_pack("{s:s}", "path", path));
+}
+
 struct changes {
 	json_t *changed, *needs_restart;
 };
@@ -172,6 +183,7 @@ static const struct control_method methods[] = {
 	READ("Ring", method_ring),
 	READ("Locks", method_locks),
 	READ("Detail", method_detail),
+	READ("Record", method_record),
 	ADMIN("Assemble", method_assemble),
 	ADMIN("Stop", method_stop),
 	ADMIN("Set", method_set),

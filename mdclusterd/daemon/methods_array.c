@@ -333,6 +333,6 @@ void method_fail(void *owner, struct control_call *call, const json_t *parameter
 	if (look.state != ARRAY_ACTIVE || !look.view)
 		err_set(&err, -EAGAIN, "%s: is not active here", unit_name(u));
 	else if (role_of(look.view, word, &role, &err) == 0)
-		array_fail_disk(unit_array(u), role, &err);
+		unit_fail_disk(u, role, &err);
 	method_answer(call, &err);
 }

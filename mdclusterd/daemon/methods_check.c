@@ -113,17 +113,13 @@ void method_check(void *owner, struct control_call *call, const json_t *paramete
 
 	if (!u)
 		return;
-	if (!unit_array(u)) {
-		method_refuse(call, -EAGAIN, "%s: is not active here", unit_name(u));
-		return;
-	}
 	c = method_new(e, call, sizeof(*c), drop_check);
 	if (!c)
 		return;
 	snprintf(c->array, sizeof(c->array), "%s", unit_name(u));
 	c->subscriber = (struct event_subscriber){ .happened = happened, .owner = c };
 	event_hub_subscribe(e->events, &c->subscriber);
-	if (array_check(unit_array(u), method_truth(parameters, "repair"), &err) < 0) {
+	if (unit_check(u, method_truth(parameters, "repair"), &err) < 0) {
 		control_set_state(call, NULL);
 		drop_check(&c->method);
 		control_fail(call, &err);
@@ -138,7 +134,6 @@ void method_check_cancel(void *owner, struct control_call *call, const json_t *p
 
 	if (!u)
 		return;
-	if (unit_array(u))
-		array_check_cancel(unit_array(u));
+	unit_check_cancel(u);
 	control_reply(call, NULL);
 }

@@ -12,11 +12,13 @@
 #include "base/log.h"
 #include "mdclusterd/daemon/engine_private.h"
 #include "mdclusterd/daemon/finder.h"
+#include "mdclusterd/daemon/flight.h"
 #include "mdclusterd/daemon/metadata_thread.h"
 #include "mdclusterd/daemon/plane_thread.h"
 #include "mdclusterd/daemon/plane_work.h"
 #include "mdclusterd/daemon/slot_memory.h"
 #include "mdclusterd/daemon/unit_private.h"
+#include "mdclusterd/record/recorder.h"
 
 LOG_SUBSYSTEM(unit);
 
@@ -57,7 +59,7 @@ static void time_has_come(void *owner)
 	struct unit *u = owner;
 
 	u->timer = NULL;
-	array_advance(u->array, clock_boot_ns());
+	recorded_advance(u->recorded, clock_boot_ns());
 	arm(u);
 }
 
@@ -65,7 +67,7 @@ static void advance_soon(void *owner)
 {
 	struct unit *u = owner;
 
-	array_advance(u->array, clock_boot_ns());
+	recorded_advance(u->recorded, clock_boot_ns());
 	arm(u);
 }
 
@@ -186,13 +188,16 @@ static void free_parts(struct unit *u)
 	loop_timer_cancel(u->timer);
 	loop_timer_cancel(u->retry);
 	u->timer = u->retry = NULL;
-	array_free(u->array);
+	recorded_free(u->recorded);
+	flight_close(u->flight);
 	plane_thread_free(u->plane);
 	u->is_looking = false;
 	metadata_thread_free(u->metadata); /* last: it has the claim on devices */
 	finder_free(u->finder);
 	finder_free_paths(u->found, u->found_count);
 	u->array = NULL;
+	u->recorded = NULL;
+	u->flight = NULL;
 	u->plane = NULL;
 	u->metadata = NULL;
 	u->finder = NULL;
@@ -244,17 +249,22 @@ static int make_array(struct unit *u, char *const *paths, size_t count, struct e
 		.resync_min_bytes = u->config.resync_min_bytes,
 		.resync_max_bytes = u->config.resync_max_bytes,
 	};
+	struct recorder_config recorder = { .write = flight_write,
+					    .max_bytes = FLIGHT_MAX_BYTES };
 	int r = make_threads(u, err);
 
 	if (r < 0)
 		return r;
-	u->array = array_new(&c, cluster_locks(u->engine->cluster),
-			     metadata_thread_runner(u->metadata),
-			     plane_thread_plane(u->plane), &ops, u, err);
-	if (!u->array)
+	u->flight = flight_open(config->run_dir, u->config.name);
+	recorder.owner = u->flight;
+	u->recorded = recorded_new(&recorder, &c, cluster_locks(u->engine->cluster),
+				   metadata_thread_runner(u->metadata),
+				   plane_thread_plane(u->plane), &ops, u, err);
+	if (!u->recorded)
 		return err->code;
-	array_set_quorate(u->array, cluster_is_quorate(u->engine->cluster));
-	array_start(u->array);
+	u->array = recorded_array(u->recorded);
+	recorded_set_quorate(u->recorded, cluster_is_quorate(u->engine->cluster));
+	recorded_start(u->recorded);
 	arm(u);
 	return 0;
 }
@@ -429,7 +439,7 @@ static void take_down(void *owner)
 /* Front ends have no clients, or nobody minds. */
 static int leave(struct unit *u, bool is_forced, struct err *err)
 {
-	int r = array_stop(u->array, is_forced, err);
+	int r = recorded_stop(u->recorded, is_forced, err);
 
 	if (r < 0)
 		return r;
@@ -491,7 +501,7 @@ void units_set_quorate(struct engine *e, bool is_quorate)
 
 	qb_list_for_each_entry(u, &e->units, link)
 		if (u->array)
-			array_set_quorate(u->array, is_quorate);
+			recorded_set_quorate(u->recorded, is_quorate);
 }
 
 void units_set_missing(struct engine *e, uint32_t node, bool is_missing)
@@ -574,7 +584,27 @@ void unit_set_speed(struct unit *u, uint64_t min_bytes, uint64_t max_bytes)
 	u->config.resync_min_bytes = min_bytes;
 	u->config.resync_max_bytes = max_bytes;
 	if (u->array)
-		array_set_speed(u->array, min_bytes, max_bytes);
+		recorded_set_speed(u->recorded, min_bytes, max_bytes);
+}
+
+int unit_check(struct unit *u, bool is_repair, struct err *err)
+{
+	if (!u->array)
+		return err_set(err, -EAGAIN, "%s: is not active here", u->config.name);
+	return recorded_check(u->recorded, is_repair, err);
+}
+
+void unit_check_cancel(struct unit *u)
+{
+	if (u->array)
+		recorded_check_cancel(u->recorded);
+}
+
+int unit_fail_disk(struct unit *u, uint32_t role, struct err *err)
+{
+	if (!u->array)
+		return err_set(err, -EAGAIN, "%s: is not active here", u->config.name);
+	return recorded_fail_disk(u->recorded, role, err);
 }
 
 void unit_set_budget(struct unit *u, uint64_t budget_bytes)

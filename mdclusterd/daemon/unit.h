@@ -41,7 +41,10 @@ struct unit *unit_find(const struct engine *e, const char *name);
 struct unit *unit_next(const struct engine *e, const struct unit *u); /* NULL: the first */
 const char *unit_name(const struct unit *u);
 const struct config_array *unit_config(const struct unit *u);
-/* NULL: its disks are being looked for, or it could not be made. */
+/*
+ * To look at; what changes it goes by the calls below. NULL: its disks are being looked
+ * for, or it could not be made.
+ */
 struct array *unit_array(const struct unit *u);
 struct plane *unit_plane(const struct unit *u);
 /* "" while it has an array that tells. */
@@ -59,6 +62,10 @@ struct unit_looker {
 void unit_look(struct unit *u, struct unit_looker *l);
 void unit_look_no_more(struct unit_looker *l); /* not from done() on */
 
+/* As those of array.h; -EAGAIN: it does not run. */
+int unit_check(struct unit *u, bool is_repair, struct err *err);
+void unit_check_cancel(struct unit *u);
+int unit_fail_disk(struct unit *u, uint32_t role, struct err *err);
 void unit_set_speed(struct unit *u, uint64_t min_bytes, uint64_t max_bytes);
 void unit_set_budget(struct unit *u, uint64_t budget_bytes);
 

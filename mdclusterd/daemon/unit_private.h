@@ -7,6 +7,8 @@
 #include "mdclusterd/daemon/unit.h"
 
 struct finder;
+struct flight;
+struct recorded;
 struct metadata_thread;
 struct plane_thread;
 
@@ -21,6 +23,8 @@ struct unit {
 	size_t found_count;
 	struct metadata_thread *metadata;
 	struct plane_thread *plane;
+	struct flight *flight;         /* where the recorder writes */
+	struct recorded *recorded;     /* inputs of the array pass here */
 	struct array *array;           /* NULL: not yet, or it could not start: why */
 	struct err why, failed_why;
 

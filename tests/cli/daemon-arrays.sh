@@ -65,7 +65,7 @@ kill -KILL "$(engine_of 3)"
 write_at 1 30M 41
 write_at 2 31M 42
 wait "$writer" || :
-await "node1: node3 is not recovered" says 1 "has recovered a slot: slot"
+await "node1 has no obituary" says 1 "is proven dead by its supervisor's obituary"
 for i in 1 2 3; do await "node$i: web is not active again" is_active "$i"; done
 all_idle 1 2 3
 for i in 1 2 3; do
@@ -133,3 +133,7 @@ start 2
 for i in 1 2; do await "node$i: web is not active" is_active "$i"; done
 all_idle 1 2
 expect_at 1 50M 61
+
+# --- what the flight recorders hold can be stepped through, by the code that ran -----------------------
+mdcluster replay run.1/record/web >replay.out 2>&1 || fail "replay of node1's array: $(tail -n 3 replay.out)"
+[ -s run.1/record/web.1 ] || fail "the record of the start before is not kept"
