@@ -15,14 +15,17 @@
 #	kill_engine I          SIGKILL, to the engine alone
 #	kill_node I            ... and to its supervisor: no obituary
 #
-# What can be set before `cluster`: array, array_size, bitmap_chunk, token_ms, slots, fencing
-# (the options of the section fence).
+# What can be set before `cluster`: array, array_size, bitmap_chunk, token_ms, slots;
+# array_options and fencing, which go into these sections.
 
 array=${array:-web}
 array_size=${array_size:-192M}
 bitmap_chunk=${bitmap_chunk:-64K}
 token_ms=${token_ms:-1000}
 slots=${slots:-8}
+cluster_name=${cluster_name:-test}
+array_options=${array_options:-}
+fencing=${fencing:-}
 here_is=$PWD
 disks=("$PWD/disk-a" "$PWD/disk-b")
 address_prefix=10.80.0
@@ -57,11 +60,11 @@ array_disks() {
   rm -f "${disks[@]}"
   truncate -s "$array_size" "${disks[@]}"
   mdcluster create "$array" "${disks[@]}" --quiet --level=mirror --raid-devices=2 \
-    --nodes="$slots" --home-cluster=test --homehost=none --bitmap-chunk="$bitmap_chunk" \
+    --nodes="$slots" --home-cluster="$cluster_name" --homehost=none --bitmap-chunk="$bitmap_chunk" \
     --assume-clean "$@" || fail "mdcluster create failed"
 }
 
-# array_config I N [TEXT]: TEXT goes into the array's section
+# array_config I N: of node I, of N
 array_config() {
   local i=$1 n=$2 k
   mkdir -p "n$i"
@@ -69,18 +72,18 @@ array_config() {
     echo "this_node = n$i"
     echo "run_dir = $here_is/n$i/run"
     echo "state_dir = $here_is/n$i/state"
-    echo "cluster {"
-    echo "  name = test"
-    echo "  key_file = $here_is/key"
-    echo "}"
-    for ((k = 1; k <= n; k++)); do echo "node n$k { id = $k; address = $address_prefix.$k }"; done
-    echo "totem { token_ms = $token_ms }"
-    echo "array $array {"
-    echo "  disks = {\"${disks[0]}\", \"${disks[1]}\"}"
-    [ -z "${3:-}" ] || echo "  $3"
-    echo "}"
-    [ -z "${fencing:-}" ] || echo "fence { $fencing }"
-  } | tr ';' '\n' >"n$i/conf"
+    section cluster "name = $cluster_name; key_file = $here_is/key"
+    for ((k = 1; k <= n; k++)); do section "node n$k" "id = $k; address = $address_prefix.$k"; done
+    section totem "token_ms = $token_ms"
+    section "array $array" "disks = {\"${disks[0]}\", \"${disks[1]}\"}; $array_options"
+    [ -z "$fencing" ] || section fence "$fencing"
+  } >"n$i/conf"
+}
+# section NAME "OPTION; OPTION..."
+section() {
+  echo "$1 {"
+  tr ';' '\n' <<<"$2" | sed -n 's/^ *\(..*\)/  \1/p'
+  echo "}"
 }
 
 # cluster N [OPTION...]: new disks, and N nodes that have never run; OPTIONs of `mdcluster create`
@@ -219,6 +222,7 @@ has_members() {
   shift
   says "$i" "$the_array | [.members[] | select(.state == \"active\") | .node] | sort | map(tostring) | join(\" \")" "$*"
 }
+is_fenced() { grep -q "^n$1 " fenced 2>/dev/null; }
 knows_dead() { says "$1" ".nodes[] | select(.id == $2) | .is_dead" true; } # I DEAD
 knows_gone() { says "$1" ".nodes[] | select(.id == $2) | .is_member" false; }
 
@@ -270,7 +274,7 @@ mdadm_agrees() {
     mdadm -X "$loop" >mdadm.X 2>&1 || said=1
     losetup -d "$loop"
     grep -q 'Checksum : .* - correct' mdadm.E || said=1
-    grep -q 'Cluster name : test' mdadm.X || said=1
+    grep -q "Cluster name : $cluster_name" mdadm.X || said=1
     [ "$(grep -c 'Bitmap : .* 0 dirty' mdadm.X)" = "$slots" ] || said=1
     [ $said = 0 ] || fail "$disk: mdadm does not agree: $(cat mdadm.E mdadm.X)"
   done

@@ -156,8 +156,6 @@ story_engine() {
   end_well 1 2 3
 }
 
-is_fenced() { grep -q "^n$1 " fenced 2>/dev/null; }
-
 # Engine and supervisor: nobody says that they are dead but the fence command.
 story_node() {
   with_fence
