@@ -4,7 +4,8 @@
  * comes of it back to the lock manager.
  *
  * The manager tells nobody but lockspaces when a member is missing; as long as not all
- * nodes are there it is asked again and again, which costs a look at its members.
+ * nodes are there, or a proof is waited for, it is asked again and again, which costs a look
+ * at its members; and before a command is run, for that hits whoever is there by then.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -164,8 +165,7 @@ static void time_has_come(void *owner)
 	struct engine_proof *ep = owner;
 
 	ep->deadline = NULL;
-	proof_advance(ep->proof, clock_boot_ns());
-	arm(ep);
+	engine_proof_look(ep->engine); /* who was missing may be back, or proven, by now */
 }
 
 static void arm(struct engine_proof *ep)
@@ -179,7 +179,8 @@ static void arm(struct engine_proof *ep)
 	ep->deadline = at == UINT64_MAX ? NULL :
 		       loop_timer_start(e->loop, (uint32_t)min_u64(ms, 60000), time_has_come, ep,
 					&err);
-	if (!ep->look && set_count(cluster_members(e->cluster)) < e->config->node_count)
+	if (!ep->look && (proof_is_asking(ep->proof) ||
+			  set_count(cluster_members(e->cluster)) < e->config->node_count))
 		ep->look = loop_timer_start(e->loop, LOOK_AGAIN_MS, look_again, ep, &err);
 	if (err.code < 0)
 		log_error("MDC5429", "%s: proofs of death are late", err.text);

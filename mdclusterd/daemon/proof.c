@@ -125,6 +125,11 @@ uint64_t proof_deadline(const struct proof *p)
 	return at;
 }
 
+bool proof_is_asking(const struct proof *p)
+{
+	return p->count > 0;
+}
+
 /* --- events ------------------------------------------------------------------------------- */
 
 /* Who is back, or proven, is forgotten; a command of it is ended first (F3). */

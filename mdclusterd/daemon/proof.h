@@ -65,6 +65,7 @@ void proof_answered(struct proof *p, uint64_t now, uint32_t node, bool is_dead,
 		    const char *why);
 void proof_advance(struct proof *p, uint64_t now);
 uint64_t proof_deadline(const struct proof *p); /* UINT64_MAX: never */
+bool proof_is_asking(const struct proof *p); /* of anybody: who is missing is to be told again */
 
 /*
  * "proof of death, 12 s: fence command, attempt 2", or "" where nothing of the
