@@ -384,6 +384,26 @@ story_full() {
   umount n2/state
 }
 
+# Two engines at once, one of them that of the node which would fence: they come back in no time,
+# and the one that is back must not be fenced for what it was before.
+story_not_fenced() {
+  local old
+  with_fence
+  fencing="${fencing/delay_ms = 300/delay_ms = 2000}"
+  begin 3
+  for _ in 1 2 3; do
+    old="$(engine_of 1) $(engine_of 2)"
+    kill_engine 2
+    kill_engine 1
+    await "n1 has no new engine" is_another 1 "${old% *}"
+    await "n2 has no new engine" is_another 2 "${old#* }"
+    active 1 2 3
+    sleep 2.5
+    [ ! -e fenced ] || { complain; fail "fenced though all are there: $(cat fenced)"; }
+  done
+  end_well 1 2 3
+}
+
 # Engines and nodes at random moments, under witnesses and fio.
 story_random() {
   local rounds=${ARRAY_ROUNDS:-5} round i victim second old kind
@@ -437,7 +457,7 @@ story_random() {
   end_well 1 2 3
 }
 
-all_stories=(quiet engine node unproven stopped cut cut_and_fenced orders handover eight full random)
+all_stories=(quiet engine node unproven stopped cut cut_and_fenced orders not_fenced handover eight full random)
 array_network 8
 for s in ${stories:-"${all_stories[@]}"}; do
   echo "--- $s (at $SECONDS s)"
