@@ -161,7 +161,7 @@ END
 #!/bin/bash
 # ends what belongs to this folder, and removes it
 for process in /proc/[0-9]*; do
-  tr '\\0' ' ' <"\$process/cmdline" 2>/dev/null | grep -q "mdclusterd .*config[ =]$folder/n" &&
+  tr '\\0' ' ' 2>/dev/null <"\$process/cmdline" | grep -q "mdclusterd .*config[ =]$folder/n" &&
     kill -KILL "\${process#/proc/}"
 done
 kill $keeper

@@ -235,7 +235,7 @@ fence_script() {
 cd "$here_is" || exit 1
 [ ! -e fence-fails ] || { echo "the switch does not answer"; exit 1; }
 for process in /proc/[0-9]*; do
-  tr '\\0' ' ' <"\$process/cmdline" 2>/dev/null | grep -q "mdclusterd .*config[ =]$here_is/\$1/conf" &&
+  tr '\\0' ' ' 2>/dev/null <"\$process/cmdline" | grep -q "mdclusterd .*config[ =]$here_is/\$1/conf" &&
     kill -KILL "\${process#/proc/}"
 done
 flock --timeout 30 "\$1/state/lock" true || exit 1
