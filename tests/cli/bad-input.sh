@@ -460,7 +460,7 @@ attempt refuse 2 mark update --mark=1 a.img b.img
 attempt refuse 2 mark update --mark=0:1-x a.img b.img
 
 # --- locks ----------------------------------------------------------------------
-attempt refuse 1 "locks: mdclusterd --file" locks
+attempt refuse 1 "mdclusterd answers control.sock" locks --run-dir=nowhere
 attempt refuse 2 "locks: one" locks a b --file=x
 attempt refuse 1 "none.json opened" locks --file=none.json
 attempt refuse 1 "standard input JSON" locks --file=-
