@@ -99,6 +99,10 @@ static void input_words(const struct record *r, char *to, size_t size)
 		snprintf(to, size, "%zu members, our slot is %d, generation %" PRIu64,
 			 r->member_count, r->slot, r->number);
 		break;
+	case RECORD_MISSING:
+		snprintf(to, size, "node %" PRIu64 " is %s", r->number,
+			 r->flag ? "missing" : "not missing");
+		break;
 	case RECORD_QUORATE:
 		snprintf(to, size, r->flag ? "quorate" : "not quorate");
 		break;

@@ -510,7 +510,7 @@ void units_set_missing(struct engine *e, uint32_t node, bool is_missing)
 
 	qb_list_for_each_entry(u, &e->units, link)
 		if (u->array)
-			array_set_missing(u->array, node, is_missing);
+			recorded_set_missing(u->recorded, node, is_missing);
 }
 
 void units_start_auto(struct engine *e)

@@ -16,6 +16,7 @@ static const struct {
 	[RECORD_START] = { "start", 0 },
 	[RECORD_STOP] = { "stop", HAS_FLAG },
 	[RECORD_QUORATE] = { "quorate", HAS_FLAG },
+	[RECORD_MISSING] = { "missing", HAS_NUMBER | HAS_FLAG },
 	[RECORD_ADVANCE] = { "advance", 0 },
 	[RECORD_CHECK] = { "check", HAS_FLAG },
 	[RECORD_CHECK_CANCEL] = { "check_cancel", 0 },

@@ -29,6 +29,7 @@ enum record_kind {
 	RECORD_START,
 	RECORD_STOP,       /* flag: is_forced */
 	RECORD_QUORATE,    /* flag */
+	RECORD_MISSING,    /* number: node; flag */
 	RECORD_ADVANCE,
 	RECORD_CHECK,      /* flag: is_repair */
 	RECORD_CHECK_CANCEL,

@@ -190,6 +190,14 @@ void recorded_set_quorate(struct recorded *r, bool is_quorate)
 	array_set_quorate(r->array, is_quorate);
 }
 
+void recorded_set_missing(struct recorded *r, uint32_t node, bool is_missing)
+{
+	struct record record = { .kind = RECORD_MISSING, .number = node, .flag = is_missing };
+
+	recorder_put(r, &record);
+	array_set_missing(r->array, node, is_missing);
+}
+
 void recorded_advance(struct recorded *r, uint64_t now)
 {
 	if (now >= array_deadline(r->array))

@@ -188,6 +188,9 @@ static int feed(struct replay *p, const struct record *r, struct err *err)
 	case RECORD_QUORATE:
 		array_set_quorate(p->array, r->flag);
 		return 0;
+	case RECORD_MISSING:
+		array_set_missing(p->array, (uint32_t)r->number, r->flag);
+		return 0;
 	case RECORD_ADVANCE:
 		array_advance(p->array, p->now);
 		return 0;

@@ -149,6 +149,8 @@ WRAP_VOID(array_free, (struct array *a), (a), end_life(life))
 WRAP_VOID(array_start, (struct array *a), (a), recorded_start(life->recorded))
 WRAP_VOID(array_set_quorate, (struct array *a, bool is_quorate), (a, is_quorate),
 	  recorded_set_quorate(life->recorded, is_quorate))
+WRAP_VOID(array_set_missing, (struct array *a, uint32_t node, bool is_missing),
+	  (a, node, is_missing), recorded_set_missing(life->recorded, node, is_missing))
 WRAP_VOID(array_advance, (struct array *a, uint64_t now), (a, now),
 	  recorded_advance(life->recorded, now))
 WRAP_VOID(array_check_cancel, (struct array *a), (a), recorded_check_cancel(life->recorded))
