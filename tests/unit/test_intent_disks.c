@@ -227,15 +227,13 @@ static void a_disk_that_is_out_answers_at_once(void **state)
 	uint64_t at;
 
 	(void)state;
-	start(&rig, 2);
+	start(&rig, 1);
 	rig_begin(&rig, &w, 5, 5);
 	rig_take_out(&rig, 0);
-	rig_take_out(&rig, 1);
 	assert_int_equal(w.calls, 0);
 	while (disk_world_next(rig.world, &at)) {
 		disk_world_advance(rig.world, at);
 		disk_pump(rig.disks[0], 0);
-		disk_pump(rig.disks[1], 0);
 	}
 	assert_false(intent_has_io(rig.in));
 	intent_rig_drain(&rig);
