@@ -117,7 +117,10 @@ enum mirror_disk_state {
 };
 /*
  * As the superblocks say. done() when nothing in flight goes by the old state. `disk` where it
- * was missing; borrowed until it is missing again and done() was called.
+ * was missing; borrowed until it is missing again and done() was called: when the last
+ * request is back, also from a disk that hangs. The intent is told by the caller, and before
+ * this where a disk comes: it must have every disk that is in use here, for it flushes what it
+ * writes to before it clears a bit. Of failures seen here the mirror tells it.
  */
 void mirror_set_disk(struct mirror *m, uint32_t role, enum mirror_disk_state state,
 		     struct disk *disk, uint64_t data_offset,

@@ -326,6 +326,51 @@ static void A4_D9_a_write_that_met_a_failing_disk_waits_for_the_cluster(void **s
 	mr_free(rig);
 }
 
+static void A4_D9_each_write_waits_for_the_failures_that_it_met(void **state)
+{
+	struct mirror_rig *rig = mr_new(3, 0, 0);
+	struct mr_io *met_both, *met_one;
+
+	(void)state;
+	mr_fault(rig, 1, DISK_MEM_FAIL_WRITES, 0, 4 * K);
+	mr_fault(rig, 2, DISK_MEM_FAIL_WRITES, 64 * K, 4 * K);
+	met_one = mr_submit(rig, VOLUME_WRITE, 0, 4 * K, 1, 0);
+	mr_run(rig);
+	met_both = mr_submit(rig, VOLUME_WRITE, 64 * K, 4 * K, 1, 0);
+	mr_run(rig);
+	assert_int_equal(rig->failed, 6);
+	mirror_failure_known(rig->m, 1);
+	mr_run(rig);
+	assert_int_equal(met_one->calls, 1);
+	assert_int_equal(met_both->calls, 0);
+	mirror_failure_known(rig->m, 2);
+	assert_int_equal(mr_wait(met_both), 0);
+	mr_io_free(met_one);
+	mr_io_free(met_both);
+	mr_free(rig);
+}
+
+/* Other nodes read that disk still: what it covers would not be there for them. */
+static void A4_D9_a_flush_without_a_failing_disk_waits_for_the_cluster(void **state)
+{
+	struct mirror_rig *rig = mr_new(2, 0, 0);
+	struct mr_io *write, *flush;
+
+	(void)state;
+	mr_fault(rig, 1, DISK_MEM_FAIL_WRITES, 0, M);
+	write = mr_submit(rig, VOLUME_WRITE, 0, 4 * K, 1, 0);
+	mr_run(rig);
+	flush = mr_submit(rig, VOLUME_FLUSH, 0, 0, 0, 0);
+	mr_run(rig);
+	assert_int_equal(flush->calls, 0);
+	mirror_failure_known(rig->m, 1);
+	assert_int_equal(mr_wait(flush), 0);
+	assert_int_equal(mr_wait(write), 0);
+	mr_io_free(write);
+	mr_io_free(flush);
+	mr_free(rig);
+}
+
 static void A4_the_last_disk_never_fails_and_nothing_is_invented(void **state)
 {
 	struct mirror_rig *rig = mr_new(2, 0, 0);
@@ -681,6 +726,7 @@ static void A7_a_hung_disk_fails_and_holds_nothing_up(void **state)
 {
 	struct mirror_rig *rig = mr_new(2, 0, 0);
 	struct mr_io *write, *read;
+	struct mr_request gone;
 
 	(void)state;
 	rig->is_known_at_once = true;
@@ -699,8 +745,13 @@ static void A7_a_hung_disk_fails_and_holds_nothing_up(void **state)
 	assert_int_equal(write->released + read->released, 0);
 	assert_int_equal(mr_write(rig, 64 * K, 4 * K, 3), 0);
 	assert_int_equal(mr_read(rig, 64 * K, 4 * K), 3);
+	mr_request_init(&gone);
+	mirror_set_disk(rig->m, 0, MIRROR_DISK_MISSING, NULL, 0, &gone.req);
+	mr_run(rig);
+	assert_int_equal(gone.calls, 0); /* it has requests of ours still */
 	rig->is_frozen[0] = false;
 	mr_run(rig);
+	assert_int_equal(gone.calls, 1);
 	assert_int_equal(write->released + read->released, 2);
 	mr_io_free(write);
 	mr_io_free(read);
@@ -900,6 +951,30 @@ static void a_disk_that_goes_is_given_back_when_nothing_is_on_it(void **state)
 	mr_run(rig);
 	assert_int_equal(rebuilt.calls + in_sync.calls, 2);
 	assert_int_equal(mr_look(rig).disks[1].state, MIRROR_DISK_IN_SYNC);
+	mr_io_free(io);
+	mr_free(rig);
+}
+
+/* A write that began before it came is not on it: done() says when there is none. */
+static void a_disk_that_comes_is_in_use_when_older_writes_are_over(void **state)
+{
+	struct mirror_rig *rig = mr_new(2, 0, 0);
+	struct mr_request gone, come;
+	struct mr_io *io;
+
+	(void)state;
+	mr_request_init(&gone);
+	mr_request_init(&come);
+	mirror_set_disk(rig->m, 1, MIRROR_DISK_MISSING, NULL, 0, &gone.req);
+	mr_run(rig);
+	io = mr_submit(rig, VOLUME_WRITE, 0, 4 * K, 1, 0);
+	mirror_set_disk(rig->m, 1, MIRROR_DISK_REBUILD, rig->disks[1], MR_DATA_OFFSET,
+			&come.req);
+	mirror_advance(rig->m, mr_now(rig));
+	assert_int_equal(come.calls, 0);
+	mr_run(rig);
+	assert_int_equal(io->calls, 1);
+	assert_int_equal(come.calls, 1);
 	mr_io_free(io);
 	mr_free(rig);
 }
@@ -1310,6 +1385,27 @@ static void a_place_that_cannot_be_read_is_written_from_another_disk(void **stat
 	mr_free(rig);
 }
 
+/* Disk 1 is the last of another set, so it stays: its copy of chunk 0 differs still. */
+static void a_copy_that_a_disk_in_use_refuses_leaves_the_chunk_needed(void **state)
+{
+	struct mirror_rig *rig = mr_new(3, 2, 16);
+	struct mr_request gone;
+	struct sync_run run;
+
+	(void)state;
+	mr_request_init(&gone);
+	mirror_set_disk(rig->m, 2, MIRROR_DISK_MISSING, NULL, 0, &gone.req);
+	mr_run(rig);
+	rig->intent->is_needed[0] = true;
+	mr_fault(rig, 1, DISK_MEM_FAIL_WRITES, 0, 4 * K);
+	sync_start(rig, &run, MIRROR_SYNC_COPY, 0, 128);
+	sync_wait(rig, &run);
+	assert_int_equal(run.result, -EIO);
+	assert_true(rig->intent->is_needed[0]);
+	assert_int_equal(rig->failed, 0);
+	mr_free(rig);
+}
+
 static void A7_a_resync_goes_on_without_a_hung_disk(void **state)
 {
 	struct mirror_rig *rig = mr_new(3, 0, 0);
@@ -1346,6 +1442,8 @@ int main(void)
 		cmocka_unit_test(A2_reads_in_a_window_come_from_the_source),
 		cmocka_unit_test(A3_overlapping_writes_leave_equal_disks),
 		cmocka_unit_test(A4_D9_a_write_that_met_a_failing_disk_waits_for_the_cluster),
+		cmocka_unit_test(A4_D9_each_write_waits_for_the_failures_that_it_met),
+		cmocka_unit_test(A4_D9_a_flush_without_a_failing_disk_waits_for_the_cluster),
 		cmocka_unit_test(A4_the_last_disk_never_fails_and_nothing_is_invented),
 		cmocka_unit_test(A4_both_disks_fail_one_write),
 		cmocka_unit_test(
@@ -1374,6 +1472,7 @@ int main(void)
 		cmocka_unit_test(a_long_zero_goes_in_slices),
 		cmocka_unit_test(a_trim_leaves_equal_disks),
 		cmocka_unit_test(a_disk_that_goes_is_given_back_when_nothing_is_on_it),
+		cmocka_unit_test(a_disk_that_comes_is_in_use_when_older_writes_are_over),
 		cmocka_unit_test(a_stop_ends_what_is_parked),
 		cmocka_unit_test(a_copy_makes_needed_chunks_equal_and_no_others),
 		cmocka_unit_test(a_resync_of_a_striped_array),
@@ -1388,6 +1487,7 @@ int main(void)
 		cmocka_unit_test(a_window_is_whole_chunks_that_are_needed),
 		cmocka_unit_test(the_p99_of_writes_is_that_of_the_last_seconds),
 		cmocka_unit_test(a_place_that_cannot_be_read_is_written_from_another_disk),
+		cmocka_unit_test(a_copy_that_a_disk_in_use_refuses_leaves_the_chunk_needed),
 		cmocka_unit_test(A7_a_resync_goes_on_without_a_hung_disk),
 	};
 
