@@ -118,8 +118,9 @@ void failure_of_read(struct mirror *m, uint32_t role, const struct disk_req *req
 }
 
 /*
- * The bits could not be written. A last disk stays: where others take them (raid10), they
- * do without its copy; else those that wait for their bits get the error.
+ * The bits could not be written. A last disk stays, and those that wait for their bits get
+ * the error: also in a raid10, where others have taken them, for the intent flushes the
+ * disks that it writes to, and must not clear a bit over data on one that it does not.
  */
 void mirror_intent_failed(struct mirror *m, uint32_t role, int error)
 {
@@ -132,11 +133,6 @@ void mirror_intent_failed(struct mirror *m, uint32_t role, int error)
 	}
 	if (fail(m, role, -abs(error)))
 		return;
-	if (m->readable & ~(m->without_bits | 1u << role)) {
-		m->without_bits |= 1u << role;
-		intent_set_disk(m->intent, role, NULL, 0, NULL);
-		return;
-	}
 	write_fail_waiting(m);
 	sync_fail_waiting(m);
 }
@@ -335,7 +331,6 @@ static void take_disk(struct mirror *m, uint32_t role, struct disk *disk,
 	d->read_errors = 0;
 	d->is_failing = false;
 	m->unknown &= ~(1u << role);
-	m->without_bits &= ~(1u << role);
 	m->disks_came++;
 }
 

@@ -277,7 +277,6 @@ struct mirror {
 	uint32_t writable;         /* these, and rebuilt ones */
 	uint32_t unknown;          /* failed here; not all nodes know (D9) */
 	uint64_t disks_came;       /* so often */
-	uint32_t without_bits;     /* in use, but the intent does without their copy */
 	uint32_t untold;           /* disk_failed() is due */
 
 	bool is_open, is_stopping, is_single_source;

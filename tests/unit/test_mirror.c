@@ -449,6 +449,30 @@ static void a_disk_with_too_many_read_errors_fails(void **state)
 	mr_free(rig);
 }
 
+/* The intent flushes only what it writes to: it would clear bits over data that is lost. */
+static void a_last_disk_that_takes_no_bits_stays_with_the_intent(void **state)
+{
+	struct mirror_rig *rig = mr_new(4, 2, 16);
+	struct mr_io *io;
+
+	(void)state;
+	rig->is_known_at_once = true;
+	mr_fault(rig, 3, DISK_MEM_FAIL_WRITES, 0, M);
+	assert_int_equal(mr_write(rig, 8 * K, 4 * K, 1), 0);
+	assert_int_equal(rig->failed, 1 << 3);
+	rig->intent->waits = true;
+	io = mr_submit(rig, VOLUME_WRITE, 0, 4 * K, 1, 0);
+	mirror_intent_failed(rig->m, 2, EIO);
+	assert_int_equal(mr_wait(io), -EIO);
+	assert_int_equal(rig->intent->gone, 1 << 3);
+	assert_int_equal(rig->failed, 1 << 3);
+	mirror_intent_failed(rig->m, 1, EIO); /* 0 has all of it */
+	mr_run(rig);
+	assert_int_equal(rig->intent->gone, 1 << 3 | 1 << 1);
+	mr_io_free(io);
+	mr_free(rig);
+}
+
 /* The token is held by who asks: waiting for the cluster to know would never end. */
 static void A4_a_held_write_refuses_the_suspension(void **state)
 {
@@ -1450,6 +1474,7 @@ int main(void)
 			A4_a_disk_that_is_last_of_any_set_stays_and_its_errors_are_told),
 		cmocka_unit_test(A4_a_read_that_fails_is_served_by_another_disk),
 		cmocka_unit_test(a_disk_with_too_many_read_errors_fails),
+		cmocka_unit_test(a_last_disk_that_takes_no_bits_stays_with_the_intent),
 		cmocka_unit_test(A4_a_held_write_refuses_the_suspension),
 		cmocka_unit_test(A4_a_suspension_that_is_refused_leaves_nobody_parked),
 		cmocka_unit_test(the_bits_of_a_write_that_leaves_copies_different_stay),
