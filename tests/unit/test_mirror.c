@@ -250,6 +250,34 @@ static void A2_who_waits_for_its_turn_in_a_window_parks_and_holds_up_nobody(void
 	mr_free(rig);
 }
 
+/* Until the new one is acknowledged its owner may still be at work in the old one. */
+static void A2_the_old_range_stays_until_the_new_one_is_drained(void **state)
+{
+	struct mirror_rig *rig = mr_new(2, 0, 0);
+	struct mr_request first, second;
+	struct mr_io *in_old, *in_new;
+
+	(void)state;
+	mr_request_init(&first);
+	mr_request_init(&second);
+	mirror_suspend(rig->m, 1, 0, 64, &first.req);
+	mr_run(rig);
+	rig->intent->waits = true;
+	in_new = mr_submit(rig, VOLUME_WRITE, 64 * K, 4 * K, 1, 0);
+	mirror_suspend(rig->m, 1, 64, 256, &second.req);
+	in_old = mr_submit(rig, VOLUME_WRITE, 0, 4 * K, 1, 0);
+	mr_run(rig);
+	assert_int_equal(second.calls, 0);
+	assert_int_equal(mr_look(rig).parked_suspended, 1);
+	fake_intent_release(rig->intent);
+	assert_int_equal(mr_wait(in_new), 0);
+	assert_int_equal(mr_wait(in_old), 0);
+	assert_int_equal(second.calls, 1);
+	mr_io_free(in_old);
+	mr_io_free(in_new);
+	mr_free(rig);
+}
+
 static void A2_reads_in_a_window_come_from_the_source(void **state)
 {
 	struct mirror_rig *rig = mr_new(2, 0, 0);
@@ -675,6 +703,30 @@ static void A5_a_drain_is_over_when_nothing_changes_a_disk(void **state)
 	mr_free(rig);
 }
 
+/* A page of the bitmap is a change, too. */
+static void A5_a_drain_waits_for_the_intent(void **state)
+{
+	struct mirror_rig *rig = mr_new(2, 0, 0);
+	struct mr_request drain;
+	struct mr_io *io;
+
+	(void)state;
+	mr_request_init(&drain);
+	rig->intent->waits = true;
+	io = mr_submit(rig, VOLUME_WRITE, 0, 4 * K, 1, 0);
+	mirror_drain(rig->m, &drain.req);
+	mr_run_ns(rig, 20000000);
+	assert_int_equal(drain.calls, 0);
+	fake_intent_release(rig->intent);
+	mr_run(rig);
+	assert_int_equal(drain.calls, 1);
+	assert_int_equal(io->calls, 0);
+	mirror_set_gate(rig->m, true, UINT64_MAX);
+	assert_int_equal(mr_wait(io), 0);
+	mr_io_free(io);
+	mr_free(rig);
+}
+
 /* --- A6 --------------------------------------------------------------------------------- */
 
 static void A6_B37_single_sourced_reads_come_from_the_first_in_sync(void **state)
@@ -706,7 +758,10 @@ static void A6_needed_chunks_are_read_from_the_source(void **state)
 	mr_poke(rig, 1, 64 * K, 64 * K, 2);
 	rig->intent->is_needed[1] = true;
 	for (i = 0; i < 16; i++)
-		assert_int_equal(mr_read(rig, 64 * K + i * 4 * K, 4 * K), 0);
+		assert_int_equal(mr_read(rig, 64 * K + i * 7 % 16 * 4 * K, 4 * K), 0);
+	/* one that reaches into it, as well */
+	assert_int_equal(mr_read(rig, 60 * K, 8 * K), 0);
+	assert_int_equal(mr_read(rig, 124 * K, 8 * K), 0);
 	mr_free(rig);
 }
 
@@ -1463,6 +1518,7 @@ int main(void)
 		cmocka_unit_test(A2_B43_one_slots_end_leaves_anothers_range),
 		cmocka_unit_test(
 			A2_who_waits_for_its_turn_in_a_window_parks_and_holds_up_nobody),
+		cmocka_unit_test(A2_the_old_range_stays_until_the_new_one_is_drained),
 		cmocka_unit_test(A2_reads_in_a_window_come_from_the_source),
 		cmocka_unit_test(A3_overlapping_writes_leave_equal_disks),
 		cmocka_unit_test(A4_D9_a_write_that_met_a_failing_disk_waits_for_the_cluster),
@@ -1483,6 +1539,7 @@ int main(void)
 		cmocka_unit_test(A5_D13_a_lease_that_is_over_shuts_the_gate),
 		cmocka_unit_test(A5_who_shall_not_park_gets_an_error),
 		cmocka_unit_test(A5_a_drain_is_over_when_nothing_changes_a_disk),
+		cmocka_unit_test(A5_a_drain_waits_for_the_intent),
 		cmocka_unit_test(A6_B37_single_sourced_reads_come_from_the_first_in_sync),
 		cmocka_unit_test(A6_needed_chunks_are_read_from_the_source),
 		cmocka_unit_test(reads_go_to_all_disks),
