@@ -123,4 +123,6 @@ void nbd_memory_give(struct nbd_memory *memory, struct nbd_share *share, void *b
 	at->next = memory->free[nth];
 	memory->free[nth] = at;
 	memory->free_bytes += bytes;
+	if (memory->used_bytes == 0)
+		nbd_memory_trim(memory, NBD_KEPT_BYTES);
 }

@@ -6,7 +6,8 @@
  * can have half of it, and the second half of the rest.
  *
  * Buffers are 4 KiB aligned, of a power of two up to NBD_PIECE_BYTES, and recycled: the last
- * one given back is the first one taken, for it is in the processor's cache.
+ * one given back is the first one taken, for it is in the processor's cache. What a burst
+ * needed goes back to the system when all of it was given back.
  */
 #pragma once
 
@@ -17,6 +18,7 @@ enum {
 	NBD_BLOCK_BYTES = 4096,
 	NBD_PIECE_BYTES = 1 << 20,  /* the largest buffer */
 	NBD_BUFFER_SIZES = 9,       /* 4 KiB .. 1 MiB */
+	NBD_KEPT_BYTES = 8 << 20,   /* of what was needed, when nothing is */
 };
 
 struct nbd_free_buffer;

@@ -240,11 +240,14 @@ void nbd_server_close(struct nbd_server *server)
 		nbd_session_drain(client->session);
 		loop_soon(server->loop, &client->job);
 	}
-	if (server->client_count == 0)
+	if (server->client_count == 0) {
 		loop_soon(server->loop, &server->closed_job);
-	else
-		server->drain_timer = loop_timer_start(server->loop, server->drain_ms,
-						       drained_long_enough, server, &err);
+		return;
+	}
+	server->drain_timer = loop_timer_start(server->loop, server->drain_ms,
+					       drained_long_enough, server, &err);
+	if (!server->drain_timer)
+		drained_long_enough(server);
 }
 
 void nbd_server_free(struct nbd_server *server)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # mdcluster attach, detach: a block device of what an NBD socket serves, by nbdfuse and a
 # loop device here; what is missing is named; nothing is left when it is gone.
+# shellcheck source=tests/cli/functions.sh
 . "$(dirname "$0")/functions.sh"
 need jq cmp
 run=$tmp/run

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Other people's NBD clients on our server: what they read is what they wrote, they see
 # what the export can do, and none that is killed or stalls troubles another.
+# shellcheck source=tests/cli/functions.sh
 . "$(dirname "$0")/functions.sh"
 need nbdinfo nbdcopy qemu-img qemu-io jq cmp
 
@@ -81,9 +82,11 @@ nbdcopy --connections=1 --request-size=8192 --synchronous "$uri" - | cmp data - 
 qemu-img compare -f raw -F raw data "$uri" >/dev/null || fail "qemu-img compare"
 qemu-img convert -f raw -O raw "$uri" back && cmp data back
 truncate -s 64M zero
-qemu-img convert -n -f raw -O raw zero "$uri" && qemu-img compare -f raw -F raw zero "$uri" >/dev/null ||
+qemu-img convert -n -f raw -O raw zero "$uri"
+qemu-img compare -f raw -F raw zero "$uri" >/dev/null ||
   fail "qemu-img convert of zeroes"
-qemu-img convert -n -m 16 -W -f raw -O raw data "$uri" && qemu-img compare -f raw -F raw data "$uri" >/dev/null ||
+qemu-img convert -n -m 16 -W -f raw -O raw data "$uri"
+qemu-img compare -f raw -F raw data "$uri" >/dev/null ||
   fail "qemu-img convert, out of order"
 stop copy
 expect_equal "bad requests of good clients" 0 "$(count refused)"
@@ -133,6 +136,7 @@ fi
 # --- who is killed, or does not read, is nobody's trouble --------------------------------
 serve trouble --size=134217728
 for _ in 1 2 3; do
+  # shellcheck disable=SC2216 # it reads nothing: that is the point
   nbdcopy --request-size=33554432 "$uri" - 2>/dev/null | sleep 3 &
   reader=$!
   { head -c 60M data; exec sleep 3; } | nbdcopy - "$uri" >/dev/null 2>&1 &

@@ -33,7 +33,7 @@ request()
 	printf "\x01$meet$list$abort" >list
 	printf "\x01$meet$tls$structured$context$go$(request 7 512)$(request 2 0)" >status
 	printf "\x01$meet$old$(request 0 512)$(request 3 0)" >old
-	printf "\x01$meet$go$(request 1 512)$(printf '%0512d' 0)$(request 6 512)" >write
+	printf "\x01$meet$go$(request 1 512)$(printf '%0512d' 0)$(request 6 512)" >"write"
 	printf "\x01$meet$structured${go}nonsense that is no request, long" >nonsense
 }
 

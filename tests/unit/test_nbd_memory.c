@@ -185,6 +185,23 @@ static void what_is_free_in_the_wrong_size_is_given_up(void **state)
 	nbd_memory_fini(&m);
 }
 
+/* A node has other uses for it; what a little load needs is kept. */
+static void memory_of_a_burst_goes_back_when_it_is_over(void **state)
+{
+	static struct buffer buffers[64];
+	struct nbd_share share = { 0 };
+	struct nbd_memory m;
+	size_t count = 0;
+
+	(void)state;
+	nbd_memory_init(&m, 64 << 20, CLIENTS);
+	assert_true(take_all(&m, &share, NBD_PIECE_BYTES, buffers, &count) > 2 * NBD_KEPT_BYTES);
+	while (count > 0)
+		give(&m, &share, buffers[--count]);
+	assert_int_equal(m.free_bytes, NBD_KEPT_BYTES);
+	nbd_memory_fini(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,6 +211,7 @@ int main(void)
 		cmocka_unit_test(nobody_takes_more_of_what_is_common_than_it_leaves),
 		cmocka_unit_test(less_is_given_when_there_is_less),
 		cmocka_unit_test(what_is_free_in_the_wrong_size_is_given_up),
+		cmocka_unit_test(memory_of_a_burst_goes_back_when_it_is_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
