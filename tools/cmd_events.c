@@ -56,6 +56,25 @@ static void put_environment(const struct status_event *e)
 		unsetenv("MDCLUSTER_SLOT");
 }
 
+/* The disk that has this role; or, if it lost it by failing, the only one that did. */
+static const char *disk_of_role(const struct status_array *a, uint32_t role)
+{
+	const char *outcast = "";
+	size_t outcasts = 0;
+
+	for (uint32_t i = 0; i < a->disk_count; i++) {
+		const struct status_disk *d = &a->disks[i];
+
+		if (d->role == role && d->path[0])
+			return d->path;
+		if (d->role >= a->raid_disks && strcmp(d->state, "faulty") == 0) {
+			outcast = d->path;
+			outcasts++;
+		}
+	}
+	return outcasts == 1 ? outcast : "";
+}
+
 /* mdadm's third word: the path of the disk that it is about, as far as it is known. */
 static bool find_component(const struct watcher *w, const struct status_event *e,
 			   char to[STATUS_TEXT])
@@ -68,9 +87,8 @@ static bool find_component(const struct watcher *w, const struct status_event *e
 	if (e->role < 0 || daemon_status(w->args, &s, &ignored) < 0)
 		return false;
 	a = show_find_array(&s, e->array, &ignored);
-	for (uint32_t i = 0; a && i < a->disk_count; i++)
-		if (a->disks[i].role == (uint32_t)e->role)
-			snprintf(to, STATUS_TEXT, "%s", a->disks[i].path);
+	if (a)
+		snprintf(to, STATUS_TEXT, "%s", disk_of_role(a, (uint32_t)e->role));
 	status_fini(&s);
 	return to[0] != '\0';
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* mdcluster set, fail, confirm-dead: what an operator tells a daemon. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "tools/commands.h"
 #include "tools/daemon.h"
@@ -88,6 +90,15 @@ static const struct cli_option fail_options[] = {
 	CLI_COMMON_OPTIONS
 };
 
+/* As the daemon knows it, which is elsewhere; a role stays what it is. */
+static json_t *disk_of(const char *word)
+{
+	CLEANUP_FREE char *path = word[0] != '/' && word[strspn(word, "0123456789")] ?
+					  realpath(word, NULL) : NULL;
+
+	return json_string(path ? path : word);
+}
+
 static enum cli_exit run_fail(const struct cli_args *args)
 {
 	enum cli_exit code = CLI_OK;
@@ -99,8 +110,8 @@ static enum cli_exit run_fail(const struct cli_args *args)
 		return cli_usage("fail: name the array, then its disks: by path, or by role");
 	for (size_t i = 1; code == CLI_OK && i < count; i++)
 		code = tell(args, "org.mdcluster.Fail",
-			    json_pack("{s:s, s:s}", "array", daemon_array_name(operands[0]),
-				      "disk", operands[i]));
+			    json_pack("{s:s, s:o}", "array", daemon_array_name(operands[0]),
+				      "disk", disk_of(operands[i])));
 	return code;
 }
 

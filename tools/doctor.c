@@ -137,7 +137,7 @@ static void look_at_node(struct doctor *d, const struct status_node *n)
 	}
 	f = find(d, STATUS_DEGRADED, "%s has not been heard of%s, and may still be writing: "
 		 "until it is proven dead, nobody touches what it may have left different on "
-		 "the disks (%s).", name, age, n->waits);
+		 "the disks (%.*s).", name, age, (int)strcspn(n->waits, ";"), n->waits);
 	next(f, "It comes back by itself if it lives. If you know that it is off, and stays "
 		"off until it is started anew, say so. Never say it of a node that may write.");
 	command(f, "mdcluster confirm-dead %s", name);
@@ -174,30 +174,45 @@ static void look_at_state(struct doctor *d, const struct status_array *a)
 	}
 }
 
+/* "disk 1 (/dev/sdb)", "disk 1", "/dev/sdb": of one without a role. */
+static void name_disk(const struct status_array *a, const struct status_disk *disk, char *to,
+		      size_t size)
+{
+	if (disk->role >= a->raid_disks)
+		snprintf(to, size, "%s", disk->path);
+	else if (disk->path[0])
+		snprintf(to, size, "disk %u (%s)", disk->role, disk->path);
+	else
+		snprintf(to, size, "disk %u", disk->role);
+}
+
+static void look_at_disk(struct doctor *d, const struct status_array *a,
+			 const struct status_disk *disk)
+{
+	char name[STATUS_TEXT + 24], errors[40];
+	struct doctor_finding *f;
+
+	name_disk(a, disk, name, sizeof(name));
+	snprintf(errors, sizeof(errors), ", after %" PRIu64 " error%s", disk->errors,
+		 disk->errors == 1 ? "" : "s");
+	f = find(d, STATUS_DEGRADED, "%s runs on %u of %u disks: %s is %s%s.", a->name,
+		 a->disks_in_sync, a->raid_disks, name, disk->state,
+		 disk->errors ? errors : "");
+	next(f, a->disks_in_sync == 1 ? "The next disk that fails takes the array with it: "
+					"look at this one, and replace it." :
+					"Look at this disk, and replace it.");
+	if (strncmp(disk->path, "/dev/", 5) == 0)
+		command(f, "smartctl -a %s", disk->path);
+	else
+		command(f, "mdcluster detail %s", a->name);
+}
+
 static void look_at_disks(struct doctor *d, const struct status_array *a)
 {
-	for (uint32_t i = 0; i < a->disk_count; i++) {
-		const struct status_disk *disk = &a->disks[i];
-		struct doctor_finding *f;
-		char errors[40];
-
-		if (strcmp(disk->state, "in_sync") == 0 || strcmp(disk->state, "spare") == 0 ||
-		    strcmp(disk->state, "rebuild") == 0)
-			continue;
-		snprintf(errors, sizeof(errors), ", after %" PRIu64 " error%s", disk->errors,
-			 disk->errors == 1 ? "" : "s");
-		f = find(d, STATUS_DEGRADED, "%s runs on %u of %u disks: disk %u%s%s%s is %s%s.",
-			 a->name, a->disks_in_sync, a->raid_disks, disk->role,
-			 disk->path[0] ? " (" : "", disk->path, disk->path[0] ? ")" : "",
-			 disk->state, disk->errors ? errors : "");
-		next(f, a->disks_in_sync == 1 ? "The next disk that fails takes the array with "
-						"it: look at this one, and replace it." :
-						"Look at this disk, and replace it.");
-		if (disk->path[0])
-			command(f, "smartctl -a %s", disk->path);
-		else
-			command(f, "mdcluster detail %s", a->name);
-	}
+	for (uint32_t i = 0; i < a->disk_count; i++)
+		if (show_is_bad_disk(a, &a->disks[i]) &&
+		    strcmp(a->disks[i].state, "rebuild") != 0)
+			look_at_disk(d, a, &a->disks[i]);
 }
 
 static void look_at_resync(struct doctor *d, const struct status_array *a)

@@ -236,12 +236,26 @@ static void show_trouble(const struct status_array *a, struct terminal *t)
 	}
 }
 
+bool show_is_bad_disk(const struct status_array *a, const struct status_disk *disk)
+{
+	uint32_t missing = 0, outcasts = 0;
+
+	for (uint32_t i = 0; i < a->disk_count; i++) {
+		missing += strcmp(a->disks[i].state, "missing") == 0;
+		outcasts += strcmp(a->disks[i].state, "faulty") == 0 &&
+			    a->disks[i].role >= a->raid_disks;
+	}
+	if (strcmp(disk->state, "missing") == 0)
+		return missing > outcasts;
+	return strcmp(disk->state, "in_sync") != 0 && strcmp(disk->state, "spare") != 0;
+}
+
 static void show_bad_disks(const struct status_array *a, struct terminal *t)
 {
 	for (uint32_t i = 0; i < a->disk_count; i++) {
 		const struct status_disk *d = &a->disks[i];
 
-		if (strcmp(d->state, "in_sync") == 0 || strcmp(d->state, "spare") == 0)
+		if (!show_is_bad_disk(a, d))
 			continue;
 		terminal_begin(t, 2);
 		if (d->role < a->raid_disks)

@@ -28,6 +28,11 @@ enum { SHOW_NODE_BYTES = 72 };
 const char *show_status_node(const struct status *s, uint32_t id, char to[SHOW_NODE_BYTES]);
 /* "[UU_]"; 64 disks at most. */
 const char *show_disk_letters(const struct status_array *a, char to[STATUS_MAX_DISKS + 3]);
+/*
+ * Is it worth a word: not in sync, no spare, and no place that is empty since the disk that
+ * was there is told of as faulty, without a role.
+ */
+bool show_is_bad_disk(const struct status_array *a, const struct status_disk *disk);
 /* "waits: WHAT, 12 s"; age 0: unknown. "" for nothing. */
 enum { SHOW_WAITS_BYTES = STATUS_TEXT + 48 };
 const char *show_waits(const char *waits, uint64_t age_ns, char to[SHOW_WAITS_BYTES]);

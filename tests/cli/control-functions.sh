@@ -20,6 +20,23 @@ stop_daemon()
 }
 trap 'stop_daemon; cleanup' EXIT
 
+# eventually CMD...: until it succeeds; a test that would hang fails after a minute or more
+eventually()
+{
+	local times=0
+	until "$@"; do
+		times=$((times + 1))
+		[ $times -lt 3000 ] || fail "never: $*"
+		sleep 0.02
+	done
+}
+
+# has_lines N FILE: at least
+has_lines()
+{
+	[ "$(wc -l <"$2")" -ge "$1" ]
+}
+
 # start_daemon [STATUS [GROUP]]: STATUS as in tests/data/control; it listens on return
 start_daemon()
 {
@@ -27,10 +44,7 @@ start_daemon()
 	[ $# -eq 0 ] || status_is "$1"
 	"$builddir/fake-daemon" "$run" "$answers" ${2:+"$2"} 2>"$tmp/daemon.err" &
 	daemon=$!
-	until [ -S "$run/control.sock" ]; do
-		kill -0 "$daemon" || fail "the daemon did not start: $(cat "$tmp/daemon.err")"
-		sleep 0.02
-	done
+	eventually [ -S "$run/control.sock" ]
 }
 
 # status_is STATUS [JQ]: from now on, changed by JQ (of the object "status")

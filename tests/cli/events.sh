@@ -50,10 +50,8 @@ follow()
 	: >followed
 	"$@" >followed 2>followed.err &
 	following=$!
-	until [ "$(wc -l <followed)" -ge "$lines" ]; do
-		kill -0 $following || fail "'$*' has ended: $(cat followed.err)"
-		sleep 0.02
-	done
+	eventually has_lines "$lines" followed
+	kill -0 $following || fail "'$*' has ended: $(cat followed.err)"
 	kill $following
 	wait $following || :
 }
@@ -77,7 +75,11 @@ for command in "mdcluster monitor --program=./program" "mdcluster --monitor --sc
 3 Fail web /dev/sdb | disk_failed web node=0 slot= 0 3
 2 RebuildFinished logs | resync_finished logs node=0 slot= 0 5" "$(sed 's/ *|/ |/; s/  / /g' followed)"
 done
+# a disk that failed has no role any more, as md has it
+status_is degraded '.arrays[0].disks += [.arrays[0].disks[1] | .role = 2] |
+	.arrays[0].disks[1] |= (.state = "missing" | .path = "")'
 follow 2 mdcluster --monitor --program=./program web
+grep -q '^3 Fail web /dev/sdb' followed || fail "the disk that failed: $(cat followed)"
 grep -q logs followed && fail "events of another array"
 follow 4 mdcluster monitor
 grep -q "told elsewhere" followed && fail "monitor tells what another node does"
@@ -94,12 +96,12 @@ calls >/dev/null
 : >followed
 mdcluster events --follow >followed 2>followed.err &
 following=$!
-until [ -s followed ]; do sleep 0.02; done
+eventually [ -s followed ]
 stop_daemon
-until grep -q '; waiting for it \[MDC3012\]' followed.err; do sleep 0.02; done
+eventually grep -q '; waiting for it \[MDC3012\]' followed.err
 kill -0 $following || fail "it does not wait for the daemon"
 start_daemon healthy
-until [ "$(wc -l <followed)" -ge 2 ]; do sleep 0.02; done
+eventually has_lines 2 followed
 kill $following
 wait $following || :
 expect_equal "what it had told it asks for once" 'true false' \

@@ -71,6 +71,7 @@ for command in "fail web" "--fail /dev/md/web" "/dev/md/web --fail"; do
 done
 asks '["Fail",{"array":"web","disk":"0"}]' '["Fail",{"array":"web","disk":"1"}]' \
 	"mdcluster fail web 0 1"
+asks "[\"Fail\",{\"array\":\"web\",\"disk\":\"$PWD/b.img\"}]" "mdcluster fail web ./b.img"
 expect_fail 2 mdcluster fail web
 asks '["ConfirmDead",{"node":"node3"}]' "mdcluster confirm-dead --yes node3"
 calls >/dev/null
@@ -103,7 +104,7 @@ set -m # jobs of an interactive shell do not ignore SIGINT
 mdcluster check web >checked &
 checking=$!
 set +m
-until [ "$(grep -c Check "$answers/calls" 2>/dev/null)" = 1 ]; do sleep 0.02; done
+eventually [ -s "$answers/calls" ]
 kill -INT $checking
 wait $checking || fail "check that is interrupted: $(cat checked)"
 expect_equal "calls of a check that is interrupted" '["Check",{"array":"web","repair":false}]

@@ -120,6 +120,15 @@ status_is degraded '.arrays += [.arrays[0] | .name = "sound" | .disks_in_sync = 
 ends_with 0 mdcluster status sound
 ends_with 1 mdcluster status
 
+# as md has it: the place of a disk that failed is empty, and the disk has none
+status_is degraded '.arrays[0].disks += [.arrays[0].disks[1] | .role = 2] |
+	.arrays[0].disks[1] |= (.state = "missing" | .path = "")'
+ends_with 1 mdcluster status
+says "
+  disk faulty  /dev/sdb  14 errors
+"
+[[ $out != *missing* ]] || fail "one disk is told of twice: $out"
+
 # --- JSON ---------------------------------------------------------------------------
 status_is proof
 ends_with 1 mdcluster status --json
@@ -154,11 +163,11 @@ waits_until()
 {
 	local waiting
 	status_is "$2"
-	rm -f "$answers/calls"
 	mdcluster status --wait="$1" >waited 2>&1 &
 	waiting=$!
 	# it has looked more than once
-	until [ "$(grep -c Status "$answers/calls" 2>/dev/null)" -ge 3 ] 2>/dev/null; do sleep 0.02; done
+	: >"$answers/calls"
+	eventually has_lines 3 "$answers/calls"
 	[ ! -s waited ] || fail "--wait=$1: shown before it is so: $(cat waited)"
 	kill -0 $waiting || fail "--wait=$1 does not wait for the end of: $2"
 	status_is healthy

@@ -82,13 +82,14 @@ static void a_node_that_may_live_is_to_be_confirmed_only_by_who_knows(void **sta
 	(void)state;
 	s.nodes[2].is_member = false;
 	s.nodes[2].since_ns = 12 * SECOND;
-	strcpy(s.nodes[2].waits, "proof of death, 12 s: fence agent ipmi, attempt 2");
+	strcpy(s.nodes[2].waits, "proof of death, 12 s: fence agent ipmi, attempt 2; "
+				 "`mdcluster confirm-dead node3` if you are certain");
 	strcpy(s.arrays[0].waits, "waits: proof of death of node3");
 	s.arrays[0].waits_since_ns = 12 * SECOND;
 	examine(&s);
 	f = says("node3 has not been heard of for 12 s, and may still be writing",
 		 "mdcluster confirm-dead node3");
-	assert_non_null(strstr(f->what, "fence agent ipmi, attempt 2"));
+	assert_non_null(strstr(f->what, "fence agent ipmi, attempt 2)."));
 	assert_non_null(strstr(f->next, "Never say it of a node that may write."));
 	assert_int_equal(found, 1);
 }
@@ -124,6 +125,18 @@ static void a_disk_that_failed_is_named(void **state)
 	s.arrays[0].disks[1].path[0] = '\0';
 	examine(&s);
 	says("web runs on 2 of 3 disks: disk 1 is missing.", "mdcluster detail web");
+	/* as md has it: the place is empty, and the disk has none */
+	s = status_scene();
+	s.arrays[0].disks_in_sync = 1;
+	s.arrays[0].disk_count = 3;
+	s.arrays[0].disks[2] = s.arrays[0].disks[1];
+	s.arrays[0].disks[2].role = 2;
+	strcpy(s.arrays[0].disks[2].state, "faulty");
+	strcpy(s.arrays[0].disks[1].state, "missing");
+	s.arrays[0].disks[1].path[0] = '\0';
+	examine(&s);
+	says("web runs on 1 of 2 disks: /dev/sdb is faulty.", "smartctl -a /dev/sdb");
+	assert_int_equal(found, 1);
 }
 
 static void a_resync_is_told_how_long_it_takes(void **state)
