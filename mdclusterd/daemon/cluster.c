@@ -105,10 +105,14 @@ static void op_diverged(void *owner, uint32_t node, const char *lockspace)
 
 static void renew(struct cluster *c)
 {
-	struct ring_timing timing = ring_timing(totem_ring(station_totem(c->station)));
-	uint64_t until = timing.token_at + c->config->lease_ms * NS_PER_MS;
+	const struct ring *ring = totem_ring(station_totem(c->station));
+	uint64_t token_at = ring_timing(ring).token_at;
 
-	atomic_store(&c->lease.until_ns, c->is_quorate ? until : 0);
+	/* a ring of one has no token: that this thread runs is all there is to know */
+	if (ring_state(ring) == RING_OPERATIONAL && set_count(ring_members(ring)) == 1)
+		token_at = clock_boot_ns();
+	atomic_store(&c->lease.until_ns,
+		     c->is_quorate ? token_at + c->config->lease_ms * NS_PER_MS : 0);
 }
 
 static void renew_again(void *owner)

@@ -21,9 +21,9 @@ all_idle() {
   for i; do await "node$i: the array is not idle: $(status_of "$i" | jq -c "$array")" idle "$i"; done
 }
 # write_at I BYTES PATTERN: 1 MiB, durable when this returns
-write_at() { qemu-io -f raw -c "write -f -P $3 $2 1M" "$(uri "$1")" >io.out 2>&1 || fail "write on node$1: $(cat io.out)"; }
+write_at() { timeout 60 qemu-io -f raw -c "write -f -P $3 $2 1M" "$(uri "$1")" >io.out 2>&1 || fail "write on node$1: $(cat io.out)"; }
 expect_at() { # I BYTES PATTERN
-  qemu-io -f raw -c "read -P $3 $2 1M" "$(uri "$1")" >io.out 2>&1 && ! grep -q "verification failed" io.out ||
+  timeout 60 qemu-io -f raw -c "read -P $3 $2 1M" "$(uri "$1")" >io.out 2>&1 && ! grep -q "verification failed" io.out ||
     fail "read on node$1 at $2: $(cat io.out)"
 }
 dirty() { mdcluster examine-bitmap --json --merged a.img b.img | jq '[.slots[].dirty] | add'; }
@@ -32,6 +32,19 @@ make_disk a.img 128M
 make_disk b.img 128M
 mdcluster create --quiet --level=mirror --raid-devices=2 --home-cluster=alpha --homehost=none \
   --bitmap-chunk=64K --nodes=4 web a.img b.img
+
+# --- a cluster of one, which finds the disks by their uuid: it has no token, and writes ---------
+uuid=$(mdcluster examine --json a.img | jq -r .uuid)
+configure 1 "array web { uuid = $uuid scan = { \"$PWD/*.img\" } }"
+start 1
+await "node1: web is not active" is_active 1
+write_at 1 1M 8
+expect_at 1 1M 8
+kill -TERM "${pid_of[1]}"
+finished 1
+expect_equal "exit status of node1" 0 "$code"
+rm -r state.1
+
 cat >fence <<EOF
 #!/bin/sh
 # the test has ended it: nothing is left to be done
@@ -58,7 +71,7 @@ for i in 1 2 3; do write_at "$i" $((i * 2))M "$i"; done
 for i in 1 2 3; do for j in 1 2 3; do expect_at "$i" $((j * 2))M "$j"; done; done
 
 # --- an engine is killed while it writes: the others recover it, and write all the while ---------
-(while qemu-io -f raw -c "write -P 9 20M 4M" "$(uri 3)"; do :; done) >/dev/null 2>&1 &
+(while timeout 60 qemu-io -f raw -c "write -P 9 20M 4M" "$(uri 3)"; do :; done) >/dev/null 2>&1 &
 writer=$!
 write_at 3 20M 9
 kill -KILL "$(engine_of 3)"
