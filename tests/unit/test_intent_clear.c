@@ -309,6 +309,22 @@ static void a_smaller_budget_is_kept_from_then_on(void **state)
 	intent_rig_fini(&rig);
 }
 
+/* One look does not go through all of them; nobody needs to write for the next one. */
+static void the_budget_is_kept_where_all_have_a_second_chance(void **state)
+{
+	struct intent_rig rig;
+	uint32_t i;
+
+	(void)state;
+	start(&rig, CHUNKS);
+	for (i = 0; i < 2 * 1100; i++)
+		rig_write(&rig, STRIDE * (i % 1100));
+	intent_set_budget(rig.in, 1080 * CHUNK);
+	intent_rig_pass(&rig, SECOND);
+	assert_true(rig_look(&rig).dirty_chunks <= 1080);
+	intent_rig_fini(&rig);
+}
+
 /* Not only what is idle may be first in the list. */
 static void the_budget_is_kept_while_many_are_being_written_to(void **state)
 {
@@ -527,6 +543,7 @@ int main(void)
 		cmocka_unit_test(the_least_recently_written_go_first),
 		cmocka_unit_test(a_working_set_within_the_budget_costs_nothing_any_more),
 		cmocka_unit_test(a_smaller_budget_is_kept_from_then_on),
+		cmocka_unit_test(the_budget_is_kept_where_all_have_a_second_chance),
 		cmocka_unit_test(the_budget_is_kept_while_many_are_being_written_to),
 		cmocka_unit_test(what_was_chosen_to_go_is_set_again_for_nothing),
 		cmocka_unit_test(a_write_that_meets_the_clear_of_its_chunk_waits_for_the_set),
