@@ -64,6 +64,18 @@ static void flood(void *owner, struct control_call *call, const json_t *paramete
 	control_reply(call, json_pack("{s:I}", "lost", lost));
 }
 
+static void large(void *owner, struct control_call *call, const json_t *parameters)
+{
+	size_t bytes = (size_t)number(parameters, "bytes");
+	char *text = malloc(bytes + 1);
+
+	(void)owner;
+	memset(text, 'x', bytes);
+	text[bytes] = '\0';
+	control_reply(call, json_pack("{s:s}", "text", text));
+	free(text);
+}
+
 static void hold(void *owner, struct control_call *call, const json_t *parameters)
 {
 	struct control_rig *rig = owner;
@@ -124,6 +136,7 @@ static const struct control_method methods[] = {
 	{ "test.Admin", CONTROL_ADMIN, echo, NULL },
 	{ "test.Stream", CONTROL_READ, stream, NULL },
 	{ "test.Flood", CONTROL_READ, flood, NULL },
+	{ "test.Large", CONTROL_READ, large, NULL },
 	{ "test.Hold", CONTROL_READ, hold, hold_gone },
 	{ "test.Release", CONTROL_READ, let_go, NULL },
 	{ "test.Held", CONTROL_READ, held, NULL },
@@ -213,21 +226,31 @@ void raw_send(int fd, const char *frame)
 	assert_int_equal(send(fd, frame, length, MSG_NOSIGNAL), length);
 }
 
+/* Looked at first, so that nothing of the next frame is taken. */
 char *raw_receive(int fd)
 {
 	size_t length = 0, room = 1 << 16;
 	char *text = malloc(room);
 
 	for (;;) {
-		if (length == room)
+		const char *end;
+		ssize_t n;
+
+		if (length + 1 == room)
 			text = realloc(text, room *= 2);
-		if (recv(fd, text + length, 1, 0) != 1) {
-			text[length] = '\0';
-			return text;
-		}
-		if (text[length++] == '\0')
+		n = recv(fd, text + length, room - length - 1, MSG_PEEK);
+		if (n <= 0)
+			break;
+		end = memchr(text + length, '\0', (size_t)n);
+		if (end)
+			n = end + 1 - (text + length);
+		assert_int_equal(recv(fd, text + length, (size_t)n, 0), n);
+		length += (size_t)n;
+		if (end)
 			return text;
 	}
+	text[length] = '\0';
+	return text;
 }
 
 void raw_expect(int fd, const char *frame, const char *answer)

@@ -7,6 +7,7 @@
  *	test.Admin
  *	test.Stream   {"count"}: so many answers {"n": 0...}, then {}
  *	test.Flood    {"count", "bytes"}: so many answers of that size; {"lost"} at the end
+ *	test.Large    {"bytes"}: one answer of that size
  *	test.Hold     answered by test.Release, whoever calls that
  *	test.Held     {"held", "gone"}
  *	test.Fail     {"text", "errno": number}

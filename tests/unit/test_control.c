@@ -256,6 +256,43 @@ static void a_stream_that_is_not_read_loses_and_says_how_much(void **state)
 	control_rig_free(rig);
 }
 
+/* 20 MiB that nobody reads, of each: the fourth is not answered, and all others are. */
+static void what_waits_for_all_who_do_not_read_is_bounded(void **state)
+{
+	enum { BYTES = 20 << 20, FIT = CONTROL_WAITING_BYTES / BYTES };
+	struct control_rig *rig = control_rig_new(NULL);
+	int fds[FIT + 1], other = connected(rig);
+	char *call, *answer;
+
+	(void)state;
+	assert_true(asprintf(&call, "{\"method\":\"test.Large\",\"parameters\":{\"bytes\":%d}}",
+			     BYTES) > 0);
+	for (size_t i = 0; i <= FIT; i++) {
+		fds[i] = connected(rig);
+		raw_send(fds[i], call);
+		if (i < FIT) /* its first bytes: it is done */
+			assert_int_equal(recv(fds[i], &(char){ 0 }, 1, MSG_PEEK), 1);
+	}
+	next_is(fds[FIT], "");
+	raw_expect(other, ECHO("1"), ECHOED("1"));
+	answer = raw_receive(fds[0]);
+	assert_int_equal(strlen(answer), BYTES + sizeof("{\"parameters\":{\"text\":\"\"}}") - 1);
+	free(answer);
+	/* there is room again */
+	close(fds[1]);
+	wait_until(other, ECHO("2"), ECHOED("2"));
+	raw_send(fds[0], call);
+	answer = raw_receive(fds[0]);
+	assert_string_not_equal(answer, "");
+	free(answer);
+	free(call);
+	for (size_t i = 0; i <= FIT; i++)
+		if (i != 1)
+			close(fds[i]);
+	close(other);
+	control_rig_free(rig);
+}
+
 static void a_client_that_goes_is_told_to_who_would_answer(void **state)
 {
 	struct control_rig *rig = control_rig_new(NULL);
@@ -567,6 +604,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_understood_is_refused_by_name),
 		cmocka_unit_test(a_call_of_full_size_is_taken_and_a_longer_one_ends_it),
 		cmocka_unit_test(a_stream_that_is_not_read_loses_and_says_how_much),
+		cmocka_unit_test(what_waits_for_all_who_do_not_read_is_bounded),
 		cmocka_unit_test(a_client_that_goes_is_told_to_who_would_answer),
 		cmocka_unit_test(calls_that_are_held_when_the_server_goes_are_told),
 		cmocka_unit_test(connections_have_an_end),
