@@ -177,6 +177,7 @@ end_daemons() {
     pid=$(engine_of "$i")
     kill -KILL "${supervisor[$i]}" ${pid:+"$pid"} 2>/dev/null || :
     reap "$i" || :
+    flock --timeout 10 "n$i/state/lock" true 2>/dev/null || :
   done
 }
 
