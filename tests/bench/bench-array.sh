@@ -3,7 +3,8 @@
 # The data path against its peers, in one run, on the same two files. Needs root.
 #
 #   bench-array.sh FOLDER BUILD     FOLDER has plane_server, nbd_load, copy_load and
-#                                   ring_load (for the table), BUILD mdcluster
+#                                   ring_load (for the table), BUILD mdcluster and
+#                                   mdclusterd/mdclusterd
 #
 # Random writes of 4 KiB, each durable when it is answered (NBD's FUA: what O_DSYNC
 # is to a file, and all servers here have it): the mirror with its write intent, the
@@ -20,6 +21,7 @@ set -euo pipefail
 
 programs=$(cd "${1:-.}" && pwd)
 build=$(cd "${2:-.}" && pwd)
+source_folder=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 brief=${BENCH_BRIEF:-0}
 seconds=${BENCH_SECONDS:-2}
 runs=${BENCH_RUNS:-3}
@@ -28,16 +30,27 @@ warm_ms=500
 depths=(1 16 64)
 budget_mib=64
 inside_mib=48       # of the budget
+kills=10
 me=bench-array
-nodes=3
+nodes=0             # of bench-functions.sh: the daemons' are array-functions.sh's
 if [ "$brief" = 1 ]; then
-  seconds=1 runs=1 gib=0.25 warm_ms=100 depths=(16) budget_mib=16 inside_mib=12
+  seconds=1 runs=1 gib=0.25 warm_ms=100 depths=(16) budget_mib=16 inside_mib=12 kills=1
+fi
+# A network of its own, too: the daemons' bridge stands in ours.
+if [ "$(id -u)" = 0 ] && [ -z "${BENCH_MOUNTS:-}" ]; then
+  BENCH_MOUNTS=1 exec unshare --net --mount bash "$0" "$@"
 fi
 # shellcheck source=tests/bench/bench-functions.sh
-. "$(dirname "${BASH_SOURCE[0]}")/bench-functions.sh"
+. "$source_folder/tests/bench/bench-functions.sh"
 PATH=$build:$PATH
+BENCH_JSONL=$(realpath "${BENCH_JSONL:-bench.jsonl}")
+export BENCH_JSONL
 files=$(mktemp -d "${BENCH_FILES:-${TMPDIR:-/tmp}}/$me.XXXXXX")
-trap 'cleanup; rm -rf "$files"' EXIT
+cd "$files"
+export builddir=$build
+# shellcheck source=tests/cli/array-functions.sh
+. "$source_folder/tests/cli/array-functions.sh"
+trap 'cleanup; end_daemons; cd /; rm -rf "$files"' EXIT
 
 mib=1048576
 sides=(ours bare)
@@ -230,6 +243,101 @@ resync_under_load() {
   make_array
 }
 
+# --- daemons ---------------------------------------------------------------------------
+
+# with_daemons N SIZE SLOTS: a new cluster of N nodes, all active; in $files
+with_daemons() {
+  local i
+  array_size=$2 slots=$3
+  [ -n "${has_network:-}" ] || array_network 3
+  has_network=1
+  cluster "$1"
+  for ((i = 1; i <= $1; i++)); do start "$i"; done
+  for ((i = 1; i <= $1; i++)); do active "$i"; done
+}
+
+# nodes_load I OPTION...: in the background; sets $started
+nodes_load() {
+  local i=$1
+  shift
+  here "$folder/load$i" "$programs/nbd_load" --socket="$(socket_of "$i")" --export="$array" "$@"
+}
+
+now_us() { us=${EPOCHREALTIME/[.,]/}; }
+# events_of I: as JSON, one a line
+events_of() { ask "$1" events --json | jq -c 'if type == "array" then .[] else . end'; }
+
+# The others write all the while where it was writing; each write's time counts from when it was
+# due. What they wait for: the ring, the proof, the merge, and windows of the resync.
+failover() {
+  local i kill pids old
+  with_daemons 3 512M 4
+  for ((kill = 1; kill <= kills; kill++)); do
+    nodes_load 2 --op=write --fua --depth=16 --length=$((64 * mib)) --seconds=60
+    pids=("$started")
+    sleep 0.7
+    for i in 1 3; do
+      nodes_load "$i" --op=write --fua --depth=64 --rate=300 --length=$((64 * mib)) --seconds=2
+      pids+=("$started")
+    done
+    sleep 0.5
+    old=$(engine_of 2)
+    now_us
+    kill -KILL "$old"
+    finish KILL "${pids[0]}"
+    for i in 1 2; do
+      wait "${pids[$i]}" || fail "a survivor's load failed"
+      unset "running[${pids[$i]}]"
+    done
+    for i in 1 3; do
+      sample ours "longest wait of a survivor's write" "$(awk '{ print $6 / 1000 }' "$folder/load$i")"
+    done
+    sample ours "slot taken over" "$({ events_of 1; events_of 3; } | jq -s --argjson from "$us" \
+      '[.[] | select(.kind == "slot_recovered" and .time_us > $from) | .time_us] | (max - $from) / 1000')"
+    is_another() { local pid; pid=$(engine_of 2) && [ -n "$pid" ] && [ "$pid" != "$old" ]; }
+    await "no new engine" is_another
+    active 2
+    idle 1 2 3
+  done
+  end_daemons
+}
+
+# 8 M chunks are 1 MiB of bits: 257 pages, and about all of them have some.
+merge() {
+  with_daemons 3 513G 3
+  nodes_load 2 --op=write --depth=16 --count=1500
+  wait "$started" || fail "the load failed"
+  unset "running[$started]"
+  now_us
+  kill_engine 2
+  # of who had a share
+  recovered() {
+    took=$(for i in 1 3; do events_of "$i" | jq -s --argjson from "$us" \
+      '[.[] | select(.time_us > $from)] |
+       (map(select(.kind == "slot_recovered" and .bytes > 0)) | first | .time_us) as $over |
+       (map(select(.kind == "slot_recovering")) | first | .time_us) as $began |
+       if $over then ($over - $began) / 1000 else empty end'; done | head -n 1)
+    [ -n "$took" ]
+  }
+  await "the slot is not recovered" recovered
+  sample ours "merge of a slot of 1 MiB" "$took"
+  end_daemons
+}
+
+memory() {
+  local engine i
+  with_daemons 2 10T 3
+  nodes_load 1 --op=write --depth=16 --count=20000
+  wait "$started" || fail "the load failed"
+  unset "running[$started]"
+  engine=$(engine_of 1)
+  for i in HWM RSS; do
+    sample ours "memory, 10 TiB by 64 KiB, Vm$i" \
+      "$(awk -v f="Vm$i:" '$1 == f { print $2 / 1024 }' "/proc/$engine/status")"
+  done
+  end_daemons
+}
+
 # --- the table ------------------------------------------------------------------------
 
 # row CASE UNIT more|less SIDE PEER-NAME NOTE
@@ -245,6 +353,17 @@ peers() {
   row "$1" "$2" "$3" nbdkit "nbdkit file" "one file, page cache"
 }
 
+# alone CASE UNIT: nobody to compare with
+alone() {
+  [ "$(median ours "$1")" = - ] || printf '%s\t%s\t-\t-\tless\t%s\t-\n' "$1" "$2" "$(median ours "$1")"
+}
+# worst CASE: its 99th percentile, of few samples the largest
+worst() {
+  awk -F '\t' -v c="$1" '$2 == c { print $3 }' "$folder/samples" | sort -g |
+    awk '{ v[NR] = $1 } END { n = int(NR * 0.99 + 0.5); print v[n < 1 ? 1 : n] }'
+}
+
+if [ -z "${BENCH_ONLY_DAEMONS:-}" ]; then
 make_files
 make_array
 for ((run = 1; run <= runs; run++)); do
@@ -254,6 +373,11 @@ for ((run = 1; run <= runs; run++)); do
   resync
   resync_under_load
 done
+fi
+rm -f "$files/a" "$files/b"
+failover
+merge
+memory
 
 {
   for set in "inside the budget" "far beyond"; do
@@ -267,6 +391,13 @@ done
   row "1 MiB sequential reads" MB/s more raw "fio libaio" "both files at once, the sum"
   row "resync" MB/s more copy "plain copy" "read and write, libaio, 8 x 1 MiB"
   row "4 KiB FUA writes meanwhile, p99" us less idle "no resync" "qd 4"
-  printf 'resync under load\tMB/s\t-\t-\tmore\t%s\t-\n' "$(median ours "resync under load")"
+  alone "resync under load" MB/s
+  for case in "longest wait of a survivor's write" "slot taken over"; do
+    printf 'kill -9 of an engine: %s, p50\tms\t-\t-\tless\t%s\t-\n' "$case" "$(median ours "$case")"
+    printf 'kill -9 of an engine: %s, p99\tms\t-\t-\tless\t%s\t-\n' "$case" "$(worst "$case")"
+  done
+  alone "merge of a slot of 1 MiB" ms
+  alone "memory, 10 TiB by 64 KiB, VmHWM" MiB
+  alone "memory, 10 TiB by 64 KiB, VmRSS" MiB
 } >"$folder/rows"
 "$programs/ring_load" --table=array <"$folder/rows"

@@ -13,7 +13,7 @@
  *	SIGUSR2  "stats WRITES HITS PAGE-WRITES CLEAR-FLUSHES DIRTY-BYTES NEEDED-BYTES"
  *	SIGTERM  ends it as a stop does: drained, bits cleared
  *
- * --window: a first window's bytes; --resync-min: bytes a second while clients write.
+ * --resync-min: bytes a second while clients write, by pauses between windows.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -37,7 +37,15 @@
 #include "mdclusterd/mirror/mirror.h"
 #include "mdclusterd/nbd/nbd.h"
 
-enum { MAX_DISKS = 8, OWN_SLOT = 0, SECTOR = 512 };
+enum {
+	MAX_DISKS = 8,
+	OWN_SLOT = 0,
+	SECTOR = 512,
+	FIRST_WINDOW_BYTES = 32 << 20,
+	MIN_WINDOW_BYTES = 4 << 20,
+	MAX_WINDOW_BYTES = 256 << 20,
+};
+#define WINDOW_NS (200 * NS_PER_MS)
 
 struct server {
 	/* the volume that clients see: the mirror's, and what it leaves undone is done soon */
@@ -150,14 +158,40 @@ static const struct volume_ops volume_ops = { .submit = submit };
 
 static void next_window(struct server *s, uint64_t from);
 
-static void window_is_done(void *owner, struct mirror_sync *sync, int result)
+static void pause_is_over(void *owner)
 {
 	struct server *s = owner;
 
+	next_window(s, s->sync.high);
+	go_on(s);
+}
+
+/* As mdclusterd/array does it: so large that one takes WINDOW_NS. */
+static void adapt(struct server *s, uint64_t bytes, uint64_t took_ns)
+{
+	uint64_t wanted = (uint64_t)((double)bytes * (double)WINDOW_NS / (double)took_ns);
+
+	wanted = max_u64(s->window_bytes / 2, min_u64(wanted, 2 * s->window_bytes));
+	s->window_bytes = max_u64(MIN_WINDOW_BYTES, min_u64(wanted, MAX_WINDOW_BYTES));
+}
+
+static void window_is_done(void *owner, struct mirror_sync *sync, int result)
+{
+	struct server *s = owner;
+	uint64_t bytes = sync->copied_sectors * SECTOR, took_ns, pause_ns;
+	struct err err = ERR_INIT;
+
 	if (result < 0)
 		fail(&(struct err){ .code = result, .text = "the resync failed" });
-	s->sync_copied += sync->copied_sectors * SECTOR;
-	next_window(s, sync->high);
+	s->sync_copied += bytes;
+	took_ns = max_u64(sync->ended_ns - sync->began_ns, 1);
+	adapt(s, bytes, took_ns);
+	pause_ns = sync->was_busy ? bytes * NS_PER_S / s->resync_min : 0;
+	if (pause_ns <= took_ns)
+		next_window(s, sync->high);
+	else if (!loop_timer_start(s->loop, (uint32_t)((pause_ns - took_ns) / NS_PER_MS),
+				   pause_is_over, s, &err))
+		fail(&err);
 }
 
 static void next_window(struct server *s, uint64_t from)
@@ -301,7 +335,6 @@ static int make_mirror(struct server *s, struct err *err)
 	if (!s->mirror)
 		return err->code;
 	mirror_set_gate(s->mirror, true, UINT64_MAX);
-	mirror_set_speed(s->mirror, s->resync_min, 0);
 	s->volume = *mirror_volume(s->mirror);
 	s->volume.ops = &volume_ops;
 	return 0;
@@ -377,7 +410,6 @@ static int parse(int argc, char **argv, struct server *s, struct err *err)
 		{ "socket", required_argument, NULL, 's' },
 		{ "no-intent", no_argument, NULL, 'n' },
 		{ "budget", required_argument, NULL, 'b' },
-		{ "window", required_argument, NULL, 'w' },
 		{ "resync-min", required_argument, NULL, 'm' },
 		{ 0 },
 	};
@@ -390,8 +422,6 @@ static int parse(int argc, char **argv, struct server *s, struct err *err)
 			s->has_no_intent = true;
 		else if (o == 'b')
 			r = parse_bytes(optarg, "budget", &s->budget_bytes, err);
-		else if (o == 'w')
-			r = parse_bytes(optarg, "window", &s->window_bytes, err);
 		else if (o == 'm')
 			r = parse_bytes(optarg, "resync-min", &s->resync_min, err);
 		else
@@ -410,7 +440,7 @@ static int parse(int argc, char **argv, struct server *s, struct err *err)
 
 int main(int argc, char **argv)
 {
-	static struct server s = { .budget_bytes = 1 << 30, .window_bytes = 32 << 20,
+	static struct server s = { .budget_bytes = 1 << 30, .window_bytes = FIRST_WINDOW_BYTES,
 				   .resync_min = 1 << 20, .timer_at = UINT64_MAX };
 	struct err err = ERR_INIT;
 
