@@ -92,5 +92,6 @@ expect_equal "its blocks" 4096 "$(blockdev --getss "$device")"
 expect_equal "read-only" 1 "$(blockdev --getro "$device")"
 if dd if=data of="$device" bs=1M count=1 oflag=direct status=none 2>/dev/null; then fail "it was written"; fi
 kill -9 "$server"
+wait "$server" 2>/dev/null || :
 mdcluster detach --run-dir="$run" web || fail "detach, of a server that is gone"
 device=

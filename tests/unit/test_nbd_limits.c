@@ -153,6 +153,7 @@ static void who_behaves_goes_on_beside_stalled_neighbours(void **state)
 	struct nbd_rig rig;
 	uint64_t offset;
 	uint32_t length;
+	uint64_t heard = 0;
 	bool is_last;
 
 	(void)state;
@@ -182,10 +183,12 @@ static void who_behaves_goes_on_beside_stalled_neighbours(void **state)
 	do {
 		assert_true(rig.pending_count > 0);
 		nbd_end_all(&rig);
-		do
+		do {
 			is_last = nbd_hear_chunk(good, 7, &offset, &length);
-		while (good->got_end > good->got_at);
+			heard += length;
+		} while (good->got_end > good->got_at);
 	} while (!is_last);
+	assert_int_equal(heard, 32 << 20);
 
 	for (int i = 0; i < NBD_RIG_CLIENTS; i++) {
 		nbd_session_abandon(peers[i].session);
@@ -443,6 +446,33 @@ static void who_sends_no_more_hears_its_replies(void **state)
 	nbd_rig_fini(&rig);
 }
 
+/* What was read ahead of who is gone was asked for, too. */
+static void what_came_before_the_end_is_done_as_others_end(void **state)
+{
+	uint8_t many[3 * NBD_RIG_REQUESTS * NBD_REQUEST_BYTES];
+	struct nbd_rig rig;
+	struct nbd_peer peer;
+
+	(void)state;
+	nbd_rig_init(&rig);
+	nbd_peer_init(&peer, &rig);
+	nbd_go(&peer);
+	for (size_t i = 0; i < sizeof(many); i += NBD_REQUEST_BYTES)
+		memcpy(many + i, "\x25\x60\x95\x13\0\0\0\3\0\0\0\0\0\0\0\7"
+				 "\0\0\0\0\0\0\0\0\0\0\0\0", NBD_REQUEST_BYTES);
+	nbd_send(&peer, many, sizeof(many));
+	nbd_session_end_of_input(peer.session);
+	nbd_run(&peer);
+	for (uint32_t i = 0; i < 3 * NBD_RIG_REQUESTS; i++) {
+		assert_false(nbd_session_is_over(peer.session));
+		nbd_end(&rig, 0, 0);
+		nbd_hear_reply(&peer, 7, 0);
+	}
+	assert_true(nbd_session_is_over(peer.session));
+	nbd_peer_fini(&peer);
+	nbd_rig_fini(&rig);
+}
+
 static void a_payload_that_is_skipped_may_end_early_too(void **state)
 {
 	struct nbd_rig rig;
@@ -499,6 +529,7 @@ int main(void)
 		cmocka_unit_test(a_held_read_released_before_it_is_sent_is_sent),
 		cmocka_unit_test(a_stream_does_not_go_on_in_memory_that_is_held),
 		cmocka_unit_test(who_sends_no_more_hears_its_replies),
+		cmocka_unit_test(what_came_before_the_end_is_done_as_others_end),
 		cmocka_unit_test(a_payload_that_is_skipped_may_end_early_too),
 		cmocka_unit_test(draining_ends_what_was_asked_and_refuses_the_rest),
 	};

@@ -208,6 +208,7 @@ static void a_structured_read_of_which_a_part_fails_is_an_error_at_its_end(void 
 	assert_false(nbd_hear_chunk(&s.peer, 7, &offset, &length));
 	nbd_end(&s.rig, 0, -EIO);
 	nbd_hear_nothing(&s.peer);
+	nbd_end(&s.rig, 0, -ESHUTDOWN); /* the first error is the one that is told */
 	nbd_end_all(&s.rig);
 	nbd_hear_error(&s.peer, 7, NBD_EIO);
 	assert_goes_on(&s);
@@ -277,6 +278,28 @@ static void a_write_may_come_byte_by_byte(void **state)
 	s.peer.at_a_time = 1;
 	write_numbers(&s, 0, 40960);
 	assert_goes_on(&s);
+	finish(&s);
+}
+
+/* It is not copied, and costs one call together with the request behind it. */
+static void a_long_payload_comes_to_its_place_at_once(void **state)
+{
+	static uint8_t payload[65536];
+	struct iovec room[2];
+	SCENE(s, false);
+
+	nbd_ask(&s.peer, NBD_CMD_WRITE, 0, 1, 0, sizeof(payload));
+	assert_int_equal(nbd_session_room(s.peer.session, room), 2);
+	assert_int_equal(room[0].iov_len, sizeof(payload));
+	assert_int_equal((uintptr_t)room[0].iov_base % 4096, 0);
+	assert_int_equal(room[1].iov_len, NBD_REQUEST_BYTES);
+	nbd_send(&s.peer, payload, sizeof(payload) - 100);
+	assert_int_equal(nbd_session_room(s.peer.session, room), 2);
+	assert_int_equal(room[0].iov_len, 100);
+	assert_true(room[1].iov_len > 16384); /* what is short may come with many others */
+	nbd_send(&s.peer, payload, 100);
+	nbd_end_all(&s.rig);
+	nbd_hear_reply(&s.peer, 1, 0);
 	finish(&s);
 }
 
@@ -659,6 +682,7 @@ int main(void)
 		cmocka_unit_test(a_write_reaches_the_volume_and_is_acknowledged_when_it_is_done),
 		cmocka_unit_test(writes_of_all_lengths_arrive_whole_however_they_come),
 		cmocka_unit_test(a_write_may_come_byte_by_byte),
+		cmocka_unit_test(a_long_payload_comes_to_its_place_at_once),
 		cmocka_unit_test(a_write_of_which_a_part_fails_is_read_to_its_end_and_then_answered),
 		cmocka_unit_test(flags_go_to_the_volume_where_they_mean_something),
 		cmocka_unit_test(every_part_of_a_durable_write_is_durable),

@@ -478,6 +478,33 @@ static void who_does_not_read_is_no_ones_trouble(void **state)
 	teardown(&s);
 }
 
+/* The loop tells when there is room again. */
+static void who_reads_late_hears_all(void **state)
+{
+	static const uint8_t zeroes[16384];
+	uint8_t bytes[16384] = { 1 };
+	struct scene s;
+	int late;
+
+	(void)state;
+	setup(&s);
+	start(&s);
+	late = client_new(&s);
+	for (uint64_t i = 0; i < 4; i++)
+		ask(late, NBD_CMD_READ, i, 0, 1 << 20);
+	run_until(&s, is_stalled);
+	for (uint64_t i = 0; i < 4; i++) {
+		hear_reply(&s, late, i, 0);
+		for (size_t at = 0; at < 1 << 20; at += sizeof(bytes)) {
+			assert_true(hear(&s, late, bytes, sizeof(bytes)));
+			assert_memory_equal(bytes, zeroes, sizeof(bytes));
+		}
+	}
+	assert_serves(&s, late);
+	close(late);
+	teardown(&s);
+}
+
 static bool has_one_client(struct scene *s)
 {
 	struct nbd_server_look seen;
@@ -628,6 +655,7 @@ int main(void)
 		cmocka_unit_test(clients_are_told_of_when_they_are_through_and_when_they_go),
 		cmocka_unit_test(who_does_not_finish_its_handshake_is_cut),
 		cmocka_unit_test(who_does_not_read_is_no_ones_trouble),
+		cmocka_unit_test(who_reads_late_hears_all),
 		cmocka_unit_test(who_vanishes_stays_until_its_ios_are_over),
 		cmocka_unit_test(closing_ends_what_is_under_way_and_then_tells),
 		cmocka_unit_test(closing_without_clients_tells_too_and_not_at_once),
