@@ -382,6 +382,15 @@ static void too_many_clients_are_turned_away_and_room_is_found_again(void **stat
 	teardown(&s);
 }
 
+/* In and out again, so that the server has none. */
+static int dial_and_flee(struct scene *s)
+{
+	int fd = dial(s);
+
+	say(fd, "nonsense", 8);
+	return fd;
+}
+
 static bool has_no_clients(struct scene *s)
 {
 	return s->clients == 0;
@@ -409,6 +418,8 @@ static void clients_are_told_of_when_they_are_through_and_when_they_go(void **st
 	close(second);
 	run_until(&s, has_no_clients);
 	close(dumb);
+	hear_end(&s, dial_and_flee(&s));
+	assert_false(s.is_closed); /* that is of nbd_server_close() alone */
 	teardown(&s);
 }
 
@@ -500,6 +511,55 @@ static void who_reads_late_hears_all(void **state)
 			assert_memory_equal(bytes, zeroes, sizeof(bytes));
 		}
 	}
+	assert_serves(&s, late);
+	close(late);
+	teardown(&s);
+}
+
+static uint32_t in_volume_before;
+
+static bool is_starved(struct scene *s)
+{
+	const char *why = look_of(s).waits_for;
+
+	return why && strcmp(why, "memory") == 0;
+}
+
+static bool has_gone_on(struct scene *s)
+{
+	return look_of(s).in_volume > in_volume_before;
+}
+
+/* Nothing of its own moves: it must be told of what another gave back. */
+static void who_waits_for_memory_goes_on_when_another_gives_some_back(void **state)
+{
+	static uint8_t bytes[8192];
+	struct scene s;
+	int late, starved;
+
+	(void)state;
+	setup(&s);
+	s.config.max_clients = 2;
+	s.config.memory_bytes = 1 << 20;
+	s.volume.park_high = 1 << 20;
+	start(&s);
+	late = client_new(&s);
+	starved = client_new(&s);
+	for (uint64_t i = 0; i < 8; i++)
+		ask(late, NBD_CMD_READ, i, 32 << 20, 262144);
+	assert_serves(&s, starved);
+	for (uint64_t i = 0; i < 20; i++)
+		ask(starved, NBD_CMD_READ, i, 0, 65536);
+	run_until(&s, is_starved);
+	in_volume_before = look_of(&s).in_volume;
+	for (uint64_t i = 0; i < 8; i++) {
+		hear_reply(&s, late, i, 0);
+		for (size_t at = 0; at < 262144; at += sizeof(bytes))
+			assert_true(hear(&s, late, bytes, sizeof(bytes)));
+	}
+	run_until(&s, has_gone_on);
+	memory_volume_unpark(&s.volume);
+	close(starved);
 	assert_serves(&s, late);
 	close(late);
 	teardown(&s);
@@ -656,6 +716,7 @@ int main(void)
 		cmocka_unit_test(who_does_not_finish_its_handshake_is_cut),
 		cmocka_unit_test(who_does_not_read_is_no_ones_trouble),
 		cmocka_unit_test(who_reads_late_hears_all),
+		cmocka_unit_test(who_waits_for_memory_goes_on_when_another_gives_some_back),
 		cmocka_unit_test(who_vanishes_stays_until_its_ios_are_over),
 		cmocka_unit_test(closing_ends_what_is_under_way_and_then_tells),
 		cmocka_unit_test(closing_without_clients_tells_too_and_not_at_once),
