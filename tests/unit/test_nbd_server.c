@@ -611,6 +611,32 @@ static void who_vanishes_stays_until_its_ios_are_over(void **state)
 	teardown(&s);
 }
 
+/* It is neither read nor written just then; and the loop does not turn on its end for ever. */
+static void who_vanishes_while_all_that_it_asked_for_waits_is_noticed(void **state)
+{
+	struct scene s;
+	int good, bad;
+
+	(void)state;
+	setup(&s);
+	s.config.max_requests = 2;
+	s.volume.park_high = 4096;
+	start(&s);
+	good = client_new(&s);
+	bad = client_new(&s);
+	for (uint64_t i = 0; i < 3; i++)
+		ask(bad, NBD_CMD_READ, i, 0, 512);
+	run_until(&s, is_stalled);
+	close(bad);
+	run_until(&s, is_one_leaving);
+	assert_int_equal(look_of(&s).in_volume, 2);
+	memory_volume_unpark(&s.volume);
+	run_until(&s, has_one_client);
+	assert_serves(&s, good);
+	close(good);
+	teardown(&s);
+}
+
 /* --- its end ---------------------------------------------------------------------------------------- */
 
 static void closing_ends_what_is_under_way_and_then_tells(void **state)
@@ -718,6 +744,7 @@ int main(void)
 		cmocka_unit_test(who_reads_late_hears_all),
 		cmocka_unit_test(who_waits_for_memory_goes_on_when_another_gives_some_back),
 		cmocka_unit_test(who_vanishes_stays_until_its_ios_are_over),
+		cmocka_unit_test(who_vanishes_while_all_that_it_asked_for_waits_is_noticed),
 		cmocka_unit_test(closing_ends_what_is_under_way_and_then_tells),
 		cmocka_unit_test(closing_without_clients_tells_too_and_not_at_once),
 		cmocka_unit_test(who_takes_no_replies_does_not_hold_up_closing),
