@@ -232,6 +232,11 @@ static void end_held(struct mirror_io *mi)
 		write_known(mi);
 }
 
+bool mirror_has_failing(const struct mirror *m)
+{
+	return m->unknown != 0;
+}
+
 void mirror_failure_known(struct mirror *m, uint32_t role)
 {
 	struct mirror_disk *d = &m->disks[role];

@@ -306,7 +306,7 @@ void mirror_check_stop(struct mirror *m)
 	struct mirror_request *req = m->stop_request;
 
 	if (!req || m->ios > 0 || m->sync || m->is_flushing || m->changes_on_disks > 0 ||
-	    !qb_list_empty(&m->left_pieces))
+	    !qb_list_empty(&m->left_pieces) || m->left_syncs > 0)
 		return;
 	m->stop_request = NULL;
 	mirror_answer(m, req, 0);

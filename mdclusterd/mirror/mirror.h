@@ -125,6 +125,11 @@ enum mirror_disk_state {
 void mirror_set_disk(struct mirror *m, uint32_t role, enum mirror_disk_state state,
 		     struct disk *disk, uint64_t data_offset,
 		     struct mirror_request *req);
+/*
+ * A disk failed here, and not all nodes know. As long as that is so the intent is degraded,
+ * whatever the superblocks say: who tells it that the array is whole asks this first.
+ */
+bool mirror_has_failing(const struct mirror *m);
 /* All nodes know that it failed: writes that met it are done. It is MISSING from here on. */
 void mirror_failure_known(struct mirror *m, uint32_t role);
 /* For intent_ops.failed: a disk that does not take bits fails like one that takes no data. */
@@ -149,7 +154,8 @@ uint64_t mirror_window(const struct mirror *m, uint64_t from, uint64_t bytes,
  * One window, [low, high), of the bitmap's addresses; of COPY and COMPARE whole chunks of the
  * bitmap, for only these are ever synced: -EINVAL. It is this node's by the cluster's
  * agreement; writes of this node go on, and wait for single pieces only (A3). Needed
- * chunks that are done are told to the intent.
+ * chunks that are done are told to the intent. What was written to a disk that is rebuilt is
+ * durable there when it is done, so that this disk may be told in sync.
  */
 struct mirror_sync {
 	enum mirror_sync_kind kind;

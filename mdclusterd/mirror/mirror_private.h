@@ -216,7 +216,6 @@ void zero_push(struct mirror_io *mi);
 bool zero_is_nothing(const struct mirror_io *mi);
 
 void flush_join(struct mirror_io *mi);
-void flush_over(struct transfer *t, int result);
 
 /* --- failure.c ------------------------------------------------------------------------ */
 
@@ -323,6 +322,7 @@ struct mirror {
 	struct qb_list_head spare_pieces;
 	struct qb_list_head left_pieces; /* disks that hang have them */
 	uint32_t spare_buffers;
+	uint32_t left_syncs;       /* as those */
 	uint64_t sync_ended_ns;
 	uint64_t speed_max_bytes;
 	uint64_t resync_bytes;

@@ -12,6 +12,9 @@
  *	Y4  Speed, as md: at most max; and only min while applications are at work. Credit
  *	    accrues with time, is spent by pieces, and is not saved up.
  *
+ *	Y5  When it is done what it wrote to disks that are rebuilt is durable there: no bit
+ *	    speaks for them once they are told in sync.
+ *
  * Pieces are kept for the next window, since their buffers are costly to map anew, and
  * given back when there was none for a while.
  */
@@ -228,6 +231,56 @@ static void retry(struct sync *sync)
 			piece_start(p);
 }
 
+/* --- Y5 ----------------------------------------------------------------------------------- */
+
+static void flush_is_back(struct transfer *t)
+{
+	struct sync *sync = t->owner;
+	struct mirror *m = t->m;
+
+	sync->flush_lost--;
+	if (sync->flush_lost > 0 || m->sync == sync)
+		return;
+	m->left_syncs--;
+	free(sync);
+}
+
+static void rebuilt_flushed(struct transfer *t, int result)
+{
+	struct sync *sync = t->owner;
+
+	sync->flush_awaited--;
+	sync->flush_lost += t->is_lost;
+	if (result < 0)
+		failure_of_change(t->m, t->role, &t->req, result);
+	sync->is_over = sync->flush_awaited == 0;
+}
+
+static void flush_rebuilt(struct sync *sync)
+{
+	struct mirror *m = sync->m;
+	uint32_t role, roles = sync->rebuilt & m->writable;
+
+	sync->rebuilt = 0;
+	for (role = 0; role < m->map.disks; role++) {
+		if (!(roles >> role & 1))
+			continue;
+		sync->flush[role].owner = sync;
+		sync->flush[role].over = rebuilt_flushed;
+		sync->flush[role].back = flush_is_back;
+		sync->flush_awaited++;
+		transfer_send(m, &sync->flush[role], role, DISK_FLUSH, 0, 0, NULL, false);
+	}
+}
+
+static void look_at_end(struct sync *sync)
+{
+	if (!is_at_end(sync) || !qb_list_empty(&sync->pieces) || sync->flush_awaited > 0)
+		return;
+	flush_rebuilt(sync);
+	sync->is_over = sync->flush_awaited == 0;
+}
+
 void sync_run(struct mirror *m)
 {
 	struct sync *sync = m->sync;
@@ -248,7 +301,7 @@ void sync_run(struct mirror *m)
 		retire(sync);
 	}
 	sync->is_running = false;
-	sync->is_over = is_at_end(sync) && qb_list_empty(&sync->pieces);
+	look_at_end(sync);
 }
 
 void sync_piece_over(struct sync *sync)
@@ -282,7 +335,10 @@ void mirror_sync_deliver(struct mirror *m)
 	owner->state = NULL;
 	m->sync = NULL;
 	m->sync_ended_ns = m->now_ns;
-	free(sync);
+	if (sync->flush_lost > 0)
+		m->left_syncs++; /* a disk that hangs has part of it */
+	else
+		free(sync);
 	owner->done(owner->owner, owner, result);
 }
 

@@ -120,6 +120,8 @@ static void send_write(struct piece *p, uint32_t copy)
 	t->over = write_over;
 	t->back = back;
 	p->awaited++;
+	if (!(p->m->readable >> role_of(p, copy) & 1))
+		p->sync->rebuilt |= 1u << role_of(p, copy);
 	p->sync->owner->copied_sectors += (high - low) >> SECTOR_SHIFT;
 	transfer_send(p->m, t, role_of(p, copy), DISK_WRITE,
 		      p->map.copy[copy].sector + (low >> SECTOR_SHIFT),

@@ -59,6 +59,10 @@ struct sync {
 	uint64_t piece_sectors;
 	int result;
 	bool is_cancelled, is_over, is_running;
+	/* The end: disks that are rebuilt, and were written, are flushed (Y5). */
+	uint32_t rebuilt;        /* roles */
+	uint32_t flush_awaited, flush_lost;
+	struct transfer flush[MIRROR_MAX_DISKS];
 	int64_t credit_bytes;    /* may be sent now */
 	uint64_t paced_ns;
 };

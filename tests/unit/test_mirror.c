@@ -1485,6 +1485,31 @@ static void a_copy_that_a_disk_in_use_refuses_leaves_the_chunk_needed(void **sta
 	mr_free(rig);
 }
 
+/* Told in sync when it is done, and the power is cut: no bit speaks for it any more. */
+static void what_is_copied_to_a_new_disk_is_durable_when_done(void **state)
+{
+	struct mirror_rig *rig = mr_new(2, 0, 0);
+	struct mr_request gone, come;
+	struct sync_run run;
+
+	(void)state;
+	mr_request_init(&gone);
+	mr_request_init(&come);
+	mr_poke(rig, 0, 0, 4 * M, 7);
+	mirror_set_disk(rig->m, 1, MIRROR_DISK_MISSING, NULL, 0, &gone.req);
+	mr_run(rig);
+	mirror_set_disk(rig->m, 1, MIRROR_DISK_REBUILD, rig->disks[1], MR_DATA_OFFSET,
+			&come.req);
+	memset(rig->intent->is_needed, 1, 64);
+	sync_start(rig, &run, MIRROR_SYNC_COPY, 0, 4 * 2048);
+	sync_wait(rig, &run);
+	assert_int_equal(run.result, 0);
+	disk_world_cut_power(rig->world);
+	disk_world_restore_power(rig->world);
+	assert_int_equal(mr_on_disk(rig, 1, 0, 4 * M), 7);
+	mr_free(rig);
+}
+
 static void A7_a_resync_goes_on_without_a_hung_disk(void **state)
 {
 	struct mirror_rig *rig = mr_new(3, 0, 0);
@@ -1570,6 +1595,7 @@ int main(void)
 		cmocka_unit_test(the_p99_of_writes_is_that_of_the_last_seconds),
 		cmocka_unit_test(a_place_that_cannot_be_read_is_written_from_another_disk),
 		cmocka_unit_test(a_copy_that_a_disk_in_use_refuses_leaves_the_chunk_needed),
+		cmocka_unit_test(what_is_copied_to_a_new_disk_is_durable_when_done),
 		cmocka_unit_test(A7_a_resync_goes_on_without_a_hung_disk),
 	};
 

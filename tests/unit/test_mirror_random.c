@@ -215,7 +215,7 @@ static void readd_next(struct story *s, uint32_t role)
 	case ENTERING:
 		s->out &= ~(1u << role);
 		mirror_set_disk(s->m, role, MIRROR_DISK_IN_SYNC, NULL, 0, NULL);
-		intent_set_degraded(s->in, s->out != 0);
+		intent_set_degraded(s->in, s->out != 0 || mirror_has_failing(s->m));
 		break;
 	}
 }
@@ -504,7 +504,7 @@ static void look_at_sync(struct story *s)
 	if (!s->is_syncing && (intent_needed_count(s->in) > 0 || chance(s, 20)))
 		begin_sync(s);
 	for (role = 0; role < s->count; role++)
-		if (s->readd[role].step == COPYING && intent_needed_count(s->in) == 0 &&
+		if (!s->is_syncing && s->readd[role].step == COPYING && intent_needed_count(s->in) == 0 &&
 		    (s->out >> role & 1))
 			readd_next(s, role);
 }
