@@ -143,7 +143,9 @@ void plane_set_disk(struct plane_work *w, struct plane_request *req)
 
 	step->role = req->role;
 	step->disk = *m;
-	intent_set_degraded(w->intent, req->view->degraded > 0);
+	/* the view may be older than a failure that this node is still telling (D2) */
+	intent_set_degraded(w->intent, req->view->degraded > 0 ||
+					       mirror_has_failing(w->mirror));
 	if (!is_there) {
 		intent_set_disk(w->intent, req->role, NULL, 0, NULL);
 		tell_mirror(step);

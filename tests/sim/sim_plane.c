@@ -437,7 +437,8 @@ static void set_disk(struct sim_plane *p, struct plane_request *req)
 	sim_say(world_of(p), p->node->index, "plane: role %u is %d", req->role, (int)d->state);
 	r->setting = req;
 	r->done = (struct mirror_request){ .done = disk_is_set, .owner = p };
-	intent_set_degraded(p->intent, req->view->degraded > 0);
+	intent_set_degraded(p->intent, req->view->degraded > 0 ||
+					       mirror_has_failing(p->mirror));
 	rules_disk(p->config.rules, p->node->index, (int)req->role, is_served(d));
 	if (!is_served(d))
 		intent_set_disk(p->intent, req->role, NULL, 0, NULL);
