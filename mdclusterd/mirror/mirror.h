@@ -91,7 +91,10 @@ struct mirror_request {
 	int result;
 };
 
-/* A5; reads wait as well, for others may have failed a disk. lease_until: on ops.now's clock; UINT64_MAX: no lease is asked for. Cheap: per token. */
+/*
+ * A5; reads wait as well, for others may have failed a disk. lease_until: on ops.now's clock;
+ * UINT64_MAX: no lease is asked for. Cheap: per token.
+ */
 void mirror_set_gate(struct mirror *m, bool is_open, uint64_t lease_until);
 /*
  * Nothing in flight changes a disk any more, nor does the intent; the gate is shut.
