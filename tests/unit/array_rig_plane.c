@@ -188,6 +188,15 @@ static void take(struct rig_plane *p, struct plane_request *req)
 	}
 }
 
+/* Its pieces there wait until that range is gone. */
+static bool is_under_others(const struct rig_plane *p, const struct plane_request *req)
+{
+	for (int i = 0; i < ARRAY_MAX_NODES; i++)
+		if (p->suspended[i].low < req->high && req->low < p->suspended[i].high)
+			return true;
+	return false;
+}
+
 static bool can_finish(const struct rig_plane *p, const struct plane_request *req)
 {
 	uint64_t writing = writing_mask(p);
@@ -198,7 +207,8 @@ static bool can_finish(const struct rig_plane *p, const struct plane_request *re
 	case PLANE_DRAIN:
 		return writing == 0;
 	case PLANE_SYNC:
-		return (p->is_gate_open && !p->holds_sync) || p->is_cancelled;
+		return (p->is_gate_open && !p->holds_sync && !is_under_others(p, req)) ||
+		       p->is_cancelled;
 	case PLANE_STOP:
 		return p->count == 1;
 	default:
