@@ -106,6 +106,7 @@ void rig_check(struct array_rig *rig)
 		if (owned >> p->slot & 1)
 			fail_msg("two nodes serve slot %u", p->slot);
 		owned |= UINT64_C(1) << p->slot;
+		rig_plane_check(&rig->nodes[i].plane);
 		if (p->is_gate_open && rig->disks.differ && !p->is_single && !rig->is_rotten)
 			fail_msg("node %d balances reads, and copies differ", i);
 		if (p->is_gate_open)

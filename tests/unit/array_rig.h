@@ -66,6 +66,7 @@ struct rig_plane {
 	uint64_t max_speed;
 	bool is_busy;                    /* applications are at work */
 	bool holds_sync;                 /* SYNC ends only when it is cancelled */
+	bool holds_set_disk;
 	unsigned int syncs;              /* taken */
 	uint64_t sync_ns, write_p99_ns;  /* what SYNC tells; 0: 1 ms */
 	uint64_t biggest_sync, last_sync; /* sectors */
@@ -80,6 +81,7 @@ struct rig_metadata {
 	bool is_run;                     /* the first was, and is not told */
 	int result;
 	unsigned int ops[METADATA_OPS];  /* done */
+	uint32_t lacks_role;             /* not 0: a disk that this node does not see */
 	uint32_t fails_role;             /* told with fail_read, if not 0 */
 	int fail_read, fail_clear, fail_reload, fail_fail, fail_activate; /* how often, -EIO */
 };

@@ -109,6 +109,10 @@ static int activate(struct rig_metadata *m, struct metadata_request *req)
 
 	if (fails(&m->fail_activate))
 		return err_set(&req->err, -EIO, "the superblocks cannot be written");
+	if (m->lacks_role && d->state[m->lacks_role] == METADATA_DISK_IN_SYNC) {
+		d->state[m->lacks_role] = METADATA_DISK_FAULTY;
+		d->events++;
+	}
 	if (d->resync_offset == 0)
 		return 0;
 	for (int i = 1; i <= m->rig->count; i++)

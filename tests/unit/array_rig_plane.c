@@ -137,6 +137,14 @@ static void check_sync_alone(struct rig_plane *p, const struct plane_request *re
 	}
 }
 
+void rig_plane_check(struct rig_plane *p)
+{
+	for (size_t i = 0; i < p->count; i++)
+		if (p->asks[i].is_taken && p->asks[i].req->op == PLANE_SYNC &&
+		    p->is_gate_open)
+			check_sync_alone(p, p->asks[i].req);
+}
+
 static void check_write_alone(struct rig_plane *p, int chunk)
 {
 	for (int i = 1; i <= p->rig->count; i++) {
@@ -211,6 +219,8 @@ static bool can_finish(const struct rig_plane *p, const struct plane_request *re
 		       p->is_cancelled;
 	case PLANE_STOP:
 		return p->count == 1;
+	case PLANE_SET_DISK:
+		return !p->holds_set_disk;
 	default:
 		return true;
 	}

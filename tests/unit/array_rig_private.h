@@ -9,6 +9,8 @@ void rig_plane_init(struct rig_plane *p, struct array_rig *rig, int node);
 /* Takes or finishes something; false: there is nothing that can be. */
 bool rig_plane_step(struct rig_plane *p);
 bool rig_plane_can_step(const struct rig_plane *p);
+/* V5, of what it copies now. */
+void rig_plane_check(struct rig_plane *p);
 /* Its process is dead. */
 void rig_plane_die(struct rig_plane *p);
 /* What one sector range covers, as chunks. */

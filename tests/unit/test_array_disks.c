@@ -68,6 +68,40 @@ static void who_cannot_say_that_a_disk_failed_holds_its_writes(void **state)
 	array_rig_free(rig);
 }
 
+static void writes_are_held_until_the_own_plane_has_done_with_the_disk(void **state)
+{
+	struct array_rig *rig = running(2, 2, 1);
+
+	(void)state;
+	rig->nodes[1].plane.holds_set_disk = true;
+	array_rig_disk_fails(rig, 1, 1);
+	array_rig_run_seconds(rig, 20);
+	assert_int_equal(rig->nodes[1].plane.known, 0);
+	assert_true(uses(rig, 2, 1)); /* nor were the others told */
+	rig->nodes[1].plane.holds_set_disk = false;
+	array_rig_run(rig);
+	assert_int_equal(rig->nodes[1].plane.known, 2);
+	array_rig_free(rig);
+}
+
+static void what_one_starts_without_all_do_without(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct array_rig *rig = array_rig_new(2, seed);
+
+		rig->disks.disks = 3;
+		array_rig_start(rig, 1);
+		array_rig_run(rig);
+		rig->nodes[2].metadata.lacks_role = 2;
+		array_rig_start(rig, 2);
+		array_rig_run(rig);
+		assert_true(array_rig_is_active(rig, 2));
+		assert_false(uses(rig, 1, 2) || uses(rig, 2, 2));
+		array_rig_free(rig);
+	}
+}
+
 static void superblocks_that_cannot_be_written_are_tried_again(void **state)
 {
 	struct array_rig *rig = running(2, 2, 1);
@@ -378,6 +412,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(writes_that_met_a_failing_disk_are_held_until_all_know),
 		cmocka_unit_test(who_cannot_say_that_a_disk_failed_holds_its_writes),
+		cmocka_unit_test(writes_are_held_until_the_own_plane_has_done_with_the_disk),
+		cmocka_unit_test(what_one_starts_without_all_do_without),
 		cmocka_unit_test(superblocks_that_cannot_be_written_are_tried_again),
 		cmocka_unit_test(who_cannot_read_the_superblocks_refuses_and_hears_it_again),
 		cmocka_unit_test(two_nodes_find_the_same_disk_failing),
