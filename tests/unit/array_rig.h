@@ -66,7 +66,7 @@ struct rig_plane {
 	uint64_t max_speed;
 	bool is_busy;                    /* applications are at work */
 	bool holds_sync;                 /* SYNC ends only when it is cancelled */
-	bool holds_set_disk;
+	bool holds_set_disk, holds_start;
 	unsigned int syncs;              /* taken */
 	uint64_t sync_ns, write_p99_ns;  /* what SYNC tells; 0: 1 ms */
 	uint64_t biggest_sync, last_sync; /* sectors */

@@ -221,6 +221,8 @@ static bool can_finish(const struct rig_plane *p, const struct plane_request *re
 		return p->count == 1;
 	case PLANE_SET_DISK:
 		return !p->holds_set_disk;
+	case PLANE_START:
+		return !p->holds_start;
 	default:
 		return true;
 	}

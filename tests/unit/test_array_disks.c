@@ -84,6 +84,44 @@ static void writes_are_held_until_the_own_plane_has_done_with_the_disk(void **st
 	array_rig_free(rig);
 }
 
+static void who_hears_of_it_answers_when_its_plane_has_done_with_the_disk(void **state)
+{
+	struct array_rig *rig = running(2, 2, 1);
+
+	(void)state;
+	rig->nodes[2].plane.holds_set_disk = true;
+	array_rig_disk_fails(rig, 1, 1);
+	array_rig_run_seconds(rig, 20);
+	assert_int_equal(rig->nodes[1].plane.known, 0);
+	rig->nodes[2].plane.holds_set_disk = false;
+	array_rig_run(rig);
+	assert_int_equal(rig->nodes[1].plane.known, 2);
+	array_rig_free(rig);
+}
+
+static void who_hears_of_it_as_its_plane_starts_answers_when_that_knows(void **state)
+{
+	struct array_rig *rig = array_rig_new(2, 1);
+
+	(void)state;
+	rig->disks.disks = 3;
+	array_rig_start(rig, 1);
+	array_rig_run(rig);
+	rig->nodes[2].plane.holds_start = true;
+	array_rig_start(rig, 2);
+	array_rig_run_seconds(rig, 5);
+	assert_non_null(array_rig_asked(rig, 2, PLANE_START));
+	array_rig_disk_fails(rig, 1, 2);
+	array_rig_run_seconds(rig, 5);
+	assert_int_equal(rig->nodes[1].plane.known, 0);
+	rig->nodes[2].plane.holds_start = false;
+	array_rig_run(rig);
+	assert_int_equal(rig->nodes[1].plane.known, 4);
+	assert_false(uses(rig, 2, 2));
+	assert_true(array_rig_is_active(rig, 2));
+	array_rig_free(rig);
+}
+
 static void what_one_starts_without_all_do_without(void **state)
 {
 	(void)state;
@@ -413,6 +451,10 @@ int main(void)
 		cmocka_unit_test(writes_that_met_a_failing_disk_are_held_until_all_know),
 		cmocka_unit_test(who_cannot_say_that_a_disk_failed_holds_its_writes),
 		cmocka_unit_test(writes_are_held_until_the_own_plane_has_done_with_the_disk),
+		cmocka_unit_test(
+			who_hears_of_it_answers_when_its_plane_has_done_with_the_disk),
+		cmocka_unit_test(
+			who_hears_of_it_as_its_plane_starts_answers_when_that_knows),
 		cmocka_unit_test(what_one_starts_without_all_do_without),
 		cmocka_unit_test(superblocks_that_cannot_be_written_are_tried_again),
 		cmocka_unit_test(who_cannot_read_the_superblocks_refuses_and_hears_it_again),
