@@ -199,6 +199,30 @@ static void show_activity(const struct status_array *a, struct terminal *t)
 	terminal_end(t);
 }
 
+/* Of others only the window is known: how far they are, not how fast. */
+static void show_others(const struct status *s, const struct status_array *a,
+			struct terminal *t)
+{
+	uint64_t total = a->size_bytes / SECTOR;
+	char bar[TERMINAL_BAR_BYTES], name[SHOW_NODE_BYTES];
+
+	for (uint32_t i = 0; i < a->member_count; i++) {
+		const struct status_member *m = &a->members[i];
+		unsigned int per_mille = terminal_per_mille(m->low, total);
+
+		if (m->node == s->node || m->high <= m->low || total == 0)
+			continue;
+		terminal_begin(t, 2);
+		terminal_word(t, TERMINAL_YELLOW, "%s", terminal_bar(m->low, total, bar));
+		terminal_word(t, TERMINAL_YELLOW, "resync by %s",
+			      show_status_node(s, m->node, name));
+		terminal_word(t, TERMINAL_YELLOW, "at %u.%u%% (%" PRIu64 "/%" PRIu64 " MiB)",
+			      per_mille / 10, per_mille % 10, m->low / (mib / SECTOR),
+			      total / (mib / SECTOR));
+		terminal_end(t);
+	}
+}
+
 /* What is not as it should be, a line each. */
 static void show_trouble(const struct status_array *a, struct terminal *t)
 {
@@ -213,7 +237,7 @@ static void show_trouble(const struct status_array *a, struct terminal *t)
 	if (a->is_single_source) {
 		terminal_begin(t, 2);
 		terminal_sentence(t, TERMINAL_YELLOW,
-				  "reads come from one disk until a dead node's writes are merged");
+				  "all reads come from one disk: others may still differ");
 		terminal_end(t);
 	}
 	if (a->parked) {
@@ -279,6 +303,7 @@ static int show_array(const struct show_status *show, const struct status_array 
 	fputc('\n', t->to);
 	show_head(show->status, a, t);
 	show_activity(a, t);
+	show_others(show->status, a, t);
 	if (!show->only)
 		show_bad_disks(a, t);
 	show_trouble(a, t);

@@ -44,6 +44,7 @@ is resyncing 1 'cluster alpha  3/3 nodes  quorate  ring 1.17  token 0.21 ms
 
 web  raid1  active  8.00 GiB  [2/2] [UU]  dirty 12.00 MiB  2 clients
   [========>............]  resync = 42.7% (3503/8192 MiB)  finish=0.2min  speed=311.5MiB/s
+  [===============>.....]  resync by node2  at 75.0% (6144/8192 MiB)
   SLOT NODE   STATE   INCARNATION       RESYNCS     DIRTY
      0 node1* resyncs           4 3503-3535 MiB 12.00 MiB
      1 node2  resyncs           5 6144-6176 MiB
@@ -65,7 +66,7 @@ is proof 1 'cluster alpha  2/3 nodes  quorate  ring 1.18  token 0.21 ms
   node3  missing for 12 s  waits: proof of death, 12 s: fence agent ipmi, attempt 2
 
 web  raid1  active  8.00 GiB  [2/2] [UU]  dirty 12.00 MiB  2 clients
-  reads come from one disk until a dead node'"'"'s writes are merged
+  all reads come from one disk: others may still differ
   waits: proof of death of node3, 12 s
   SLOT NODE   STATE   INCARNATION SINCE     DIRTY
      0 node1* active            4       12.00 MiB
@@ -73,7 +74,7 @@ web  raid1  active  8.00 GiB  [2/2] [UU]  dirty 12.00 MiB  2 clients
      2 node3  missing           6  12 s
 
 logs  raid10  active  8.00 GiB  [4/4] [UUUU]
-  reads come from one disk until a dead node'"'"'s writes are merged
+  all reads come from one disk: others may still differ
   waits: proof of death of node3, 12 s
   SLOT NODE   STATE   INCARNATION SINCE
      0 node1* active            4
@@ -92,7 +93,7 @@ is proof 1 'cluster alpha  2/3 nodes  quorate  ring 1.18  token 0.21 ms
   node3  missing for 12 s  waits: proof of death, 12 s: fence agent ipmi, attempt 2
 
 logs  raid10  active  8.00 GiB  [4/4] [UUUU]
-  reads come from one disk until a dead node'"'"'s writes are merged
+  all reads come from one disk: others may still differ
   waits: proof of death of node3, 12 s
   SLOT NODE   STATE   INCARNATION SINCE
      0 node1* active            4
@@ -158,11 +159,11 @@ ends_with 0 mdcluster status --wait=idle
 ends_with 0 mdcluster status --wait=active web
 status_is degraded
 ends_with 1 mdcluster status --wait=idle # a failed disk is nothing that ends by itself
-# waits_until STATE STATUS: not done with STATUS, and done when it is well
+# waits_until STATE STATUS [JQ]: not done with STATUS, changed by JQ, and done when it is well
 waits_until()
 {
 	local waiting
-	status_is "$2"
+	status_is "$2" "${3:-.}"
 	mdcluster status --wait="$1" >waited 2>&1 &
 	waiting=$!
 	# it has looked more than once
@@ -176,6 +177,11 @@ waits_until()
 }
 waits_until idle resyncing
 waits_until idle proof
+for trouble in '.needed_bytes = 4096' '.is_single_source = true' '.waits = "waits: token"' \
+	'.activity = "check"' '.members[1].owes_resync = true' '.members[2].state = "recovering"' \
+	'.members[2].high_sectors = 8'; do
+	waits_until idle healthy ".arrays[0]$trouble"
+done
 waits_until active joining
 waits_until active no-quorum
 ends_with 2 mdcluster status --wait=busy

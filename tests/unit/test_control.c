@@ -525,7 +525,7 @@ static void a_socket_that_lives_is_not_taken_and_a_dead_one_is(void **state)
 	struct control_rig *rig = control_rig_new(NULL);
 	struct err err = ERR_INIT;
 	struct loop *loop = loop_new(&err);
-	struct control_server *s;
+	struct control_server *s, *other;
 	char path[128], moved[128];
 	struct stat st;
 	int fd;
@@ -546,8 +546,12 @@ static void a_socket_that_lives_is_not_taken_and_a_dead_one_is(void **state)
 	assert_true(S_ISSOCK(st.st_mode));
 	assert_int_equal(st.st_mode & 0777, 0600); /* no group: root alone */
 	rename(path, moved);
+	other = try_server(path, loop, &err);
+	assert_non_null(other);
 	control_server_free(s);
-	assert_int_equal(access(moved, F_OK), 0); /* somebody else's by now */
+	assert_int_equal(access(path, F_OK), 0); /* the other one's by now */
+	control_server_free(other);
+	assert_int_equal(access(path, F_OK), -1);
 	s = try_server(moved, loop, &err);
 	assert_non_null(s);
 	control_server_free(s);

@@ -293,6 +293,7 @@ struct liar {
 	const char *says; /* behind the first call */
 	size_t length;
 	int times;
+	bool is_first;    /* says it before it is asked */
 	pthread_t thread;
 };
 
@@ -302,7 +303,7 @@ static void *lie(void *owner)
 
 	for (int i = 0; i < liar->times; i++) {
 		int peer = accept(liar->fd, NULL, NULL);
-		char *call = raw_receive(peer);
+		char *call = liar->is_first ? NULL : raw_receive(peer);
 
 		free(call);
 		if (send(peer, liar->says, liar->length, MSG_NOSIGNAL) < 0)
@@ -383,6 +384,24 @@ static void an_error_of_any_kind_is_told(void **state)
 	part(&liar, c);
 }
 
+static void who_is_turned_away_hears_why(void **state)
+{
+	static const char refusal[] = "{\"error\":\"org.mdcluster.Refused\",\"parameters\":"
+				      "{\"text\":\"128 connections are there already\","
+				      "\"errno\":\"EUSERS\"}}";
+	struct liar liar = { .is_first = true };
+	struct mdcluster *c = meet(&liar, refusal, sizeof(refusal), 1);
+
+	(void)state;
+	pthread_join(liar.thread, NULL); /* it has closed: the call cannot be sent */
+	expect_refused(c, mdcluster_call(c, "test.Echo", NULL, NULL), -EUSERS,
+		       "128 connections", "org.mdcluster.Refused");
+	close(liar.fd);
+	unlink(liar.path);
+	rmdir(liar.dir);
+	mdcluster_free(c);
+}
+
 static void a_daemon_that_was_restarted_is_found_again(void **state)
 {
 	static const char fine[] = "{\"parameters\":{\"n\":1}}";
@@ -411,6 +430,7 @@ int main(void)
 		cmocka_unit_test(who_does_not_want_to_wait_polls),
 		cmocka_unit_test(what_is_no_answer_ends_the_connection),
 		cmocka_unit_test(an_error_of_any_kind_is_told),
+		cmocka_unit_test(who_is_turned_away_hears_why),
 		cmocka_unit_test(a_daemon_that_was_restarted_is_found_again),
 	};
 

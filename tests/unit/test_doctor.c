@@ -101,6 +101,7 @@ static void a_node_that_is_dead_is_not_to_be_confirmed(void **state)
 	(void)state;
 	s.nodes[2].is_member = false;
 	s.nodes[2].is_dead = true;
+	strcpy(s.nodes[2].waits, "proof of death"); /* what it still says is of no use */
 	examine(&s);
 	says("node3 is dead, which is proven", "ssh node3 systemctl start mdclusterd");
 	assert_int_equal(found, 1);
