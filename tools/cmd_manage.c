@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* mdcluster set, fail, confirm-dead: what an operator tells a daemon. */
+/* mdcluster set, reload, fail, confirm-dead: what an operator tells a daemon. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/printable.h"
 #include "tools/commands.h"
 #include "tools/daemon.h"
 
@@ -81,6 +82,56 @@ const struct cli_command cmd_set = {
 	.summary = "Change speed limits, intent budget or log level while it runs.",
 	.options = set_options,
 	.run = run_set,
+};
+
+/* --- reload ----------------------------------------------------------------------------- */
+
+static const struct cli_option reload_options[] = {
+	DAEMON_OPTIONS,
+	CLI_COMMON_OPTIONS
+};
+
+static void print_names(const char *what, const json_t *names)
+{
+	for (size_t i = 0; i < json_array_size(names); i++) {
+		const char *name = json_string_value(json_array_get(names, i));
+		char clean[128];
+
+		if (name)
+			printf("%s%s\n", what, text_printable(name, strlen(name), clean,
+							      sizeof(clean)));
+	}
+}
+
+static enum cli_exit run_reload(const struct cli_args *args)
+{
+	struct err err = ERR_INIT;
+	const json_t *changed, *later;
+	json_t *answer;
+	size_t count;
+
+	cli_operands(args, &count);
+	if (count > 0)
+		return cli_usage("reload: takes no operand");
+	answer = daemon_ask(args, "org.mdcluster.Reload", NULL, &err);
+	if (!answer)
+		return cli_fail(&err);
+	changed = json_object_get(answer, "changed");
+	later = json_object_get(answer, "needs_restart");
+	print_names("changed: ", changed);
+	print_names("only with a new start of mdclusterd: ", later);
+	if (json_array_size(changed) + json_array_size(later) == 0)
+		printf("nothing has changed\n");
+	json_decref(answer);
+	return CLI_OK;
+}
+
+const struct cli_command cmd_reload = {
+	.name = "reload",
+	.operands = "",
+	.summary = "Have the daemon read its configuration again.",
+	.options = reload_options,
+	.run = run_reload,
 };
 
 /* --- fail ------------------------------------------------------------------------------- */

@@ -73,6 +73,15 @@ asks '["Fail",{"array":"web","disk":"0"}]' '["Fail",{"array":"web","disk":"1"}]'
 	"mdcluster fail web 0 1"
 asks "[\"Fail\",{\"array\":\"web\",\"disk\":\"$PWD/b.img\"}]" "mdcluster fail web ./b.img"
 expect_fail 2 mdcluster fail web
+answer Reload '{"reply": {"changed": ["array web: resync_max", "log_level"], "needs_restart": ["totem.mtu"]}}'
+asks '["Reload",{}]' "mdcluster reload"
+expect_equal "reload" "changed: array web: resync_max
+changed: log_level
+only with a new start of mdclusterd: totem.mtu" "$out"
+answer Reload '{"reply": {"changed": [], "needs_restart": []}}'
+expect_equal "reload" "nothing has changed" "$(mdcluster reload)"
+answer Reload '{"refuse": "mdclusterd.conf has mistakes", "errno": 22}'
+expect_fail 2 mdcluster reload
 asks '["ConfirmDead",{"node":"node3"}]' "mdcluster confirm-dead --yes node3"
 calls >/dev/null
 expect_fail 1 mdcluster confirm-dead node3
