@@ -27,6 +27,8 @@ static int tell_state(void *owner, const json_t *answer)
 
 	if (*(const bool *)owner || !state)
 		return 0;
+	if (waits && strcmp(waits, state) == 0)
+		waits = NULL; /* nothing but that */
 	fprintf(stderr, "mdcluster: %s%s%s%s%s\n", array ? array : "", array ? ": " : "", state,
 		waits && *waits ? ", " : "", waits ? show_waits(waits, 0, text) : "");
 	return 0;

@@ -58,6 +58,10 @@ static size_t no_daemon(const struct err *err, struct doctor_finding *f)
 		snprintf(f->next, sizeof(f->next),
 			 "The daemon does not run, or has another run directory (--run-dir).");
 		snprintf(f->command, sizeof(f->command), "systemctl status mdclusterd");
+	} else if (err->code == -ETIMEDOUT) {
+		snprintf(f->next, sizeof(f->next),
+			 "It is stopped, or hangs: its state tells (T: stopped, D: in the kernel).");
+		snprintf(f->command, sizeof(f->command), "ps -C mdclusterd -o pid,stat,wchan,args");
 	} else if (err->code == -EACCES) {
 		snprintf(f->next, sizeof(f->next), "Ask as root.");
 	}

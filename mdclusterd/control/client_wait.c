@@ -46,8 +46,11 @@ static int wait_for_daemon(struct mdcluster *c)
 		return give_up(c, -errno, strerror(errno));
 	if (fds[1].revents && read(c->cancel_fd, &times, sizeof(times)) > 0)
 		return give_up(c, -ECANCELED, "cancelled");
-	if (n == 0)
-		return give_up(c, -ETIMEDOUT, "the daemon does not answer");
+	if (n == 0) {
+		client_disconnect(c);
+		return client_fail(c, -ETIMEDOUT, "the mdclusterd at %s does not answer",
+				   c->path);
+	}
 	return 0;
 }
 

@@ -20,6 +20,7 @@ asks()
 
 # --- assemble, stop ------------------------------------------------------------------
 answer Assemble '{"continue": {"array": "web", "state": "joining", "waits": ""}}' \
+	'{"continue": {"array": "web", "state": "starting", "waits": "starting"}}' \
 	'{"continue": {"array": "web", "state": "gathering", "waits": "waits: slot 2 of node3"}}' "$done_"
 answer Stop "$done_"
 touch a.img b.img
@@ -43,6 +44,7 @@ expect_fail 2 mdcluster stop --scan web
 need script
 out=$(script -qec "mdcluster assemble web" /dev/null </dev/null | tr -d '\r')
 expect_equal "on a terminal" "mdcluster: web: joining
+mdcluster: web: starting
 mdcluster: web: gathering, waits: slot 2 of node3" "$out"
 answer Assemble '{"refuse": "web: no disks are there: /dev/sda, /dev/sdb", "errno": 2}'
 expect_fail 1 mdcluster assemble web
