@@ -31,6 +31,7 @@ struct watch {
 	struct qb_list_head link; /* in loop->watches */
 	int fd;
 	int signal_number;        /* 0: the fd is somebody else's */
+	bool was_blocked;         /* the signal, before it was watched */
 	loop_fd_fn fd_fn;
 	loop_fn fn;
 	void *owner;
@@ -372,7 +373,7 @@ int loop_signal_add(struct loop *loop, int signal_number, loop_fn fn,
 		    void *owner, struct err *err)
 {
 	struct watch *w;
-	sigset_t set;
+	sigset_t set, before;
 	int fd, r;
 
 	sigemptyset(&set);
@@ -395,7 +396,8 @@ int loop_signal_add(struct loop *loop, int signal_number, loop_fn fn,
 		return err_set(err, r, "cannot watch signal %d: %s",
 			       signal_number, strerror(-r));
 	}
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	pthread_sigmask(SIG_BLOCK, &set, &before);
+	w->was_blocked = sigismember(&before, signal_number) == 1;
 	return 0;
 }
 
@@ -405,7 +407,8 @@ static void signal_close(const struct watch *w)
 
 	sigemptyset(&set);
 	sigaddset(&set, w->signal_number);
-	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	if (!w->was_blocked)
+		pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	close(w->fd);
 }
 

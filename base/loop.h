@@ -55,7 +55,7 @@ void loop_soon_cancel(struct loop_job *job);
 
 /*
  * The signal is blocked in this thread from here on, and in those that it starts, until
- * the loop is freed; threads that there are must not take it.
+ * the loop is freed, and then if it was so before; threads that there are must not take it.
  */
 int loop_signal_add(struct loop *loop, int signal_number, loop_fn fn,
 		    void *owner, struct err *err);

@@ -420,6 +420,27 @@ static void jobs_come_when_the_callback_has_returned_and_nothing_waits(void **st
 	loop_free(c.loop);
 }
 
+/* Who blocked it itself has it blocked still: one that came last does not end him. */
+static void a_signal_that_was_blocked_stays_so(void **state)
+{
+	struct err err = ERR_INIT;
+	struct loop *loop = loop_new(&err);
+	sigset_t set, before;
+
+	(void)state;
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	assert_int_equal(sigprocmask(SIG_BLOCK, &set, &before), 0);
+	assert_ok(loop_signal_add(loop, SIGUSR2, never, NULL, &err), err);
+	assert_int_equal(raise(SIGUSR2), 0);
+	loop_free(loop);
+	assert_int_equal(sigpending(&set), 0);
+	assert_int_equal(sigismember(&set, SIGUSR2), 1);
+	signal(SIGUSR2, SIG_IGN);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	signal(SIGUSR2, SIG_DFL);
+}
+
 static void give_up(void *owner)
 {
 	loop_stop(owner);
@@ -447,6 +468,7 @@ int main(void)
 		cmocka_unit_test(loop_runs_timers_fds_and_signals_again_and_again),
 		cmocka_unit_test(a_watch_can_pause_and_go_on),
 		cmocka_unit_test(a_loop_that_ends_leaves_the_signals_of_another),
+		cmocka_unit_test(a_signal_that_was_blocked_stays_so),
 		TEST(timers_ring_in_the_order_of_their_times),
 		TEST(an_earlier_timer_does_not_wait_for_a_later_one),
 		TEST(cancelling_the_first_leaves_the_others),
