@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <linux/close_range.h>
@@ -26,18 +27,41 @@ enum {
 	STOP_ALONE_MS = 1000, /* without a quorum, in which nothing can be left */
 };
 
+static void told_to_reload(void *owner);
+
 /* --- the supervisor ------------------------------------------------------------------------ */
 
-static void supervisor_is_gone(void *owner, int fd, uint32_t events)
+static void supervisor_is_gone(struct engine *e)
 {
-	struct engine *e = owner;
-
-	(void)events;
-	loop_fd_remove(e->loop, fd);
+	loop_fd_remove(e->loop, e->options->engine_fd);
 	log_error("MDC5420", "the supervisor is gone: nobody would say that this engine is dead; it stops");
 	e->is_orphaned = true;
 	units_set_quorate(e, false); /* the gates before all else */
 	engine_stop(e);
+}
+
+static void supervisor_speaks(void *owner, int fd, uint32_t events)
+{
+	struct engine *e = owner;
+	char word[16];
+	ssize_t n = recv(fd, word, sizeof(word) - 1, MSG_DONTWAIT);
+
+	(void)events;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		supervisor_is_gone(e);
+		return;
+	}
+	word[n] = '\0';
+	if (strcmp(word, "stop") == 0) {
+		engine_stop(e);
+	} else if (strcmp(word, "now") == 0) {
+		log_warning("MDC5423", "told to stop a second time: at once");
+		loop_stop(e->loop);
+	} else if (strcmp(word, "reload") == 0) {
+		told_to_reload(e);
+	}
 }
 
 static void be_alive(void *owner)
@@ -84,7 +108,7 @@ static int watch(struct engine *e, struct err *err)
 
 	if (fcntl(e->options->engine_fd, F_SETFD, FD_CLOEXEC) < 0)
 		return err_set(err, -errno, "--engine: not by hand: the supervisor starts it");
-	r = loop_fd_add(e->loop, e->options->engine_fd, POLLIN, supervisor_is_gone, e, err);
+	r = loop_fd_add(e->loop, e->options->engine_fd, POLLIN, supervisor_speaks, e, err);
 	if (r == 0)
 		r = loop_signal_add(e->loop, SIGTERM, told_to_stop, e, err);
 	if (r == 0)
@@ -156,23 +180,21 @@ void engine_set_last_word(struct engine *e)
 
 void engine_unit_is_gone(struct engine *e)
 {
-	if (e->stops == 0 || !qb_list_empty(&e->units))
+	if (!e->is_stopping || !qb_list_empty(&e->units))
 		return;
 	e->is_clean = true;
 	loop_stop(e->loop);
 }
 
-/* Told twice: at once, whatever that leaves to the others. */
+/* A signal may come to all of a group, and the supervisor's word besides: once is enough. */
 void engine_stop(struct engine *e)
 {
 	struct unit *u = NULL;
 	struct err err = ERR_INIT;
 
-	if (e->stops++ > 0) {
-		log_warning("MDC5423", "told to stop a second time: at once");
-		loop_stop(e->loop);
+	if (e->is_stopping)
 		return;
-	}
+	e->is_stopping = true;
 	while ((u = unit_next(e, u)) != NULL)
 		if (unit_stop(u, true, NULL, &err) < 0)
 			log_error("MDC5439", "an array does not stop: %s", err.text);

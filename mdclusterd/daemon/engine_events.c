@@ -64,7 +64,7 @@ static void on_settled(void *owner, bool is_quorate)
 
 	engine_tell_status(e);
 	engine_proof_look(e);
-	if (e->stops > 0)
+	if (e->is_stopping)
 		engine_set_last_word(e);
 	else if (is_quorate)
 		units_start_auto(e);

@@ -24,7 +24,7 @@ struct engine {
 	bool is_clean;          /* all arrays were left */
 	bool is_alone;          /* they could not be: there was no quorum */
 	bool was_quorate;       /* as events have it: changes of the ring in between left out */
-	int stops;              /* how often it was told to */
+	bool is_stopping;
 	bool is_orphaned;       /* the supervisor is gone */
 	bool is_broken;         /* left the ring by itself */
 	int exit_code;

@@ -100,7 +100,7 @@ static void become_engine(const struct supervisor *s, int fd)
 	const char *words[8];
 	int n = 0;
 
-	sigprocmask(SIG_UNBLOCK, &s->signals, NULL);
+	/* signals stay blocked: one that comes before the engine watches them waits */
 	fcntl(fd, F_SETFD, 0);
 	snprintf(fd_word, sizeof(fd_word), "--engine=%d", fd);
 	if (s->options->log_level >= 0)
@@ -263,8 +263,8 @@ static void stop(struct supervisor *s)
 	s->start_at = UINT64_MAX;
 	if (s->stops++ == 0)
 		s->kill_at = now_ms() + STOP_MS;
-	if (s->engine)
-		kill(s->engine, SIGTERM); /* a second one: at once */
+	if (s->engine_fd >= 0)
+		supervisor_tell(s->engine_fd, s->stops == 1 ? "stop" : "now");
 }
 
 static void reload(struct supervisor *s)
@@ -282,8 +282,8 @@ static void reload(struct supervisor *s)
 	} else {
 		config_free(c); /* the lock is where it is; the engine says so */
 	}
-	if (s->engine)
-		kill(s->engine, SIGHUP);
+	if (s->engine_fd >= 0)
+		supervisor_tell(s->engine_fd, "reload");
 }
 
 static void take_signal(struct supervisor *s)

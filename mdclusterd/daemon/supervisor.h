@@ -17,7 +17,9 @@
  * signal handlers of its own making, and nothing of it can linger here.
  *
  * They talk by a socket pair, a word a datagram: the engine says "ready", "status TEXT",
- * "alive" (for a watchdog), "goodbye"; that it breaks off tells each of the other's death.
+ * "alive" (for a watchdog), "goodbye"; the supervisor "stop", "now", "reload", which are not
+ * signals, since a terminal or systemd sends these to both, and twice means "at once".
+ * That it breaks off tells each of the other's death.
  */
 #pragma once
 
@@ -44,7 +46,7 @@ struct options {
 /* Runs until it is told to stop. Returns an exit_code. */
 int supervisor_run(const struct options *options);
 
-/* --- the engine's end ------------------------------------------------------------------- */
+/* --- both ends ------------------------------------------------------------------- */
 
 /* One of the words above. Never waits: what the supervisor does not read is lost. */
 void supervisor_tell(int fd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

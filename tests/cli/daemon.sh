@@ -65,10 +65,12 @@ says 3 "the supervisor is gone" || fail "node3: $(cat log.3)"
 start 3
 ring_of 1 2 3
 
-# --- a stop is an orderly leave; a second one at the same time does no harm -------------------------
-kill -TERM "${pid_of[3]}"
+# --- a stop is an orderly leave, also where the whole group gets the signal, as of a terminal ------------
+engine=$(engine_of 3)
+kill -TERM "${pid_of[3]}" "$engine"
 finished 3
 expect_equal "exit status of a stop" 0 "$code"
+if says 3 "a second time"; then fail "one signal to both is taken for two"; fi
 ring_of 1 2
 says 1 "node node3 has left the ring" || fail "node1: $(cat log.1)"
 
