@@ -21,12 +21,12 @@ struct answer {
 };
 
 struct finder {
+	pthread_mutex_t mutex;
+	bool is_over, is_forgotten; /* the mutex's: of the thread; of its owner */
 	struct mailbox *box;
-	pthread_t thread;
-	bool has_thread;
 	glob_t found;
 	uint8_t uuid[16];
-	char **paths; /* the thread's until it has posted */
+	char **paths; /* the thread's until it is over */
 	size_t count;
 	void (*done)(void *owner, char **paths, size_t count);
 	void *owner;
@@ -64,10 +64,19 @@ static void open_answer(struct letter *letter)
 	f->done(f->owner, paths, count);
 }
 
+static void release(struct finder *f)
+{
+	finder_free_paths(f->paths, f->count);
+	globfree(&f->found);
+	pthread_mutex_destroy(&f->mutex);
+	free(f);
+}
+
 static void *look(void *owner)
 {
 	struct finder *f = owner;
 	struct answer *a = letter_alloc(sizeof(*a));
+	bool is_forgotten;
 
 	f->paths = calloc(f->found.gl_pathc + 1, sizeof(*f->paths));
 	for (size_t i = 0; f->paths && i < f->found.gl_pathc; i++)
@@ -77,8 +86,27 @@ static void *look(void *owner)
 		}
 	a->letter.open = open_answer;
 	a->finder = f;
-	mailbox_post(f->box, &a->letter);
+	pthread_mutex_lock(&f->mutex);
+	f->is_over = true;
+	is_forgotten = f->is_forgotten;
+	if (!is_forgotten)
+		mailbox_post(f->box, &a->letter);
+	pthread_mutex_unlock(&f->mutex);
+	if (is_forgotten) {
+		free(a);
+		release(f);
+	}
 	return NULL;
+}
+
+static int start_thread(struct finder *f)
+{
+	pthread_t thread;
+	int r = pthread_create(&thread, NULL, look, f);
+
+	if (r == 0)
+		pthread_detach(thread); /* it may hang on a disk */
+	return -r;
 }
 
 struct finder *finder_start(struct loop *loop, char *const *patterns, size_t count,
@@ -93,6 +121,7 @@ struct finder *finder_start(struct loop *loop, char *const *patterns, size_t cou
 		err_nomem(err, "a search for disks");
 		return NULL;
 	}
+	pthread_mutex_init(&f->mutex, NULL);
 	memcpy(f->uuid, uuid, sizeof(f->uuid));
 	f->done = done;
 	f->owner = owner;
@@ -100,26 +129,29 @@ struct finder *finder_start(struct loop *loop, char *const *patterns, size_t cou
 		(void)glob(patterns[i], i ? GLOB_APPEND : 0, NULL, &f->found);
 	f->box = mailbox_new(loop, err);
 	if (f->box)
-		r = pthread_create(&f->thread, NULL, look, f);
-	f->has_thread = f->box && r == 0;
-	if (f->has_thread)
+		r = start_thread(f);
+	if (f->box && r == 0)
 		return f;
-	if (r)
-		err_set(err, -r, "a thread to look for disks: %s", strerror(r));
-	finder_free(f);
+	if (r < 0)
+		err_set(err, r, "a thread to look for disks: %s", strerror(-r));
+	mailbox_free(f->box);
+	release(f);
 	return NULL;
 }
 
 void finder_free(struct finder *f)
 {
+	bool is_over;
+
 	if (!f)
 		return;
-	if (f->has_thread)
-		pthread_join(f->thread, NULL);
+	pthread_mutex_lock(&f->mutex);
+	f->is_forgotten = true;
+	is_over = f->is_over;
 	mailbox_free(f->box);
-	finder_free_paths(f->paths, f->count);
-	globfree(&f->found);
-	free(f);
+	pthread_mutex_unlock(&f->mutex);
+	if (is_over)
+		release(f);
 }
 
 void finder_free_paths(char **paths, size_t count)

@@ -20,6 +20,6 @@ struct finder *finder_start(struct loop *loop, char *const *patterns, size_t cou
 			    const uint8_t uuid[16],
 			    void (*done)(void *owner, char **paths, size_t count),
 			    void *owner, struct err *err);
-/* Waits for the thread; done() is not called any more. NULL is fine. */
+/* done() is not called any more; a thread that still looks ends by itself. NULL is fine. */
 void finder_free(struct finder *f);
 void finder_free_paths(char **paths, size_t count);

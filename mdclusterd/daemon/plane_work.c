@@ -234,6 +234,7 @@ void plane_work_free(struct plane_work *w)
 {
 	if (!w)
 		return;
+	/* a disk that hangs stays open, and is left behind: to close it would hang, too */
 	loop_soon_cancel(&w->soon);
 	loop_timer_cancel(w->timer);
 	loop_timer_cancel(w->lease_timer);

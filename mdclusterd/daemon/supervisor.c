@@ -60,13 +60,16 @@ static uint64_t now_ms(void)
 
 /* --- one daemon a state directory (W1) --------------------------------------------------- */
 
-static int make_folder(const char *path, struct err *err)
+/* The run directory is for all to pass, as its sockets say themselves who may use them. */
+static int make_folder(const char *path, mode_t mode, struct err *err)
 {
 	struct stat st;
 
-	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+	if (mkdir(path, mode) == 0 && chmod(path, mode) < 0) /* whatever the umask */
+		return err_set(err, -errno, "%s: chmod: %s", path, strerror(errno));
+	if (stat(path, &st) < 0)
 		return err_set(err, -errno, "%s: cannot be made: %s", path, strerror(errno));
-	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
+	if (!S_ISDIR(st.st_mode))
 		return err_set(err, -ENOTDIR, "%s: is no folder", path);
 	if (st.st_mode & 022)
 		return err_set(err, -EPERM, "%s: others than its owner may write there: chmod go-w",
@@ -351,9 +354,9 @@ static int begin(struct supervisor *s, struct err *err)
 	s->signal_fd = signalfd(-1, &s->signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (s->signal_fd < 0)
 		return err_set(err, -errno, "no signals: %s", strerror(errno));
-	r = make_folder(s->config->run_dir, err);
+	r = make_folder(s->config->run_dir, 0755, err);
 	if (r == 0)
-		r = make_folder(s->config->state_dir, err);
+		r = make_folder(s->config->state_dir, 0700, err);
 	return r < 0 ? r : take_lock(s, err);
 }
 
