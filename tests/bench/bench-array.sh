@@ -14,7 +14,7 @@
 # has as many pages of them as one of TiB has of the usual ones.
 #
 # BENCH_BRIEF=1: one run of a second each; it proves that this works.
-# BENCH_SECONDS (2) and BENCH_RUNS (3) are for a case; rows are medians of runs and go
+# BENCH_SECONDS (1) and BENCH_RUNS (3) are for a case; rows are medians of runs and go
 # to $BENCH_JSONL too. BENCH_FILES: where the files are made (default: TMPDIR), on a
 # file system with O_DIRECT; BENCH_GIB: how large they are (2).
 set -euo pipefail
@@ -23,8 +23,9 @@ programs=$(cd "${1:-.}" && pwd)
 build=$(cd "${2:-.}" && pwd)
 source_folder=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 brief=${BENCH_BRIEF:-0}
-seconds=${BENCH_SECONDS:-2}
+seconds=${BENCH_SECONDS:-1}
 runs=${BENCH_RUNS:-3}
+turns=3
 gib=${BENCH_GIB:-2}
 warm_ms=500
 depths=(1 16 64)
@@ -34,7 +35,7 @@ kills=10
 me=bench-array
 nodes=0             # of bench-functions.sh: the daemons' are array-functions.sh's
 if [ "$brief" = 1 ]; then
-  seconds=1 runs=1 gib=0.25 warm_ms=100 depths=(16) budget_mib=16 inside_mib=12 kills=1
+  seconds=1 runs=1 turns=1 gib=0.25 warm_ms=100 depths=(16) budget_mib=16 inside_mib=12 kills=1
 fi
 # A network of its own, too: the daemons' bridge stands in ours.
 if [ "$(id -u)" = 0 ] && [ -z "${BENCH_MOUNTS:-}" ]; then
@@ -95,28 +96,32 @@ children.$1.file.driver=file,children.$1.file.filename=$files/$2,\
 children.$1.file.aio=native,children.$1.file.cache.direct=on"
 }
 
-# serve SIDE: sets $server; its socket is $folder/socket
+declare -A servers=()
+
+# serve SIDE: sets $server, and where it listens, $socket
 serve() {
   local try
-  rm -f "$folder/socket"
+  socket=$folder/socket.$1
+  rm -f "$socket"
   case $1 in
   ours | bare)
     # shellcheck disable=SC2086
-    here "$folder/server" "$programs/plane_server" --socket="$folder/socket" ${options[$1]} \
+    here "$folder/server.$1" "$programs/plane_server" --socket="$socket" ${options[$1]} \
       "$files/a" "$files/b"
     ;;
   qemu)
-    here "$folder/server" qemu-nbd --persistent --shared=8 --socket="$folder/socket" --image-opts \
+    here "$folder/server.$1" qemu-nbd --persistent --shared=8 --socket="$socket" --image-opts \
       "driver=quorum,vote-threshold=2,read-pattern=fifo,$(qemu_child 0 a),$(qemu_child 1 b)"
     ;;
   nbdkit)
-    here "$folder/server" nbdkit --foreground --unix "$folder/socket" --filter=offset \
+    here "$folder/server.$1" nbdkit --foreground --unix "$socket" --filter=offset \
       file "$files/a" offset="$data_offset" range="$array_bytes"
     ;;
   esac
   server=$started
+  servers[$1]=$server
   for ((try = 0; try < 500; try++)); do
-    [ ! -S "$folder/socket" ] || return 0
+    [ ! -S "$socket" ] || return 0
     kill -0 "$server" 2>/dev/null || break
     sleep 0.02
   done
@@ -125,7 +130,7 @@ serve() {
 
 # load OPTION...: "OPS/S BYTES/S P50 P99 MAX ALL"
 load() {
-  "$programs/nbd_load" --socket="$folder/socket" --warm="$warm_ms" "$@" >"$folder/load" \
+  "$programs/nbd_load" --socket="$socket" --warm="$warm_ms" "$@" >"$folder/load" \
     2>"$folder/load.err" || fail "nbd_load failed"
   sed 's/^result //' "$folder/load"
 }
@@ -137,7 +142,8 @@ cpu_us() { awk -v hz="$(getconf CLK_TCK)" '{ print ($14 + $15) * 1e6 / hz }' "/p
 
 # writes SIDE SET DEPTH [OPTION...]
 writes() {
-  local side=$1 case="4 KiB FUA writes, $2, qd $3" depth=$3 before result
+  local side=$1 case="4 KiB FUA writes, $2, qd $3" depth=$3 server=${servers[$1]} before result
+  local socket=$folder/socket.$1
   shift 3
   before=$(cpu_us "$server")
   result=$(load --op=write --fua --depth="$depth" --seconds="$seconds" "$@")
@@ -147,17 +153,28 @@ writes() {
     '{ print (b - a) / $6 }')"
 }
 
+# All servers stand on the same files; one of them is loaded at a time, in turn, so that
+# whatever else the machine does meets them all alike.
 random_writes() {
-  local side=$1 depth
-  serve "$side"
-  # the working set is dirty already
-  load --op=write --size=65536 --depth=16 --sequential --length=$((inside_mib * mib)) \
-    --count=$((inside_mib * 16)) --warm=0 >/dev/null
+  local side depth turn
+  for side in "${sides[@]}"; do serve "$side"; done
   for depth in "${depths[@]}"; do
-    writes "$side" "inside the budget" "$depth" --length=$((inside_mib * mib))
+    # the working set is dirty already
+    socket=$folder/socket.ours
+    load --op=write --size=65536 --depth=16 --sequential --length=$((inside_mib * mib)) \
+      --count=$((inside_mib * 16)) --warm=0 >/dev/null
+    for ((turn = 0; turn < turns; turn++)); do
+      for side in "${sides[@]}"; do
+        writes "$side" "inside the budget" "$depth" --length=$((inside_mib * mib))
+      done
+    done
   done
-  for depth in "${depths[@]}"; do writes "$side" "far beyond" "$depth"; done
-  finish TERM "$server"
+  for depth in "${depths[@]}"; do
+    for ((turn = 0; turn < turns; turn++)); do
+      for side in "${sides[@]}"; do writes "$side" "far beyond" "$depth"; done
+    done
+  done
+  for side in "${sides[@]}"; do finish TERM "${servers[$side]}"; done
 }
 
 # raw OPERATION DEPTH: MB/s of both files together, by fio and libaio
@@ -190,7 +207,7 @@ mark() {
 resynced() {
   local try
   for ((try = 0; try < 6000; try++)); do
-    result=$(sed -n 's/^resync //p' "$folder/server")
+    result=$(sed -n 's/^resync //p' "$folder/server.ours")
     [ -z "$result" ] || return 0
     sleep 0.02
   done
@@ -199,13 +216,13 @@ resynced() {
 
 dirty_bytes() {
   local try count
-  count=$(grep -c '^stats' "$folder/server" || :)
+  count=$(grep -c '^stats' "$folder/server.ours" || :)
   kill -USR2 "$server"
   for ((try = 0; try < 500; try++)); do
-    [ "$(grep -c '^stats' "$folder/server" || :)" = "$count" ] || break
+    [ "$(grep -c '^stats' "$folder/server.ours" || :)" = "$count" ] || break
     sleep 0.01
   done
-  sed -n 's/^stats //p' "$folder/server" | tail -n 1 | awk '{ print $6 }'
+  sed -n 's/^stats //p' "$folder/server.ours" | tail -n 1 | awk '{ print $6 }'
 }
 
 resync() {
@@ -368,7 +385,7 @@ make_files
 make_array
 for ((run = 1; run <= runs; run++)); do
   echo "run $run of $runs (load average $(cut -d ' ' -f 1 /proc/loadavg))" >&2
-  for side in "${sides[@]}"; do random_writes "$side"; done
+  random_writes
   streams
   resync
   resync_under_load

@@ -2,7 +2,7 @@
 /*
  * The data path by itself, for bench-array.sh: an NBD export over the real mirror and
  * write intent, on the disks of an array that `mdcluster create` made. No cluster: the gate
- * is open, the slot is 0, nobody else is there.
+ * is open, the slot is 0, nobody else is there; or nobody who writes at the same time.
  *
  *	plane_server --socket=PATH [--no-intent] [--budget=BYTES] DISK...
  *
@@ -430,7 +430,7 @@ static int parse(int argc, char **argv, struct server *s, struct err *err)
 	if (r == 0 && (!s->socket_path || optind == argc || argc - optind > MAX_DISKS))
 		r = err_set(err, -EINVAL, "--socket and 1 to %d disks are needed", MAX_DISKS);
 	for (int i = optind; r == 0 && i < argc; i++) {
-		s->disks[s->disk_count] = disk_aio_open(argv[i], DISK_RDWR, err);
+		s->disks[s->disk_count] = disk_aio_open(argv[i], DISK_SHARED, err);
 		if (!s->disks[s->disk_count])
 			return err->code;
 		s->disk_count++;
