@@ -14,6 +14,8 @@
 
 LOG_SUBSYSTEM(bitmap);
 
+enum { PIECE_BYTES = 1 << 20 };
+
 int bitmap_slot_init(struct bitmap_slot *slot, const struct bitmap_geometry *geo,
 		     uint32_t number, struct err *err)
 {
@@ -68,27 +70,47 @@ static int check_copy(const struct bitmap_slot *slot, const struct bitmap_sb *sb
 	return 0;
 }
 
-/* Adds what one copy says. `image` is scratch of slot_bytes. */
+/* Adds what the bytes of a copy say, which stand at `at` of the slot; a multiple of 4 KiB. */
+static void add_piece(struct bitmap_slot *slot, uint64_t at, const uint8_t *bytes,
+		      size_t length, bool is_first)
+{
+	uint64_t head = at == 0 ? BITMAP_SB_BYTES : 0;
+	uint64_t bit = (at + head - BITMAP_SB_BYTES) * 8;
+
+	if (is_first)
+		memcpy(slot->image + at, bytes, length);
+	else if (bit < slot->geo.chunks)
+		bits_or(slot->bits + bit / 8, bytes + head,
+			min_u64((length - head) * 8, slot->geo.chunks - bit));
+}
+
+/*
+ * Adds what one copy says, by pieces, for a slot may be large; none before the superblock
+ * was found sound. What a copy said that cannot be read to its end may stay: it is more.
+ */
 static int load_copy(struct bitmap_slot *slot, const struct bitmap_copy *copy,
-		     uint8_t *image, bool is_first, struct err *err)
+		     uint8_t *piece, bool is_first, struct err *err)
 {
 	struct bitmap_sb sb;
+	uint64_t at;
 	int r;
 
-	r = disk_read_wait(copy->disk, copy_offset(slot, copy), image,
-			   slot->geo.slot_bytes, err);
-	if (r < 0)
-		return r;
-	r = bitmap_sb_parse(image, &sb, err);
-	if (r == 0)
-		r = check_copy(slot, &sb, copy, err);
-	if (r < 0)
-		return err_prefix(err, "%s: slot %u", copy->disk->name,
-				  slot->number);
-	if (is_first)
-		memcpy(slot->image, image, slot->geo.slot_bytes);
-	else
-		bits_or(slot->bits, image + BITMAP_SB_BYTES, slot->geo.chunks);
+	for (at = 0; at < slot->geo.slot_bytes; at += PIECE_BYTES) {
+		size_t length = min_u64(PIECE_BYTES, slot->geo.slot_bytes - at);
+
+		r = disk_read_wait(copy->disk, copy_offset(slot, copy) + at, piece, length,
+				   err);
+		if (r < 0)
+			return r;
+		if (at == 0)
+			r = bitmap_sb_parse(piece, &sb, err);
+		if (at == 0 && r == 0)
+			r = check_copy(slot, &sb, copy, err);
+		if (r < 0)
+			return err_prefix(err, "%s: slot %u", copy->disk->name,
+					  slot->number);
+		add_piece(slot, at, piece, length, is_first);
+	}
 	if (bitmap_sb_is_stale(&sb))
 		bits_set_range(slot->bits, 0, slot->geo.chunks - 1);
 	if (!is_first) {
@@ -109,14 +131,14 @@ static int load_copy(struct bitmap_slot *slot, const struct bitmap_copy *copy,
 int bitmap_slot_load(struct bitmap_slot *slot, const struct bitmap_copy *copies,
 		     size_t count, bool is_strict, struct err *err)
 {
-	uint8_t *image = disk_buffer_new(slot->geo.slot_bytes);
+	uint8_t *piece = disk_buffer_new(min_u64(PIECE_BYTES, slot->geo.slot_bytes));
 	size_t loaded = 0, i;
 	int r = -ENOENT;
 
-	if (!image)
+	if (!piece)
 		return err_nomem(err, "a bitmap slot");
 	for (i = 0; i < count; i++) {
-		r = load_copy(slot, &copies[i], image, loaded == 0, err);
+		r = load_copy(slot, &copies[i], piece, loaded == 0, err);
 		if (r == 0) {
 			loaded++;
 			continue;
@@ -127,7 +149,7 @@ int bitmap_slot_load(struct bitmap_slot *slot, const struct bitmap_copy *copies,
 			log_warning("MDC2001", "%s; the other copies are used",
 				    err->text);
 	}
-	free(image);
+	free(piece);
 	if (is_strict && r < 0 && count > 0)
 		return r;
 	if (count == 0)

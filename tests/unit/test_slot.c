@@ -8,7 +8,11 @@
 
 #include "bitmap/bits.h"
 
-enum { SECTORS = 16384 };
+enum {
+	SECTORS = 16384,
+	LARGE_SECTORS = 83886080, /* 40 GiB: 1.25 MiB of bits */
+	MIB = 1 << 20,
+};
 
 struct pair {
 	struct rig rig;
@@ -17,12 +21,12 @@ struct pair {
 };
 
 /* Two disks, two slots, slot 0 emptied of the first resync. */
-static void pair_init(struct pair *p)
+static void pair_init_of(struct pair *p, uint64_t sectors)
 {
 	struct md_create_params params;
 	struct err err = ERR_INIT;
 
-	rig_init(&p->rig, 1, 2, SECTORS);
+	rig_init(&p->rig, 1, 2, sectors);
 	params = rig_params(&p->rig);
 	params.nodes = 2;
 	params.bitmap_chunk_bytes = 4096;
@@ -30,6 +34,11 @@ static void pair_init(struct pair *p)
 	rig_create(&p->rig, &params);
 	assert_ok(md_array_load(&p->array, p->rig.disks, 2, NULL, &err), err);
 	assert_int_equal(md_array_copies(&p->array, false, p->copies), 2);
+}
+
+static void pair_init(struct pair *p)
+{
+	pair_init_of(p, SECTORS);
 }
 
 static void pair_fini(struct pair *p)
@@ -70,6 +79,32 @@ static void slot_is_read_as_the_or_over_disks(void **state)
 	assert_true(bits_test(slot.bits, 87));
 	assert_int_equal(bitmap_slot_dirty_chunks(&slot), 2);
 	assert_int_equal(bitmap_slot_dirty_bytes(&slot), 2 * 4096);
+	bitmap_slot_fini(&slot);
+	pair_fini(&p);
+}
+
+/* The same of a slot that is read in pieces: on both sides of their border, and at the end. */
+static void large_slot_is_read_as_the_or_over_disks(void **state)
+{
+	struct pair p;
+	struct bitmap_slot slot;
+	uint64_t last;
+
+	(void)state;
+	pair_init_of(&p, LARGE_SECTORS);
+	last = p.array.members[0].geo.chunks - 1;
+	poke_slot(&p, 0, 1, 256, "\x01", 1);              /* chunk 0 */
+	poke_slot(&p, 0, 1, MIB, "\x01", 1);
+	poke_slot(&p, 1, 1, MIB - 1, "\x80", 1);
+	poke_slot(&p, 1, 1, MIB, "\x02", 1);
+	poke_slot(&p, 1, 1, 256 + last / 8, &(uint8_t){ 1u << last % 8 }, 1);
+	load(&p, 1, &slot);
+	assert_true(bits_test(slot.bits, 0));
+	assert_true(bits_test(slot.bits, (MIB - 256) * 8 - 1));
+	assert_true(bits_test(slot.bits, (MIB - 256) * 8));
+	assert_true(bits_test(slot.bits, (MIB - 256) * 8 + 1));
+	assert_true(bits_test(slot.bits, last));
+	assert_int_equal(bitmap_slot_dirty_chunks(&slot), 5);
 	bitmap_slot_fini(&slot);
 	pair_fini(&p);
 }
@@ -363,6 +398,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(slot_is_read_as_the_or_over_disks),
+		cmocka_unit_test(large_slot_is_read_as_the_or_over_disks),
 		cmocka_unit_test(padding_behind_the_last_chunk_is_not_dirty),
 		cmocka_unit_test(copy_with_a_damaged_superblock_is_passed_over),
 		cmocka_unit_test(disk_that_cannot_be_read_is_passed_over),
