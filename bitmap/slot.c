@@ -128,10 +128,26 @@ static int load_copy(struct bitmap_slot *slot, const struct bitmap_copy *copy,
 	return 0;
 }
 
+static uint8_t *piece_new(const struct bitmap_slot *slot)
+{
+	return disk_buffer_new(min_u64(PIECE_BYTES, slot->geo.slot_bytes));
+}
+
+int bitmap_slot_add(struct bitmap_slot *slot, const struct bitmap_copy *copy,
+		    struct err *err)
+{
+	uint8_t *piece = piece_new(slot);
+	int r = piece ? load_copy(slot, copy, piece, false, err)
+		      : err_nomem(err, "a bitmap slot");
+
+	free(piece);
+	return r;
+}
+
 int bitmap_slot_load(struct bitmap_slot *slot, const struct bitmap_copy *copies,
 		     size_t count, bool is_strict, struct err *err)
 {
-	uint8_t *piece = disk_buffer_new(min_u64(PIECE_BYTES, slot->geo.slot_bytes));
+	uint8_t *piece = piece_new(slot);
 	size_t loaded = 0, i;
 	int r = -ENOENT;
 

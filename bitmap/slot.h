@@ -57,6 +57,13 @@ void bitmap_slot_fini(struct bitmap_slot *slot); /* twice is fine */
 int bitmap_slot_load(struct bitmap_slot *slot, const struct bitmap_copy *copies,
 		     size_t count, bool is_strict, struct err *err);
 
+/*
+ * Adds another copy to a slot that is loaded: the OR of both, and the strictest of their
+ * superblocks. After an error bits of it may stay.
+ */
+int bitmap_slot_add(struct bitmap_slot *slot, const struct bitmap_copy *copy,
+		    struct err *err);
+
 /* Chunks that must be taken for dirty, and bytes of the array they cover. */
 uint64_t bitmap_slot_dirty_chunks(const struct bitmap_slot *slot);
 uint64_t bitmap_slot_dirty_bytes(const struct bitmap_slot *slot);

@@ -41,34 +41,6 @@ static int check_all_read(struct metadata *md, struct metadata_request *req)
 	return 0;
 }
 
-/* Adds one copy; `into` is loaded from the first. */
-static int add_copy(struct bitmap_slot *into, const struct bitmap_copy *copy, bool is_first,
-		    struct err *err)
-{
-	struct bitmap_slot one;
-	int r;
-
-	if (is_first)
-		return bitmap_slot_load(into, copy, 1, true, err);
-	r = bitmap_slot_init(&one, &into->geo, into->number, err);
-	if (r == 0)
-		r = bitmap_slot_load(&one, copy, 1, true, err);
-	if (r == 0) {
-		bits_or(into->bits, one.bits, into->geo.chunks);
-		one.sb.state |= into->sb.state;
-		if (one.sb.events_cleared < into->sb.events_cleared)
-			one.sb.events_cleared = into->sb.events_cleared;
-		if (one.sb.events > into->sb.events) {
-			into->sb = one.sb;
-		} else {
-			into->sb.state = one.sb.state;
-			into->sb.events_cleared = one.sb.events_cleared;
-		}
-	}
-	bitmap_slot_fini(&one);
-	return r;
-}
-
 /* The caller ends it with bitmap_slot_fini(), also after an error. */
 static int load(struct metadata *md, struct metadata_request *req, struct bitmap_slot *slot)
 {
@@ -82,7 +54,8 @@ static int load(struct metadata *md, struct metadata_request *req, struct bitmap
 
 		if (!md_array_is_in_sync(&md->array, m))
 			continue;
-		r = add_copy(slot, &copy, is_first, &req->err);
+		r = is_first ? bitmap_slot_load(slot, &copy, 1, true, &req->err) :
+			       bitmap_slot_add(slot, &copy, &req->err);
 		if (r < 0 && r != -ENOMEM && r != -ENODEV) {
 			uint32_t role = md_array_role(&md->array, m);
 
@@ -127,8 +100,9 @@ int metadata_read_slot(struct metadata *md, struct metadata_request *req)
 	if (r == 0 && !req->bits)
 		r = err_nomem(&req->err, "the bits of a slot");
 	if (r == 0) {
+		/* of a large slot with few bits, or none, hardly any memory is touched */
 		(void)bits_or(req->bits, slot.bits, chunks);
-		req->dirty = bits_count(req->bits, chunks);
+		req->dirty = bits_count(slot.bits, chunks);
 	}
 	bitmap_slot_fini(&slot);
 	return r;
