@@ -44,7 +44,7 @@ struct sim_disks {
 	uint64_t armed_at;
 	unsigned int left_behind[SIM_MAX_NODES]; /* flights of dead processes */
 	unsigned int crash_in[SIM_MAX_NODES];    /* changes; 0: does not */
-	struct crash { struct sim_disks *disks; int node; } crashes[SIM_MAX_NODES];
+	struct on_node { struct sim_disks *disks; int node; } on_nodes[SIM_MAX_NODES];
 };
 
 struct handle {
@@ -66,7 +66,7 @@ struct flight {
 	int node;
 	struct disk_req *asked;
 	bool is_out;  /* on the disk, not over */
-	bool is_told; /* its done() may be called */
+	bool is_over; /* its done() may be called */
 	int result;
 	struct qb_list_head link;      /* in handle->flights */
 	struct qb_list_head held_link; /* in store->held */
@@ -97,17 +97,30 @@ static void flight_free(struct flight *f)
 		d->ops->drained(d->owner, node);
 }
 
-/* In its node's time: it is told, or its waiting fiber goes on. */
+static struct flight *first_over(const struct handle *h);
+
+static struct handle *first_with_news(const struct sim_disks *d, int node)
+{
+	struct handle *h;
+
+	qb_list_for_each_entry(h, &d->handles, link)
+		if (h->node == node && !h->is_dead && first_over(h))
+			return h;
+	return NULL;
+}
+
+/* In the node's time: who waits is told. What was pumped meanwhile is no news. */
 static void tell(void *owner)
 {
-	struct flight *f = owner;
-	struct handle *h = f->handle;
+	const struct on_node *on = owner;
+	struct handle *h;
 
-	f->is_told = true;
-	if (h->waiter)
-		fiber_resume(h->waiter);
-	else
-		(void)disk_pump(&h->disk, 0);
+	while ((h = first_with_news(on->disks, on->node))) {
+		if (h->waiter)
+			fiber_resume(h->waiter);
+		else
+			(void)disk_pump(&h->disk, 0);
+	}
 }
 
 /* In the world's time. */
@@ -121,7 +134,8 @@ static void on_over(struct disk_req *req, int result)
 		return;
 	}
 	f->is_out = false;
-	sim_call(f->disks->world, f->node, 0, tell, f);
+	f->is_over = true;
+	sim_call(f->disks->world, f->node, 0, tell, &f->disks->on_nodes[f->node]);
 }
 
 static void arm(struct sim_disks *d);
@@ -204,16 +218,16 @@ static struct flight *flight_new(struct handle *h, struct disk_req *asked)
 
 static void crash_now(void *owner)
 {
-	const struct crash *c = owner;
+	const struct on_node *on = owner;
 
-	sim_crash(c->disks->world, c->node);
+	sim_crash(on->disks->world, on->node);
 }
 
 static void count_towards_crash(struct sim_disks *d, int node)
 {
 	if (d->crash_in[node] > 0 && --d->crash_in[node] == 0)
 		sim_call(d->world, -1, sim_below(d->world, MAX_LATENCY_NS), crash_now,
-			 &d->crashes[node]);
+			 &d->on_nodes[node]);
 }
 
 static int op_submit(struct disk *disk, struct disk_req *req, struct err *err)
@@ -230,7 +244,7 @@ static int op_submit(struct disk *disk, struct disk_req *req, struct err *err)
 	f = flight_new(h, req);
 	if (h->is_dead) {
 		f->result = -ENODEV;
-		f->is_told = true;
+		f->is_over = true;
 	} else if (h->store->is_hung) {
 		f->is_held = true;
 		qb_list_add_tail(&f->held_link, &h->store->held);
@@ -240,12 +254,12 @@ static int op_submit(struct disk *disk, struct disk_req *req, struct err *err)
 	return 0;
 }
 
-static struct flight *first_told(const struct handle *h)
+static struct flight *first_over(const struct handle *h)
 {
 	struct flight *f;
 
 	qb_list_for_each_entry(f, &h->flights, link)
-		if (f->is_told)
+		if (f->is_over)
 			return f;
 	return NULL;
 }
@@ -253,12 +267,12 @@ static struct flight *first_told(const struct handle *h)
 static int deliver(struct handle *h)
 {
 	struct flight *f;
-	int ran = 0, told = 0;
+	int ran = 0, over = 0;
 
 	/* what done() submits is for the next time */
 	qb_list_for_each_entry(f, &h->flights, link)
-		told += f->is_told;
-	while (ran < told && (f = first_told(h))) {
+		over += f->is_over;
+	while (ran < over && (f = first_over(h))) {
 		struct disk_req *asked = f->asked;
 		int result = f->result;
 
@@ -276,12 +290,12 @@ static int op_pump(struct disk *disk, int timeout_ms)
 {
 	struct handle *h = handle_of(disk);
 
-	while (timeout_ms != 0 && !first_told(h) && fiber_self()) {
+	while (timeout_ms != 0 && !first_over(h) && fiber_self()) {
 		h->waiter = fiber_self();
 		fiber_yield();
 		h->waiter = NULL;
 	}
-	if (timeout_ms < 0 && !first_told(h)) {
+	if (timeout_ms < 0 && !first_over(h)) {
 		fprintf(stderr, "sim: %s: somebody waits outside of a fiber\n", disk->name);
 		abort();
 	}
@@ -384,7 +398,7 @@ static void fail_asked(struct handle *h, struct disk_req *asked)
 	struct flight *f = flight_new(h, asked);
 
 	f->result = -ENODEV;
-	f->is_told = true;
+	f->is_over = true;
 }
 
 static void handle_dies(struct handle *h)
@@ -495,7 +509,7 @@ struct sim_disks *sim_disks_new(struct sim_world *w, int count, uint64_t size_by
 		QB_INIT_LIST_HEAD(&s->held);
 	}
 	for (int i = 0; i < SIM_MAX_NODES; i++)
-		d->crashes[i] = (struct crash){ d, i };
+		d->on_nodes[i] = (struct on_node){ d, i };
 	return d;
 }
 

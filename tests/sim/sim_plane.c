@@ -816,6 +816,10 @@ void sim_plane_advance(struct sim_plane *p)
 		end_fiber(p);
 	if (!p->mirror || p->fiber)
 		return;
+	/* what came while this node stood still is no hang */
+	for (uint32_t i = 0; i < p->raid_disks; i++)
+		if (p->roles[i].disk)
+			(void)disk_pump(p->roles[i].disk, 0);
 	mirror_advance(p->mirror, sim_clock(p->node));
 	intent_advance(p->intent, sim_clock(p->node));
 	close_disks(p);
