@@ -254,12 +254,18 @@ void array_node_quorate(struct array_node *a, bool is_quorate)
 
 /*
  * A token says that all were there after we passed on the one before it. This one may have
- * waited for us, while we were paused and others went on without us.
+ * waited for us, while we were paused and others went on without us. Those of a ring that is
+ * not installed yet say nothing of the configuration that we know.
  */
 static void renew_lease(struct array_node *a)
 {
-	uint64_t at = ring_timing(totem_ring(a->node->totem)).token_at, before = a->token_at;
+	const struct ring *ring = totem_ring(a->node->totem);
+	uint64_t at = ring_timing(ring).token_at, before = a->token_at;
 
+	if (ring_state(ring) != RING_OPERATIONAL) {
+		a->token_at = 0;
+		return;
+	}
 	if (at == before)
 		return;
 	a->token_at = at;
