@@ -222,6 +222,15 @@ static bool is_failing(void *owner, int node, int disk)
 	return sim_plane_is_failing(array_node_plane(all->nodes[node]), (uint32_t)disk);
 }
 
+static struct volume *volume_of(void *owner, int node)
+{
+	struct sim_arrays *all = owner;
+
+	return all->nodes[node] && !array_node_is_stopped(all->nodes[node]) ?
+		       sim_plane_volume(array_node_plane(all->nodes[node])) :
+		       NULL;
+}
+
 static const struct rules_ops rules_ops = { is_failing };
 static const struct sim_disks_ops disks_ops = { on_submitted, on_drained };
 
@@ -254,7 +263,7 @@ struct sim_arrays *sim_use_arrays(struct sim_world *w)
 	layout_create(&all->layout, &p, all->disks);
 	all->oracle = oracle_new(all->layout.array_sectors);
 	all->rules = rules_new(w, &all->layout, all->oracle, &rules_ops, all);
-	all->writers = writers_new(w, &all->layout, all->oracle, all->rules);
+	all->writers = writers_new(w, &all->layout, all->oracle, all->rules, volume_of, all);
 	all->budget_bytes = (1 + sim_below(w, 12)) * p.chunk_bytes;
 	all->has_obituaries = sim_below(w, 3) != 0;
 	all->failed_disk = -1;
@@ -282,7 +291,6 @@ void arrays_stir(struct sim_arrays *all)
 	for (int i = 0; i < w->count; i++)
 		if (is_at_work(all, i) && array_node_array(all->nodes[i]) && sim_below(w, 4))
 			writers_stir(all->writers, &w->nodes[i],
-				     array_node_plane(all->nodes[i]),
 				     1 + (unsigned int)sim_below(w, 12));
 	rules_check_marks(all->rules, "in passing");
 }
@@ -495,7 +503,7 @@ void arrays_expect_end(struct sim_arrays *all)
 	if (!pass(all, are_at_rest))
 		complain(all, "programs wait without end");
 	for (int i = 0; i < w->count && !w->failure[0]; i++)
-		writers_read_all(all->writers, &w->nodes[i], array_node_plane(all->nodes[i]));
+		writers_read_all(all->writers, &w->nodes[i]);
 	if (!pass(all, have_read))
 		complain(all, "somebody cannot read all");
 	for (int i = 0; i < w->count && !w->failure[0]; i++)

@@ -13,7 +13,6 @@
 #include "tests/sim/layout.h"
 #include "tests/sim/oracle.h"
 #include "tests/sim/rules.h"
-#include "tests/sim/sim_plane.h"
 #include "tests/sim/world.h"
 
 enum {
@@ -39,7 +38,6 @@ struct program {
 };
 
 struct crew {
-	struct sim_plane *plane;
 	unsigned int todo;
 	struct program programs[PROGRAMS];
 };
@@ -49,6 +47,8 @@ struct writers {
 	const struct layout *layout;
 	struct oracle *oracle;
 	struct rules *rules;
+	struct volume *(*volume)(void *owner, int node);
+	void *owner;
 	struct crew crews[SIM_MAX_NODES];
 	uint64_t hot[HOT_SPOTS];
 };
@@ -244,7 +244,7 @@ static void go_on(void *owner)
 {
 	struct program *p = owner;
 	struct crew *c = &p->all->crews[p->node->index];
-	struct volume *v = c->plane ? sim_plane_volume(c->plane) : NULL;
+	struct volume *v = p->all->volume(p->all->owner, p->node->index);
 
 	if (p->is_busy || p->is_held || !v)
 		return;
@@ -264,12 +264,10 @@ static void go_on(void *owner)
 
 /* --- crews --------------------------------------------------------------------------------------- */
 
-void writers_stir(struct writers *w, struct sim_node *n, struct sim_plane *plane,
-		  unsigned int count)
+void writers_stir(struct writers *w, struct sim_node *n, unsigned int count)
 {
 	struct crew *c = &w->crews[n->index];
 
-	c->plane = plane;
 	c->todo += count;
 	for (int k = 0; k < PROGRAMS; k++)
 		sim_call(w->world, n->index, sim_below(w->world, THINK_NS), go_on,
@@ -295,18 +293,16 @@ void writers_node_ended(struct writers *w, struct sim_node *n)
 {
 	struct crew *c = &w->crews[n->index];
 
-	c->plane = NULL;
 	c->todo = 0;
 	oracle_node_ended(w->oracle, n->index);
 	for (int k = 0; k < PROGRAMS; k++)
 		c->programs[k].is_busy = c->programs[k].is_held = c->programs[k].is_final = false;
 }
 
-void writers_read_all(struct writers *w, struct sim_node *n, struct sim_plane *plane)
+void writers_read_all(struct writers *w, struct sim_node *n)
 {
 	struct program *p = &w->crews[n->index].programs[0];
 
-	w->crews[n->index].plane = plane;
 	p->is_final = true;
 	p->next = 0;
 	sim_call(w->world, n->index, 0, go_on, p);
@@ -320,7 +316,8 @@ bool writers_have_read(const struct writers *w, const struct sim_node *n)
 }
 
 struct writers *writers_new(struct sim_world *w, const struct layout *layout,
-			    struct oracle *oracle, struct rules *rules)
+			    struct oracle *oracle, struct rules *rules,
+			    struct volume *(*volume)(void *owner, int node), void *owner)
 {
 	struct writers *all = calloc(1, sizeof(*all));
 
@@ -330,6 +327,8 @@ struct writers *writers_new(struct sim_world *w, const struct layout *layout,
 	all->layout = layout;
 	all->oracle = oracle;
 	all->rules = rules;
+	all->volume = volume;
+	all->owner = owner;
 	for (int i = 0; i < HOT_SPOTS; i++)
 		all->hot[i] = sim_below(w, layout->array_sectors);
 	for (int i = 0; i < w->count; i++)
