@@ -66,17 +66,23 @@ static void shoot(void *owner)
 		sim_crash(f->all->world, f->node);
 }
 
+static struct fence *fence_of(struct sim_arrays *all, int node)
+{
+	struct fence *f = &all->fences[node];
+
+	*f = (struct fence){ all, node, all->world->nodes[node].incarnation };
+	return f;
+}
+
 /* A fence agent, which may be there. */
 static bool on_evict(void *owner, int node)
 {
 	struct sim_arrays *all = owner;
 	struct sim_world *w = all->world;
-	struct fence *f = &all->fences[node];
 
 	if (sim_below(w, 2))
 		return false;
-	*f = (struct fence){ all, node, w->nodes[node].incarnation };
-	sim_call(w, -1, SIM_MS + sim_below(w, 300 * SIM_MS), shoot, f);
+	sim_call(w, -1, SIM_MS + sim_below(w, 300 * SIM_MS), shoot, fence_of(all, node));
 	return true;
 }
 
@@ -158,6 +164,11 @@ static void on_synchronised(void *rider, struct sim_node *n)
 {
 	struct sim_arrays *all = rider;
 
+	if (rules_is_ghost(all->rules, n->index) && all->is_majority[n->index]) {
+		sim_say(all->world, n->index, "is back from another cluster, and is shot");
+		sim_call(all->world, -1, 0, shoot, fence_of(all, n->index));
+		return;
+	}
 	if (all->is_majority[n->index])
 		claim_own_deaths(all, n);
 	array_node_quorate(all->nodes[n->index], all->is_majority[n->index]);

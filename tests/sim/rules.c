@@ -30,6 +30,7 @@ struct space {
 
 struct node_rule {
 	bool is_started, is_open, is_quorate;
+	bool is_ghost;
 	uint32_t slot;
 	struct space space;
 	uint64_t lease, unquorate_at;
@@ -117,13 +118,15 @@ static bool may_write(const struct rules *r, int node)
  * Its slot may be taken: it is known to be dead; or of a lockspace whose other members all
  * died, so that nobody knows of it. Then its lease keeps it from writing.
  */
-static void expect_given_up(const struct rules *r, int node, uint32_t slot, const char *what)
+static void expect_given_up(struct rules *r, int node, uint32_t slot, const char *what)
 {
 	const struct slot_rule *s = &r->slots[slot];
 	bool is_of_old = !is_same_space(s->space, space_of(r, node));
 
 	if (!s->is_held || (s->node == node && is_alive(r, s)))
 		return;
+	if (is_alive(r, s) && is_of_old)
+		r->nodes[s->node].is_ghost = true;
 	if (is_alive(r, s) && (!is_of_old || may_write(r, s->node)))
 		sim_fail(r->world, "D14: n%d %s slot %u of n%d, which lives", node + 1, what, slot,
 			 s->node + 1);
@@ -139,7 +142,7 @@ void rules_started(struct rules *r, int node, uint32_t slot)
 
 	expect_given_up(r, node, slot, "takes");
 	n->is_started = true;
-	n->is_open = false;
+	n->is_open = n->is_ghost = false;
 	n->slot = slot;
 	n->space = space_of(r, node);
 	n->sync = (struct range){ 0 };
@@ -176,6 +179,11 @@ void rules_clears(struct rules *r, int node, uint32_t slot)
 void rules_merged(struct rules *r, uint32_t slot)
 {
 	r->slots[slot].window = (struct range){ 0 };
+}
+
+bool rules_is_ghost(const struct rules *r, int node)
+{
+	return r->nodes[node].is_started && r->nodes[node].is_ghost;
 }
 
 void rules_proven(struct rules *r, int node, uint64_t incarnation)
