@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <qb/qblist.h>
+
 #include "base/err.h"
 #include "base/loop.h"
 #include "bitmap/intent.h"
@@ -24,6 +26,7 @@ struct plane_disk {
 
 /* A request under way, with what the mirror and the intent need for it. */
 struct plane_step {
+	struct qb_list_head link; /* plane_work.steps */
 	struct plane_work *work;
 	struct plane_request *req;
 	struct mirror_request mirror;
@@ -39,6 +42,7 @@ struct plane_work {
 	const struct lease *lease;
 	const struct plane_work_ops *ops;
 	void *owner;
+	struct qb_list_head steps; /* requests that are not answered */
 
 	struct plane_disk *disks[METADATA_MAX_DISKS]; /* by role; NULL: none */
 	uint32_t raid_disks;

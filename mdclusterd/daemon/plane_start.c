@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* How a plane comes into being, and ends. */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "bitmap/disk.h"
+#include "mdclusterd/daemon/cluster.h"
 #include "mdclusterd/daemon/plane_private.h"
 
 enum { SERVER_DRAIN_MS = 500 }; /* a stop does not wait for who reads no replies */
@@ -169,6 +171,8 @@ void plane_start(struct plane_work *w, struct plane_request *req)
 		free_all(w);
 	else
 		req->needed_chunks = intent_needed_count(w->intent);
+	if (r == 0)
+		plane_apply_gate(w); /* the intent has a lease from its beginning */
 	plane_refuse(w, req, r, "");
 }
 
@@ -223,6 +227,7 @@ static void intent_is_settled(void *owner, struct intent_request *req, int resul
 static void end_stop(struct plane_work *w)
 {
 	struct plane_step *step = w->stop;
+	struct qb_list_head *at, *next;
 
 	w->stop = NULL;
 	if (step->req->is_lost && w->has_parking)
@@ -233,7 +238,17 @@ static void end_stop(struct plane_work *w)
 		w->has_parking = false;
 	}
 	free_all(w);
+	/* what waited for bits that may not be written any more */
+	qb_list_for_each_safe(at, next, &w->steps)
+		if (at != &step->link)
+			plane_step_done(qb_list_entry(at, struct plane_step, link),
+					-ESHUTDOWN);
 	plane_step_done(step, 0);
+}
+
+static bool has_lease(const struct plane_work *w)
+{
+	return clock_boot_ns() < atomic_load(&w->lease->until_ns);
 }
 
 /* One thing after the other; called whenever something may have ended. */
@@ -249,9 +264,12 @@ void plane_go_on_stopping(struct plane_work *w)
 		step->intent.done = intent_is_settled;
 		intent_settle(w->intent, &step->intent);
 	}
-	if (w->intent && !is_lost && !w->is_settled)
+	if (w->intent)
+		intent_set_gate(w->intent, !is_lost, atomic_load(&w->lease->until_ns));
+	/* without a lease nothing more is cleared; what is set is resynced some time */
+	if (w->intent && !is_lost && !w->is_settled && has_lease(w))
 		return;
-	if (w->intent && !intent_is_idle(w->intent))
+	if (w->intent && intent_has_io(w->intent))
 		return;
 	if (is_lost || w->is_server_closed)
 		end_stop(w);

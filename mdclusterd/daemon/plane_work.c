@@ -23,6 +23,8 @@ struct plane_step *plane_step_new(struct plane_work *w, struct plane_request *re
 {
 	struct plane_step *step = letter_alloc(sizeof(*step));
 
+	qb_list_add_tail(&step->link, &w->steps);
+
 	step->work = w;
 	step->req = req;
 	step->mirror.owner = step;
@@ -36,6 +38,7 @@ void plane_step_done(struct plane_step *step, int result)
 	struct plane_work *w = step->work;
 	struct plane_request *req = step->req;
 
+	qb_list_del(&step->link);
 	free(step);
 	if (result < 0 && req->err.code == 0)
 		err_set(&req->err, result, "%s", strerror(-result));
@@ -131,8 +134,9 @@ static void look_at_lease(void *work)
 					  look_at_lease, w, &err);
 	if (!w->lease_timer)
 		log_error("MDC5442", "%s: %s: its lease runs out", w->config.name, err.text);
-	if (w->is_gate_open)
+	if (!w->stop)
 		plane_apply_gate(w);
+	plane_kick(w);
 }
 
 void plane_work_set_gate(struct plane_work *w, bool is_open)
@@ -226,6 +230,7 @@ struct plane_work *plane_work_new(struct loop *loop, const struct plane_work_con
 	w->timer_at = UINT64_MAX;
 	w->soon = (struct loop_job){ .fn = advance, .owner = w };
 	qb_list_init(&w->leaving);
+	qb_list_init(&w->steps);
 	look_at_lease(w);
 	return w;
 }

@@ -133,7 +133,7 @@ void mirror_intent_failed(struct mirror *m, uint32_t role, int error)
 	}
 	if (fail(m, role, -abs(error)))
 		return;
-	write_fail_waiting(m);
+	write_fail_waiting(m, -EIO);
 	sync_fail_waiting(m);
 }
 

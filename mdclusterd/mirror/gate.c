@@ -78,6 +78,10 @@ void mirror_set_gate(struct mirror *m, bool is_open, uint64_t lease_until)
 	mirror_now(m);
 	m->is_open = is_open;
 	m->lease_until_ns = lease_until;
+	m->is_drained &= !is_open;
+	/* who joins sets bits, too, before it serves */
+	if (m->intent)
+		intent_set_gate(m->intent, !m->is_drained, lease_until);
 	if (!gate_is_open(m))
 		return;
 	while (!qb_list_empty(&m->drains)) {
@@ -96,7 +100,7 @@ void mirror_set_gate(struct mirror *m, bool is_open, uint64_t lease_until)
 /* Also the intent's pages: they are changes, whoever sends them. */
 static bool is_drained(const struct mirror *m)
 {
-	return m->changes_on_disks == 0 && (!m->intent || intent_is_idle(m->intent));
+	return m->changes_on_disks == 0 && (!m->intent || !intent_has_io(m->intent));
 }
 
 void gate_check_drains(struct mirror *m)
@@ -115,6 +119,9 @@ void gate_check_drains(struct mirror *m)
 void mirror_drain(struct mirror *m, struct mirror_request *req)
 {
 	m->is_open = false;
+	m->is_drained = true;
+	if (m->intent)
+		intent_set_gate(m->intent, false, m->lease_until_ns);
 	qb_list_add_tail(&req->link, &m->drains);
 	gate_check_drains(m);
 }

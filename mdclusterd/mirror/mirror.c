@@ -318,6 +318,7 @@ void mirror_stop(struct mirror *m, struct mirror_request *req)
 	m->is_stopping = true;
 	m->stop_request = req;
 	sync_stop(m);
+	write_fail_waiting(m, -ESHUTDOWN); /* nothing of them is on a disk */
 	end_parked(&m->parked_gate);
 	end_parked(&m->parked_suspended);
 	failure_end_held(m);

@@ -93,12 +93,13 @@ struct mirror_request {
 
 /*
  * A5; reads wait as well, for others may have failed a disk. lease_until: on ops.now's clock;
- * UINT64_MAX: no lease is asked for. Cheap: per token.
+ * UINT64_MAX: no lease is asked for. Cheap: per token. The intent goes by the lease, too, but
+ * may write with a gate that is shut, for who joins gathers slots before it serves.
  */
 void mirror_set_gate(struct mirror *m, bool is_open, uint64_t lease_until);
 /*
- * Nothing in flight changes a disk any more, nor does the intent; the gate is shut.
- * -ECANCELED: it was opened again before that.
+ * Nothing in flight changes a disk any more, nor does the intent; the gates of both are
+ * shut. -ECANCELED: it was opened again before that.
  */
 void mirror_drain(struct mirror *m, struct mirror_request *req);
 

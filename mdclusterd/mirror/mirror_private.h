@@ -210,7 +210,7 @@ void write_known(struct mirror_io *mi);
 void write_end_held(struct mirror_io *mi);
 void write_all_back(struct mirror_io *mi);
 /* No disk takes their bits. */
-void write_fail_waiting(struct mirror *m);
+void write_fail_waiting(struct mirror *m, int result);
 /* As write_push() of ZERO and TRIM. */
 void zero_push(struct mirror_io *mi);
 bool zero_is_nothing(const struct mirror_io *mi);
@@ -280,6 +280,7 @@ struct mirror {
 
 	bool is_open, is_stopping, is_single_source;
 	uint64_t lease_until_ns;
+	bool is_drained;           /* or being so: the intent's gate is shut, too */
 
 	struct ranges ranges;
 	struct qb_list_head turns; /* ranges whose turn has come */

@@ -427,6 +427,7 @@ void mirror_sync_cancel(struct mirror *m, struct mirror_sync *s)
 	if (!m->sync || m->sync->owner != s)
 		return;
 	m->sync->is_cancelled = true;
+	sync_fail_waiting(m); /* bits may not come before the gate opens again */
 	sync_run(m);
 }
 

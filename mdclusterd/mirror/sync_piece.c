@@ -177,7 +177,7 @@ static void ask_intent(struct piece *p)
 
 void piece_fail_intent(struct piece *p)
 {
-	p->result = -EIO;
+	p->result = p->sync->is_cancelled ? -ECANCELED : -EIO;
 	p->state = PIECE_DONE;
 	end_intent(p, true);
 	give_back(p);

@@ -333,7 +333,7 @@ void write_all_back(struct mirror_io *mi)
 		give_back(mi);
 }
 
-void write_fail_waiting(struct mirror *m)
+void write_fail_waiting(struct mirror *m, int result)
 {
 	while (!qb_list_empty(&m->waiting_intent)) {
 		struct mirror_io *mi = mirror_io_of(qb_list_first_entry(
@@ -342,6 +342,6 @@ void write_fail_waiting(struct mirror *m)
 		qb_list_del(&mi->io.link);
 		end_intent(mi, true);
 		change_release(m, &mi->change);
-		io_finish_later(mi, -EIO);
+		io_finish_later(mi, result);
 	}
 }

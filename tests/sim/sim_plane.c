@@ -374,12 +374,16 @@ static bool is_quiet(const struct sim_plane *p)
 static void end_stop(struct sim_plane *p)
 {
 	struct plane_request *req = p->stopping;
+	struct work *work, *next;
 
 	p->stopping = NULL;
 	take_apart(p);
 	if (p->is_dead)
 		return;
 	rules_stopped(p->config.rules, p->node->index);
+	/* what waited for bits that may not be written any more */
+	qb_list_for_each_entry_safe(work, next, &p->works, link)
+		work_over(work, -ESHUTDOWN);
 	answer(p, req, 0);
 }
 
@@ -528,7 +532,6 @@ static void drain(struct sim_plane *p, struct plane_request *req)
 	work->mirror.done = mirror_did;
 	p->is_open = false;
 	rules_gate(p->config.rules, p->node->index, false);
-	mirror_set_gate(p->mirror, false, 0);
 	mirror_drain(p->mirror, &work->mirror);
 }
 
@@ -785,8 +788,8 @@ void sim_plane_set_lease(struct sim_plane *p, uint64_t until)
 {
 	p->lease = until;
 	rules_lease(p->config.rules, p->node->index, until);
-	if (p->mirror && !p->fiber && p->is_open)
-		mirror_set_gate(p->mirror, true, until);
+	if (p->mirror && !p->fiber && !p->stopping)
+		mirror_set_gate(p->mirror, p->is_open, until);
 }
 
 static void end_fiber(struct sim_plane *p)
@@ -823,8 +826,11 @@ void sim_plane_advance(struct sim_plane *p)
 	mirror_advance(p->mirror, sim_clock(p->node));
 	intent_advance(p->intent, sim_clock(p->node));
 	close_disks(p);
-	if (p->stopping && p->is_stopped && p->is_settled && is_quiet(p) &&
-	    intent_is_idle(p->intent))
+	if (p->stopping && p->is_stopped && !p->is_dead)
+		intent_set_gate(p->intent, !p->stopping->is_lost, p->lease);
+	/* without a lease nothing more is cleared */
+	if (p->stopping && p->is_stopped && is_quiet(p) && !intent_has_io(p->intent) &&
+	    (p->is_settled || sim_clock(p->node) >= p->lease))
 		end_stop(p);
 }
 

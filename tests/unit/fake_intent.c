@@ -124,3 +124,14 @@ bool intent_is_idle(const struct intent *in)
 {
 	return qb_list_empty(&in->waiting);
 }
+
+bool intent_has_io(const struct intent *in)
+{
+	return in->has_io;
+}
+
+void intent_set_gate(struct intent *in, bool is_open, uint64_t lease_until)
+{
+	in->is_gate_open = is_open;
+	in->lease_until = lease_until;
+}

@@ -17,7 +17,9 @@ struct intent {
 	bool is_dirty[FAKE_CHUNKS];
 	bool is_needed[FAKE_CHUNKS];
 	uint32_t begun, ended, ended_durable, synced;
-	bool is_degraded;
+	bool is_degraded, is_gate_open;
+	uint64_t lease_until;
+	bool has_io;
 	uint32_t gone;            /* roles that were taken out */
 };
 

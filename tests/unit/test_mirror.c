@@ -712,17 +712,52 @@ static void A5_a_drain_waits_for_the_intent(void **state)
 
 	(void)state;
 	mr_request_init(&drain);
-	rig->intent->waits = true;
+	rig->intent->waits = rig->intent->has_io = true;
 	io = mr_submit(rig, VOLUME_WRITE, 0, 4 * K, 1, 0);
 	mirror_drain(rig->m, &drain.req);
+	assert_false(rig->intent->is_gate_open);
 	mr_run_ns(rig, 20000000);
 	assert_int_equal(drain.calls, 0);
-	fake_intent_release(rig->intent);
+	rig->intent->has_io = false; /* what waits for the gate stays */
 	mr_run(rig);
 	assert_int_equal(drain.calls, 1);
 	assert_int_equal(io->calls, 0);
 	mirror_set_gate(rig->m, true, UINT64_MAX);
+	assert_true(rig->intent->is_gate_open);
+	fake_intent_release(rig->intent);
 	assert_int_equal(mr_wait(io), 0);
+	mr_io_free(io);
+	mr_free(rig);
+}
+
+/* D13: it sets bits while this node joins, but never without a lease. */
+static void A5_D13_the_intent_goes_by_the_lease(void **state)
+{
+	struct mirror_rig *rig = mr_new(2, 0, 0);
+
+	(void)state;
+	mirror_set_gate(rig->m, false, 77);
+	assert_true(rig->intent->is_gate_open);
+	assert_int_equal(rig->intent->lease_until, 77);
+	mr_free(rig);
+}
+
+/* No gate opens for these any more. */
+static void a_stop_ends_what_waits_for_bits(void **state)
+{
+	struct mirror_rig *rig = mr_new(2, 0, 0);
+	struct mr_request stop;
+	struct mr_io *io;
+
+	(void)state;
+	mr_request_init(&stop);
+	rig->intent->waits = true;
+	io = mr_submit(rig, VOLUME_WRITE, 0, 4 * K, 1, 0);
+	mirror_stop(rig->m, &stop.req);
+	assert_int_equal(mr_wait(io), -ESHUTDOWN);
+	mr_run(rig);
+	assert_int_equal(stop.calls, 1);
+	assert_int_equal(rig->intent->begun, rig->intent->ended);
 	mr_io_free(io);
 	mr_free(rig);
 }
@@ -1565,6 +1600,8 @@ int main(void)
 		cmocka_unit_test(A5_who_shall_not_park_gets_an_error),
 		cmocka_unit_test(A5_a_drain_is_over_when_nothing_changes_a_disk),
 		cmocka_unit_test(A5_a_drain_waits_for_the_intent),
+		cmocka_unit_test(A5_D13_the_intent_goes_by_the_lease),
+		cmocka_unit_test(a_stop_ends_what_waits_for_bits),
 		cmocka_unit_test(A6_B37_single_sourced_reads_come_from_the_first_in_sync),
 		cmocka_unit_test(A6_needed_chunks_are_read_from_the_source),
 		cmocka_unit_test(reads_go_to_all_disks),
