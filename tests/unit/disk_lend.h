@@ -5,3 +5,5 @@
 struct disk;
 
 struct disk *disk_lend(struct disk *disk);
+/* Above 0: within the first one; for tests where memory runs out, but not there. */
+extern int disk_lend_depth;
