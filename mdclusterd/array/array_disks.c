@@ -212,7 +212,7 @@ void reload_go(struct array *a)
 	}
 	if (r->must_tell)
 		tell_plane(a);
-	if (!a->ending && !r->work.is_out && !r->must_tell &&
+	if ((!a->ending || array_has_plane(a)) && !r->work.is_out && !r->must_tell &&
 	    r->wanted > max_u64(r->done, r->failed))
 		read_anew(a);
 }

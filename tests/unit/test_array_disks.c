@@ -122,6 +122,25 @@ static void who_hears_of_it_as_its_plane_starts_answers_when_that_knows(void **s
 	array_rig_free(rig);
 }
 
+/* Its drain waits for writes; whoever has TOKEN does not wait for that. */
+static void who_leaves_hears_of_it_before_it_has_drained(void **state)
+{
+	struct array_rig *rig = running(2, 3, 1);
+
+	(void)state;
+	assert_true(array_rig_write(rig, 2, 5));
+	array_rig_stop(rig, 2);
+	array_rig_run_seconds(rig, 5);
+	assert_non_null(array_rig_asked(rig, 2, PLANE_DRAIN));
+	array_rig_disk_fails(rig, 1, 1);
+	array_rig_run_seconds(rig, 5);
+	assert_int_equal(rig->nodes[1].plane.known, 2);
+	array_rig_written(rig, 2, 5);
+	array_rig_run(rig);
+	assert_true(rig->nodes[2].is_stopped);
+	array_rig_free(rig);
+}
+
 static void what_one_starts_without_all_do_without(void **state)
 {
 	(void)state;
@@ -455,6 +474,7 @@ int main(void)
 			who_hears_of_it_answers_when_its_plane_has_done_with_the_disk),
 		cmocka_unit_test(
 			who_hears_of_it_as_its_plane_starts_answers_when_that_knows),
+		cmocka_unit_test(who_leaves_hears_of_it_before_it_has_drained),
 		cmocka_unit_test(what_one_starts_without_all_do_without),
 		cmocka_unit_test(superblocks_that_cannot_be_written_are_tried_again),
 		cmocka_unit_test(who_cannot_read_the_superblocks_refuses_and_hears_it_again),
