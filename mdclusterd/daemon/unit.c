@@ -25,7 +25,6 @@ LOG_SUBSYSTEM(unit);
 enum { FIRST_RETRY_MS = 2000, LONGEST_RETRY_MS = 60000 };
 
 static void take_down(void *owner);
-static void tell_lookers(struct unit *u, const struct plane_look *look);
 static void begin(struct unit *u);
 
 /* --- who waits ---------------------------------------------------------------------------- */
@@ -203,7 +202,7 @@ static void free_parts(struct unit *u)
 	u->finder = NULL;
 	u->found = NULL;
 	u->found_count = 0;
-	tell_lookers(u, NULL);
+	unit_tell_lookers(u, NULL);
 }
 
 static int make_threads(struct unit *u, struct err *err)
@@ -361,54 +360,6 @@ struct unit *unit_start(struct engine *e, const struct config_array *c, struct e
 	return u;
 }
 
-/* --- its plane's numbers --------------------------------------------------------------------------- */
-
-static void tell_lookers(struct unit *u, const struct plane_look *look)
-{
-	struct qb_list_head lookers;
-
-	qb_list_init(&lookers);
-	qb_list_splice_tail(&u->lookers, &lookers);
-	qb_list_init(&u->lookers);
-	while (!qb_list_empty(&lookers)) {
-		struct unit_looker *l = qb_list_first_entry(&lookers, struct unit_looker, link);
-
-		qb_list_del(&l->link);
-		l->done(l->owner, look);
-	}
-}
-
-static void plane_has_looked(void *owner, struct plane_request *req, int result)
-{
-	struct unit *u = owner;
-
-	(void)req;
-	u->is_looking = false;
-	tell_lookers(u, result == 0 ? &u->look : NULL);
-}
-
-void unit_look(struct unit *u, struct unit_looker *l)
-{
-	struct plane *plane = u->plane ? unit_plane(u) : NULL;
-
-	if (!plane) {
-		l->done(l->owner, NULL);
-		return;
-	}
-	qb_list_add_tail(&l->link, &u->lookers);
-	if (u->is_looking)
-		return; /* a moment old, then */
-	u->is_looking = true;
-	u->asking = (struct plane_request){ .op = PLANE_LOOK, .look = &u->look,
-					    .done = plane_has_looked, .owner = u };
-	plane->ops->submit(plane, &u->asking);
-}
-
-void unit_look_no_more(struct unit_looker *l)
-{
-	qb_list_del(&l->link);
-}
-
 /* --- the end --------------------------------------------------------------------------------------- */
 
 static void unit_free(struct unit *u)
@@ -493,123 +444,10 @@ int unit_stop(struct unit *u, bool is_forced, struct unit_waiter *w, struct err 
 	return 0;
 }
 
-/* --- all ------------------------------------------------------------------------------------------- */
-
-void units_set_quorate(struct engine *e, bool is_quorate)
-{
-	struct unit *u;
-
-	qb_list_for_each_entry(u, &e->units, link)
-		if (u->array)
-			recorded_set_quorate(u->recorded, is_quorate);
-}
-
-void units_set_missing(struct engine *e, uint32_t node, bool is_missing)
-{
-	struct unit *u;
-
-	qb_list_for_each_entry(u, &e->units, link)
-		if (u->array)
-			recorded_set_missing(u->recorded, node, is_missing);
-}
-
-void units_start_auto(struct engine *e)
-{
-	for (size_t i = 0; i < e->config->array_count; i++) {
-		const struct config_array *c = &e->config->arrays[i];
-		struct err err = ERR_INIT;
-
-		if (c->is_auto && !unit_find(e, c->name) && !unit_start(e, c, &err))
-			log_error("MDC5446", "an array is not assembled: %s", err.text);
-	}
-}
+/* --- all at the end ---------------------------------------------------------------------- */
 
 void units_free(struct engine *e)
 {
 	while (!qb_list_empty(&e->units))
 		unit_free(qb_list_first_entry(&e->units, struct unit, link));
-}
-
-/* --- looking ------------------------------------------------------------------------------------------- */
-
-struct unit *unit_find(const struct engine *e, const char *name)
-{
-	struct unit *u;
-
-	qb_list_for_each_entry(u, &e->units, link)
-		if (strcmp(u->config.name, name) == 0)
-			return u;
-	return NULL;
-}
-
-struct unit *unit_next(const struct engine *e, const struct unit *u)
-{
-	const struct qb_list_head *next = u ? u->link.next : e->units.next;
-
-	return next == &e->units ? NULL : qb_list_entry(next, struct unit, link);
-}
-
-const char *unit_name(const struct unit *u)
-{
-	return u->config.name;
-}
-
-const struct config_array *unit_config(const struct unit *u)
-{
-	return &u->config;
-}
-
-struct array *unit_array(const struct unit *u)
-{
-	return u->array;
-}
-
-struct plane *unit_plane(const struct unit *u)
-{
-	return plane_thread_plane(u->plane);
-}
-
-const char *unit_why(const struct unit *u)
-{
-	return u->array ? "" : u->why.text;
-}
-
-const char *unit_socket_path(const struct unit *u)
-{
-	return u->config.is_exported ? u->socket_path : "";
-}
-
-void unit_set_speed(struct unit *u, uint64_t min_bytes, uint64_t max_bytes)
-{
-	u->config.resync_min_bytes = min_bytes;
-	u->config.resync_max_bytes = max_bytes;
-	if (u->array)
-		recorded_set_speed(u->recorded, min_bytes, max_bytes);
-}
-
-int unit_check(struct unit *u, bool is_repair, struct err *err)
-{
-	if (!u->array)
-		return err_set(err, -EAGAIN, "%s: is not active here", u->config.name);
-	return recorded_check(u->recorded, is_repair, err);
-}
-
-void unit_check_cancel(struct unit *u)
-{
-	if (u->array)
-		recorded_check_cancel(u->recorded);
-}
-
-int unit_fail_disk(struct unit *u, uint32_t role, struct err *err)
-{
-	if (!u->array)
-		return err_set(err, -EAGAIN, "%s: is not active here", u->config.name);
-	return recorded_fail_disk(u->recorded, role, err);
-}
-
-void unit_set_budget(struct unit *u, uint64_t budget_bytes)
-{
-	u->config.intent_budget_bytes = budget_bytes;
-	if (u->plane)
-		plane_thread_set_budget(u->plane, budget_bytes);
 }

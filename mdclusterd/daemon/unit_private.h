@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A unit's inside: unit.c. */
+/* A unit's inside: unit.c (its life), unit_look.c (what others see and say). */
 #pragma once
 
 #include "base/err.h"
@@ -38,3 +38,6 @@ struct unit {
 	struct loop_job soon, news, failure, removal;
 	struct qb_list_head starters, stoppers; /* unit_waiter.link */
 };
+
+/* unit_look.c: whoever waits is answered; NULL: there is no plane. */
+void unit_tell_lookers(struct unit *u, const struct plane_look *look);

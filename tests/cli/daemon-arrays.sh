@@ -21,9 +21,9 @@ all_idle() {
   for i; do await "node$i: the array is not idle: $(status_of "$i" | jq -c "$array")" idle "$i"; done
 }
 # write_at I BYTES PATTERN: 1 MiB, durable when this returns
-write_at() { timeout 60 qemu-io -f raw -c "write -f -P $3 $2 1M" "$(uri "$1")" >io.out 2>&1 || fail "write on node$1: $(cat io.out)"; }
+write_at() { timeout 100 qemu-io -f raw -c "write -f -P $3 $2 1M" "$(uri "$1")" >io.out 2>&1 || fail "write on node$1: $(cat io.out)"; }
 expect_at() { # I BYTES PATTERN
-  timeout 60 qemu-io -f raw -c "read -P $3 $2 1M" "$(uri "$1")" >io.out 2>&1 && ! grep -q "verification failed" io.out ||
+  timeout 100 qemu-io -f raw -c "read -P $3 $2 1M" "$(uri "$1")" >io.out 2>&1 && ! grep -q "verification failed" io.out ||
     fail "read on node$1 at $2: $(cat io.out)"
 }
 dirty() { mdcluster examine-bitmap --json --merged a.img b.img | jq '[.slots[].dirty] | add'; }
@@ -71,7 +71,7 @@ for i in 1 2 3; do write_at "$i" $((i * 2))M "$i"; done
 for i in 1 2 3; do for j in 1 2 3; do expect_at "$i" $((j * 2))M "$j"; done; done
 
 # --- an engine is killed while it writes: the others recover it, and write all the while ---------
-(while timeout 60 qemu-io -f raw -c "write -P 9 20M 4M" "$(uri 3)"; do :; done) >/dev/null 2>&1 &
+(while timeout 100 qemu-io -f raw -c "write -P 9 20M 4M" "$(uri 3)"; do :; done) >/dev/null 2>&1 &
 writer=$!
 write_at 3 20M 9
 kill -KILL "$(engine_of 3)"

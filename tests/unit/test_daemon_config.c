@@ -209,9 +209,11 @@ static void what_is_given_twice_is_named_with_both_lines(void **state)
 	expect_mistakes("run_dir = /a\n"
 			"totem { token_ms = 500\n"
 			"	token_ms = 600 }\n"
-			"run_dir = /b\n",
+			"run_dir = /b\n"
+			"foo = 1\n", /* read again without it: nothing is told twice for that */
 			"6: token_ms: is given a second time (first in line 5)\n"
-			"7: run_dir: is given a second time (first in line 4)\n");
+			"7: run_dir: is given a second time (first in line 4)\n"
+			"8: foo: is no option here\n");
 }
 
 static void an_array_needs_its_disks_or_a_way_to_find_them(void **state)

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Units as others see them: looking at one, telling it something, and all of them. */
+#include "mdclusterd/daemon/unit.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "mdclusterd/daemon/engine_private.h"
+#include "mdclusterd/daemon/plane_thread.h"
+#include "mdclusterd/daemon/unit_private.h"
+#include "mdclusterd/record/recorder.h"
+
+LOG_SUBSYSTEM(unit);
+
+/* --- its plane's numbers --------------------------------------------------------------------------- */
+
+void unit_tell_lookers(struct unit *u, const struct plane_look *look)
+{
+	struct qb_list_head lookers;
+
+	qb_list_init(&lookers);
+	qb_list_splice_tail(&u->lookers, &lookers);
+	qb_list_init(&u->lookers);
+	while (!qb_list_empty(&lookers)) {
+		struct unit_looker *l = qb_list_first_entry(&lookers, struct unit_looker, link);
+
+		qb_list_del(&l->link);
+		l->done(l->owner, look);
+	}
+}
+
+static void plane_has_looked(void *owner, struct plane_request *req, int result)
+{
+	struct unit *u = owner;
+
+	(void)req;
+	u->is_looking = false;
+	unit_tell_lookers(u, result == 0 ? &u->look : NULL);
+}
+
+void unit_look(struct unit *u, struct unit_looker *l)
+{
+	struct plane *plane = u->plane ? unit_plane(u) : NULL;
+
+	if (!plane) {
+		l->done(l->owner, NULL);
+		return;
+	}
+	qb_list_add_tail(&l->link, &u->lookers);
+	if (u->is_looking)
+		return; /* a moment old, then */
+	u->is_looking = true;
+	u->asking = (struct plane_request){ .op = PLANE_LOOK, .look = &u->look,
+					    .done = plane_has_looked, .owner = u };
+	plane->ops->submit(plane, &u->asking);
+}
+
+void unit_look_no_more(struct unit_looker *l)
+{
+	qb_list_del(&l->link);
+}
+
+/* --- all ------------------------------------------------------------------------------------------- */
+
+void units_set_quorate(struct engine *e, bool is_quorate)
+{
+	struct unit *u;
+
+	qb_list_for_each_entry(u, &e->units, link)
+		if (u->array)
+			recorded_set_quorate(u->recorded, is_quorate);
+}
+
+void units_set_missing(struct engine *e, uint32_t node, bool is_missing)
+{
+	struct unit *u;
+
+	qb_list_for_each_entry(u, &e->units, link)
+		if (u->array)
+			recorded_set_missing(u->recorded, node, is_missing);
+}
+
+void units_start_auto(struct engine *e)
+{
+	for (size_t i = 0; i < e->config->array_count; i++) {
+		const struct config_array *c = &e->config->arrays[i];
+		struct err err = ERR_INIT;
+
+		if (c->is_auto && !unit_find(e, c->name) && !unit_start(e, c, &err))
+			log_error("MDC5446", "an array is not assembled: %s", err.text);
+	}
+}
+
+/* --- looking ------------------------------------------------------------------------------------------- */
+
+struct unit *unit_find(const struct engine *e, const char *name)
+{
+	struct unit *u;
+
+	qb_list_for_each_entry(u, &e->units, link)
+		if (strcmp(u->config.name, name) == 0)
+			return u;
+	return NULL;
+}
+
+struct unit *unit_next(const struct engine *e, const struct unit *u)
+{
+	const struct qb_list_head *next = u ? u->link.next : e->units.next;
+
+	return next == &e->units ? NULL : qb_list_entry(next, struct unit, link);
+}
+
+const char *unit_name(const struct unit *u)
+{
+	return u->config.name;
+}
+
+const struct config_array *unit_config(const struct unit *u)
+{
+	return &u->config;
+}
+
+struct array *unit_array(const struct unit *u)
+{
+	return u->array;
+}
+
+struct plane *unit_plane(const struct unit *u)
+{
+	return plane_thread_plane(u->plane);
+}
+
+const char *unit_why(const struct unit *u)
+{
+	return u->array ? "" : u->why.text;
+}
+
+const char *unit_socket_path(const struct unit *u)
+{
+	return u->config.is_exported ? u->socket_path : "";
+}
+
+void unit_set_speed(struct unit *u, uint64_t min_bytes, uint64_t max_bytes)
+{
+	u->config.resync_min_bytes = min_bytes;
+	u->config.resync_max_bytes = max_bytes;
+	if (u->array)
+		recorded_set_speed(u->recorded, min_bytes, max_bytes);
+}
+
+int unit_check(struct unit *u, bool is_repair, struct err *err)
+{
+	if (!u->array)
+		return err_set(err, -EAGAIN, "%s: is not active here", u->config.name);
+	return recorded_check(u->recorded, is_repair, err);
+}
+
+void unit_check_cancel(struct unit *u)
+{
+	if (u->array)
+		recorded_check_cancel(u->recorded);
+}
+
+int unit_fail_disk(struct unit *u, uint32_t role, struct err *err)
+{
+	if (!u->array)
+		return err_set(err, -EAGAIN, "%s: is not active here", u->config.name);
+	return recorded_fail_disk(u->recorded, role, err);
+}
+
+void unit_set_budget(struct unit *u, uint64_t budget_bytes)
+{
+	u->config.intent_budget_bytes = budget_bytes;
+	if (u->plane)
+		plane_thread_set_budget(u->plane, budget_bytes);
+}
