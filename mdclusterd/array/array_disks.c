@@ -194,6 +194,7 @@ static void tell_plane(struct array *a)
 		return; /* it starts, by a view that may be the old one */
 	r->must_tell = false;
 	r->done = max_u64(r->done, r->loaded);
+	a->must_go = true; /* who waits for it may have had its turn */
 }
 
 void reload_go(struct array *a)
@@ -203,12 +204,14 @@ void reload_go(struct array *a)
 	if (!a->has_view)
 		return;
 	if (a->is_reload_owed) {
-		if (reload_is_done(a, a->death_ticket))
+		if (reload_is_done(a, a->death_ticket)) {
 			a->is_reload_owed = false;
-		else if ((a->death_ticket == UINT64_MAX ||
+			a->must_go = true; /* GATHER looks at it before this */
+		} else if ((a->death_ticket == UINT64_MAX ||
 			  reload_has_failed(a, a->death_ticket)) &&
-			 retry_may(a, &r->retry))
+			 retry_may(a, &r->retry)) {
 			a->death_ticket = reload_want(a);
+		}
 	}
 	if (r->must_tell)
 		tell_plane(a);

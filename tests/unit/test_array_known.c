@@ -166,6 +166,29 @@ static void no_slot_is_read_by_superblocks_of_before_a_death(void **state)
 	end_well(rig);
 }
 
+/* A death in GATHER: the superblocks that are read for it are the last thing to come. */
+static void who_gathers_goes_on_when_superblocks_come_last(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct array_rig *rig = array_rig_new(3, seed);
+
+		array_rig_start(rig, 2);
+		array_rig_start(rig, 3);
+		array_rig_run(rig);
+		array_rig_start(rig, 1);
+		assert_true(array_rig_until(rig, 1, ARRAY_GATHERING));
+		rig->nodes[1].metadata.fail_reload = 8;
+		array_rig_kill(rig, 3);
+		array_rig_prove(rig, 3);
+		while (lock_rig_slot(rig->locks, 3) >= 0)
+			assert_true(lock_rig_step(rig->locks));
+		array_rig_revive(rig, 3); /* its slot is nobody's affair any more */
+		array_rig_start(rig, 3);
+		end_well(rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,6 +198,7 @@ int main(void)
 		cmocka_unit_test(who_comes_while_a_slot_is_recovered_learns_who_owes),
 		cmocka_unit_test(
 			ranges_that_change_faster_than_the_plane_are_in_force_in_the_end),
+		cmocka_unit_test(who_gathers_goes_on_when_superblocks_come_last),
 		cmocka_unit_test(no_slot_is_read_by_superblocks_of_before_a_death),
 	};
 
