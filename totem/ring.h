@@ -170,6 +170,11 @@ struct ring_stats {
 
 struct ring_timing {
 	uint64_t token_at;     /* when the last one came, in ns; 0: never */
+	/*
+	 * And the one before. That a token came says that all were there after this
+	 * one was passed on, and not more: it may have waited for us.
+	 */
+	uint64_t previous_at;
 	uint64_t interval_ns;  /* between two; a mean over some 16 */
 	uint32_t backlog_bytes;/* that all want to send; as much a mean */
 	uint32_t continuous_gather; /* attempts since the last ring */

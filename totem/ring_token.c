@@ -478,6 +478,7 @@ static void take_time(struct ring *ring, const struct wire_token *t)
 		timing->interval_ns += (ring->now - timing->token_at) / 16 -
 				       timing->interval_ns / 16;
 	timing->backlog_bytes += t->backlog_bytes / 16 - timing->backlog_bytes / 16;
+	timing->previous_at = timing->token_at;
 	timing->token_at = ring->now;
 }
 

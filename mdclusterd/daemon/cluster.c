@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "mdclusterd/daemon/config.h"
+#include "mdclusterd/daemon/lease.h"
 #include "mdclusterd/daemon/obituary.h"
 
 LOG_SUBSYSTEM(cluster);
@@ -106,13 +107,16 @@ static void op_diverged(void *owner, uint32_t node, const char *lockspace)
 static void renew(struct cluster *c)
 {
 	const struct ring *ring = totem_ring(station_totem(c->station));
-	uint64_t token_at = ring_timing(ring).token_at;
+	const struct lease_facts facts = {
+		.is_quorate = c->is_quorate,
+		.is_installed = ring_state(ring) == RING_OPERATIONAL,
+		.is_alone = set_count(ring_members(ring)) == 1,
+		.now = clock_boot_ns(),
+		.previous_token_at = ring_timing(ring).previous_at,
+		.lease_ns = c->config->lease_ms * NS_PER_MS,
+	};
 
-	/* a ring of one has no token: that this thread runs is all there is to know */
-	if (ring_state(ring) == RING_OPERATIONAL && set_count(ring_members(ring)) == 1)
-		token_at = clock_boot_ns();
-	atomic_store(&c->lease.until_ns,
-		     c->is_quorate ? token_at + c->config->lease_ms * NS_PER_MS : 0);
+	atomic_store(&c->lease.until_ns, lease_until(atomic_load(&c->lease.until_ns), &facts));
 }
 
 static void renew_again(void *owner)

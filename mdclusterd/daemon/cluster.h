@@ -6,8 +6,8 @@
  *	O1  Who is told anything is told first that nothing may be decided any more:
  *	    quorate(false) comes before all else that a change brings, and true only
  *	    when all services of all members are done.
- *	O2  The lease is renewed by the token alone, and only while quorate; it is over
- *	    lease_ms after the last one, whatever this thread does (D13).
+ *	O2  The lease is renewed as lease.h says, and is over lease_ms later, whatever this
+ *	    thread does (D13).
  *	O3  A death counts by proof alone (D14): an obituary, where the configuration allows
  *	    it; what a fence agent or a person said. Nothing here guesses.
  */
