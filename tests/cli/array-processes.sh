@@ -215,6 +215,9 @@ story_unproven() {
   end_fio 1 2
   ask 2 confirm-dead --yes n3 || fail "confirm-dead failed"
   idle 1 2
+  # before n3 is back, which would see to that itself
+  cmp --bytes=262144 --ignore-initial=$(($(data_offset) + 25 * mib)) "${disks[@]}" ||
+    fail "what n3 wrote last was not resynced by the others"
   heard_out 1 3
   rm fence-fails
   start 3
