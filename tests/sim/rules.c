@@ -33,7 +33,7 @@ struct node_rule {
 	bool is_ghost;
 	uint32_t slot;
 	struct space space;
-	uint64_t lease, unquorate_at;
+	uint64_t lease, unquorate_at, started_at;
 	bool uses[SIM_MAX_DISKS];
 	bool has_met[SIM_MAX_DISKS]; /* that it fails */
 	struct range sync;
@@ -47,6 +47,7 @@ struct slot_rule {
 	uint64_t incarnation;
 	struct space space;
 	struct range window; /* of the dead one, until the slot is merged */
+	uint64_t died_at;
 };
 
 struct rules {
@@ -148,7 +149,8 @@ void rules_started(struct rules *r, int node, uint32_t slot)
 	n->sync = (struct range){ 0 };
 	memset(n->suspended, 0, sizeof(n->suspended));
 	r->slots[slot] = (struct slot_rule){ true, node, r->world->nodes[node].incarnation,
-					     n->space, { 0, 0 } };
+					     n->space, { 0, 0 }, 0 };
+	n->started_at = r->world->now;
 }
 
 void rules_stopped(struct rules *r, int node)
@@ -164,8 +166,10 @@ void rules_ended(struct rules *r, int node)
 {
 	struct node_rule *n = &r->nodes[node];
 
-	if (n->is_started)
+	if (n->is_started) {
 		r->slots[n->slot].window = n->sync;
+		r->slots[n->slot].died_at = r->world->now;
+	}
 	n->is_started = n->is_open = n->is_quorate = false;
 	n->sync = (struct range){ 0 };
 	memset(n->uses, 0, sizeof(n->uses));
@@ -297,8 +301,9 @@ static void check_windows(const struct rules *r, int node, struct range w)
 		if (s != n->slot && overlaps(w, n->suspended[s]))
 			sim_fail(r->world, "D6: n%d writes %" PRIu64 "..%" PRIu64 ", which it has "
 				 "suspended for slot %u", node + 1, w.low, w.high, s);
-		/* where all have died, nobody is left who suspended it */
+		/* by who suspended it: who came later, or where all have died, did not */
 		if (s != n->slot && overlaps(w, r->slots[s].window) &&
+		    n->started_at < r->slots[s].died_at &&
 		    is_same_space(n->space, r->slots[s].space))
 			sim_fail(r->world, "D5: n%d writes %" PRIu64 "..%" PRIu64 ", which the "
 				 "dead one of slot %u resynced", node + 1, w.low, w.high, s);
