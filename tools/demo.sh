@@ -109,11 +109,15 @@ since() {
 
 mib=1048576
 declare -A fio_of=() witness_of=()
+# Who loses its server may complain for ever: fio dies of what it has to say (ulimit, KiB).
 start_fio() { # I SECONDS
-  fio --name="n$1" --ioengine=nbd --uri="$(uri_of "$1")" --rw=randwrite --bs=4k --iodepth=8 \
-    --offset=$((96 + ($1 - 1) * 40))M --size=24M --verify=crc32c --verify_fatal=1 \
-    --verify_backlog=64 --time_based --runtime="$2" --thread --rate_iops=1500 \
-    --output="fio.$1" >/dev/null 2>&1 &
+  (
+    ulimit -f 10240
+    exec fio --name="n$1" --ioengine=nbd --uri="$(uri_of "$1")" --rw=randwrite --bs=4k --iodepth=8 \
+      --offset=$((96 + ($1 - 1) * 40))M --size=24M --verify=crc32c --verify_fatal=1 \
+      --verify_backlog=64 --time_based --runtime="$2" --thread --rate_iops=1500 \
+      --output="fio.$1" >/dev/null 2>&1
+  ) &
   fio_of[$1]=$!
   clients+=("${fio_of[$1]}")
 }

@@ -32,11 +32,15 @@ fio_low() { echo $((32 * mib + ($1 - 1) * 12 * mib)); }
 witness_low() { echo $((40 * mib + ($1 - 1) * 12 * mib)); }
 
 declare -A fio_of=() witness_of=()
+# Who loses its server may complain for ever: fio dies of what it has to say (ulimit, KiB).
 start_fio() { # I SECONDS
-  fio --name="n$1" --ioengine=nbd --uri="$(uri_of "$1")" --rw=randwrite --bsrange=512-64k \
+  (
+    ulimit -f 10240
+    exec fio --name="n$1" --ioengine=nbd --uri="$(uri_of "$1")" --rw=randwrite --bsrange=512-64k \
     --bs_unaligned=0 --blockalign=4k --iodepth=8 --offset="$(fio_low "$1")" --size=8M --verify=crc32c \
     --verify_fatal=1 --verify_backlog=64 --time_based --runtime="$2" --thread \
-    --random_generator=lfsr --randseed=$((RANDOM + 1)) >"fio.$1" 2>&1 &
+    --random_generator=lfsr --randseed=$((RANDOM + 1)) >"fio.$1" 2>&1
+  ) &
   fio_of[$1]=$!
   clients[${fio_of[$1]}]=1
 }
