@@ -97,7 +97,7 @@ static void large_slot_is_read_as_the_or_over_disks(void **state)
 	poke_slot(&p, 0, 1, MIB, "\x01", 1);
 	poke_slot(&p, 1, 1, MIB - 1, "\x80", 1);
 	poke_slot(&p, 1, 1, MIB, "\x02", 1);
-	poke_slot(&p, 1, 1, 256 + last / 8, &(uint8_t){ 1u << last % 8 }, 1);
+	poke_slot(&p, 1, 1, 256 + last / 8, &(uint8_t){ (uint8_t)(1u << last % 8) }, 1);
 	load(&p, 1, &slot);
 	assert_true(bits_test(slot.bits, 0));
 	assert_true(bits_test(slot.bits, (MIB - 256) * 8 - 1));
