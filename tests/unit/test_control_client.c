@@ -342,7 +342,7 @@ static void part(struct liar *liar, struct mdcluster *c)
 
 static void expect_after(const char *says, size_t length, int wanted)
 {
-	struct liar liar;
+	struct liar liar = { 0 };
 	struct mdcluster *c = meet(&liar, says, length, 1);
 
 	assert_int_equal(mdcluster_call(c, "test.Echo", NULL, NULL), wanted);
@@ -370,7 +370,7 @@ static void an_error_of_any_kind_is_told(void **state)
 {
 	static const char unknown[] = "{\"error\":\"com.example.\\u001b[31mNo\"}";
 	static const char bare[] = "{\"error\":\"org.mdcluster.Refused\"}";
-	struct liar liar;
+	struct liar liar = { 0 };
 	struct mdcluster *c = meet(&liar, unknown, sizeof(unknown), 1);
 
 	(void)state;
@@ -405,7 +405,7 @@ static void who_is_turned_away_hears_why(void **state)
 static void a_daemon_that_was_restarted_is_found_again(void **state)
 {
 	static const char fine[] = "{\"parameters\":{\"n\":1}}";
-	struct liar liar;
+	struct liar liar = { 0 };
 	struct mdcluster *c = meet(&liar, fine, sizeof(fine), 2);
 
 	(void)state;
