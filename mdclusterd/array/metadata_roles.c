@@ -92,10 +92,31 @@ static bool is_enough_without(struct metadata *md, const struct md_sb *wanted,
 	return metadata_is_enough(&view, role);
 }
 
+/*
+ * Who an interrupted update left one event behind gets what the freshest says, first: else
+ * a second interruption leaves it two behind, which is stale. Who does not take it meets
+ * its fate in store_all().
+ */
+static void level(struct metadata *md)
+{
+	const struct md_sb freshest = md_array_freshest(&md->array)->sb;
+
+	for (size_t i = 0; i < md->array.count; i++) {
+		struct md_member *m = &md->array.members[i];
+		struct err ignored = ERR_INIT;
+
+		if (!metadata_is_written(md, m) || m->sb.events == freshest.events)
+			continue;
+		m->sb = make(m, &freshest);
+		(void)md_member_store(m, &ignored);
+	}
+}
+
 static int store_all(struct metadata *md, struct md_sb *wanted, struct err *err)
 {
 	size_t i = 0;
 
+	level(md);
 	wanted->events++;
 	while (i < md->array.count) {
 		struct md_member *m = &md->array.members[i];

@@ -712,6 +712,44 @@ static void a_power_cut_at_any_write_loses_nothing(void **state)
 			}
 }
 
+/* True: it was over before the power went. */
+static bool cut_activate(struct bench *b, uint64_t cut)
+{
+	uint64_t before = writes(b);
+	bool is_over;
+
+	disk_world_cut_power_after(b->rig.world, cut);
+	is_over = do_it(b, CUT_ACTIVATE) == 0 && writes(b) - before < cut;
+	metadata_free(b->md);
+	disk_world_cut_power(b->rig.world);
+	disk_world_restore_power(b->rig.world);
+	b->md = metadata_new(on_open, b);
+	assemble(b);
+	return is_over;
+}
+
+/* Each leaves a disk one event behind; two events behind would be stale. */
+static void two_cuts_leave_no_disk_behind(void **state)
+{
+	bool is_first_over = false, is_second_over;
+
+	(void)state;
+	for (uint64_t first = 0; !is_first_over; first++)
+		for (uint64_t second = 0;; second++) {
+			struct bench b;
+
+			prepare(&b, CUT_ACTIVATE, 1);
+			is_first_over = cut_activate(&b, first);
+			is_second_over = cut_activate(&b, second);
+			assert_int_equal(do_it(&b, CUT_ACTIVATE), 0);
+			for (size_t i = 0; i < b.rig.count; i++)
+				assert_int_equal(b.view.disks[i].state, METADATA_DISK_IN_SYNC);
+			tear_down(&b);
+			if (is_second_over)
+				break;
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -741,6 +779,7 @@ int main(void)
 		cmocka_unit_test(a_failed_disk_cannot_hide_what_others_failed),
 		cmocka_unit_test(a_disk_that_cannot_be_read_this_time_is_what_it_was),
 		cmocka_unit_test(a_power_cut_at_any_write_loses_nothing),
+		cmocka_unit_test(two_cuts_leave_no_disk_behind),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
