@@ -62,6 +62,8 @@ static void store(struct array *a)
 	array_value_encode(&v, s->lock.value);
 	if (!slot_convert(s, SLOT_LOCK_HELD, LOCK_PW, LOCK_VALBLK))
 		return;
+	/* a range that was read in it, and is not said any more: it must be said that it is not */
+	t->is_unsure |= !range_is_none(t->stored) && !range_equal(t->stored, t->heard);
 	t->is_storing = true;
 	t->storing = t->want;
 	t->held = in_both(t->held, t->want); /* who reads it now goes by it */
