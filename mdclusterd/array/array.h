@@ -169,10 +169,10 @@ void array_free(struct array *a);
 void array_start(struct array *a);
 /*
  * Leaves, and stopped() comes, maybe at once where nothing runs. Whether front ends have
- * clients is known to the plane (PLANE_LOOK): who is not forced looks there first. -EBUSY: it
+ * clients is known to the plane (PLANE_LOOK): who minds looks there first. -EBUSY: it
  * stops already; -EINVAL: it is DOWN.
  */
-int array_stop(struct array *a, bool is_forced, struct err *err);
+int array_stop(struct array *a, struct err *err);
 
 /* This node's part of the cluster may decide (and its lease holds): the gate (D13). */
 void array_set_quorate(struct array *a, bool is_quorate);

@@ -197,9 +197,8 @@ void leave_go(struct array *a)
 	}
 }
 
-int array_stop(struct array *a, bool is_forced, struct err *err)
+int array_stop(struct array *a, struct err *err)
 {
-	(void)is_forced;
 	if (a->ending == END_STOP)
 		return err_set(err, -EBUSY, "%s: it stops already", a->name);
 	if (a->state == ARRAY_DOWN)

@@ -388,9 +388,9 @@ static void take_down(void *owner)
 }
 
 /* Front ends have no clients, or nobody minds. */
-static int leave(struct unit *u, bool is_forced, struct err *err)
+static int leave(struct unit *u, struct err *err)
 {
-	int r = recorded_stop(u->recorded, is_forced, err);
+	int r = recorded_stop(u->recorded, err);
 
 	if (r < 0)
 		return r;
@@ -410,7 +410,7 @@ static void clients_are_known(void *owner, const struct plane_look *look)
 	if (look && look->clients > 0)
 		err_set(&err, -EBUSY, "%s: %u NBD clients use it: end them, or stop it by force",
 			u->config.name, look->clients);
-	if (err.code == 0 && leave(u, false, &err) == 0)
+	if (err.code == 0 && leave(u, &err) == 0)
 		return;
 	qb_list_init(&askers);
 	qb_list_splice_tail(&u->stoppers, &askers);
@@ -432,7 +432,7 @@ int unit_stop(struct unit *u, bool is_forced, struct unit_waiter *w, struct err 
 	if (!u->array) {
 		u->is_stopping = true;
 		loop_soon(u->engine->loop, &u->removal);
-	} else if (!u->is_stopping && is_forced && leave(u, true, err) < 0) {
+	} else if (!u->is_stopping && is_forced && leave(u, err) < 0) {
 		return err->code;
 	}
 	loop_timer_cancel(u->retry);

@@ -14,7 +14,7 @@ static const struct {
 } kinds[RECORD_KINDS] = {
 	[RECORD_BEGIN] = { "begin", HAS_CONFIG },
 	[RECORD_START] = { "start", 0 },
-	[RECORD_STOP] = { "stop", HAS_FLAG },
+	[RECORD_STOP] = { "stop", 0 },
 	[RECORD_QUORATE] = { "quorate", HAS_FLAG },
 	[RECORD_MISSING] = { "missing", HAS_NUMBER | HAS_FLAG },
 	[RECORD_ADVANCE] = { "advance", 0 },

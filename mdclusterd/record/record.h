@@ -27,7 +27,7 @@ enum record_kind {
 	/* inputs: calls */
 	RECORD_BEGIN,      /* config: the array is made */
 	RECORD_START,
-	RECORD_STOP,       /* flag: is_forced */
+	RECORD_STOP,
 	RECORD_QUORATE,    /* flag */
 	RECORD_MISSING,    /* number: node; flag */
 	RECORD_ADVANCE,

@@ -178,10 +178,10 @@ void recorded_start(struct recorded *r)
 	array_start(r->array);
 }
 
-int recorded_stop(struct recorded *r, bool is_forced, struct err *err)
+int recorded_stop(struct recorded *r, struct err *err)
 {
-	put_call(r, RECORD_STOP, is_forced);
-	return array_stop(r->array, is_forced, err);
+	put_call(r, RECORD_STOP, false);
+	return array_stop(r->array, err);
 }
 
 void recorded_set_quorate(struct recorded *r, bool is_quorate)

@@ -183,7 +183,7 @@ static int feed(struct replay *p, const struct record *r, struct err *err)
 		array_start(p->array);
 		return 0;
 	case RECORD_STOP:
-		array_stop(p->array, r->flag, &refused);
+		array_stop(p->array, &refused);
 		return 0;
 	case RECORD_QUORATE:
 		array_set_quorate(p->array, r->flag);

@@ -240,7 +240,7 @@ void array_node_stop(struct array_node *a)
 	sim_say(world_of(a), a->node->index, "array: is to stop");
 	a->is_stopping = true;
 	a->stopping_since = sim_clock(a->node);
-	if (array_stop(a->array, true, &err) < 0)
+	if (array_stop(a->array, &err) < 0)
 		sim_fail(world_of(a), "n%d: %s", a->node->index + 1, err.text);
 }
 

@@ -262,7 +262,7 @@ void array_rig_stop(struct array_rig *rig, int node)
 	struct rig_array *n = &rig->nodes[node];
 	struct err err = ERR_INIT;
 
-	assert_ok(array_stop(n->array, true, &err), err);
+	assert_ok(array_stop(n->array, &err), err);
 }
 
 void array_rig_kill(struct array_rig *rig, int node)

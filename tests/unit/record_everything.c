@@ -157,8 +157,8 @@ WRAP_VOID(array_check_cancel, (struct array *a), (a), recorded_check_cancel(life
 WRAP_VOID(array_set_speed, (struct array *a, uint64_t min_bytes, uint64_t max_bytes),
 	  (a, min_bytes, max_bytes),
 	  recorded_set_speed(life->recorded, min_bytes, max_bytes))
-WRAP_INT(array_stop, (struct array *a, bool is_forced, struct err *err),
-	 (a, is_forced, err), recorded_stop(life->recorded, is_forced, err))
+WRAP_INT(array_stop, (struct array *a, struct err *err), (a, err),
+	 recorded_stop(life->recorded, err))
 WRAP_INT(array_check, (struct array *a, bool is_repair, struct err *err),
 	 (a, is_repair, err), recorded_check(life->recorded, is_repair, err))
 WRAP_INT(array_fail_disk, (struct array *a, uint32_t role, struct err *err),

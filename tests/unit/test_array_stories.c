@@ -47,7 +47,7 @@ static void stop(struct story *s, int node)
 	struct err err = ERR_INIT;
 
 	if (is_up(s->rig, node))
-		(void)array_stop(s->rig->nodes[node].array, true, &err);
+		(void)array_stop(s->rig->nodes[node].array, &err);
 }
 
 static void kill_it(struct story *s, int node)
