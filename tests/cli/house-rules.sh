@@ -71,3 +71,10 @@ for h in base/*.h bitmap/*.h totem/*.h lockres/*.h msg/*.h mdclusterd/*.h mdclus
   echo "#include \"$h\"" | ${CC:-cc} -std=gnu11 -D_GNU_SOURCE -I. -fsyntax-only -x c - ||
     fail "$h does not compile on its own"
 done
+
+# --- the top level is what the map shows: no leavings of a test ------------------
+if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then
+  strays=$(git ls-files | grep -v / | grep -vxE \
+    '\.(clang-format|editorconfig|gitignore)|ARCHITECTURE\.md|COPYING|HACKING\.md|Makefile\.am|NEWS|README\.md|configure\.ac|packages\.debian|quickstart' || true)
+  [ -z "$strays" ] || fail "at the top level, and nobody knows why: $strays"
+fi
