@@ -28,6 +28,12 @@
  *	M6  Equal epochs and operations have equal digests. A node that differs from most
  *	    (from the lowest index, where there is no most) leaves the ring, loudly.
  *	M7  Memory that runs out ends this node's part (sync_break()).
+ *	M8  A lockspace is made only when every node is here or is over: never met, left,
+ *	    or proven dead since it last took part in a quorate configuration; or when
+ *	    it is known that all have left the one of that name. Who takes part is
+ *	    remembered by each member, on its disk, before the configuration counts. So
+ *	    a cluster that begins anew touches nothing of a node that may still live
+ *	    (D14); and what was proven dead meanwhile brings no lockspace back.
  *
  * Why agreed delivery is enough for locks, and why the states begin one another: a
  * ring has one order, and what is behind a gap is refused (M1) and made again (M5); so
@@ -37,6 +43,7 @@
 #pragma once
 
 #include "lockres/lockspace.h"
+#include "lockres/roster.h"
 #include "lockres/table.h"
 #include "totem/nodes.h"
 #include "totem/wire.h"
@@ -57,6 +64,7 @@ struct lock_manager_config {
 	struct node_table nodes;
 	uint32_t self;        /* id, one of them */
 	uint64_t incarnation; /* grows at every start of this node */
+	const struct roster *roster; /* as it was remembered; copied. NULL: nothing was */
 };
 
 /* Called from within the events of sync and group. Any but now may be NULL. */
@@ -69,6 +77,13 @@ struct lock_manager_ops {
 	void (*deadlock)(void *owner, const char *lockspace, const char *cycle);
 	/* This node's table, or that of others, is not what the others have (M6). */
 	void (*diverged)(void *owner, uint32_t node, const char *lockspace);
+	/*
+	 * M8: to be on disk; then lock_manager_remembered(), also from within. A later
+	 * version makes those before it superfluous.
+	 */
+	void (*remember)(void *owner, const struct roster *roster, uint64_t version);
+	/* lock_manager_leave() is done: all know. Free it, not from within. */
+	void (*left)(void *owner);
 };
 
 enum lock_manager_fault {
@@ -107,6 +122,15 @@ struct lock_manager *lock_manager_new(const struct lock_manager_config *config,
 void lock_manager_free(struct lock_manager *m);
 
 struct lockspace_engine *lock_manager_engine(struct lock_manager *m);
+
+/* Safe on disk, or not to be trusted after a restart, which is known there. */
+void lock_manager_remembered(struct lock_manager *m, uint64_t version);
+/*
+ * This process goes, of its own will, and tells the others that it is over, as far as a
+ * lockspace that it has is not. All are closed before. Where nobody may decide, left()
+ * does not come.
+ */
+void lock_manager_leave(struct lock_manager *m);
 
 /* Requests whose time is over are cancelled. */
 void lock_manager_advance(struct lock_manager *m, uint64_t now);
@@ -150,4 +174,14 @@ struct lockspace_look {
 /* The index-th, by name; borrowed until the next event. False: there are fewer. */
 bool lock_manager_look(const struct lock_manager *m, size_t index,
 		       struct lockspace_look *look);
+/*
+ * M8, while somebody waits for that: the index-th node that is not here, and may live
+ * still. False: there are fewer.
+ */
+struct lock_manager_absent {
+	uint32_t node;
+	uint64_t incarnation; /* that was met last */
+};
+bool lock_manager_absent(const struct lock_manager *m, size_t index,
+			 struct lock_manager_absent *absent);
 const struct lock_manager_stats *lock_manager_stats(const struct lock_manager *m);

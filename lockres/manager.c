@@ -129,6 +129,30 @@ static void on_deliver(void *owner, struct group *group,
 	manager_leave(m);
 }
 
+static bool has_lockspace(const struct lock_manager *m, uint32_t node)
+{
+	for (size_t i = 0; i < m->space_count; i++)
+		if (space_member_of(m->spaces[i], node))
+			return true;
+	return false;
+}
+
+/* M8: of their own will, and with nothing left behind. */
+static void note_leavers(struct lock_manager *m, const struct group_change *change)
+{
+	for (size_t i = 0; i < change->left_count; i++) {
+		const struct group_member *left = &change->left[i];
+		int node = node_index(&m->config.nodes, left->node);
+
+		if (left->reason != GROUP_LEAVE || node == TOTEM_NO_INDEX)
+			continue;
+		if (manager_is_running(m) && !has_lockspace(m, left->node))
+			roster_close(m, node, m->incarnations[node]);
+		if (node == m->self)
+			m->group = NULL; /* freed behind this call */
+	}
+}
+
 static void on_changed(void *owner, struct group *group,
 		       const struct group_change *change)
 {
@@ -138,6 +162,7 @@ static void on_changed(void *owner, struct group *group,
 	if (m->is_broken)
 		return;
 	manager_enter(m);
+	note_leavers(m, change);
 	m->in_group = (struct node_set){ { 0 } };
 	for (size_t i = 0; i < change->member_count; i++) {
 		int node = node_index(&m->config.nodes, change->members[i].node);
@@ -148,6 +173,8 @@ static void on_changed(void *owner, struct group *group,
 	if (!m->is_syncing)
 		manager_consider_all(m);
 	manager_leave(m);
+	if (!m->group && m->ops.left)
+		m->ops.left(m->owner);
 }
 
 static void on_credit(void *owner, struct group *group)
@@ -190,13 +217,13 @@ bool manager_is_missing(const struct lock_manager *m, int node, const struct dea
 		if (member && member->incarnation <= d->incarnation)
 			return true;
 	}
-	return false;
+	return roster_missing(m, node) != 0 && roster_missing(m, node) <= d->incarnation;
 }
 
 /* The newest process of it that is missing anywhere. */
 static uint64_t missing_incarnation(const struct lock_manager *m, uint32_t node)
 {
-	uint64_t newest = 0;
+	uint64_t newest = roster_missing(m, node_index(&m->config.nodes, node));
 
 	for (size_t i = 0; i < m->space_count; i++) {
 		const struct space_member *member = missing_member(m->spaces[i], node, LOCK_DEATH_NODE);
@@ -295,6 +322,9 @@ struct lock_manager *lock_manager_new(const struct lock_manager_config *config,
 	m->owner = owner;
 	m->self = self;
 	m->sync = sync;
+	m->roster = config->roster ? *config->roster : roster_blank();
+	m->phase.roster = m->roster;
+	m->config.roster = NULL; /* the caller's */
 	m->armed_at = UINT64_MAX;
 	qb_list_init(&m->handles);
 	qb_list_init(&m->timers);
@@ -313,7 +343,8 @@ void lock_manager_free(struct lock_manager *m)
 {
 	if (!m)
 		return;
-	group_abandon(m->group);
+	if (m->group)
+		group_abandon(m->group);
 	manager_sync_drop(m);
 	m->is_broken = true; /* nothing is sent or told any more */
 	while (!qb_list_empty(&m->handles))
@@ -330,6 +361,14 @@ void lock_manager_free(struct lock_manager *m)
 struct lockspace_engine *lock_manager_engine(struct lock_manager *m)
 {
 	return &m->base;
+}
+
+void lock_manager_leave(struct lock_manager *m)
+{
+	if (m->is_leaving)
+		return;
+	m->is_leaving = true;
+	group_leave(m->group);
 }
 
 /* --- looking ------------------------------------------------------------------------------- */

@@ -103,6 +103,14 @@ static void opened(struct handle *h, struct space *s, int r)
 		h->is_waiting = manager_is_running(h->manager);
 }
 
+static int join_or_make(struct lock_manager *m, struct space **s, uint32_t node,
+			const struct manager_order *o)
+{
+	if (!*s)
+		*s = make_space(m, node, o);
+	return *s ? join(*s, node, o) : -EMFILE;
+}
+
 static void apply_open(struct lock_manager *m, int node, const struct manager_order *o)
 {
 	struct space *s = space_named(m, o->name, o->name_length);
@@ -110,9 +118,10 @@ static void apply_open(struct lock_manager *m, int node, const struct manager_or
 	int r = -EAGAIN;
 
 	if (manager_is_running(m)) {
-		if (!s)
-			s = make_space(m, m->config.nodes.ids[node], o);
-		r = s ? join(s, m->config.nodes.ids[node], o) : -EMFILE;
+		if (!s && !roster_lets_found(m, o->name, o->name_length))
+			m->is_wanted = true;
+		else
+			r = join_or_make(m, &s, m->config.nodes.ids[node], o);
 	}
 	if (h)
 		opened(h, s, r);
@@ -209,6 +218,8 @@ static void apply_dead(struct lock_manager *m, const struct manager_order *o)
 	}
 	if (!manager_is_running(m))
 		return; /* who said so says it again */
+	if (!set_has(&m->members, node))
+		roster_close(m, node, o->incarnation);
 	for (size_t i = m->space_count; i > 0; i--) /* it may go as we look at it */
 		prove(m->spaces[i - 1], o);
 }

@@ -180,7 +180,8 @@ static void propose_all(struct lock_manager *m)
 			propose(m, i, &p->heads[i].graves[k]);
 	for (i = set_next(p->partners, 0); i >= 0; i = set_next(p->partners, i + 1))
 		for (size_t k = 0; k < p->heads[i].count; k++)
-			propose(m, i, &p->heads[i].spaces[k]);
+			if (!roster_is_void(m, &p->heads[i].spaces[k]))
+				propose(m, i, &p->heads[i].spaces[k]);
 }
 
 /* Who is away may have it; so may who has it and is gone before this phase is over. */

@@ -31,14 +31,27 @@ void grave_dig(const struct space *s)
 	memcpy(g->name, s->name, s->name_length);
 }
 
+/* Its index; or the count: there is none. */
+static size_t find(const struct lock_manager *m, const void *name, size_t length)
+{
+	size_t i = 0;
+
+	while (i < m->grave_count &&
+	       space_compare_names(m->graves[i].name, m->graves[i].name_length, name,
+				   length) != 0)
+		i++;
+	return i;
+}
+
+bool grave_is_there(const struct lock_manager *m, const void *name, size_t length)
+{
+	return find(m, name, length) < m->grave_count;
+}
+
 void grave_level(struct lock_manager *m, const void *name, size_t length)
 {
-	for (size_t i = 0; i < m->grave_count; i++) {
-		struct space_head *g = &m->graves[i];
+	size_t i = find(m, name, length);
 
-		if (space_compare_names(g->name, g->name_length, name, length) == 0) {
-			*g = m->graves[--m->grave_count];
-			return;
-		}
-	}
+	if (i < m->grave_count)
+		m->graves[i] = m->graves[--m->grave_count];
 }

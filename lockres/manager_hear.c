@@ -10,12 +10,15 @@ static void take_heads(struct lock_manager *m, int from, struct rd *rd)
 {
 	struct manager_sync *p = &m->phase;
 	struct manager_heads *heads = &p->heads[from];
+	struct roster roster;
 
 	if (set_has(&p->heads_of, from)) {
 		manager_fault(m, LOCK_FAULT_ORDER);
 		return;
 	}
-	if (!told_heads_read(m, rd, heads)) {
+	if (told_heads_read(m, rd, heads, &roster)) {
+		roster_merge(&p->roster, &roster);
+	} else {
 		manager_fault(m, LOCK_FAULT_MESSAGE);
 		free(heads->spaces);
 		free(heads->graves);

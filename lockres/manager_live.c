@@ -106,6 +106,7 @@ static void make_live(struct lock_manager *m)
 	m->ring = p->ring;
 	m->made = 0;
 	m->members = p->partners;
+	roster_go_live(m);
 	for (int i = 0; i < TOTEM_MAX_NODES; i++) {
 		m->incarnations[i] = p->heads[i].incarnation;
 		m->deaths[i].is_said = false;

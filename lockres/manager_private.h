@@ -351,6 +351,7 @@ struct space_mark {
 
 struct manager_heads { /* of one node */
 	uint64_t incarnation;
+	bool is_leaving;
 	struct space_head *spaces; /* owned */
 	size_t count;
 	struct space_head *graves; /* owned */
@@ -380,6 +381,8 @@ struct manager_sync {
 	struct node_set members;   /* of the configuration */
 	struct node_set partners;  /* of these, who has lock managers */
 	struct node_set heads_of, ended;
+	struct roster roster;      /* of what all of them told */
+	uint64_t to_remember;      /* version; the phase ends behind it */
 	struct manager_heads heads[TOTEM_MAX_NODES];
 	struct candidate *candidates; /* owned; by name */
 	size_t candidate_count;
@@ -398,8 +401,24 @@ void manager_sync_drop(struct lock_manager *m);
 
 /* If there are as many as there can be, the oldest is forgotten. */
 void grave_dig(const struct space *s);
+bool grave_is_there(const struct lock_manager *m, const void *name, size_t length);
 /* The name is in use again. */
 void grave_level(struct lock_manager *m, const void *name, size_t length);
+
+/* --- who took part: manager_roster.c -------------------------------------------------------- */
+
+/* All heads are known: who is here is noted, and on its way to the disk. */
+void roster_settle(struct lock_manager *m);
+/* The configuration counts. */
+void roster_go_live(struct lock_manager *m);
+/* M8: nobody is away who may live, or all have left the last one of the name. */
+bool roster_lets_found(const struct lock_manager *m, const void *name, size_t length);
+/* Only nodes that were outlived tell of it: others may have gone on and forgotten. */
+bool roster_is_void(const struct lock_manager *m, const struct space_head *head);
+/* Away, and may live: of which process that is known. 0: none is. */
+uint64_t roster_missing(const struct lock_manager *m, int node);
+/* It was proven dead, or has left. */
+void roster_close(struct lock_manager *m, int node, uint64_t incarnation);
 
 /* --- the manager: manager.c ---------------------------------------------------------------- */
 
@@ -436,6 +455,11 @@ struct lock_manager {
 	bool has_ghosts;             /* perhaps: see manager_handle.c */
 	bool is_considering;         /* lockspaces may thaw, when the event is over */
 	bool is_broken;
+	bool is_leaving;             /* for good */
+
+	struct roster roster;        /* the same at all nodes, while they are active */
+	uint64_t remembered, asked;  /* versions of it: on disk, on the way */
+	bool is_wanted;              /* somebody waits for what the roster forbids */
 
 	struct qb_list_head handles;
 	uint32_t last_opening;

@@ -38,6 +38,7 @@ void manager_sync_drop(struct lock_manager *m)
 	free(p->candidates);
 	free(p->graves);
 	memset(p, 0, sizeof(*p));
+	p->roster = m->roster;
 }
 
 /* --- telling ------------------------------------------------------------------------------ */
@@ -149,14 +150,17 @@ static enum sync_progress process(struct lock_manager *m)
 		if (tell_heads(m) == 0)
 			p->phase = MANAGER_PHASE_HEADS;
 	}
-	if (p->phase == MANAGER_PHASE_HEADS && set_equal(p->heads_of, p->partners))
+	if (p->phase == MANAGER_PHASE_HEADS && set_equal(p->heads_of, p->partners)) {
+		roster_settle(m);
 		p->phase = set_has(&p->providers, m->self) ? MANAGER_PHASE_STATE :
 							     MANAGER_PHASE_TOLD;
+	}
 	if (p->phase == MANAGER_PHASE_STATE && tell_state(m) == 0)
 		p->phase = MANAGER_PHASE_TOLD;
 	if (p->phase == MANAGER_PHASE_HEADS)
 		return SYNC_WAITS;
-	return p->phase == MANAGER_PHASE_TOLD ? SYNC_DONE : SYNC_AGAIN;
+	return p->phase == MANAGER_PHASE_TOLD && m->remembered >= p->to_remember ? SYNC_DONE :
+										  SYNC_AGAIN;
 }
 
 /* --- the service --------------------------------------------------------------------------- */

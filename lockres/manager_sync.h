@@ -17,7 +17,8 @@ struct space *told_space_read(struct lock_manager *m, struct rd *rd,
 size_t told_heads_bytes(const struct lock_manager *m);
 void told_heads_write(struct wr *wr, const struct lock_manager *m);
 /* False: damaged, or this node is broken. */
-bool told_heads_read(struct lock_manager *m, struct rd *rd, struct manager_heads *heads);
+bool told_heads_read(struct lock_manager *m, struct rd *rd, struct manager_heads *heads,
+		     struct roster *roster);
 
 /* --- who tells what: manager_choose.c ------------------------------------------------------- */
 

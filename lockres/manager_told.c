@@ -4,9 +4,9 @@
  *
  * Messages, little endian, a kind byte, then
  *
- *	1 heads   incarnation u64, count u16, count x head by name, count u16, count x
- *	          head of what all have left, count u32, count x (id, member that is
- *	          over)
+ *	1 heads   incarnation u64, flags u8 (1 leaving), roster, count u16, count x head
+ *	          by name, count u16, count x head of what all have left, count u32,
+ *	          count x (id, member that is over)
  *	2 space   id, version, LVB bytes u8, slots u8, last ticket u32, generation
  *	          u32, thaw u32, count u8, count x member, count u8, count x (node
  *	          u32, last slot u16), name
@@ -28,6 +28,7 @@ enum {
 	MEMBER_GONE = 1,
 	MEMBER_PROVEN = 2,
 	MEMBER_NODE_DEAD = 4,
+	NODE_LEAVING = 1,
 
 	HEAD_BYTES = SPACE_ID_BYTES + 20 + 8 + 1,
 	MARK_BYTES = SPACE_ID_BYTES + TOLD_MEMBER_BYTES,
@@ -237,6 +238,8 @@ void told_heads_write(struct wr *wr, const struct lock_manager *m)
 {
 	wr_u8(wr, TELL_HEADS);
 	wr_u64(wr, m->config.incarnation);
+	wr_u8(wr, m->is_leaving ? NODE_LEAVING : 0);
+	roster_write(wr, &m->roster, &m->config.nodes);
 	wr_u16(wr, (uint16_t)m->space_count);
 	for (size_t i = 0; i < m->space_count; i++) {
 		const struct space_head head = head_of(m->spaces[i]);
@@ -251,7 +254,7 @@ void told_heads_write(struct wr *wr, const struct lock_manager *m)
 
 size_t told_heads_bytes(const struct lock_manager *m)
 {
-	return 1 + 8 + 2 + 2 + 4 + count_marks(m) * MARK_BYTES +
+	return 1 + 8 + 1 + ROSTER_MAX_BYTES + 2 + 2 + 4 + count_marks(m) * MARK_BYTES +
 	       (m->space_count + m->grave_count) * (HEAD_BYTES + LOCKSPACE_MAX_NAME);
 }
 
@@ -309,11 +312,17 @@ static void *allocate(struct lock_manager *m, size_t count, size_t size)
 	return list;
 }
 
-bool told_heads_read(struct lock_manager *m, struct rd *rd, struct manager_heads *heads)
+bool told_heads_read(struct lock_manager *m, struct rd *rd, struct manager_heads *heads,
+		     struct roster *roster)
 {
 	size_t count;
+	uint8_t flags;
 
 	heads->incarnation = rd_u64(rd);
+	flags = rd_u8(rd);
+	heads->is_leaving = flags & NODE_LEAVING;
+	if (!roster_read(rd, roster, &m->config.nodes) || flags & ~NODE_LEAVING)
+		return false;
 	count = rd_u16(rd);
 	if (rd->failed || count > LOCK_MANAGER_MAX_SPACES)
 		return false;

@@ -164,11 +164,6 @@ static void on_synchronised(void *rider, struct sim_node *n)
 {
 	struct sim_arrays *all = rider;
 
-	if (rules_is_ghost(all->rules, n->index) && all->is_majority[n->index]) {
-		sim_say(all->world, n->index, "is back from another cluster, and is shot");
-		sim_call(all->world, -1, 0, shoot, fence_of(all, n->index));
-		return;
-	}
 	if (all->is_majority[n->index])
 		claim_own_deaths(all, n);
 	array_node_quorate(all->nodes[n->index], all->is_majority[n->index]);

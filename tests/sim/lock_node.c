@@ -11,6 +11,8 @@
 #include "tests/sim/world.h"
 #include "totem/totem.h"
 
+#define SAVE_NS (1ull * SIM_MS)
+
 static uint64_t op_now(void *owner)
 {
 	return sim_clock(owner);
@@ -31,15 +33,53 @@ static void op_diverged(void *owner, uint32_t node, const char *lockspace)
 		 lockspace);
 }
 
+/* The disk takes a while; a crash meanwhile, and it was never written. */
+static void saved(void *owner)
+{
+	struct sim_node *n = owner;
+
+	*n->roster = *n->to_save;
+	lock_manager_remembered(n->locks, n->to_save_version);
+}
+
+static void op_remember(void *owner, const struct roster *roster, uint64_t version)
+{
+	struct sim_node *n = owner;
+
+	*n->to_save = *roster;
+	n->to_save_version = version;
+	sim_call(n->world, n->index, SAVE_NS, saved, n);
+}
+
+/* What it remembers before its first start. */
+static void make_disk(struct sim_node *n)
+{
+	n->roster = malloc(sizeof(*n->roster));
+	n->to_save = malloc(sizeof(*n->to_save));
+	if (!n->roster || !n->to_save)
+		abort();
+	*n->roster = roster_blank();
+}
+
+void lock_node_forget(struct sim_node *n)
+{
+	free(n->roster);
+	free(n->to_save);
+}
+
 void lock_node_start(struct sim_node *n, const struct ring_config *config)
 {
 	static const struct lock_manager_ops ops = { .now = op_now, .armed = op_armed,
-						     .diverged = op_diverged };
-	const struct lock_manager_config c = { .nodes = config->nodes,
-					       .self = config->self,
-					       .incarnation = config->incarnation };
+						     .diverged = op_diverged,
+						     .remember = op_remember };
+	struct lock_manager_config c = { .nodes = config->nodes,
+					 .self = config->self,
+					 .incarnation = config->incarnation };
 	struct err err = ERR_INIT;
 
+	if (!n->roster)
+		make_disk(n);
+	c.roster = n->roster;
 	n->locks = lock_manager_new(&c, totem_sync(n->totem), totem_groups(n->totem), &ops,
 				    n, &err);
 	if (!n->locks) {

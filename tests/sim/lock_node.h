@@ -9,5 +9,7 @@ struct sim_node;
 void lock_node_start(struct sim_node *n, const struct ring_config *config);
 /* Its process is gone; the totem is still there. */
 void lock_node_end(struct sim_node *n);
+/* The world ends. */
+void lock_node_forget(struct sim_node *n);
 /* After each event of the node. */
 void lock_node_advance(struct sim_node *n);

@@ -30,7 +30,6 @@ struct space {
 
 struct node_rule {
 	bool is_started, is_open, is_quorate;
-	bool is_ghost;
 	uint32_t slot;
 	struct space space;
 	uint64_t lease, unquorate_at, started_at;
@@ -108,6 +107,12 @@ static bool is_alive(const struct rules *r, const struct slot_rule *s)
 	       r->world->nodes[s->node].incarnation == s->incarnation;
 }
 
+/* On the same host: nothing of the one before is under way there any more. */
+static bool is_back(const struct rules *r, const struct slot_rule *s)
+{
+	return r->world->nodes[s->node].incarnation > s->incarnation;
+}
+
 static bool may_write(const struct rules *r, int node)
 {
 	const struct node_rule *n = &r->nodes[node];
@@ -116,23 +121,20 @@ static bool may_write(const struct rules *r, int node)
 }
 
 /*
- * Its slot may be taken: it is known to be dead; or of a lockspace whose other members all
- * died, so that nobody knows of it. Then its lease keeps it from writing.
+ * Its slot may be taken: it is known to be dead, or a later process of its node has taken
+ * part since.
  */
 static void expect_given_up(struct rules *r, int node, uint32_t slot, const char *what)
 {
 	const struct slot_rule *s = &r->slots[slot];
-	bool is_of_old = !is_same_space(s->space, space_of(r, node));
 
 	if (!s->is_held || (s->node == node && is_alive(r, s)))
 		return;
-	if (is_alive(r, s) && is_of_old)
-		r->nodes[s->node].is_ghost = true;
-	if (is_alive(r, s) && (!is_of_old || may_write(r, s->node)))
+	if (is_alive(r, s))
 		sim_fail(r->world, "D14: n%d %s slot %u of n%d, which lives", node + 1, what, slot,
 			 s->node + 1);
-	else if (!is_alive(r, s) && !is_of_old &&
-		 r->nodes[s->node].proven < s->incarnation)
+	else if (r->nodes[s->node].proven < s->incarnation &&
+		 (is_same_space(s->space, space_of(r, node)) || !is_back(r, s)))
 		sim_fail(r->world, "D14: n%d %s slot %u of n%d, whose death is not proven",
 			 node + 1, what, slot, s->node + 1);
 }
@@ -143,7 +145,7 @@ void rules_started(struct rules *r, int node, uint32_t slot)
 
 	expect_given_up(r, node, slot, "takes");
 	n->is_started = true;
-	n->is_open = n->is_ghost = false;
+	n->is_open = false;
 	n->slot = slot;
 	n->space = space_of(r, node);
 	n->sync = (struct range){ 0 };
@@ -183,11 +185,6 @@ void rules_clears(struct rules *r, int node, uint32_t slot)
 void rules_merged(struct rules *r, uint32_t slot)
 {
 	r->slots[slot].window = (struct range){ 0 };
-}
-
-bool rules_is_ghost(const struct rules *r, int node)
-{
-	return r->nodes[node].is_started && r->nodes[node].is_ghost;
 }
 
 void rules_proven(struct rules *r, int node, uint64_t incarnation)

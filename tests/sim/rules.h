@@ -56,11 +56,6 @@ void rules_quorate(struct rules *r, int node, bool is_quorate);
 /* The bits of another one's slot go; and they are gone. */
 void rules_clears(struct rules *r, int node, uint32_t slot);
 void rules_merged(struct rules *r, uint32_t slot);
-/*
- * The node lives, was away, and its slot was given away by a lockspace that it is no member of
- * and that nobody remembers. No rule of ours keeps it from going on with bits that are gone.
- */
-bool rules_is_ghost(const struct rules *r, int node);
 /* All processes of the node up to this incarnation were said to be dead. */
 void rules_proven(struct rules *r, int node, uint64_t incarnation);
 

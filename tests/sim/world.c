@@ -402,8 +402,10 @@ void sim_free(struct sim_world *w)
 {
 	int i;
 
-	for (i = 0; i < w->count; i++)
+	for (i = 0; i < w->count; i++) {
 		end_node(&w->nodes[i]);
+		lock_node_forget(&w->nodes[i]);
+	}
 	if (w->apps) {
 		apps_free(w->apps);
 		probes_free(w->probes);

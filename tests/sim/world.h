@@ -59,6 +59,9 @@ struct sim_node {
 	struct totem *totem;     /* with all that is on it; both NULL while crashed */
 	struct probe probe;      /* a service in the totem */
 	struct lock_manager *locks; /* on the totem; NULL: there is none */
+	struct roster *roster;   /* on "disk"; NULL: nothing is. Owned */
+	struct roster *to_save;  /* on its way there. Owned */
+	uint64_t to_save_version;
 	bool is_broken;          /* its totem left by itself */
 	uint64_t synchronisations;
 	uint64_t incarnation;    /* on "disk", with disk_seq */

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * M8: who took part, and who of them is over. All nodes of a configuration have one
+ * roster, for it is merged of what all of them told, and changes by what all apply.
+ */
+#include "lockres/manager_sync.h"
+
+static void remember(struct lock_manager *m, const struct roster *roster)
+{
+	m->asked++;
+	if (m->ops.remember)
+		m->ops.remember(m->owner, roster, m->asked);
+	else
+		m->remembered = m->asked;
+}
+
+void lock_manager_remembered(struct lock_manager *m, uint64_t version)
+{
+	m->remembered = version;
+	if (m->is_syncing && !m->is_broken && version >= m->phase.to_remember)
+		sync_go_on(m->sync);
+}
+
+static bool note_all(struct lock_manager *m)
+{
+	struct manager_sync *p = &m->phase;
+	bool is_new = false;
+
+	for (int i = set_next(p->partners, 0); i >= 0; i = set_next(p->partners, i + 1))
+		if (!p->heads[i].is_leaving)
+			is_new |= roster_note_here(&p->roster, i, p->heads[i].incarnation,
+						   p->ring.seq);
+	return is_new;
+}
+
+void roster_settle(struct lock_manager *m)
+{
+	struct manager_sync *p = &m->phase;
+
+	if (!sync_may_decide(m->sync) || !note_all(m))
+		return;
+	remember(m, &p->roster);
+	p->to_remember = m->asked;
+}
+
+void roster_go_live(struct lock_manager *m)
+{
+	m->roster = m->phase.roster;
+	m->is_wanted = false;
+}
+
+static bool is_away(const struct lock_manager *m, int node)
+{
+	return !set_has(&m->members, node) && roster_is_open(&m->roster, node);
+}
+
+bool roster_lets_found(const struct lock_manager *m, const void *name, size_t length)
+{
+	for (int i = 0; i < m->config.nodes.count; i++)
+		if (is_away(m, i))
+			return grave_is_there(m, name, length);
+	return true;
+}
+
+static bool is_outlived(const struct lock_manager *m, int node, const struct space_head *head)
+{
+	return roster_is_outlived(&m->phase.roster, node, m->phase.heads[node].incarnation,
+				  head->version.epoch.seq);
+}
+
+bool roster_is_void(const struct lock_manager *m, const struct space_head *head)
+{
+	const struct manager_sync *p = &m->phase;
+
+	for (int i = set_next(p->partners, 0); i >= 0; i = set_next(p->partners, i + 1)) {
+		const struct space_head *own = manager_head_of(&p->heads[i], head);
+
+		if (own && !is_outlived(m, i, own))
+			return false;
+	}
+	return true;
+}
+
+uint64_t roster_missing(const struct lock_manager *m, int node)
+{
+	return is_away(m, node) ? m->roster.of[node].incarnation : 0;
+}
+
+void roster_close(struct lock_manager *m, int node, uint64_t incarnation)
+{
+	if (!roster_note_over(&m->roster, node, incarnation, m->ring.seq))
+		return;
+	remember(m, &m->roster);
+	manager_wake_openers(m);
+}
+
+bool lock_manager_absent(const struct lock_manager *m, size_t index,
+			 struct lock_manager_absent *absent)
+{
+	for (int i = 0; i < m->config.nodes.count && m->is_wanted; i++) {
+		if (!is_away(m, i) || index-- > 0)
+			continue;
+		*absent = (struct lock_manager_absent){ m->config.nodes.ids[i],
+							m->roster.of[i].incarnation };
+		return true;
+	}
+	return false;
+}
