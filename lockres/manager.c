@@ -323,7 +323,7 @@ struct lock_manager *lock_manager_new(const struct lock_manager_config *config,
 	m->self = self;
 	m->sync = sync;
 	m->roster = config->roster ? *config->roster : roster_blank();
-	m->phase.roster = m->roster;
+	m->phase.roster = m->kept = m->roster;
 	m->config.roster = NULL; /* the caller's */
 	m->armed_at = UINT64_MAX;
 	qb_list_init(&m->handles);

@@ -458,6 +458,7 @@ struct lock_manager {
 	bool is_leaving;             /* for good */
 
 	struct roster roster;        /* the same at all nodes, while they are active */
+	struct roster kept;          /* on disk, or on its way */
 	uint64_t remembered, asked;  /* versions of it: on disk, on the way */
 	bool is_wanted;              /* somebody waits for what the roster forbids */
 

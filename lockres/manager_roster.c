@@ -8,6 +8,7 @@
 static void remember(struct lock_manager *m, const struct roster *roster)
 {
 	m->asked++;
+	m->kept = *roster;
 	if (m->ops.remember)
 		m->ops.remember(m->owner, roster, m->asked);
 	else
@@ -21,25 +22,18 @@ void lock_manager_remembered(struct lock_manager *m, uint64_t version)
 		sync_go_on(m->sync);
 }
 
-static bool note_all(struct lock_manager *m)
-{
-	struct manager_sync *p = &m->phase;
-	bool is_new = false;
-
-	for (int i = set_next(p->partners, 0); i >= 0; i = set_next(p->partners, i + 1))
-		if (!p->heads[i].is_leaving)
-			is_new |= roster_note_here(&p->roster, i, p->heads[i].incarnation,
-						   p->ring.seq);
-	return is_new;
-}
-
+/* Also what others have told: they may not outlive this configuration. */
 void roster_settle(struct lock_manager *m)
 {
 	struct manager_sync *p = &m->phase;
 
-	if (!sync_may_decide(m->sync) || !note_all(m))
+	if (!sync_may_decide(m->sync))
 		return;
-	remember(m, &p->roster);
+	for (int i = set_next(p->partners, 0); i >= 0; i = set_next(p->partners, i + 1))
+		if (!p->heads[i].is_leaving)
+			roster_note_here(&p->roster, i, p->heads[i].incarnation, p->ring.seq);
+	if (!roster_is_equal(&p->roster, &m->kept))
+		remember(m, &p->roster);
 	p->to_remember = m->asked;
 }
 

@@ -30,14 +30,21 @@ void roster_merge(struct roster *r, const struct roster *other)
 			r->of[i] = other->of[i];
 }
 
-bool roster_note_here(struct roster *r, int node, uint64_t incarnation, uint64_t ring_seq)
+bool roster_is_equal(const struct roster *a, const struct roster *b)
+{
+	for (int i = 0; i < TOTEM_MAX_NODES; i++)
+		if (a->of[i].incarnation != b->of[i].incarnation ||
+		    a->of[i].noted_on != b->of[i].noted_on || a->of[i].is_over != b->of[i].is_over)
+			return false;
+	return true;
+}
+
+void roster_note_here(struct roster *r, int node, uint64_t incarnation, uint64_t ring_seq)
 {
 	struct roster_entry *e = &r->of[node];
 
-	if (!e->is_over && e->incarnation == incarnation && e->noted_on != 0)
-		return false;
-	*e = (struct roster_entry){ .incarnation = incarnation, .noted_on = ring_seq };
-	return true;
+	if (e->is_over || e->incarnation != incarnation || e->noted_on == 0)
+		*e = (struct roster_entry){ .incarnation = incarnation, .noted_on = ring_seq };
 }
 
 bool roster_note_over(struct roster *r, int node, uint64_t incarnation, uint64_t ring_seq)

@@ -38,8 +38,9 @@ enum { ROSTER_ENTRY_BYTES = 4 + 1 + 8 + 8,
 struct roster roster_blank(void);
 /* What is newer in `other` counts; the same in any order. */
 void roster_merge(struct roster *r, const struct roster *other);
-/* In a quorate configuration of that ring. False: that was known. */
-bool roster_note_here(struct roster *r, int node, uint64_t incarnation, uint64_t ring_seq);
+bool roster_is_equal(const struct roster *a, const struct roster *b);
+/* In a quorate configuration of that ring. */
+void roster_note_here(struct roster *r, int node, uint64_t incarnation, uint64_t ring_seq);
 /* This process of the node, and those before it. False: a later one is noted, or that was known. */
 bool roster_note_over(struct roster *r, int node, uint64_t incarnation, uint64_t ring_seq);
 /* It may still act on what it was granted when all this was different. */

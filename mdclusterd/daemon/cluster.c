@@ -13,6 +13,7 @@
 #include "mdclusterd/daemon/config.h"
 #include "mdclusterd/daemon/lease.h"
 #include "mdclusterd/daemon/obituary.h"
+#include "mdclusterd/daemon/roster_file.h"
 
 LOG_SUBSYSTEM(cluster);
 
@@ -24,6 +25,7 @@ struct cluster {
 
 	struct station *station;
 	struct lock_manager *manager;
+	struct roster_file *roster;
 	struct quorum quorum;
 	struct lease lease;
 	struct loop_timer *renewal, *later; /* later: the manager's */
@@ -100,6 +102,27 @@ static void op_diverged(void *owner, uint32_t node, const char *lockspace)
 	(void)owner;
 	log_error("MDC5411", "node %" PRIu32 " has other locks than we in %s: one of both leaves",
 		  node, lockspace);
+}
+
+static void op_remember(void *owner, const struct roster *roster, uint64_t version)
+{
+	struct cluster *c = owner;
+
+	roster_file_save(c->roster, roster, version);
+}
+
+static void roster_is_saved(void *owner, uint64_t version)
+{
+	struct cluster *c = owner;
+
+	lock_manager_remembered(c->manager, version);
+}
+
+static void op_left(void *owner)
+{
+	struct cluster *c = owner;
+
+	c->ops.left(c->owner);
 }
 
 /* --- the lease (O2) ------------------------------------------------------------------------- */
@@ -318,8 +341,9 @@ static int open_manager(struct cluster *c, struct err *err)
 {
 	static const struct lock_manager_ops ops = {
 		.now = op_now, .armed = op_armed, .deadlock = op_deadlock,
-		.diverged = op_diverged,
+		.diverged = op_diverged, .remember = op_remember, .left = op_left,
 	};
+	struct roster roster;
 	struct totem *totem = station_totem(c->station);
 	struct lock_manager_config m = {
 		.self = c->config->nodes[c->config->self].id,
@@ -327,6 +351,11 @@ static int open_manager(struct cluster *c, struct err *err)
 	};
 
 	config_node_table(c->config, &m.nodes);
+	c->roster = roster_file_open(c->config->state_dir, &m.nodes, c->loop, roster_is_saved, c,
+				     &roster, err);
+	if (!c->roster)
+		return err->code;
+	m.roster = &roster;
 	c->manager = lock_manager_new(&m, totem_sync(totem), totem_groups(totem), &ops, c, err);
 	return c->manager ? 0 : err->code;
 }
@@ -363,6 +392,14 @@ void cluster_start(struct cluster *c)
 	station_start(c->station);
 }
 
+void cluster_leave(struct cluster *c)
+{
+	if (c->is_quorate)
+		lock_manager_leave(c->manager);
+	else
+		c->ops.left(c->owner);
+}
+
 void cluster_close(struct cluster *c)
 {
 	if (!c)
@@ -372,6 +409,7 @@ void cluster_close(struct cluster *c)
 	loop_timer_cancel(c->later);
 	loop_timer_cancel(c->renewal);
 	lock_manager_free(c->manager);
+	roster_file_close(c->roster);
 	station_close(c->station);
 	free(c);
 }

@@ -39,6 +39,8 @@ struct cluster_ops {
 	/* By an obituary, "the fence command", "root": `how`. */
 	void (*dead)(void *owner, uint32_t node, uint64_t incarnation, const char *how);
 	void (*deadlock)(void *owner, const char *lockspace, const char *cycle);
+	/* cluster_leave() is done. Close it, not from within. */
+	void (*left)(void *owner);
 	/* Close it. */
 	void (*broken)(void *owner);
 };
@@ -47,6 +49,11 @@ struct cluster_ops {
 struct cluster *cluster_open(const struct config *config, struct loop *loop,
 			     const struct cluster_ops *ops, void *owner, struct err *err);
 void cluster_start(struct cluster *c);
+/*
+ * All lockspaces are closed: tells the others that this process is over. left() follows, also
+ * from within; or, where that is on its way as the others vanish, it does not.
+ */
+void cluster_leave(struct cluster *c);
 /* Leaves the ring. Lockspaces are closed before. NULL is fine. */
 void cluster_close(struct cluster *c);
 /* Another configuration of the same nodes: names and fencing. */

@@ -157,7 +157,9 @@ static void it_takes_too_long(void *owner)
 	struct engine *e = owner;
 
 	e->last_word = NULL;
-	if (cluster_is_quorate(e->cluster)) {
+	if (e->is_clean) {
+		log_notice("MDC5463", "the others are not told that this node leaves: they wait for a proof of its death where they begin anew");
+	} else if (cluster_is_quorate(e->cluster)) {
 		log_error("MDC5438", "arrays do not stop in time: this engine ends with them in use, and its supervisor says so");
 	} else {
 		log_notice("MDC5447", "there is no quorum to leave arrays in: who assembles them next finds what is left");
@@ -183,7 +185,7 @@ void engine_unit_is_gone(struct engine *e)
 	if (!e->is_stopping || !qb_list_empty(&e->units))
 		return;
 	e->is_clean = true;
-	loop_stop(e->loop);
+	cluster_leave(e->cluster);
 }
 
 /* A signal may come to all of a group, and the supervisor's word besides: once is enough. */

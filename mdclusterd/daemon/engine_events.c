@@ -199,6 +199,13 @@ void engine_tell_array(struct engine *e, const struct array_event *event)
 	event_hub_add(e->events, &s);
 }
 
+static void on_left(void *owner)
+{
+	struct engine *e = owner;
+
+	loop_stop(e->loop);
+}
+
 static void on_broken(void *owner)
 {
 	struct engine *e = owner;
@@ -215,6 +222,7 @@ const struct cluster_ops *engine_cluster_ops(void)
 		.member = on_member,
 		.dead = on_dead,
 		.deadlock = on_deadlock,
+		.left = on_left,
 		.broken = on_broken,
 	};
 

@@ -118,25 +118,29 @@ static void op_dead(void *owner, uint32_t node, uint64_t incarnation)
 
 /* --- who is missing ------------------------------------------------------------------------- */
 
-static size_t note(struct proof_missing *all, size_t count,
-		   const struct lockspace_member_look *m)
+static size_t note(struct proof_missing *all, size_t count, uint32_t node, uint64_t incarnation)
 {
 	size_t i;
 
-	if (!m->is_missing || m->is_proven)
-		return count;
-	for (i = 0; i < count && all[i].node != m->node; i++)
+	for (i = 0; i < count && all[i].node != node; i++)
 		;
 	if (i == count)
-		all[count++] = (struct proof_missing){ m->node, 0 };
-	all[i].incarnation = max_u64(all[i].incarnation, m->incarnation);
+		all[count++] = (struct proof_missing){ node, 0 };
+	all[i].incarnation = max_u64(all[i].incarnation, incarnation);
 	return count;
+}
+
+static size_t note_member(struct proof_missing *all, size_t count,
+			  const struct lockspace_member_look *m)
+{
+	return m->is_missing && !m->is_proven ? note(all, count, m->node, m->incarnation) : count;
 }
 
 void engine_proof_look(struct engine *e)
 {
 	struct engine_proof *ep = e->proof;
 	struct proof_missing all[TOTEM_MAX_NODES];
+	struct lock_manager_absent absent;
 	struct node_set members = cluster_members(e->cluster);
 	uint64_t now = clock_boot_ns();
 	static struct lockspace_look look; /* large; of this thread */
@@ -144,7 +148,9 @@ void engine_proof_look(struct engine *e)
 
 	for (size_t i = 0; lock_manager_look(cluster_manager(e->cluster), i, &look); i++)
 		for (size_t j = 0; j < look.member_count; j++)
-			count = note(all, count, &look.members[j]);
+			count = note_member(all, count, &look.members[j]);
+	for (size_t i = 0; lock_manager_absent(cluster_manager(e->cluster), i, &absent); i++)
+		count = note(all, count, absent.node, absent.incarnation);
 	proof_set_duty(ep->proof, now, cluster_is_quorate(e->cluster) &&
 					       set_next(members, 0) == e->config->self);
 	if (proof_set_missing(ep->proof, now, all, count) < 0)

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "mdclusterd/daemon/methods.h"
+#include "mdclusterd/daemon/status_fill.h"
 
 /* --- several units waited for by one call ------------------------------------------------- */
 
@@ -106,6 +107,7 @@ static void happened(void *owner, const struct status_event *event)
 	struct units_call *c = owner;
 	struct unit *u;
 	struct array_look look;
+	char waits[STATUS_TEXT];
 
 	if (strcmp(event->kind, array_event_name(ARRAY_EVENT_STATE)) != 0 ||
 	    !is_waited_for(c, event->array))
@@ -114,9 +116,10 @@ static void happened(void *owner, const struct status_event *event)
 	if (!u || !unit_array(u))
 		return;
 	array_look(unit_array(u), &look);
+	status_fill_waits(c->method.engine, &look, waits);
 	control_continue(c->method.call,
 			 json_pack("{s:s, s:s, s:s}", "array", event->array, "state",
-				   array_state_name(look.state), "waits", look.waits));
+				   array_state_name(look.state), "waits", waits));
 }
 
 /* One that is active already is fine. */

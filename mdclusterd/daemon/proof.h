@@ -3,8 +3,8 @@
  * How the death of a node comes to be proven (D14): who is missing, by which method, who
  * of us runs it. Pure.
  *
- *	F1  Only what is missing in a lockspace, and not proven dead, is asked about: who left
- *	    of its own will is not.
+ *	F1  Only what is missing in a lockspace, or keeps one from being made (M8), and not
+ *	    proven dead, is asked about: who left of its own will is not.
  *	F2  The command runs in a quorate configuration alone, by its lowest member; who
  *	    takes over from one that is gone begins anew.
  *	F3  One command a node at a time; the next attempt not before the last one is over.

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "mdclusterd/daemon/slot_memory.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/err.h"
 #include "base/log.h"
+#include "base/saver.h"
 #include "base/text.h"
 
 LOG_SUBSYSTEM(slot);
@@ -39,30 +37,11 @@ int slot_memory_read(const char *state_dir, const char *array)
 	return text_parse_u64(text, path, 0, MAX_SLOT, &slot, &err) < 0 ? -1 : (int)slot;
 }
 
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	ssize_t length = (ssize_t)strlen(text);
-	int r = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, (size_t)length) != length || fsync(fd) < 0)
-		r = errno ? -errno : -EIO;
-	close(fd);
-	return r;
-}
-
 static void *save(void *owner)
 {
 	struct saving *s = owner;
-	char new[PATH_BYTES + 8];
-	int r;
+	int r = file_replace(s->path, s->text, strlen(s->text));
 
-	snprintf(new, sizeof(new), "%s.new", s->path);
-	r = write_file(new, s->text);
-	if (r == 0 && rename(new, s->path) < 0)
-		r = -errno;
 	if (r < 0)
 		log_warning("MDC5444", "%s: the slot is not remembered: %s", s->path,
 			    strerror(-r));

@@ -156,6 +156,25 @@ static void fill_activity(const struct array_look *l, struct status_array *a)
 		a->eta_ns = left * 512 / max_u64(l->speed_bytes / 1000, 1) * NS_PER_MS;
 }
 
+/* M8: what no array can know, for it is in no lockspace yet. */
+void status_fill_waits(const struct engine *e, const struct array_look *l, char to[STATUS_TEXT])
+{
+	struct lock_manager_absent absent;
+	int at;
+
+	snprintf(to, STATUS_TEXT, "%.255s", l->waits);
+	if (l->state != ARRAY_JOINING ||
+	    !lock_manager_absent(cluster_manager(e->cluster), 0, &absent))
+		return;
+	at = snprintf(to, STATUS_TEXT, "waits: proof of death of ");
+	for (size_t i = 0; at < STATUS_TEXT &&
+			   lock_manager_absent(cluster_manager(e->cluster), i, &absent); i++)
+		at += snprintf(to + at, STATUS_TEXT - (size_t)at, "%s%s", i ? ", " : "",
+			       engine_node_name(e, absent.node));
+	if (at < STATUS_TEXT)
+		snprintf(to + at, STATUS_TEXT - (size_t)at, ", which may have it in use");
+}
+
 void status_fill_array(const struct engine *e, const struct unit *u,
 		       const struct plane_look *look, struct status_array *a)
 {
@@ -174,7 +193,7 @@ void status_fill_array(const struct engine *e, const struct unit *u,
 	a->state_since_ns = age(l.state_since_ns, now);
 	a->slot = l.slot;
 	a->degraded_since_ns = age(l.degraded_since_ns, now);
-	snprintf(a->waits, sizeof(a->waits), "%.255s", l.waits);
+	status_fill_waits(e, &l, a->waits);
 	a->waits_since_ns = age(l.waits_since_ns, now);
 	if (l.state == ARRAY_ACTIVE)
 		snprintf(a->export_path, sizeof(a->export_path), "%.255s", unit_socket_path(u));

@@ -297,9 +297,14 @@ story_cut_and_fenced() {
 
 answers() { ask "$1" status --json >/dev/null 2>&1 || [ $? -lt 4 ]; }
 
-# The whole cluster dies under load, and comes back in every order.
+waits_for() { # NODE WHOM
+  says "$1" "$the_array | .waits | sub(\",.*\"; \"\")" "waits: proof of death of n$2"
+}
+
+# The whole cluster dies under load, and comes back in every order. Two of three are a quorum,
+# and touch nothing while the third may live: it comes, or somebody says that it is dead.
 story_orders() {
-  local order i
+  local order i by_word=
   without_fence
   begin 3
   for order in "1 2 3" "1 3 2" "2 1 3" "2 3 1" "3 1 2" "3 2 1"; do
@@ -312,10 +317,18 @@ story_orders() {
     start "$1"
     await "n$1 does not answer" answers "$1"
     start "$2"
-    active "$1" "$2"
-    heard_out "$2" 1 2 3
+    await "n$1 does not wait for n$3" waits_for "$1" "$3"
+    await "n$2 does not wait for n$3" waits_for "$2" "$3"
+    if [ "$by_word" ]; then
+      ask "$1" confirm-dead --yes "n$3" || fail "confirm-dead failed"
+      active "$1" "$2"
+      heard_out "$2" 1 2 3
+      by_word=
+    else
+      by_word=next
+    fi
     start "$3"
-    active "$3"
+    active "$1" "$2" "$3"
     idle 1 2 3
     heard_out "$3" 1 2 3
     echo "in the order $order"

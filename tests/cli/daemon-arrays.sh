@@ -141,8 +141,13 @@ for i in 1 2 3; do
   expect_equal "exit status of node$i" 0 "$code"
 done
 cmp -i "$offset" a.img b.img || fail "the disks differ"
+
+# --- two begin anew: nothing of the third is touched until it is known to be dead ---------------------------
 start 1
 start 2
+is_begun() { is_active 1 || status_of 1 | grep -q 'proof of death of node3'; }
+await "node1 neither begins nor says for whom it waits" is_begun
+is_active 1 || mdcluster confirm-dead --yes node3 --run-dir=run.1 || fail "confirm-dead"
 for i in 1 2; do await "node$i: web is not active" is_active "$i"; done
 all_idle 1 2
 expect_at 1 50M 61

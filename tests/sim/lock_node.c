@@ -98,6 +98,22 @@ void lock_node_end(struct sim_node *n)
 	n->locks = NULL;
 }
 
+/* Had it died at this instant, it would know who was with it. */
+void lock_node_synchronised(struct sim_node *n)
+{
+	const struct ring *ring = totem_ring(n->totem);
+	struct node_set members = ring_members(ring);
+
+	if (2 * set_count(members) <= n->world->count)
+		return;
+	for (int i = set_next(members, 0); i >= 0; i = set_next(members, i + 1))
+		if (n->roster->of[i].is_over ||
+		    n->roster->of[i].incarnation > n->world->nodes[i].incarnation ||
+		    n->roster->of[i].noted_on == 0)
+			sim_fail(n->world, "M8: n%d went on with n%d, and would not remember it",
+				 n->index + 1, i + 1);
+}
+
 void lock_node_advance(struct sim_node *n)
 {
 	lock_manager_advance(n->locks, sim_clock(n));

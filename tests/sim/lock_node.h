@@ -11,5 +11,7 @@ void lock_node_start(struct sim_node *n, const struct ring_config *config);
 void lock_node_end(struct sim_node *n);
 /* The world ends. */
 void lock_node_forget(struct sim_node *n);
+/* A configuration counts: M8. */
+void lock_node_synchronised(struct sim_node *n);
 /* After each event of the node. */
 void lock_node_advance(struct sim_node *n);

@@ -33,6 +33,8 @@ static void op_synchronised(void *owner)
 
 	n->synchronisations++;
 	sim_say(n->world, n->index, "services are synchronised");
+	if (n->locks)
+		lock_node_synchronised(n);
 	if (n->world->rider_ops)
 		n->world->rider_ops->synchronised(n->world->rider, n);
 }

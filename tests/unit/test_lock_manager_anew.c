@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* M8: a cluster begins anew, and somebody is away who may live. */
+#include "tests/unit/manager_scene.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Of node 3, that is cut off, nobody who lives knows anything but from the disk. */
+static struct scene *the_others_begin_anew(struct guest *g3)
+{
+	struct scene *s = scene_new(3);
+	struct guest g1;
+
+	guest_open(&g1, s, 1, "x");
+	guest_open(g3, s, 3, "x");
+	scene_cut_off(s, 3);
+	sim_crash(s->world, 0);
+	sim_crash(s->world, 1);
+	sim_start(s->world, 0);
+	sim_start(s->world, 1);
+	scene_run(s, 2 * SCENE_RING_MS);
+	return s;
+}
+
+static void expect_waiting_for(struct scene *s, int node, uint32_t whom)
+{
+	struct lock_manager_absent absent;
+
+	assert_true(lock_manager_absent(scene_manager(s, node), 0, &absent));
+	assert_int_equal(absent.node, whom);
+	assert_int_equal(absent.incarnation, scene_incarnation(s, (int)whom));
+	assert_false(lock_manager_absent(scene_manager(s, node), 1, &absent));
+}
+
+static void expect_waiting_for_nobody(struct scene *s, int node)
+{
+	struct lock_manager_absent absent;
+
+	assert_false(lock_manager_absent(scene_manager(s, node), 0, &absent));
+}
+
+static void nothing_is_made_while_one_may_live(void **state)
+{
+	struct guest g3, g;
+	struct scene *s = the_others_begin_anew(&g3);
+
+	(void)state;
+	expect_waiting_for_nobody(s, 1); /* nobody is fenced for nothing */
+	guest_ask(&g, s, 1, "x", 0);
+	scene_run(s, SCENE_QUIET_MS);
+	assert_int_equal(g.dones, 0);
+	expect_waiting_for(s, 1, 3);
+	expect_waiting_for(s, 2, 3); /* whoever has the duty to prove it */
+	scene_prove(s, 2, 3, 0, LOCK_DEATH_NODE);
+	scene_run(s, SCENE_QUIET_MS);
+	assert_int_equal(g.dones, 1);
+	expect_waiting_for_nobody(s, 1);
+	scene_free(s);
+}
+
+static void who_comes_back_is_waited_for_no_longer(void **state)
+{
+	struct guest g3, g;
+	struct scene *s = the_others_begin_anew(&g3);
+
+	(void)state;
+	guest_ask(&g, s, 1, "x", 0);
+	scene_run(s, SCENE_QUIET_MS);
+	assert_int_equal(g.dones, 0);
+	scene_heal(s);
+	assert_int_equal(g3.losses, 0); /* it had the lockspace all the time */
+	scene_run(s, SCENE_QUIET_MS);
+	scene_prove(s, 3, 1, scene_incarnation(s, 1) - 1, LOCK_DEATH_PROCESS);
+	scene_run(s, SCENE_QUIET_MS);
+	assert_int_equal(g.dones, 1);
+	assert_int_equal(g.members, 2);
+	scene_free(s);
+}
+
+static void what_was_proven_dead_brings_no_lockspace_back(void **state)
+{
+	struct guest g3, g;
+	struct scene *s = the_others_begin_anew(&g3);
+
+	(void)state;
+	scene_prove(s, 1, 3, 0, LOCK_DEATH_NODE);
+	guest_open(&g, s, 1, "x");
+	guest_close(&g);
+	for (int i = 0; i < 2; i++) /* nobody knows of that any more */
+		sim_crash(s->world, i);
+	for (int i = 0; i < 2; i++)
+		sim_start(s->world, i);
+	scene_run(s, 2 * SCENE_RING_MS);
+	scene_heal(s);
+	assert_int_equal(g3.losses, 1);
+	assert_int_equal(g3.lost, -ESTALE);
+	scene_free(s);
+}
+
+static void who_has_left_is_not_waited_for(void **state)
+{
+	struct scene *s = scene_new(3);
+	struct guest g3, g;
+
+	(void)state;
+	guest_open(&g3, s, 3, "x");
+	guest_close(&g3);
+	lock_manager_leave(scene_manager(s, 3));
+	scene_run(s, SCENE_QUIET_MS);
+	sim_leave(s->world, 2);
+	scene_run(s, SCENE_RING_MS);
+	for (int i = 0; i < 2; i++)
+		sim_crash(s->world, i);
+	for (int i = 0; i < 2; i++)
+		sim_start(s->world, i);
+	scene_run(s, 2 * SCENE_RING_MS);
+	guest_open(&g, s, 1, "x");
+	scene_free(s);
+}
+
+static void who_leaves_with_a_lockspace_open_has_not_left(void **state)
+{
+	struct scene *s = scene_new(3);
+	struct guest g3, g;
+
+	(void)state;
+	guest_open(&g3, s, 3, "x");
+	lock_manager_leave(scene_manager(s, 3));
+	scene_run(s, SCENE_QUIET_MS);
+	sim_crash(s->world, 2);
+	for (int i = 0; i < 2; i++)
+		sim_crash(s->world, i);
+	for (int i = 0; i < 2; i++)
+		sim_start(s->world, i);
+	scene_run(s, 2 * SCENE_RING_MS);
+	guest_ask(&g, s, 1, "x", 0);
+	scene_run(s, SCENE_QUIET_MS);
+	assert_int_equal(g.dones, 0);
+	expect_waiting_for(s, 1, 3);
+	scene_free(s);
+}
+
+/* What all have left is known while somebody who saw it lives: nobody else is needed. */
+static void what_all_have_left_is_made_again_without_who_is_away(void **state)
+{
+	struct scene *s = scene_new(3);
+	struct guest g;
+
+	(void)state;
+	guest_open(&g, s, 1, "x");
+	scene_crash(s, 3);
+	guest_close(&g);
+	guest_open(&g, s, 1, "x");
+	scene_free(s);
+}
+
+static void the_first_start_waits_for_all(void **state)
+{
+	struct scene *s = calloc(1, sizeof(*s));
+	struct guest g;
+
+	(void)state;
+	assert_non_null(s);
+	s->world = sim_new(1, 3, NULL);
+	sim_use_totems(s->world);
+	sim_use_locks(s->world);
+	sim_start(s->world, 0);
+	sim_start(s->world, 1);
+	scene_run(s, SCENE_RING_MS);
+	guest_ask(&g, s, 1, "x", 0);
+	scene_run(s, SCENE_QUIET_MS);
+	assert_int_equal(g.dones, 0);
+	scene_start(s, 3);
+	assert_int_equal(g.dones, 1);
+	scene_free(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_is_made_while_one_may_live),
+		cmocka_unit_test(who_comes_back_is_waited_for_no_longer),
+		cmocka_unit_test(what_was_proven_dead_brings_no_lockspace_back),
+		cmocka_unit_test(who_has_left_is_not_waited_for),
+		cmocka_unit_test(who_leaves_with_a_lockspace_open_has_not_left),
+		cmocka_unit_test(what_all_have_left_is_made_again_without_who_is_away),
+		cmocka_unit_test(the_first_start_waits_for_all),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
