@@ -62,6 +62,7 @@ struct sim_node {
 	struct roster *roster;   /* on "disk"; NULL: nothing is. Owned */
 	struct roster *to_save;  /* on its way there. Owned */
 	uint64_t to_save_version;
+	bool has_left;           /* its lock manager did, for good */
 	bool is_broken;          /* its totem left by itself */
 	uint64_t synchronisations;
 	uint64_t incarnation;    /* on "disk", with disk_seq */

@@ -5,6 +5,15 @@
 #include <errno.h>
 #include <stdlib.h>
 
+static void crash_and_start(struct scene *s, int count)
+{
+	for (int i = 0; i < count; i++)
+		sim_crash(s->world, i);
+	for (int i = 0; i < count; i++)
+		sim_start(s->world, i);
+	scene_run(s, 2 * SCENE_RING_MS);
+}
+
 /* Of node 3, that is cut off, nobody who lives knows anything but from the disk. */
 static struct scene *the_others_begin_anew(struct guest *g3)
 {
@@ -14,11 +23,7 @@ static struct scene *the_others_begin_anew(struct guest *g3)
 	guest_open(&g1, s, 1, "x");
 	guest_open(g3, s, 3, "x");
 	scene_cut_off(s, 3);
-	sim_crash(s->world, 0);
-	sim_crash(s->world, 1);
-	sim_start(s->world, 0);
-	sim_start(s->world, 1);
-	scene_run(s, 2 * SCENE_RING_MS);
+	crash_and_start(s, 2);
 	return s;
 }
 
@@ -86,11 +91,7 @@ static void what_was_proven_dead_brings_no_lockspace_back(void **state)
 	scene_prove(s, 1, 3, 0, LOCK_DEATH_NODE);
 	guest_open(&g, s, 1, "x");
 	guest_close(&g);
-	for (int i = 0; i < 2; i++) /* nobody knows of that any more */
-		sim_crash(s->world, i);
-	for (int i = 0; i < 2; i++)
-		sim_start(s->world, i);
-	scene_run(s, 2 * SCENE_RING_MS);
+	crash_and_start(s, 2); /* nobody knows of that any more */
 	scene_heal(s);
 	assert_int_equal(g3.losses, 1);
 	assert_int_equal(g3.lost, -ESTALE);
@@ -109,11 +110,25 @@ static void who_has_left_is_not_waited_for(void **state)
 	scene_run(s, SCENE_QUIET_MS);
 	sim_leave(s->world, 2);
 	scene_run(s, SCENE_RING_MS);
-	for (int i = 0; i < 2; i++)
-		sim_crash(s->world, i);
-	for (int i = 0; i < 2; i++)
-		sim_start(s->world, i);
-	scene_run(s, 2 * SCENE_RING_MS);
+	crash_and_start(s, 2);
+	guest_open(&g, s, 1, "x");
+	scene_free(s);
+}
+
+/* Others die before it is off the ring: it is in one more configuration, and nothing there. */
+static void who_has_left_stays_so_in_the_next_configuration(void **state)
+{
+	struct scene *s = scene_new(5);
+	struct guest g;
+
+	(void)state;
+	lock_manager_leave(scene_manager(s, 5));
+	scene_run(s, SCENE_QUIET_MS);
+	scene_crash(s, 4);
+	scene_start(s, 4);
+	sim_leave(s->world, 4);
+	scene_run(s, SCENE_RING_MS);
+	crash_and_start(s, 4);
 	guest_open(&g, s, 1, "x");
 	scene_free(s);
 }
@@ -128,11 +143,7 @@ static void who_leaves_with_a_lockspace_open_has_not_left(void **state)
 	lock_manager_leave(scene_manager(s, 3));
 	scene_run(s, SCENE_QUIET_MS);
 	sim_crash(s->world, 2);
-	for (int i = 0; i < 2; i++)
-		sim_crash(s->world, i);
-	for (int i = 0; i < 2; i++)
-		sim_start(s->world, i);
-	scene_run(s, 2 * SCENE_RING_MS);
+	crash_and_start(s, 2);
 	guest_ask(&g, s, 1, "x", 0);
 	scene_run(s, SCENE_QUIET_MS);
 	assert_int_equal(g.dones, 0);
@@ -182,6 +193,7 @@ int main(void)
 		cmocka_unit_test(who_comes_back_is_waited_for_no_longer),
 		cmocka_unit_test(what_was_proven_dead_brings_no_lockspace_back),
 		cmocka_unit_test(who_has_left_is_not_waited_for),
+		cmocka_unit_test(who_has_left_stays_so_in_the_next_configuration),
 		cmocka_unit_test(who_leaves_with_a_lockspace_open_has_not_left),
 		cmocka_unit_test(what_all_have_left_is_made_again_without_who_is_away),
 		cmocka_unit_test(the_first_start_waits_for_all),
