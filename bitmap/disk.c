@@ -116,7 +116,15 @@ static int check_request(const struct disk *disk, const struct disk_req *req,
 	r = check_range(disk, req, err);
 	if (r == 0 && (req->op == DISK_READ || req->op == DISK_WRITE))
 		r = check_buffer(disk, req, err);
+	if (r == 0 && is_change(req) && disk->may_change && !disk->may_change(disk->guard))
+		r = refuse(disk, req, -ESHUTDOWN, "not now: this node may change nothing", err);
 	return r;
+}
+
+void disk_guard(struct disk *disk, bool (*may_change)(void *owner), void *owner)
+{
+	disk->may_change = may_change;
+	disk->guard = owner;
 }
 
 int disk_submit(struct disk *disk, struct disk_req *req, struct err *err)

@@ -77,6 +77,8 @@ struct disk {
 	struct disk_topology topology;
 	bool is_read_only;       /* changes are refused: -EROFS */
 	unsigned int in_flight;  /* submitted, done() not yet called */
+	bool (*may_change)(void *owner); /* disk_guard(); NULL: nobody is asked */
+	void *guard;
 };
 
 enum disk_mode {
@@ -109,10 +111,16 @@ void disk_close_ptr(struct disk **slot); /* for CLEANUP() */
 
 /*
  * Hands the request over. Bounds and alignment are checked here: -EINVAL (or
- * -EROFS), with a sentence, and done() is not called. Any error of the device
+ * -EROFS, -ESHUTDOWN), with a sentence, and done() is not called. Any error of the device
  * comes through done(). Requests above the queue depth wait in a list.
  */
 int disk_submit(struct disk *disk, struct disk_req *req, struct err *err);
+
+/*
+ * From here on may_change(owner) is asked before each write, zero or discard, in the
+ * disk's thread; what it forbids is refused by disk_submit(): -ESHUTDOWN.
+ */
+void disk_guard(struct disk *disk, bool (*may_change)(void *owner), void *owner);
 
 /*
  * Runs done() of what has completed. Waits up to timeout_ms for at least one

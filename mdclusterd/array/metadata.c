@@ -19,6 +19,11 @@ struct metadata *metadata_new(struct disk *(*open)(void *owner, const char *path
 	return md;
 }
 
+bool metadata_is_disk_fault(int error)
+{
+	return error < 0 && error != -ENOMEM && error != -ENODEV && error != -ESHUTDOWN;
+}
+
 void metadata_forget(struct metadata *md)
 {
 	if (md->is_loaded)

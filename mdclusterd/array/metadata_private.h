@@ -32,6 +32,9 @@ struct metadata {
 	bool is_loaded;        /* array is there */
 };
 
+/* A disk's, and not for want of memory, of power, or of the leave to write (D13). */
+bool metadata_is_disk_fault(int error);
+
 int metadata_assemble(struct metadata *md, struct metadata_request *req);
 /* Superblocks as they are, of the disks that count; what cannot be read keeps what was
  * known of it, and so does skip_role, which is not asked. */

@@ -133,7 +133,7 @@ static int store_all(struct metadata *md, struct md_sb *wanted, struct err *err)
 			i++;
 			continue;
 		}
-		if (r == -ENODEV || !is_enough_without(md, wanted, wanted->roles[dev]))
+		if (!metadata_is_disk_fault(r) || !is_enough_without(md, wanted, wanted->roles[dev]))
 			return r;
 		log_warning("MDC5301", "%s; it is made faulty", err->text);
 		wanted->roles[dev] = MD_ROLE_FAULTY;

@@ -56,7 +56,7 @@ static int load(struct metadata *md, struct metadata_request *req, struct bitmap
 			continue;
 		r = is_first ? bitmap_slot_load(slot, &copy, 1, true, &req->err) :
 			       bitmap_slot_add(slot, &copy, &req->err);
-		if (r < 0 && r != -ENOMEM && r != -ENODEV) {
+		if (metadata_is_disk_fault(r)) {
 			uint32_t role = md_array_role(&md->array, m);
 
 			if (may_be_failed(md, role)) {
@@ -138,15 +138,20 @@ static struct span clear_bits(struct bitmap_slot *slot, const uint8_t *bits)
 static int find_failed(struct metadata *md, struct metadata_request *req,
 		       struct bitmap_slot *slot, struct span span)
 {
+	int r;
+
 	for (size_t i = 0; i < md->array.count; i++) {
 		const struct md_member *m = &md->array.members[i];
 		struct bitmap_copy copy = md_member_copy(m);
 
 		if (!metadata_is_written(md, m))
 			continue;
-		if (bitmap_slot_store_pages(slot, span.first, span.last - span.first + 1, &copy,
-					    1, &req->err) == 0)
+		r = bitmap_slot_store_pages(slot, span.first, span.last - span.first + 1, &copy,
+					    1, &req->err);
+		if (r == 0)
 			continue;
+		if (!metadata_is_disk_fault(r))
+			return r;
 		req->role = md_array_role(&md->array, m);
 		return -EIO;
 	}
@@ -165,7 +170,7 @@ static int store(struct metadata *md, struct metadata_request *req, struct bitma
 			copies[count++] = md_member_copy(&md->array.members[i]);
 	r = bitmap_slot_store_pages(slot, span.first, span.last - span.first + 1, copies, count,
 				    &req->err);
-	return r < 0 && r != -ENOMEM && r != -ENODEV ? find_failed(md, req, slot, span) : r;
+	return metadata_is_disk_fault(r) ? find_failed(md, req, slot, span) : r;
 }
 
 int metadata_clear_slot(struct metadata *md, struct metadata_request *req)

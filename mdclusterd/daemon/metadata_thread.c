@@ -8,9 +8,11 @@
 #include <string.h>
 
 #include "base/arith.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "bitmap/disk.h"
 #include "mdclusterd/array/metadata.h"
+#include "mdclusterd/daemon/cluster.h"
 #include "mdclusterd/daemon/mailbox.h"
 
 /* A request on its way: first in todo, then as a letter. */
@@ -23,6 +25,7 @@ struct job {
 struct metadata_thread {
 	struct metadata_runner runner;
 	struct metadata *metadata; /* the thread's while it runs */
+	const struct lease *lease;
 	struct mailbox *answers;
 	pthread_t thread;
 	bool has_thread;
@@ -82,13 +85,24 @@ static void submit(struct metadata_runner *runner, struct metadata_request *req)
 	pthread_mutex_unlock(&t->mutex);
 }
 
-static struct disk *open_shared(void *owner, const char *path, struct err *err)
+static bool has_lease(void *owner)
 {
-	(void)owner;
-	return disk_aio_open(path, DISK_SHARED, err);
+	const struct metadata_thread *t = owner;
+
+	return clock_boot_ns() < atomic_load(&t->lease->until_ns);
 }
 
-struct metadata_thread *metadata_thread_new(struct loop *loop, struct err *err)
+static struct disk *open_shared(void *owner, const char *path, struct err *err)
+{
+	struct disk *disk = disk_aio_open(path, DISK_SHARED, err);
+
+	if (disk)
+		disk_guard(disk, has_lease, owner);
+	return disk;
+}
+
+struct metadata_thread *metadata_thread_new(struct loop *loop, const struct lease *lease,
+					    struct err *err)
 {
 	struct metadata_thread *t = calloc(1, sizeof(*t));
 	int r;
@@ -98,11 +112,12 @@ struct metadata_thread *metadata_thread_new(struct loop *loop, struct err *err)
 		return NULL;
 	}
 	t->runner.submit = submit;
+	t->lease = lease;
 	qb_list_init(&t->todo);
 	pthread_mutex_init(&t->mutex, NULL);
 	pthread_cond_init(&t->has_work, NULL);
 	t->answers = mailbox_new(loop, err);
-	t->metadata = metadata_new(open_shared, NULL);
+	t->metadata = metadata_new(open_shared, t);
 	if (t->answers && !t->metadata)
 		err_nomem(err, "an array's metadata");
 	r = t->answers && t->metadata ? pthread_create(&t->thread, NULL, work, t) : 0;

@@ -7,12 +7,17 @@
 #pragma once
 
 struct err;
+struct lease;
 struct loop;
 struct metadata_runner;
 struct metadata_thread;
 
-/* loop: the asker's. NULL with a sentence. */
-struct metadata_thread *metadata_thread_new(struct loop *loop, struct err *err);
+/*
+ * loop: the asker's. lease: borrowed; when it is over nothing is written any more, amid a
+ * request too (D13). NULL with a sentence.
+ */
+struct metadata_thread *metadata_thread_new(struct loop *loop, const struct lease *lease,
+					    struct err *err);
 /* Waits for what is being done; what was not begun is not, and not answered. NULL is fine. */
 void metadata_thread_free(struct metadata_thread *t);
 

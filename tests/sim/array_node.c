@@ -25,7 +25,7 @@ struct array_node {
 	struct sim_plane *plane;
 	bool is_quorate, is_dead, is_stopping, is_stopped;
 	uint64_t stopping_since;
-	uint64_t token_at;
+	uint64_t token_at, lease_until;
 
 	struct metadata *metadata;
 	struct metadata_runner runner;
@@ -42,11 +42,22 @@ static struct sim_world *world_of(const struct array_node *a)
 
 /* --- metadata: one request after the other, in a fiber ------------------------------------------- */
 
+static bool has_lease(void *owner)
+{
+	const struct array_node *a = owner;
+
+	return sim_clock(a->node) < a->lease_until;
+}
+
 static struct disk *open_disk(void *owner, const char *path, struct err *err)
 {
 	struct array_node *a = owner;
+	struct disk *disk = sim_disks_open(a->config.disks, a->node->index, SIM_DISK_METADATA,
+					   path, err);
 
-	return sim_disks_open(a->config.disks, a->node->index, SIM_DISK_METADATA, path, err);
+	if (disk)
+		disk_guard(disk, has_lease, a);
+	return disk;
 }
 
 static void run(void *arg)
@@ -269,8 +280,10 @@ static void renew_lease(struct array_node *a)
 	if (at == before)
 		return;
 	a->token_at = at;
-	if (a->is_quorate && before != 0)
-		sim_plane_set_lease(a->plane, before + a->config.lease_ns);
+	if (!a->is_quorate || before == 0)
+		return;
+	a->lease_until = before + a->config.lease_ns;
+	sim_plane_set_lease(a->plane, a->lease_until);
 }
 
 /* Nobody leaves a lockspace that does not run: a stop takes as long as that, and longer. */

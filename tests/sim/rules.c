@@ -255,16 +255,22 @@ void rules_sync_over(struct rules *r, int node)
 
 /* --- what goes to the disks ----------------------------------------------------------------------- */
 
-static void check_gate(const struct rules *r, int node)
+static void check_lease(const struct rules *r, int node, const char *what)
 {
 	const struct node_rule *n = &r->nodes[node];
 	const struct sim_node *sn = &r->world->nodes[node];
 
+	if (n->lease < sim_clock(sn))
+		sim_fail(r->world, "D13: n%d writes %s, and its lease ended %" PRIu64 " us ago",
+			 node + 1, what, (sim_clock(sn) - n->lease) / 1000);
+}
+
+static void check_gate(const struct rules *r, int node)
+{
+	const struct node_rule *n = &r->nodes[node];
+
 	if (!n->is_open)
 		sim_fail(r->world, "D13: n%d writes while its gate is shut", node + 1);
-	else if (n->lease < sim_clock(sn))
-		sim_fail(r->world, "D13: n%d writes, and its lease ended %" PRIu64 " us ago",
-			 node + 1, (sim_clock(sn) - n->lease) / 1000);
 	else if (!n->is_quorate && r->world->now > n->unquorate_at + GATE_NS)
 		sim_fail(r->world, "D13: n%d writes, and is not quorate since %" PRIu64 " us",
 			 node + 1, (r->world->now - n->unquorate_at) / 1000);
@@ -312,6 +318,7 @@ void rules_change(struct rules *r, int node, enum sim_disk_user user, int disk,
 {
 	uint64_t at = req->offset_bytes, end = at + req->length_bytes, sector, run;
 
+	check_lease(r, node, user == SIM_DISK_PLANE ? "data or bits" : "metadata");
 	if (user != SIM_DISK_PLANE ||
 	    !layout_array_sector(r->layout, disk, at, &sector, &run))
 		return;
