@@ -113,6 +113,30 @@ static void meaningless_requests_are_refused(void **state)
 	expect_refused(disk, req, -EINVAL, "17");
 }
 
+static bool may_change(void *owner)
+{
+	return *(bool *)owner;
+}
+
+static void a_guard_is_asked_before_each_change(void **state)
+{
+	struct disk *disk = disk_rig_or_skip(state)->disks[0];
+	CLEANUP_FREE uint8_t *buffer = disk_buffer_new(PAGE);
+	struct disk_req req = { .op = DISK_WRITE, .buffer = buffer, .length_bytes = PAGE };
+	struct err err = ERR_INIT;
+	bool is_allowed = false;
+
+	disk_guard(disk, may_change, &is_allowed);
+	expect_refused(disk, req, -ESHUTDOWN, "may change nothing");
+	req.op = DISK_ZERO;
+	expect_refused(disk, req, -ESHUTDOWN, "may change nothing");
+	assert_int_equal(disk_write_wait(disk, 0, buffer, PAGE, true, &err), -ESHUTDOWN);
+	assert_ok(disk_read_wait(disk, 0, buffer, PAGE, &err), err);
+	assert_ok(disk_flush_wait(disk, &err), err);
+	is_allowed = true;
+	assert_ok(disk_write_wait(disk, 0, buffer, PAGE, true, &err), err);
+}
+
 static void requests_beyond_the_end_are_refused(void **state)
 {
 	static const struct {
@@ -342,6 +366,7 @@ int main(void)
 		TEST(size_and_blocks_are_sane),
 		TEST(misaligned_requests_are_refused),
 		TEST(meaningless_requests_are_refused),
+		TEST(a_guard_is_asked_before_each_change),
 		TEST(requests_beyond_the_end_are_refused),
 		TEST(a_batch_runs_on_three_disks),
 		TEST(an_empty_batch_is_done),

@@ -20,15 +20,27 @@ struct bench {
 	struct metadata *md;
 	struct metadata_view view;
 	bool is_gone[RIG_MAX_DISKS]; /* cannot be opened */
+	int leave; /* so many changes more; -1: any number */
 };
+
+static bool may_change(void *owner)
+{
+	struct bench *b = owner;
+
+	return b->leave < 0 || b->leave-- > 0;
+}
 
 static struct disk *on_open(void *owner, const char *path, struct err *err)
 {
 	struct bench *b = owner;
 
 	for (size_t i = 0; i < b->rig.count; i++)
-		if (strcmp(b->rig.disks[i]->name, path) == 0 && !b->is_gone[i])
-			return disk_lend(b->rig.disks[i]);
+		if (strcmp(b->rig.disks[i]->name, path) == 0 && !b->is_gone[i]) {
+			struct disk *disk = disk_lend(b->rig.disks[i]);
+
+			disk_guard(disk, may_change, b);
+			return disk;
+		}
 	err_set(err, -ENOENT, "%s: no such disk", path);
 	return NULL;
 }
@@ -38,6 +50,7 @@ static void set_up(struct bench *b, uint64_t seed, size_t disks, int level, bool
 	struct md_create_params p;
 
 	memset(b, 0, sizeof(*b));
+	b->leave = -1;
 	rig_init(&b->rig, seed, disks, SECTORS);
 	p = rig_params(&b->rig);
 	p.nodes = NODES;
@@ -712,6 +725,31 @@ static void a_power_cut_at_any_write_loses_nothing(void **state)
 			}
 }
 
+/* The lease ends amid a request: it is a cut, and no disk's fault. */
+static void nothing_is_written_without_leave_and_no_disk_is_to_blame(void **state)
+{
+	(void)state;
+	for (enum cut_op op = 0; op < CUT_OPS; op++)
+		for (int leave = 0;; leave++) {
+			struct bench b;
+			int r;
+
+			prepare(&b, op, 1);
+			b.leave = leave;
+			r = do_it(&b, op);
+			assert_true(r == 0 || r == -ESHUTDOWN);
+			b.leave = -1;
+			check_cut(&b, op);
+			for (uint32_t i = 0; i < b.rig.count; i++)
+				if (op != CUT_FAIL || i != 1)
+					assert_int_equal(b.view.disks[i].state,
+							 METADATA_DISK_IN_SYNC);
+			tear_down(&b);
+			if (r == 0)
+				break;
+		}
+}
+
 /* True: it was over before the power went. */
 static bool cut_activate(struct bench *b, uint64_t cut)
 {
@@ -779,6 +817,7 @@ int main(void)
 		cmocka_unit_test(a_failed_disk_cannot_hide_what_others_failed),
 		cmocka_unit_test(a_disk_that_cannot_be_read_this_time_is_what_it_was),
 		cmocka_unit_test(a_power_cut_at_any_write_loses_nothing),
+		cmocka_unit_test(nothing_is_written_without_leave_and_no_disk_is_to_blame),
 		cmocka_unit_test(two_cuts_leave_no_disk_behind),
 	};
 
