@@ -251,6 +251,9 @@ static struct layout_params some_array(struct sim_world *w)
 	};
 	uint64_t chunks = 32 + sim_below(w, 100);
 
+	if (w->seed % 16 == 5)
+		p.chunk_bytes = 1 << 20; /* so that a resync has many windows */
+
 	p.disk_count = p.is_raid10 ? 3 + (int)sim_below(w, 2) : 2 + (sim_below(w, 6) == 0);
 	p.member_sectors = chunks * p.chunk_bytes / 512 + 8 * sim_below(w, 8);
 	return p;
@@ -363,6 +366,7 @@ void arrays_fail_disk(struct sim_arrays *all)
 	if (all->failed_disk >= 0)
 		return;
 	all->failed_disk = (int)sim_below(w, (uint64_t)all->layout.disk_count);
+	oracle_other_sources(all->oracle);
 	sim_disks_fail(all->disks, all->failed_disk,
 		       sim_below(w, 2) ? DISK_MEM_FAIL_WRITES :
 					 DISK_MEM_FAIL_WRITES | DISK_MEM_FAIL_READS);
@@ -374,6 +378,7 @@ void arrays_disk_trouble(struct sim_arrays *all)
 	int disk = (int)sim_below(w, (uint64_t)all->layout.disk_count);
 
 	all->has_slow_disks = true;
+	oracle_other_sources(all->oracle);
 	switch (sim_below(w, 4)) {
 	case 0:
 		if (all->failed_disk < 0 || all->failed_disk == disk) {

@@ -27,9 +27,17 @@ struct past {
 	uint64_t *numbers;
 };
 
+/* What a read found while all had one source. */
+struct sight {
+	uint64_t began, ended; /* moments; ended 0: none */
+	uint64_t number;       /* 0: zeroes */
+};
+
 struct oracle {
 	uint64_t sectors, moment;
 	struct past *pasts;
+	struct sight *sights; /* by sector */
+	uint64_t sources;     /* moment from which they are the same */
 	struct write *writes; /* 0 is the zeroes of the beginning */
 	uint64_t count, room, acknowledged;
 	uint64_t oldest_read; /* under way */
@@ -45,7 +53,8 @@ struct oracle *oracle_new(uint64_t sectors)
 {
 	struct oracle *o = calloc(1, sizeof(*o));
 
-	if (!o || !(o->pasts = calloc(sectors, sizeof(*o->pasts))))
+	if (!o || !(o->pasts = calloc(sectors, sizeof(*o->pasts))) ||
+	    !(o->sights = calloc(sectors, sizeof(*o->sights))))
 		abort();
 	o->sectors = sectors;
 	o->room = 256;
@@ -63,6 +72,7 @@ void oracle_free(struct oracle *o)
 	for (uint64_t i = 0; i < o->sectors; i++)
 		free(o->pasts[i].numbers);
 	free(o->pasts);
+	free(o->sights);
 	free(o->writes);
 	free(o);
 }
@@ -225,6 +235,7 @@ void oracle_power_cut(struct oracle *o)
 {
 	uint64_t now = oracle_moment(o);
 
+	oracle_other_sources(o);
 	for (uint64_t i = o->first_open; i < o->count; i++) {
 		struct write *w = &o->writes[i];
 
@@ -314,6 +325,49 @@ bool oracle_check(const struct oracle *o, uint64_t began, const void *bytes, uin
 		if (!check_sector(o, began, at, sector + i, why, room))
 			return false;
 	return true;
+}
+
+/* --- one truth --------------------------------------------------------------------------- */
+
+/* Or what a dead node began may come to the disk yet. */
+static bool is_written_since(const struct oracle *o, const struct past *p, uint64_t moment)
+{
+	for (uint32_t i = 0; i < p->count; i++) {
+		const struct write *w = &o->writes[p->numbers[i]];
+
+		if (p->numbers[i] != 0 && w->end >= moment)
+			return true;
+	}
+	return false;
+}
+
+bool oracle_saw(struct oracle *o, uint64_t since, uint64_t began, const void *bytes,
+		uint64_t sector, uint64_t count, char *why, size_t room)
+{
+	const uint8_t *at = bytes;
+
+	for (uint64_t s = sector; s < sector + count; s++, at += SECTOR) {
+		struct sight *before = &o->sights[s];
+		struct sight now = { began, oracle_moment(o), 0 };
+		struct stamp stamp;
+
+		memcpy(&stamp, at, sizeof(stamp));
+		now.number = is_zero(at) ? 0 : stamp.number;
+		if (before->ended > o->sources && since < before->began &&
+		    before->ended < began && before->number != now.number &&
+		    !is_written_since(o, &o->pasts[s], before->began)) {
+			snprintf(why, room, "sector %" PRIu64 " is %" PRIu64 ", and was %" PRIu64
+				 " when it was read before", s, now.number, before->number);
+			return false;
+		}
+		*before = now;
+	}
+	return true;
+}
+
+void oracle_other_sources(struct oracle *o)
+{
+	o->sources = oracle_moment(o);
 }
 
 bool oracle_is_touched(const struct oracle *o, uint64_t sector, uint64_t count)

@@ -50,6 +50,14 @@ void oracle_power_cut(struct oracle *o);
  */
 bool oracle_check(const struct oracle *o, uint64_t began, const void *bytes, uint64_t sector,
 		  uint64_t count, char *why, size_t room);
+/*
+ * One truth (B37): what was read while all reads had one source, all read until somebody
+ * writes there. `since`: the moment from which this reader has one. Other sources: a disk
+ * fails, or the power did.
+ */
+bool oracle_saw(struct oracle *o, uint64_t since, uint64_t began, const void *bytes,
+		uint64_t sector, uint64_t count, char *why, size_t room);
+void oracle_other_sources(struct oracle *o);
 /* Somebody ever began to write there. */
 bool oracle_is_touched(const struct oracle *o, uint64_t sector, uint64_t count);
 uint64_t oracle_acknowledged_count(const struct oracle *o);

@@ -33,6 +33,7 @@ struct node_rule {
 	uint32_t slot;
 	struct space space;
 	uint64_t lease, unquorate_at, started_at;
+	uint64_t single_since; /* moment of the oracle's; 0: they are not */
 	bool uses[SIM_MAX_DISKS];
 	bool has_met[SIM_MAX_DISKS]; /* that it fails */
 	struct range sync;
@@ -52,7 +53,7 @@ struct slot_rule {
 struct rules {
 	struct sim_world *world;
 	const struct layout *layout;
-	const struct oracle *oracle;
+	struct oracle *oracle;
 	const struct rules_ops *ops;
 	void *owner;
 	struct node_rule nodes[SIM_MAX_NODES];
@@ -60,7 +61,7 @@ struct rules {
 };
 
 struct rules *rules_new(struct sim_world *w, const struct layout *layout,
-			const struct oracle *oracle, const struct rules_ops *ops, void *owner)
+			struct oracle *oracle, const struct rules_ops *ops, void *owner)
 {
 	struct rules *r = calloc(1, sizeof(*r));
 
@@ -148,6 +149,7 @@ void rules_started(struct rules *r, int node, uint32_t slot)
 	n->is_open = false;
 	n->slot = slot;
 	n->space = space_of(r, node);
+	n->single_since = 0;
 	n->sync = (struct range){ 0 };
 	memset(n->suspended, 0, sizeof(n->suspended));
 	r->slots[slot] = (struct slot_rule){ true, node, r->world->nodes[node].incarnation,
@@ -206,6 +208,8 @@ void rules_lease(struct rules *r, int node, uint64_t until)
 
 void rules_disk(struct rules *r, int node, int disk, bool is_used)
 {
+	if (r->nodes[node].uses[disk] != is_used)
+		oracle_other_sources(r->oracle);
 	r->nodes[node].uses[disk] = is_used;
 	if (is_used)
 		r->nodes[node].has_met[disk] = false;
@@ -213,6 +217,7 @@ void rules_disk(struct rules *r, int node, int disk, bool is_used)
 
 void rules_met(struct rules *r, int node, int disk)
 {
+	oracle_other_sources(r->oracle);
 	r->nodes[node].has_met[disk] = true;
 }
 
@@ -246,6 +251,23 @@ void rules_sync(struct rules *r, int node, uint64_t low, uint64_t high)
 				 "suspended %" PRIu64 "..%" PRIu64, node + 1, low, high, i + 1,
 				 s.low, s.high);
 	}
+}
+
+void rules_single_source(struct rules *r, int node, bool is_on)
+{
+	struct node_rule *n = &r->nodes[node];
+
+	if (!is_on)
+		n->single_since = 0;
+	else if (n->single_since == 0)
+		n->single_since = oracle_moment(r->oracle);
+}
+
+uint64_t rules_single_since(const struct rules *r, int node)
+{
+	uint64_t since = r->nodes[node].single_since;
+
+	return since ? since : UINT64_MAX;
 }
 
 void rules_sync_over(struct rules *r, int node)

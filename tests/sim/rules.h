@@ -23,7 +23,7 @@ struct rules_ops {
 };
 
 struct rules *rules_new(struct sim_world *w, const struct layout *layout,
-			const struct oracle *oracle, const struct rules_ops *ops, void *owner);
+			struct oracle *oracle, const struct rules_ops *ops, void *owner);
 void rules_free(struct rules *r);
 
 /* --- what a node's plane does ------------------------------------------------------------ */
@@ -41,6 +41,10 @@ void rules_met(struct rules *r, int node, int disk);
 /* It acknowledges that the range of this slot is suspended; 0, 0: it is not any more. */
 void rules_suspended(struct rules *r, int node, uint32_t slot, uint64_t low, uint64_t high);
 void rules_sync(struct rules *r, int node, uint64_t low, uint64_t high);
+/* All of its reads have one source, from now on, or not (B37). */
+void rules_single_source(struct rules *r, int node, bool is_on);
+/* Since that moment of the oracle's; UINT64_MAX: they have not. */
+uint64_t rules_single_since(const struct rules *r, int node);
 void rules_sync_over(struct rules *r, int node);
 /* A change goes to a disk. */
 void rules_change(struct rules *r, int node, enum sim_disk_user user, int disk,

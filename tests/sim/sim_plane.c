@@ -626,6 +626,12 @@ static void set_gate(struct sim_plane *p, bool is_open)
 	mirror_set_gate(p->mirror, is_open, p->lease);
 }
 
+static void set_single_source(struct sim_plane *p, bool is_on)
+{
+	mirror_set_single_source(p->mirror, is_on);
+	rules_single_source(p->config.rules, p->node->index, is_on);
+}
+
 static void serve(struct sim_plane *p, const struct order *o)
 {
 	if (o->kind == ORDER_REQUEST) {
@@ -637,7 +643,7 @@ static void serve(struct sim_plane *p, const struct order *o)
 	if (o->kind == ORDER_GATE)
 		set_gate(p, o->is_on);
 	else if (o->kind == ORDER_SOURCE)
-		mirror_set_single_source(p->mirror, o->is_on);
+		set_single_source(p, o->is_on);
 	else if (o->kind == ORDER_KNOWN)
 		mirror_failure_known(p->mirror, o->role);
 	else if (o->kind == ORDER_SPEED)

@@ -67,11 +67,16 @@ static void expect(const struct program *p, int result)
 
 static void check_read(const struct program *p)
 {
+	uint64_t since = rules_single_since(p->all->rules, p->node->index);
 	char why[400];
 
 	if (!oracle_check(p->all->oracle, p->began, p->buffer, p->sector, p->count, why,
 			  sizeof(why)))
 		sim_fail(p->all->world, "n%d reads: %s", p->node->index + 1, why);
+	else if (since < p->began &&
+		 !oracle_saw(p->all->oracle, since, p->began, p->buffer, p->sector, p->count,
+			     why, sizeof(why)))
+		sim_fail(p->all->world, "B37: n%d reads: %s", p->node->index + 1, why);
 }
 
 static void written(struct program *p, int result)
