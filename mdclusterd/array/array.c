@@ -154,7 +154,7 @@ static void start_go(struct array *a)
 static void gather_go(struct array *a)
 {
 	if (!members_all_recovered(a) || !slots_are_settled(a) || a->is_reload_owed ||
-	    !tell_is_stored(a) || a->recovery.step != RECOVERY_NONE)
+	    !tell_is_stored(a) || a->recovery.step != RECOVERY_NONE || !fail_is_known(a))
 		return;
 	a->was_active = true;
 	retry_fine(&a->life_retry);

@@ -33,7 +33,8 @@
  *	ACTIVATE  under TOKEN: superblocks anew, resync_offset 0, METADATA_UPDATED if changed
  *	START     the plane loads the own slot; what it has is needed
  *	GATHER    each other slot: of a member, its lock value is read (window, owes a resync);
- *	          of nobody, PW, read, NEED, CLEAR (D3), as a recovery does
+ *	          of nobody, PW, read, NEED, CLEAR (D3), as a recovery does; of a disk that is
+ *	          not in use all know (D9)
  *	ACTIVE    the gate opens, front ends serve; resync of what is needed
  *	LEAVE     gate shut, drained, bits cleared, the rest handed over, unlocked
  *
@@ -60,7 +61,8 @@
  * refused (BUSY), and comes later.
  *
  * A disk fails here: TOKEN -> METADATA_FAIL -> own slot's events -> METADATA_UPDATED -> failure_known
- * (D9). A node that hears METADATA_UPDATED: RELOAD -> SET_DISK of what differs -> msg_handled.
+ * (D9). A node that hears METADATA_UPDATED: RELOAD -> SET_DISK of what differs -> msg_handled; where
+ * a disk went, TOKEN -> METADATA_UPDATED -> failure_known, for until then it holds writes, too.
  * After any death, D7: recover() -> RELOAD -> msg_recovered.
  *
  * One thread, that of the lockspace engine. array_free() not from within its callbacks.

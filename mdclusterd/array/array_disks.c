@@ -139,9 +139,12 @@ static void read_anew(struct array *a)
 void disks_started(struct array *a)
 {
 	for (uint32_t role = 0; role < METADATA_MAX_DISKS; role++)
-		a->reload.told[role] = role < roles_of(&a->plane_view) ?
-					       state_of(&a->plane_view, role) :
-					       METADATA_DISK_MISSING;
+		a->reload.told[role] = METADATA_DISK_MISSING;
+	for (uint32_t role = 0; role < roles_of(&a->plane_view); role++) {
+		a->reload.told[role] = state_of(&a->plane_view, role);
+		if (a->reload.told[role] == METADATA_DISK_MISSING)
+			fail_gone(a, role);
+	}
 }
 
 static void disk_set(struct array *a, struct plane_request *req, int result)
@@ -167,6 +170,8 @@ static void set_disk(struct array *a, uint32_t role)
 	struct array_reload *r = &a->reload;
 
 	a->plane_view = a->view;
+	if (state_of(&a->plane_view, role) == METADATA_DISK_MISSING)
+		fail_gone(a, role);
 	r->setting = role;
 	r->set_disk.req = (struct plane_request){ .view = &a->plane_view, .role = role };
 	array_ask(a, &r->set_disk, PLANE_SET_DISK, disk_set);

@@ -4,6 +4,13 @@
  * METADATA_UPDATED -> all know, so the writes that met it may be done. What another node
  * did meanwhile makes FAIL write nothing; the message goes out in any case, for that one's
  * may not have been heard by all yet. A step that fails gives TOKEN back, and comes again.
+ *
+ * Who hears of a failure writes without that disk from then on, and holds these writes
+ * too: others may hear it later, and read there meanwhile what was acknowledged here. It
+ * cannot see how the sender fared, who may die or give up as well; so it says METADATA_UPDATED
+ * once more itself, TOKEN -> METADATA_UPDATED, and knows. Who starts without a disk does the
+ * same before its gate opens. A node goes by its own word alone, so no death of another can
+ * make it acknowledge too early, or wait for ever.
  */
 #include "mdclusterd/array/array_private.h"
 
@@ -26,16 +33,28 @@ static bool is_over(const struct array *a)
 	return a->ending || a->is_lost || a->is_broken || a->is_closed;
 }
 
-static void known(struct array *a)
+static uint32_t failed_now(const struct array_fail *f)
+{
+	return f->role == ARRAY_NO_ROLE ? 0 : 1u << f->role;
+}
+
+bool fail_is_known(const struct array *a)
+{
+	return a->fail.gone == 0;
+}
+
+static void known(struct array *a, uint32_t roles)
 {
 	struct array_fail *f = &a->fail;
-	uint32_t bit = 1u << f->role;
+	uint32_t held = (f->by_plane | f->gone) & roles;
 
-	if (f->by_plane & bit && array_has_plane(a))
-		a->plane->ops->failure_known(a->plane, f->role);
-	f->waiting &= ~bit;
-	f->by_plane &= ~bit;
+	for (; held != 0 && array_has_plane(a); held &= held - 1)
+		a->plane->ops->failure_known(a->plane, (uint32_t)__builtin_ctz(held));
+	f->waiting &= ~roles;
+	f->by_plane &= ~roles;
+	f->gone &= ~roles;
 	retry_fine(&f->retry);
+	a->must_go = true; /* GATHER waits for it */
 }
 
 /* --- steps ---------------------------------------------------------------------------------- */
@@ -47,11 +66,12 @@ static void on_said(void *owner, struct msg_send *send, const struct msg_result 
 	(void)send;
 	if (is_over(a))
 		return;
-	a->fail.is_done = result->status == 0;
-	if (result->status == 0)
+	if (result->status == 0) {
+		known(a, a->fail.said);
 		give_back(a);
-	else
+	} else {
 		again(a, &result->why);
+	}
 	array_go(a);
 }
 
@@ -61,6 +81,7 @@ static void say(struct array *a)
 	struct err err = ERR_INIT;
 
 	f->step = FAIL_SAY;
+	f->said = f->gone | failed_now(f);
 	f->send = (struct msg_send){
 		.message = { .type = MSG_METADATA_UPDATED, .disk = disks_good_one(a) },
 		.done = on_said,
@@ -106,7 +127,7 @@ static void written(struct array *a, struct metadata_request *req, int result)
 		return;
 	if (result == -EBUSY) { /* the last one: its errors are its clients' */
 		a->why = req->err;
-		f->is_done = true;
+		known(a, failed_now(f));
 		give_back(a);
 	} else if (result < 0) {
 		again(a, &req->err);
@@ -135,7 +156,9 @@ static void on_begun(void *owner, struct msg_compound *c, const struct msg_resul
 	(void)c;
 	if (is_over(a))
 		return;
-	if (result->status == 0) {
+	if (result->status == 0 && a->fail.role == ARRAY_NO_ROLE) {
+		say(a);
+	} else if (result->status == 0) {
 		a->fail.step = FAIL_WRITE;
 		write(a);
 	} else {
@@ -148,12 +171,10 @@ static void on_begun(void *owner, struct msg_compound *c, const struct msg_resul
 static void on_ended(void *owner, struct msg_compound *c, int status)
 {
 	struct array *a = owner;
-	struct array_fail *f = &a->fail;
 
 	(void)c;
-	f->step = FAIL_NONE;
-	if (status == 0 && f->is_done)
-		known(a);
+	(void)status;
+	a->fail.step = FAIL_NONE;
 	array_go(a);
 }
 
@@ -168,11 +189,10 @@ void fail_go(struct array *a)
 		return;
 	if (f->step == FAIL_RELOAD)
 		write_events(a);
-	if (f->step != FAIL_NONE || f->waiting == 0 || !array_has_plane(a) ||
+	if (f->step != FAIL_NONE || (f->waiting | f->gone) == 0 || !array_has_plane(a) ||
 	    !array_may_say(a) || !retry_may(a, &f->retry))
 		return;
-	f->role = (uint32_t)__builtin_ctz(f->waiting);
-	f->is_done = false;
+	f->role = f->waiting ? (uint32_t)__builtin_ctz(f->waiting) : ARRAY_NO_ROLE;
 	f->compound = (struct msg_compound){
 		.begun = on_begun,
 		.ended = on_ended,
@@ -191,6 +211,12 @@ void fail_want(struct array *a, uint32_t role, bool by_plane)
 	a->fail.waiting |= 1u << role;
 	if (by_plane)
 		a->fail.by_plane |= 1u << role;
+	a->must_go = true;
+}
+
+void fail_gone(struct array *a, uint32_t role)
+{
+	a->fail.gone |= 1u << role;
 	a->must_go = true;
 }
 

@@ -145,9 +145,10 @@ static void say_waits(const struct array *a, struct array_look *look)
 		say_slot(a, look);
 	else if (a->state == ARRAY_ACTIVE && !a->is_quorate)
 		snprintf(look->waits, sizeof(look->waits), "waits: quorum");
-	else if (a->state == ARRAY_ACTIVE && a->fail.waiting)
+	else if (a->fail.waiting | a->fail.gone)
 		snprintf(look->waits, sizeof(look->waits),
-			 "waits: that all nodes know of the failed disk %u", a->fail.role);
+			 "waits: that all nodes know of the failed disk %d",
+			 __builtin_ctz(a->fail.waiting | a->fail.gone));
 	else if (a->state == ARRAY_ACTIVE && a->needed_chunks && disks_in_sync(a) < 2)
 		snprintf(look->waits, sizeof(look->waits),
 			 "waits: a disk to resync to: what is needed stays needed");

@@ -186,10 +186,12 @@ enum array_fail_step {
 
 struct array_fail {
 	enum array_fail_step step;
-	uint32_t waiting;      /* bits: roles that are to be failed */
-	uint32_t by_plane;     /* and of these: writes are held */
-	uint32_t role;
-	bool is_done;
+	/* Roles, bits. The plane holds writes without those of `by_plane` and `gone`. */
+	uint32_t waiting;      /* they are to be failed */
+	uint32_t by_plane;     /* and of these: found by the plane */
+	uint32_t gone;         /* by the superblocks; whether all know is not known here */
+	uint32_t said;         /* `gone` as the message began that tells all */
+	uint32_t role;         /* that is failed now; ARRAY_NO_ROLE: none, it is said only */
 	uint64_t ticket;
 	struct msg_compound compound;
 	bool is_compound;      /* asked for */
@@ -403,6 +405,9 @@ uint32_t disks_in_sync(const struct array *a);
 
 void fail_go(struct array *a);
 void fail_want(struct array *a, uint32_t role, bool by_plane);
+/* This node does without it from now on: others may not have heard of that. */
+void fail_gone(struct array *a, uint32_t role);
+bool fail_is_known(const struct array *a);
 
 extern const struct msg_channel_ops messages_ops;
 void messages_go(struct array *a);

@@ -29,7 +29,11 @@ enum plane_op {
 	PLANE_SERVE,    /* front ends take clients from here on */
 	PLANE_NEED,     /* the chunks of `bits` are needed, durably (D3's first half) */
 	PLANE_SUSPEND,  /* `slot` resyncs [low, high): done when drained (D6); 0, 0: no more */
-	PLANE_SET_DISK, /* `role` as in `view` */
+	/*
+	 * `role` as in `view`. Where it is in use no more, writes without it are held until
+	 * failure_known(), as where it failed here.
+	 */
+	PLANE_SET_DISK,
 	PLANE_EVENTS,   /* own slot's superblock gets view->events */
 	PLANE_WINDOW,   /* at most `bytes` from `low` on that need a resync -> low, high */
 	PLANE_SYNC,     /* resyncs [low, high): as plane_sync_kind says */

@@ -5,7 +5,8 @@
  *	F1  A disk fails once: it is neither read nor written any more, the intent goes
  *	    on without it and keeps its bits, the owner is told.
  *	F2  What is not on it though it should be is held until mirror_failure_known(): no
- *	    other node reads from that disk what was acknowledged here (D9).
+ *	    other node reads from that disk what was acknowledged here (D9). So also where
+ *	    this node was told of the failure, for another one may not have been yet.
  *	F3  The last disk in sync of a set of copies never fails: without it there is
  *	    nothing. What it refuses is an error of the io.
  *	F4  A request that is not over after hang_ns fails its disk, and all others there are
@@ -347,6 +348,8 @@ void mirror_set_disk(struct mirror *m, uint32_t role, enum mirror_disk_state sta
 
 	if (d->state == MIRROR_DISK_MISSING && state != MIRROR_DISK_MISSING)
 		take_disk(m, role, disk, data_offset);
+	else if (d->state != MIRROR_DISK_MISSING && state == MIRROR_DISK_MISSING)
+		m->unknown |= 1u << role; /* F2 */
 	d->state = state;
 	disks_changed(m);
 	mirror_answer(m, d->request, -ECANCELED);

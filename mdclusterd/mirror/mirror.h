@@ -10,9 +10,10 @@
  *	    reads there come from the source.
  *	A3  Writes that overlap take effect one after the other, on all disks alike;
  *	    a resync of a region counts as a write of it.
- *	A4  (D9) A write that met a failing disk is not done before mirror_failure_known(): the
- *	    whole cluster knows. Reads go elsewhere at once. The last disk of a set never
- *	    fails: its errors are the client's, and nothing is invented.
+ *	A4  (D9) A write that met a failing disk, or goes without one that was in use here, is
+ *	    not done before mirror_failure_known(): the whole cluster knows. Reads go
+ *	    elsewhere at once. The last disk of a set never fails: its errors are the
+ *	    client's, and nothing is invented.
  *	A5  (D13) While the gate is shut, or the lease is over, nothing is submitted that
  *	    changes a disk. What comes parks, or fails (park), and goes on when it opens.
  *	    Looked at before each submit.
@@ -124,17 +125,19 @@ enum mirror_disk_state {
  * was missing; borrowed until it is missing again and done() was called: when the last
  * request is back, also from a disk that hangs. The intent is told by the caller, and before
  * this where a disk comes: it must have every disk that is in use here, for it flushes what it
- * writes to before it clears a bit. Of failures seen here the mirror tells it.
+ * writes to before it clears a bit. Of failures seen here the mirror tells it. Of a disk that
+ * goes the cluster may not know yet, as of one that failed here: A4.
  */
 void mirror_set_disk(struct mirror *m, uint32_t role, enum mirror_disk_state state,
 		     struct disk *disk, uint64_t data_offset,
 		     struct mirror_request *req);
 /*
- * A disk failed here, and not all nodes know. As long as that is so the intent is degraded,
- * whatever the superblocks say: who tells it that the array is whole asks this first.
+ * A disk failed here, or went, and not all nodes know. As long as that is so the intent is
+ * degraded, whatever the superblocks say: who tells it that the array is whole asks this
+ * first.
  */
 bool mirror_has_failing(const struct mirror *m);
-/* All nodes know that it failed: writes that met it are done. It is MISSING from here on. */
+/* All nodes know that it failed: writes without it are done. It is MISSING from here on. */
 void mirror_failure_known(struct mirror *m, uint32_t role);
 /* For intent_ops.failed: a disk that does not take bits fails like one that takes no data. */
 void mirror_intent_failed(struct mirror *m, uint32_t role, int error);
@@ -195,7 +198,7 @@ void mirror_stop(struct mirror *m, struct mirror_request *req);
 
 struct mirror_disk_look {
 	enum mirror_disk_state state;
-	bool is_failing;             /* failed here, the cluster is being told */
+	bool is_failing;             /* failed here, or went: the cluster is being told */
 	uint64_t reads, writes, read_bytes, written_bytes, errors;
 	uint32_t in_flight;
 	uint64_t oldest_ns;          /* age of the oldest request in flight; 0: none */

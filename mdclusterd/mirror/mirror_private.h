@@ -274,7 +274,7 @@ struct mirror {
 	/* bits of roles */
 	uint32_t readable;         /* in sync, not failing */
 	uint32_t writable;         /* these, and rebuilt ones */
-	uint32_t unknown;          /* failed here; not all nodes know (D9) */
+	uint32_t unknown;          /* failed here, or went; not all nodes know (D9) */
 	uint64_t disks_came;       /* so often */
 	uint32_t untold;           /* disk_failed() is due */
 

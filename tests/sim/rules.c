@@ -35,7 +35,6 @@ struct node_rule {
 	uint64_t lease, unquorate_at, started_at;
 	uint64_t single_since; /* moment of the oracle's; 0: they are not */
 	bool uses[SIM_MAX_DISKS];
-	bool has_met[SIM_MAX_DISKS]; /* that it fails */
 	struct range sync;
 	struct range suspended[MAX_SLOTS];
 	uint64_t proven; /* incarnations up to here */
@@ -211,14 +210,11 @@ void rules_disk(struct rules *r, int node, int disk, bool is_used)
 	if (r->nodes[node].uses[disk] != is_used)
 		oracle_other_sources(r->oracle);
 	r->nodes[node].uses[disk] = is_used;
-	if (is_used)
-		r->nodes[node].has_met[disk] = false;
 }
 
-void rules_met(struct rules *r, int node, int disk)
+void rules_met(struct rules *r)
 {
 	oracle_other_sources(r->oracle);
-	r->nodes[node].has_met[disk] = true;
 }
 
 void rules_quorate(struct rules *r, int node, bool is_quorate)
@@ -355,11 +351,7 @@ void rules_change(struct rules *r, int node, enum sim_disk_user user, int disk,
 
 /* --- acknowledged -------------------------------------------------------------------------------- */
 
-/*
- * A disk that does not have it, for this node met its failure, is known to all not to be in
- * sync. Who only heard of the failure acknowledges without it from then on, and the last
- * one may hear a moment later.
- */
+/* D9: a disk that does not have it is used by nobody any more. */
 static void check_copy(const struct rules *r, int node, uint64_t moment, uint64_t sector,
 		       const struct layout_copy *c)
 {
@@ -367,8 +359,7 @@ static void check_copy(const struct rules *r, int node, uint64_t moment, uint64_
 	char why[400];
 
 	sim_disks_peek(r->layout->disks, c->disk, c->offset_bytes, bytes, sizeof(bytes));
-	if (!r->nodes[node].has_met[c->disk] ||
-	    oracle_check(r->oracle, moment, bytes, sector, 1, why, sizeof(why)))
+	if (oracle_check(r->oracle, moment, bytes, sector, 1, why, sizeof(why)))
 		return;
 	for (int i = 0; i < r->world->count; i++)
 		if (may_write(r, i) && r->nodes[i].uses[c->disk] && !r->ops->is_failing(r->owner, i, c->disk))

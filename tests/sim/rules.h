@@ -36,8 +36,8 @@ void rules_ended(struct rules *r, int node);
 void rules_gate(struct rules *r, int node, bool is_open);
 void rules_lease(struct rules *r, int node, uint64_t until);
 void rules_disk(struct rules *r, int node, int disk, bool is_used);
-/* It has found that the disk fails, and says so to its array. */
-void rules_met(struct rules *r, int node, int disk);
+/* Somebody found that a disk fails: it is a source no more. */
+void rules_met(struct rules *r);
 /* It acknowledges that the range of this slot is suspended; 0, 0: it is not any more. */
 void rules_suspended(struct rules *r, int node, uint32_t slot, uint64_t low, uint64_t high);
 void rules_sync(struct rules *r, int node, uint64_t low, uint64_t high);

@@ -160,7 +160,7 @@ static void fails(struct sim_plane *p, uint32_t role, const struct err *why)
 		return;
 	sim_say(world_of(p), p->node->index, "disk of role %u fails: %s", role, why->text);
 	p->roles[role].is_told = true;
-	rules_met(p->config.rules, p->node->index, (int)role);
+	rules_met(p->config.rules);
 	y = reply_new(p);
 	y->role = role;
 	y->why = *why;

@@ -9,7 +9,7 @@
  *	bits are cleared in another's slot only if they stand elsewhere            D3
  *	no two nodes serve one slot                                                V1
  *	what one node copies no other writes                                       V5, D6
- *	writes that met a failed disk are let go when all who serve know     D9
+ *	writes without a failed disk are let go when all who serve know            D9
  *	a slot is read and cleared by one node at a time, and by no owner          V2
  */
 #pragma once

@@ -137,8 +137,32 @@ static void check_sync_alone(struct rig_plane *p, const struct plane_request *re
 	}
 }
 
+/* --- D9: what one does without no other reads -------------------------------------------------- */
+
+static bool serves(const struct rig_plane *p)
+{
+	return p->is_started && p->is_gate_open && !rig_is_out(p->rig, p->node);
+}
+
+static void check_disks(const struct rig_plane *p)
+{
+	for (uint32_t role = 0; role < p->rig->disks.disks && serves(p); role++) {
+		if (p->told[role] == METADATA_DISK_IN_SYNC || p->failing >> role & 1)
+			continue;
+		for (int i = 1; i <= p->rig->count; i++) {
+			const struct rig_plane *other = &p->rig->nodes[i].plane;
+
+			if (serves(other) && other->told[role] == METADATA_DISK_IN_SYNC &&
+			    !(other->failing >> role & 1))
+				fail_msg("node %d lets writes go without disk %u, node %d reads "
+					 "from it", p->node, role, i);
+		}
+	}
+}
+
 void rig_plane_check(struct rig_plane *p)
 {
+	check_disks(p);
 	for (size_t i = 0; i < p->count; i++)
 		if (p->asks[i].is_taken && p->asks[i].req->op == PLANE_SYNC &&
 		    p->is_gate_open)
@@ -190,6 +214,11 @@ static void take(struct rig_plane *p, struct plane_request *req)
 	case PLANE_NEED:
 		if (p->fail_need == 0 && !rig_is_out(p->rig, p->node))
 			take_need(p, req);
+		break;
+	case PLANE_SET_DISK:
+		if (p->told[req->role] == METADATA_DISK_IN_SYNC &&
+		    req->view->disks[req->role].state != METADATA_DISK_IN_SYNC)
+			p->failing |= 1u << req->role;
 		break;
 	default:
 		break;

@@ -99,6 +99,116 @@ static void who_hears_of_it_answers_when_its_plane_has_done_with_the_disk(void *
 	array_rig_free(rig);
 }
 
+/* Node 2 goes without it, node 3 reads there still. */
+static void heard_by_one_of_two(struct array_rig *rig)
+{
+	rig->nodes[3].plane.holds_set_disk = true;
+	array_rig_disk_fails(rig, 1, 1);
+	array_rig_run_seconds(rig, 5);
+	assert_false(uses(rig, 2, 1));
+	assert_true(uses(rig, 3, 1));
+	assert_int_equal(rig->nodes[2].plane.failing, 2);
+}
+
+static void expect_known(struct array_rig *rig, int first)
+{
+	rig->nodes[3].plane.holds_set_disk = false;
+	array_rig_run(rig);
+	for (int i = first; i <= 3; i++)
+		assert_int_equal(rig->nodes[i].plane.known, 2);
+	array_rig_free(rig);
+}
+
+static void who_hears_of_it_holds_writes_until_all_know(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct array_rig *rig = running(3, 2, seed);
+
+		heard_by_one_of_two(rig);
+		assert_int_equal(rig->nodes[2].plane.known, 0);
+		expect_known(rig, 1);
+	}
+}
+
+/* Nobody is left who could tell how the message fared: who heard it says it once more. */
+static void who_hears_of_it_from_one_who_dies_tells_the_others(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct array_rig *rig = running(3, 2, seed);
+
+		heard_by_one_of_two(rig);
+		array_rig_kill(rig, 1);
+		array_rig_prove(rig, 1);
+		array_rig_run_seconds(rig, 5);
+		assert_int_equal(rig->nodes[2].plane.known, 0);
+		expect_known(rig, 2);
+	}
+}
+
+static void who_hears_of_it_from_one_who_leaves_tells_the_others(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct array_rig *rig = running(3, 2, seed);
+
+		heard_by_one_of_two(rig);
+		array_rig_stop(rig, 1);
+		array_rig_run_seconds(rig, 5);
+		assert_int_equal(rig->nodes[2].plane.known, 0);
+		expect_known(rig, 2);
+	}
+}
+
+/* Who failed a second disk died before it said so: the message of the first says nothing of it. */
+static void a_disk_that_goes_while_another_is_told_is_told_for_itself(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct array_rig *rig = running(4, 3, seed);
+
+		heard_by_one_of_two(rig);
+		rig->disks.state[2] = METADATA_DISK_FAULTY;
+		rig->disks.events++;
+		array_rig_kill(rig, 4);
+		array_rig_prove(rig, 4);
+		array_rig_run_seconds(rig, 5);
+		assert_false(uses(rig, 1, 2));
+		assert_true(uses(rig, 3, 2));
+		rig->nodes[3].plane.holds_set_disk = false;
+		array_rig_run(rig);
+		for (int i = 1; i <= 3; i++)
+			assert_int_equal(rig->nodes[i].plane.known, 2 | 4);
+		array_rig_free(rig);
+	}
+}
+
+/* The superblocks say so, and who wrote them was cut short before all had heard. */
+static void who_starts_without_a_disk_serves_when_all_do_without_it(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct array_rig *rig = array_rig_new(2, seed);
+
+		rig->disks.disks = 2;
+		array_rig_start(rig, 1);
+		array_rig_run(rig);
+		rig->disks.state[1] = METADATA_DISK_FAULTY;
+		rig->disks.events++;
+		rig->nodes[1].plane.holds_set_disk = true;
+		array_rig_start(rig, 2);
+		array_rig_run_seconds(rig, 5);
+		assert_false(rig->nodes[2].plane.is_gate_open);
+		assert_true(uses(rig, 1, 1));
+		rig->nodes[1].plane.holds_set_disk = false;
+		array_rig_run(rig);
+		assert_true(rig->nodes[2].plane.is_gate_open);
+		assert_false(uses(rig, 1, 1));
+		array_rig_free(rig);
+	}
+}
+
 static void who_hears_of_it_as_its_plane_starts_answers_when_that_knows(void **state)
 {
 	struct array_rig *rig = array_rig_new(2, 1);
@@ -472,6 +582,11 @@ int main(void)
 		cmocka_unit_test(writes_are_held_until_the_own_plane_has_done_with_the_disk),
 		cmocka_unit_test(
 			who_hears_of_it_answers_when_its_plane_has_done_with_the_disk),
+		cmocka_unit_test(who_hears_of_it_holds_writes_until_all_know),
+		cmocka_unit_test(who_hears_of_it_from_one_who_dies_tells_the_others),
+		cmocka_unit_test(who_hears_of_it_from_one_who_leaves_tells_the_others),
+		cmocka_unit_test(a_disk_that_goes_while_another_is_told_is_told_for_itself),
+		cmocka_unit_test(who_starts_without_a_disk_serves_when_all_do_without_it),
 		cmocka_unit_test(
 			who_hears_of_it_as_its_plane_starts_answers_when_that_knows),
 		cmocka_unit_test(who_leaves_hears_of_it_before_it_has_drained),

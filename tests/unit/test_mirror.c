@@ -378,6 +378,36 @@ static void A4_D9_each_write_waits_for_the_failures_that_it_met(void **state)
 	mr_free(rig);
 }
 
+/* This node heard that it failed; the next one may not have, and reads from it. */
+static void A4_D9_a_write_without_a_disk_that_went_waits_for_the_cluster(void **state)
+{
+	struct mirror_rig *rig = mr_new(2, 0, 0);
+	struct mr_io *before, *write, *flush;
+	struct mr_request gone;
+
+	(void)state;
+	mr_request_init(&gone);
+	before = mr_submit(rig, VOLUME_WRITE, 0, 4 * K, 1, 0);
+	mirror_set_disk(rig->m, 1, MIRROR_DISK_MISSING, NULL, 0, &gone.req);
+	write = mr_submit(rig, VOLUME_WRITE, 64 * K, 4 * K, 2, 0);
+	mr_run(rig);
+	flush = mr_submit(rig, VOLUME_FLUSH, 0, 0, 0, 0);
+	mr_run(rig);
+	assert_int_equal(gone.calls, 1); /* whoever has TOKEN waits for it */
+	assert_int_equal(before->calls, 1); /* that disk has it */
+	assert_int_equal(write->calls + flush->calls, 0);
+	assert_int_equal(rig->failed, 0);
+	assert_true(mirror_has_failing(rig->m));
+	mirror_failure_known(rig->m, 1);
+	assert_int_equal(mr_wait(write), 0);
+	assert_int_equal(mr_wait(flush), 0);
+	assert_int_equal(mr_write(rig, 0, 4 * K, 3), 0);
+	mr_io_free(before);
+	mr_io_free(write);
+	mr_io_free(flush);
+	mr_free(rig);
+}
+
 /* Other nodes read that disk still: what it covers would not be there for them. */
 static void A4_D9_a_flush_without_a_failing_disk_waits_for_the_cluster(void **state)
 {
@@ -1052,6 +1082,7 @@ static void a_disk_that_goes_is_given_back_when_nothing_is_on_it(void **state)
 	mr_run(rig);
 	assert_int_equal(gone.calls, 1);
 	assert_int_equal(io->calls, 1);
+	mirror_failure_known(rig->m, 1);
 	assert_int_equal(mr_write(rig, 0, 4 * K, 2), 0);
 	assert_int_equal(mr_on_disk(rig, 1, 0, 4 * K), 1);
 
@@ -1584,6 +1615,7 @@ int main(void)
 		cmocka_unit_test(A4_D9_a_write_that_met_a_failing_disk_waits_for_the_cluster),
 		cmocka_unit_test(A4_D9_each_write_waits_for_the_failures_that_it_met),
 		cmocka_unit_test(A4_D9_a_flush_without_a_failing_disk_waits_for_the_cluster),
+		cmocka_unit_test(A4_D9_a_write_without_a_disk_that_went_waits_for_the_cluster),
 		cmocka_unit_test(A4_the_last_disk_never_fails_and_nothing_is_invented),
 		cmocka_unit_test(A4_both_disks_fail_one_write),
 		cmocka_unit_test(
