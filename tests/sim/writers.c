@@ -251,13 +251,16 @@ static void go_on(void *owner)
 	struct crew *c = &p->all->crews[p->node->index];
 	struct volume *v = p->all->volume(p->all->owner, p->node->index);
 
-	if (p->is_busy || p->is_held || !v)
+	if (p->is_busy || p->is_held)
 		return;
-	if (p->is_final) {
-		if (choose_final(p))
-			begin(p, v);
+	if (p->is_final && !v) { /* it is active, and takes clients in a moment */
+		sim_call(p->all->world, p->node->index, THINK_NS, go_on, p);
 		return;
 	}
+	if (p->is_final && choose_final(p))
+		begin(p, v);
+	if (p->is_final || !v)
+		return;
 	if (c->todo == 0)
 		return;
 	c->todo--;
