@@ -38,6 +38,7 @@ static void resyncing(struct array *a, const struct msg *m)
 		return;
 	}
 	s->is_overtaken = true;
+	s->is_leaving = false; /* that is a last word, and so was of the member before */
 	if (m->high == 0 && s->is_member)
 		s->must_read = true;
 	slot_set_window(s, m->low, m->high);

@@ -189,6 +189,39 @@ static void who_gathers_goes_on_when_superblocks_come_last(void **state)
 	}
 }
 
+/* Node 1 hears that node 2 leaves when node 4 has its slot already. */
+static void last_words_that_are_heard_late_are_not_of_who_has_the_slot_now(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct array_rig *rig = array_rig_new(4, seed);
+		int slot;
+
+		for (int i = 1; i <= 3; i++)
+			array_rig_start(rig, i);
+		array_rig_run(rig);
+		rig->nodes[1].plane.holds_sync = rig->nodes[2].plane.holds_sync = true;
+		for (int c = 0; c < 20; c++)
+			assert_true(array_rig_write(rig, 3, c));
+		array_rig_bury(rig, 3);
+		array_rig_run_seconds(rig, 2);
+		slot = lock_rig_slot(rig->locks, 2);
+		lock_rig_deafen(rig->locks, 1, true);
+		array_rig_stop(rig, 2);
+		array_rig_run_seconds(rig, 2);
+		assert_true(rig->nodes[2].is_stopped);
+		array_free(rig->nodes[2].array);
+		rig->nodes[2].array = NULL;
+		rig->nodes[4].wanted_slot = slot;
+		array_rig_start(rig, 4);
+		while (lock_rig_slot(rig->locks, 4) != slot)
+			assert_true(array_rig_step(rig));
+		lock_rig_deafen(rig->locks, 1, false);
+		rig->nodes[1].plane.holds_sync = false;
+		end_well(rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -200,6 +233,8 @@ int main(void)
 			ranges_that_change_faster_than_the_plane_are_in_force_in_the_end),
 		cmocka_unit_test(who_gathers_goes_on_when_superblocks_come_last),
 		cmocka_unit_test(no_slot_is_read_by_superblocks_of_before_a_death),
+		cmocka_unit_test(
+			last_words_that_are_heard_late_are_not_of_who_has_the_slot_now),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
