@@ -19,8 +19,10 @@
  *	    resync at once, each the chunks that are needed in its own slot.
  *	V6  What a refusal, a deadline, or a fault of the disk keeps from going on is told: for
  *	    what it waits, for whom, and since when.
- *	V7  A stop ends within a second whatever other nodes do (B16). Resync work left
- *	    over is said (BITMAP_NEEDS_SYNC), also what came from failed writes (B51).
+ *	V7  A stop ends within a second whatever other nodes do (B16): where the lockspace
+ *	    stands still, all but it is closed by then, and it alone closes later. Resync
+ *	    work left over is said (BITMAP_NEEDS_SYNC), also what came from failed writes
+ *	    (B51).
  *	V8  Who has lost the lockspace shuts the gate first, drains, closes, and joins anew
  *	    with its clients parked.
  *	V9  An idle array says nothing (B5).
@@ -36,7 +38,7 @@
  *	          of nobody, PW, read, NEED, CLEAR (D3), as a recovery does; of a disk that is
  *	          not in use all know (D9)
  *	ACTIVE    the gate opens, front ends serve; resync of what is needed
- *	LEAVE     gate shut, drained, bits cleared, the rest handed over, unlocked
+ *	LEAVE     gate shut, drained, bits cleared, the rest handed over, disks closed, unlocked
  *
  * Recovery of a slot: PW -> READ_SLOT -> share -> NEED (durable here) -> CLEAR_SLOT -> the lock
  * value says who took how much -> unlock. With k members the one that comes first takes
@@ -155,6 +157,12 @@ struct array_ops {
 	void (*event)(void *owner, const struct array_event *event);
 	/* This node keeps all waiting; as in msg/channel.h. */
 	bool (*evict)(void *owner, uint32_t node, const char *why);
+	/*
+	 * array_stop(): nothing of it is in use here any more, its disks are closed. That it has
+	 * left the others hear later, for the lockspace stands still (no quorum): they take
+	 * it for one that is missing until then. Then stopped() comes. May be NULL.
+	 */
+	void (*closed_here)(void *owner);
 	/* array_stop() is done: array_free() may follow, from elsewhere. */
 	void (*stopped)(void *owner);
 	/* The slot, to be asked for at the next start (wanted_slot). */

@@ -87,6 +87,7 @@ static void on_closed(void *owner)
 
 	a->is_closed = true;
 	silence(a);
+	a->leave.may_end = true; /* not from within what the channel says of that */
 	array_go(a);
 }
 

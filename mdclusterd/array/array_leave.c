@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The end of a life, with one order of steps: the gate is shut (array_go() did that first),
- * the plane drained, what is left over said, the plane stopped, the lockspace closed, the
- * disks closed. After a loss (V8) nothing is said, and nothing is written from the drain on;
+ * the plane drained, what is left over said, the plane stopped, the disks closed, the
+ * lockspace closed. After a loss (V8) nothing is said, and nothing is written from the drain on;
  * then ASSEMBLE comes again. Messages of others are handled until the end, so that nobody
  * waits for who leaves (B15, B16); what it has to say itself it says for ARRAY_LAST_WORDS_NS
  * at most (V7): who was not told finds the bits all the same (array_members.c).
+ *
+ * A lockspace closes when its members can know. Without quorum nobody does, and a leave may
+ * come to nothing where partitions meet; so who stops waits for that in the background,
+ * with all else closed. Until the others know, this node is one that is missing: they recover
+ * its slot as one of the dead, or as one that left, and find its bits on the disks either way.
  */
 #include "mdclusterd/array/array_private.h"
 
@@ -117,10 +122,21 @@ static void stop_plane(struct array *a)
 static void close_space(struct array *a)
 {
 	a->leave.step = LEAVE_CLOSE;
+	a->leave.until_ns = array_now(a) + ARRAY_CLOSE_NS;
 	if (a->space)
 		lockspace_close(a->space);
 	else
-		a->is_closed = true;
+		a->is_closed = a->leave.may_end = true;
+}
+
+/* V7 */
+static void wait_for_close(struct array *a)
+{
+	if (a->ending != END_STOP || a->leave.is_told || array_now(a) < a->leave.until_ns)
+		return;
+	a->leave.is_told = true;
+	if (a->ops.closed_here)
+		a->ops.closed_here(a->owner);
 }
 
 static void closed(struct array *a, struct metadata_request *req, int result)
@@ -181,18 +197,20 @@ void leave_go(struct array *a)
 		a->must_go = true;
 		break;
 	case LEAVE_WAIT:
-		if (a->out > 0)
+		if (a->out == 0)
+			close_disks(a);
+		break;
+	case LEAVE_DISKS:
+		if (a->leave.work.is_out)
 			break;
 		close_space(a);
 		a->must_go = true;
 		break;
 	case LEAVE_CLOSE:
-		if (a->is_closed)
-			close_disks(a);
-		break;
-	case LEAVE_DISKS:
-		if (!a->leave.work.is_out)
+		if (a->leave.may_end)
 			over(a);
+		else
+			wait_for_close(a);
 		break;
 	}
 }

@@ -133,7 +133,10 @@ static void say_waits(const struct array *a, struct array_look *look)
 	look->waits_since_ns = a->state_since_ns;
 	if (a->state == ARRAY_DOWN || a->state == ARRAY_FAILED)
 		return;
-	if (a->is_member && !a->is_thawed && !a->is_lost)
+	if (a->leave.step == LEAVE_CLOSE)
+		snprintf(look->waits, sizeof(look->waits), "waits: %s, to leave the lockspace",
+			 a->is_quorate ? "the other nodes" : "quorum");
+	else if (a->is_member && !a->is_thawed && !a->is_lost)
 		say_member(a, look);
 	else if (a->state == ARRAY_JOINING)
 		snprintf(look->waits, sizeof(look->waits), "waits: %s",

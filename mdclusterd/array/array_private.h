@@ -30,6 +30,7 @@
 #define ARRAY_RETRY_MAX_NS   (5000 * 1000000ull)
 #define ARRAY_ASK_AGAIN_NS   (500 * 1000000ull)  /* others may want their share */
 #define ARRAY_LAST_WORDS_NS  (400 * 1000000ull)  /* V7: as long as a leaver talks */
+#define ARRAY_CLOSE_NS       (400 * 1000000ull)  /* V7: and waits for its lockspace */
 #define ARRAY_WRITES_SUFFER_NS (50 * 1000000ull)
 
 #define ARRAY_NO_ROLE METADATA_NO_ROLE
@@ -220,15 +221,16 @@ enum array_end {
 };
 
 enum array_leave_step {
-	LEAVE_NONE, LEAVE_DRAIN, LEAVE_COUNT, LEAVE_SAY, LEAVE_STOP, LEAVE_WAIT, LEAVE_CLOSE,
-	LEAVE_DISKS,
+	LEAVE_NONE, LEAVE_DRAIN, LEAVE_COUNT, LEAVE_SAY, LEAVE_STOP, LEAVE_WAIT, LEAVE_DISKS,
+	LEAVE_CLOSE,
 };
 
 struct array_leave {
 	enum array_leave_step step;
-	uint64_t until_ns;     /* of the last words */
+	uint64_t until_ns;     /* of the last words; of CLOSE */
 	struct msg_send send;
-	bool is_saying, is_said;
+	bool is_saying, is_said, is_told;
+	bool may_end;          /* the lockspace is closed, and the channel silent */
 	struct array_ask ask;
 	struct array_work work;
 };

@@ -170,6 +170,31 @@ static void op_stopped(void *owner)
 	loop_soon(u->engine->loop, &u->removal);
 }
 
+static void op_closed_here(void *owner)
+{
+	struct unit *u = owner;
+
+	u->is_closed_here = true;
+	log_notice("MDC5340", "%s: is stopped; its other nodes will know when they are heard again",
+		   u->config.name);
+	loop_soon(u->engine->loop, &u->closed);
+}
+
+/* Nothing of it is in use here: that is what who stops it wants to know. */
+static void tell_closed(void *owner)
+{
+	struct unit *u = owner;
+	struct qb_list_head stoppers;
+	struct err why = ERR_INIT;
+
+	err_set(&why, -ESHUTDOWN, "%s: was stopped", u->config.name);
+	answer(&u->starters, why.code, &why);
+	qb_list_init(&stoppers);
+	qb_list_splice_tail(&u->stoppers, &stoppers);
+	qb_list_init(&u->stoppers);
+	answer(&stoppers, 0, NULL);
+}
+
 static void op_slot_known(void *owner, int slot)
 {
 	struct unit *u = owner;
@@ -184,6 +209,7 @@ static void free_parts(struct unit *u)
 	loop_soon_cancel(&u->soon);
 	loop_soon_cancel(&u->news);
 	loop_soon_cancel(&u->failure);
+	loop_soon_cancel(&u->closed);
 	loop_timer_cancel(u->timer);
 	loop_timer_cancel(u->retry);
 	u->timer = u->retry = NULL;
@@ -234,6 +260,7 @@ static int make_array(struct unit *u, char *const *paths, size_t count, struct e
 		.armed = op_armed,
 		.event = op_event,
 		.evict = op_evict,
+		.closed_here = op_closed_here,
 		.stopped = op_stopped,
 		.slot_known = op_slot_known,
 	};
@@ -328,7 +355,9 @@ struct unit *unit_start(struct engine *e, const struct config_array *c, struct e
 	struct unit *u = unit_find(e, c->name);
 
 	if (u && (u->array || u->finder || u->is_stopping)) {
-		err_set(err, -EEXIST, "%s: is there already", c->name);
+		err_set(err, -EEXIST, u->is_closed_here ?
+				"%s: was stopped, and waits for quorum to leave its lockspace in" :
+				"%s: is there already", c->name);
 		return NULL;
 	}
 	if (!u) {
@@ -354,6 +383,7 @@ struct unit *unit_start(struct engine *e, const struct config_array *c, struct e
 	u->soon = (struct loop_job){ .fn = advance_soon, .owner = u };
 	u->news = (struct loop_job){ .fn = look_at_state, .owner = u };
 	u->failure = (struct loop_job){ .fn = take_down_failed, .owner = u };
+	u->closed = (struct loop_job){ .fn = tell_closed, .owner = u };
 	u->removal = (struct loop_job){ .fn = take_down, .owner = u };
 	snprintf(u->socket_path, sizeof(u->socket_path), "%s/%s.nbd", e->config->run_dir,
 		 c->name);
@@ -442,6 +472,8 @@ int unit_stop(struct unit *u, bool is_forced, struct unit_waiter *w, struct err 
 		qb_list_add_tail(&w->link, &u->stoppers);
 	if (!u->is_stopping)
 		ask_for_clients(u);
+	else if (u->is_closed_here)
+		loop_soon(u->engine->loop, &u->closed);
 	return 0;
 }
 

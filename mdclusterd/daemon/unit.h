@@ -24,7 +24,10 @@ struct unit;
 /* Who waits; in its owner's memory until done(). */
 struct unit_waiter {
 	struct qb_list_head link;
-	/* result 0: it is active; stopped. The unit may be gone. */
+	/*
+	 * result 0: it is active; stopped. The unit may be gone; or it waits for quorum to leave
+	 * its lockspace in, with nothing open here.
+	 */
 	void (*done)(void *owner, int result, const struct err *why);
 	void *owner;
 };

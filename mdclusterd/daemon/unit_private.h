@@ -31,11 +31,12 @@ struct unit {
 	struct loop_timer *timer, *retry;
 	uint32_t retry_ms;
 	bool is_stopping, is_looking, is_asking;
+	bool is_closed_here;           /* its lockspace alone is open still (V7) */
 	struct plane_request asking;   /* PLANE_LOOK */
 	struct plane_look look;
 	struct qb_list_head lookers;   /* unit_looker.link */
 	struct unit_looker for_clients; /* before a stop that is not forced */
-	struct loop_job soon, news, failure, removal;
+	struct loop_job soon, news, failure, closed, removal;
 	struct qb_list_head starters, stoppers; /* unit_waiter.link */
 };
 

@@ -94,6 +94,14 @@ static bool pass_evict(void *owner, uint32_t node, const char *why)
 	return is_going;
 }
 
+static void pass_closed_here(void *owner)
+{
+	const struct recorded *r = owner;
+
+	if (r->ops.closed_here)
+		r->ops.closed_here(r->owner);
+}
+
 static void pass_stopped(void *owner)
 {
 	const struct recorded *r = owner;
@@ -112,7 +120,7 @@ static void pass_slot_known(void *owner, int slot)
 
 static const struct array_ops passing = {
 	.now = pass_now, .armed = pass_armed, .event = pass_event, .evict = pass_evict,
-	.stopped = pass_stopped, .slot_known = pass_slot_known,
+	.closed_here = pass_closed_here, .stopped = pass_stopped, .slot_known = pass_slot_known,
 };
 
 /* --- life -------------------------------------------------------------------------------- */

@@ -60,6 +60,13 @@ static void on_stopped(void *owner)
 	n->is_stopped = true;
 }
 
+static void on_closed_here(void *owner)
+{
+	struct rig_array *n = owner;
+
+	n->is_closed_here = true;
+}
+
 static void on_slot_known(void *owner, int slot)
 {
 	struct rig_array *n = owner;
@@ -71,6 +78,7 @@ static const struct array_ops array_ops = {
 	.now = on_now,
 	.event = on_event,
 	.evict = on_evict,
+	.closed_here = on_closed_here,
 	.stopped = on_stopped,
 	.slot_known = on_slot_known,
 };
@@ -232,7 +240,7 @@ void array_rig_start(struct array_rig *rig, int node)
 		n->array = array_new(&config, lock_rig_engine(rig->locks, node),
 				     &n->metadata.base, &n->plane.base, &array_ops, n, &err);
 	assert_non_null(n->array);
-	n->is_stopped = false;
+	n->is_stopped = n->is_closed_here = false;
 	array_set_quorate(n->array, true);
 	array_start(n->array);
 }

@@ -93,7 +93,7 @@ struct rig_array {
 	struct rig_plane plane;
 	struct rig_metadata metadata;
 	int wanted_slot, known_slot;
-	bool is_stopped;
+	bool is_stopped, is_closed_here;
 	unsigned int events[ARRAY_EVENT_KINDS];
 	uint64_t recovered_bytes;
 	uint64_t checked;                /* chunks that CHECK or REPAIR looked at */

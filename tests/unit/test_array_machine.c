@@ -682,6 +682,36 @@ static void a_stop_while_a_member_is_missing_ends(void **state)
 	array_rig_free(rig);
 }
 
+/* Nobody can be told: what is open here closes, and the lockspace when they are heard again. */
+static void a_stop_without_quorum_closes_all_but_the_lockspace(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct array_rig *rig = running(3, seed);
+		struct rig_array *n = &rig->nodes[2];
+
+		write_all(rig, 2, 0, 3);
+		for (int c = 0; c <= 3; c++)
+			array_rig_written(rig, 2, c);
+		array_rig_cut(rig, 2);
+		array_rig_stop(rig, 2);
+		array_rig_run_seconds(rig, 1);
+		assert_true(n->is_closed_here);
+		assert_false(n->is_stopped || n->plane.is_started);
+		assert_int_equal(n->metadata.ops[METADATA_CLOSE], 1);
+		assert_string_equal(array_rig_look(rig, 2).waits,
+				    "waits: quorum, to leave the lockspace");
+		assert_int_equal(rig->disks.slots[n->plane.slot], 0xf);
+		array_rig_heal(rig, 2);
+		array_rig_run(rig);
+		assert_true(n->is_stopped);
+		array_free(n->array);
+		n->array = NULL;
+		array_rig_check_healthy(rig);
+		array_rig_free(rig);
+	}
+}
+
 /* --- V8, D13, D14 ---------------------------------------------------------------------------------- */
 
 static void who_lost_the_lockspace_joins_anew_and_writes_nothing_before(void **state)
@@ -790,6 +820,7 @@ int main(void)
 		cmocka_unit_test(work_left_over_is_said_and_others_finish_it),
 		cmocka_unit_test(a_stop_in_any_state_ends),
 		cmocka_unit_test(a_stop_while_a_member_is_missing_ends),
+		cmocka_unit_test(a_stop_without_quorum_closes_all_but_the_lockspace),
 		cmocka_unit_test(
 			who_lost_the_lockspace_joins_anew_and_writes_nothing_before),
 		cmocka_unit_test(who_was_away_and_not_proven_dead_goes_on),
