@@ -33,25 +33,41 @@ static bool is_asked(const struct metadata_member *m, uint32_t skip_role)
 	       (skip_role == METADATA_NO_ROLE || m->last.role != skip_role);
 }
 
-/* Those of `chosen` that can be read; *why: what kept the last one from it. */
-static int load(struct metadata *md, bool *chosen, struct err *why, struct err *err)
+static size_t choose_readable(struct metadata *md, bool *chosen, struct disk **disks,
+			      struct err *why)
 {
-	struct disk *disks[METADATA_MAX_DISKS];
 	size_t count = 0;
-	int r;
 
-	metadata_forget(md);
 	for (size_t i = 0; i < md->count; i++) {
 		chosen[i] = chosen[i] && try_member(md->members[i].disk, why) == 0;
 		if (chosen[i])
 			disks[count++] = md->members[i].disk;
 	}
-	if (count == 0)
-		return err_set(err, why->code ? why->code : -ENOENT, "%s",
-			       why->code ? why->text : "no disk of the array can be read");
-	r = md_array_load(&md->array, disks, count, NULL, err);
-	if (r < 0)
-		return r;
+	return count;
+}
+
+/* Those of `chosen` that can be read; *why: what kept the last one from it. */
+static int load(struct metadata *md, bool *chosen, struct err *why, struct err *err)
+{
+	struct disk *disks[METADATA_MAX_DISKS];
+	size_t count, before = SIZE_MAX;
+	int r;
+
+	metadata_forget(md);
+	for (;;) {
+		count = choose_readable(md, chosen, disks, why);
+		if (count == 0)
+			return err_set(err, why->code ? why->code : -ENOENT, "%s",
+				       why->code ? why->text :
+						   "no disk of the array can be read");
+		r = md_array_load(&md->array, disks, count, NULL, err);
+		if (r == 0)
+			break;
+		if (count == before)
+			return r;
+		before = count; /* one may have failed since it was tried */
+		*err = (struct err)ERR_INIT;
+	}
 	md->is_loaded = true;
 	count = 0;
 	for (size_t i = 0; i < md->count; i++)
