@@ -42,6 +42,8 @@ static void answer(struct qb_list_head *waiters, int result, const struct err *w
 void unit_await(struct unit *u, struct unit_waiter *w)
 {
 	qb_list_add_tail(&w->link, &u->starters);
+	if (u->is_closed_here)
+		loop_soon(u->engine->loop, &u->closed);
 }
 
 void unit_forget(struct unit_waiter *w)
@@ -180,14 +182,15 @@ static void op_closed_here(void *owner)
 	loop_soon(u->engine->loop, &u->closed);
 }
 
-/* Nothing of it is in use here: that is what who stops it wants to know. */
+/* Nothing of it is in use here: that is what who stops it wants to know. Others come too early. */
 static void tell_closed(void *owner)
 {
 	struct unit *u = owner;
 	struct qb_list_head stoppers;
 	struct err why = ERR_INIT;
 
-	err_set(&why, -ESHUTDOWN, "%s: was stopped", u->config.name);
+	err_set(&why, -EBUSY, "%s: was stopped, and waits for quorum to leave its lockspace in",
+		u->config.name);
 	answer(&u->starters, why.code, &why);
 	qb_list_init(&stoppers);
 	qb_list_splice_tail(&u->stoppers, &stoppers);
@@ -355,9 +358,7 @@ struct unit *unit_start(struct engine *e, const struct config_array *c, struct e
 	struct unit *u = unit_find(e, c->name);
 
 	if (u && (u->array || u->finder || u->is_stopping)) {
-		err_set(err, -EEXIST, u->is_closed_here ?
-				"%s: was stopped, and waits for quorum to leave its lockspace in" :
-				"%s: is there already", c->name);
+		err_set(err, -EEXIST, "%s: is there already", c->name);
 		return NULL;
 	}
 	if (!u) {

@@ -231,6 +231,40 @@ story_unproven() {
   end_well 1 2 3
 }
 
+# Nobody is there who could know that a node stops: it stops, and they learn it later.
+story_stop_alone() {
+  with_fence
+  begin 3
+  touch fence-fails
+  head -c 4M /dev/urandom >data
+  nbdcopy data "$(uri_of 1)" || fail "nbdcopy failed"
+  kill_node 3 # whose death nobody proves
+  await "n1 does not say that it waits for a proof" waits_for_proof 1 3
+  timeout 30 mdcluster stop --run-dir="$here_is/n2/run" "$array" ||
+    fail "a stop beside an unproven death ends with $?"
+  await "n2 has its array still" says 2 '.arrays | length' 0
+  kill_node 2 # and no quorum is left
+  await "n1 has a quorum" says 1 .is_quorate false
+  timeout 30 mdcluster stop --run-dir="$here_is/n1/run" "$array" ||
+    fail "a stop without quorum ends with $?"
+  says 1 "$the_array | \"\(.state) \(.waits)\"" "leaving waits: quorum, to leave the lockspace" ||
+    fail "n1 says $(tells 1 "$the_array | .state + \" \" + .waits")"
+  [ ! -e "$(socket_of 1)" ] || fail "n1 takes clients still"
+  if ls -l "/proc/$(engine_of 1)/fd" | grep -qF "${disks[0]}"; then
+    fail "n1 has the disks open still"
+  fi
+  ! ask 1 assemble "$array" 2>refused || fail "n1 assembles what it has not left"
+  grep -q "waits for quorum" refused || fail "n1 says: $(cat refused)"
+  rm fence-fails
+  start 2 3
+  active 1 2 3 # n1 has left then, and assembles what is configured
+  idle 1 2 3
+  nbdcopy "$(uri_of 3)" copy || fail "nbdcopy from n3 failed"
+  cmp --bytes=4194304 data copy || fail "n3 does not see what n1 wrote"
+  rm copy
+  end_well 1 2 3
+}
+
 # A node stands still for three tokens, then goes on as if nothing had been.
 story_stopped() {
   local engine
@@ -498,7 +532,7 @@ story_random() {
   end_well 1 2 3
 }
 
-all_stories=(quiet alone engine node unproven stopped cut cut_and_fenced orders not_fenced handover eight full random)
+all_stories=(quiet alone engine node unproven stop_alone stopped cut cut_and_fenced orders not_fenced handover eight full random)
 array_network 8
 for s in ${stories:-"${all_stories[@]}"}; do
   echo "--- $s (at $SECONDS s)"
