@@ -50,7 +50,7 @@ int boot_record_parse(const char *text, size_t length, struct boot_record *recor
 	    boot_record_write(record, again) != length ||
 	    memcmp(again, text, length) != 0 ||
 	    record->ring_seq > WIRE_MAX_NUMBER - RING_SEQ_STRIDE ||
-	    record->number == UINT64_MAX)
+	    record->number > UINT64_MAX - 2 * BOOT_NUMBERS)
 		return -EBADMSG;
 	return 0;
 }
@@ -102,7 +102,7 @@ static int advance(struct boot *b, uint64_t now_us, struct err *err)
 	if (r < 0)
 		return r;
 	b->first_seq = b->wanted_seq = before.ring_seq + RING_SEQ_STRIDE;
-	b->number = max_u64(before.number + 1, now_us);
+	b->number = max_u64(before.number + BOOT_NUMBERS, now_us);
 	r = file_replace(b->path, text,
 			 boot_record_write(&(struct boot_record){ b->first_seq, b->number }, text));
 	return r < 0 ? err_set(err, r, "%s: cannot be written: %s", b->path, strerror(-r)) : 0;

@@ -4,8 +4,11 @@
  * ring of ours may use again, and the boot number that keeps sealing nonces
  * from coming twice. One small text file, written by tmp + fsync + rename.
  *
- * A start advances both and makes them durable before anything is sent. While
- * the ring runs, a higher sequence number is saved by a thread of its own, so
+ * A start advances both and makes them durable before anything is sent. It takes
+ * two boot numbers: its own, and the one behind it, by which whoever outlives it
+ * may tell its end, once, and needs no disk for that.
+ *
+ * While the ring runs, a higher sequence number is saved by a thread of its own, so
  * that a slow disk never delays the token.
  */
 #pragma once
@@ -28,6 +31,8 @@ typedef void (*boot_saved_fn)(void *owner, uint64_t seq);
 struct boot *boot_open(const char *path, uint64_t now_us, struct loop *loop,
 		       boot_saved_fn saved, void *owner, struct err *err);
 void boot_close(struct boot *boot); /* waits for the thread; NULL is fine */
+
+enum { BOOT_NUMBERS = 2 }; /* of a start */
 
 uint64_t boot_number(const struct boot *boot);
 uint64_t boot_first_ring_seq(const struct boot *boot);

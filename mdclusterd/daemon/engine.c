@@ -144,6 +144,8 @@ static int begin(struct engine *e, struct err *err)
 	log_notice("MDC5422", "incarnation %" PRIu64 " of node %s, cluster %s",
 		   station_incarnation(cluster_station(e->cluster)),
 		   e->config->nodes[e->config->self].name, e->config->cluster);
+	supervisor_tell(e->options->engine_fd, "incarnation %" PRIu64,
+			station_incarnation(cluster_station(e->cluster)));
 	r = engine_proof_open(e, err);
 	if (r == 0)
 		r = methods_open(e, err);

@@ -7,13 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/codec.h"
 #include "base/err.h"
 #include "base/loop.h"
 #include "mdclusterd/daemon/config.h"
-#include "totem/boot.h"
 #include "totem/keyfile.h"
 #include "totem/seal.h"
 #include "totem/station.h"
@@ -62,7 +59,6 @@ struct speaker {
 	struct node_table nodes;
 	struct loop *loop;
 	struct loop_timer *repeat, *limit;
-	struct boot *boot;
 	struct seal *seal;
 	struct transport *transport;
 	struct obituary obituary;
@@ -132,12 +128,6 @@ static void time_is_over(void *owner)
 	loop_stop(s->loop);
 }
 
-static void saved(void *owner, uint64_t seq)
-{
-	(void)owner;
-	(void)seq;
-}
-
 static int open_seal(struct speaker *s, struct err *err)
 {
 	const struct config *c = s->config;
@@ -146,7 +136,7 @@ static int open_seal(struct speaker *s, struct err *err)
 		.cluster = c->cluster,
 		.nodes = &s->nodes,
 		.self = c->nodes[c->self].id,
-		.boot = boot_number(s->boot),
+		.boot = s->obituary.incarnation + 1,
 		.cipher = c->key_file ? seal_cipher_default() : SEAL_PLAIN,
 	};
 	int r = c->key_file ? keyfile_read(c->key_file, &keys, err) : 0;
@@ -182,20 +172,11 @@ static int open_transport(struct speaker *s, struct err *err)
 
 static int open_all(struct speaker *s, struct err *err)
 {
-	CLEANUP_FREE char *path = obituary_boot_path(s->config);
 	int r;
 
-	if (!path)
-		return err_nomem(err, "an obituary");
 	s->loop = loop_new(err);
 	if (!s->loop)
 		return err->code;
-	s->boot = boot_open(path, clock_wall_us(), s->loop, saved, s, err);
-	if (!s->boot)
-		return err->code;
-	s->obituary = (struct obituary){ OBITUARY_DEATH,
-					 s->config->nodes[s->config->self].id,
-					 boot_number(s->boot) - 1 };
 	r = open_seal(s, err);
 	return r < 0 ? r : open_transport(s, err);
 }
@@ -206,13 +187,16 @@ static void close_all(struct speaker *s)
 	loop_timer_cancel(s->limit);
 	transport_free(s->transport);
 	seal_free(s->seal);
-	boot_close(s->boot);
 	loop_free(s->loop);
 }
 
-int obituary_say(const struct config *config, uint32_t limit_ms, struct err *err)
+int obituary_say(const struct config *config, uint64_t incarnation, uint32_t limit_ms,
+		 struct err *err)
 {
-	struct speaker s = { .config = config };
+	struct speaker s = {
+		.config = config,
+		.obituary = { OBITUARY_DEATH, config->nodes[config->self].id, incarnation },
+	};
 	int r;
 
 	config_node_table(config, &s.nodes);

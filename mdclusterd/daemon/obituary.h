@@ -6,10 +6,11 @@
  * tests/unit/test_aio_reap guards.
  *
  * It goes aside of the ring (totem/station.h) from the dead engine's own address, sealed
- * as a start of the node of its own: the supervisor takes a new boot number B from the
- * boot record, by which the datagram is the newest of this node (S4), and I is B - 1. Who
- * hears it acknowledges. Should all copies be lost the next engine says the same on the
- * ring, for that the earlier ones are dead is as true then.
+ * as a start of the node of its own, by the boot number behind the engine's, which nobody
+ * else takes (totem/boot.h): so the datagram is the newest of this node (S4), and nothing
+ * is written for it. A disk that is slow or full delays or prevents no obituary. Who hears
+ * it acknowledges. Should all copies be lost the next engine says the same on the ring,
+ * for that the earlier ones are dead is as true then.
  *
  * Of 16 bytes, little endian:
  *
@@ -41,11 +42,12 @@ void obituary_write(const struct obituary *o, uint8_t bytes[OBITUARY_BYTES]);
 int obituary_read(const uint8_t *bytes, size_t length, struct obituary *o);
 
 /*
- * Says it to all configured nodes until all have acknowledged, or it took limit_ms.
- * No engine of this node runs. Returns how many have acknowledged, or a negative errno.
- * Waits.
+ * Says it of this incarnation to all configured nodes until all have acknowledged, or it
+ * took limit_ms. Once an incarnation, as no engine of this node runs. Returns how many have
+ * acknowledged, or a negative errno. Waits.
  */
-int obituary_say(const struct config *config, uint32_t limit_ms, struct err *err);
+int obituary_say(const struct config *config, uint64_t incarnation, uint32_t limit_ms,
+		 struct err *err);
 
 /* The boot record of this node. Free it. NULL: no memory. */
 char *obituary_boot_path(const struct config *config);

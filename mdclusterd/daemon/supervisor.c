@@ -43,6 +43,7 @@ struct supervisor {
 
 	pid_t engine;             /* 0: none runs */
 	int engine_fd;            /* -1 */
+	uint64_t incarnation;     /* of it; 0: it was on no ring yet */
 	bool has_said_goodbye, was_ready;
 	uint64_t started_at;
 	unsigned int crashes;     /* in a row */
@@ -142,6 +143,7 @@ static int start_engine(struct supervisor *s, struct err *err)
 	}
 	s->engine = pid;
 	s->engine_fd = pair[0];
+	s->incarnation = 0;
 	s->has_said_goodbye = false;
 	s->started_at = now_ms();
 	s->start_at = UINT64_MAX;
@@ -160,6 +162,8 @@ static void take_word(struct supervisor *s, const char *word)
 	if (strcmp(word, "ready") == 0) {
 		s->was_ready = true;
 		notify_ready();
+	} else if (strncmp(word, "incarnation ", 12) == 0) {
+		s->incarnation = strtoull(word + 12, NULL, 10);
 	} else if (strcmp(word, "goodbye") == 0) {
 		s->has_said_goodbye = true;
 	} else if (strcmp(word, "alive") == 0) {
@@ -196,16 +200,18 @@ static void plan_restart(struct supervisor *s)
 		pause = min_u64((uint64_t)FIRST_PAUSE_MS << min_u64(s->crashes - 2, 16),
 				LONGEST_PAUSE_MS);
 	s->start_at = now + pause;
-	if (s->crashes > 2)
+	if (s->crashes > 2) {
+		notify_status("no engine: the last ones died at their start; the log says why");
 		log_error("MDC5402",
 			  "the engine died %u times in a row, at once after its start: the next one in %.1f s",
 			  s->crashes, (double)pause / 1000);
+	}
 }
 
 static void say_obituary(const struct supervisor *s)
 {
 	struct err err = ERR_INIT;
-	int heard = obituary_say(s->config, OBITUARY_MS, &err);
+	int heard = obituary_say(s->config, s->incarnation, OBITUARY_MS, &err);
 
 	if (heard < 0)
 		log_error("MDC5403", "its death cannot be told to the other nodes: %s", err.text);
@@ -236,7 +242,7 @@ static void engine_is_dead(struct supervisor *s, int status)
 	tell_end(s, status);
 	s->engine = 0;
 	s->kill_at = UINT64_MAX;
-	if (!s->has_said_goodbye)
+	if (s->incarnation && !s->has_said_goodbye)
 		say_obituary(s);
 	if (s->stops > 0) {
 		s->exit_code = code;

@@ -16,10 +16,11 @@
  * changes nothing) and not merely forked: it begins with memory, descriptors and
  * signal handlers of its own making, and nothing of it can linger here.
  *
- * They talk by a socket pair, a word a datagram: the engine says "ready", "status TEXT",
- * "alive" (for a watchdog), "goodbye"; the supervisor "stop", "now", "reload", which are not
- * signals, since a terminal or systemd sends these to both, and twice means "at once".
- * That it breaks off tells each of the other's death.
+ * They talk by a socket pair, a word a datagram: the engine says "incarnation N" before it
+ * sends anything to anybody, "ready", "status TEXT", "alive" (for a watchdog), "goodbye"; the
+ * supervisor "stop", "now", "reload", which are not signals, since a terminal or systemd
+ * sends these to both, and twice means "at once". That it breaks off tells each of the
+ * other's death.
  */
 #pragma once
 

@@ -23,7 +23,7 @@ need_mount || skip "no mounts of our own here"
 . "$here/array-functions.sh"
 
 declare -A clients=() # pid -> 1: fio and nbd-witness
-trap 'kill -KILL ${clients[@]+"${!clients[@]}"} 2>/dev/null || :; end_daemons; cleanup' EXIT
+trap 'kill -KILL ${clients[@]+"${!clients[@]}"} 2>/dev/null || :; end_daemons; umount "$tmp"/n2/state 2>/dev/null || :; cleanup' EXIT
 mib=1048576
 
 # --- clients: node I has 12 MiB of its own, 8 of them fio's ------------------------------
@@ -424,7 +424,8 @@ story_eight() {
   end_well 1 2 3 4 5 6 7 8
 }
 
-# No room for the state: it cannot come back from a death, says why, and does when there is.
+# No room for the state: that it died is told all the same, and the others go on; it cannot come
+# back, says why, and does when there is.
 says_full() { grep -qi "no space left" "n2/log"; }
 story_full() {
   without_fence
@@ -438,10 +439,13 @@ story_full() {
   sleep 0.5
   kill_engine 2
   end_witness 2 3
+  await "n1 does not know that n2 is dead" knows_dead 1 2
   await "n2 does not say that there is no room" says_full
   start_fio 1 2
   start_fio 3 2
   end_fio 1 3
+  idle 1 3
+  heard_out 1 2
   rm n2/state/filler
   active 2
   for i in 1 3; do end_witness "$i" 0; done

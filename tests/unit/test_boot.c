@@ -77,7 +77,7 @@ static void every_start_goes_beyond_the_one_before(void **state)
 	assert_int_equal(boot_first_ring_seq(b), RING_SEQ_STRIDE);
 	boot_close(b);
 	b = open_boot(500); /* the clock went back */
-	assert_int_equal(boot_number(b), 1001);
+	assert_int_equal(boot_number(b), 1002); /* 1001 told its end */
 	assert_int_equal(boot_first_ring_seq(b), 2 * RING_SEQ_STRIDE);
 	boot_close(b);
 }
@@ -111,6 +111,7 @@ static void a_damaged_record_is_refused_by_name(void **state)
 		"ring-seq 18446744073709551615\nboot 17\n",
 		"ring-seq 4611686018427387904\nboot 17\n",
 		"ring-seq 65536\nboot 18446744073709551615\n",
+		"ring-seq 65536\nboot 18446744073709551612\n",
 	};
 	struct err err;
 	size_t i;
