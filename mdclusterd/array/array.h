@@ -56,8 +56,10 @@
  * has not heard, or hears what it has not read.
  *
  * Resync: WINDOW -> lock value, RESYNCING(low of this, high of the next) -> all have drained
- * -> SYNC of this one, while the next is announced. First window 32 MiB; the next ones so
- * that one takes about ARRAY_WINDOW_NS, less where writes suffer. At the end the lock value is
+ * -> SYNC of this one, while the next is announced. First window 32 MiB, if that takes no
+ * longer than others; the next ones so that one takes about ARRAY_WINDOW_NS, where
+ * applications are at work ARRAY_BUSY_WINDOW_NS, and less where writes suffer: they wait for
+ * as long as that, on other nodes for two of them. At the end the lock value is
  * 0, 0 and RESYNCING(0, 0) is said, once; who hears it reads the value again, for there it says
  * whether anything is owed still. Whose window crosses one that all have acknowledged is
  * refused (BUSY), and comes later.
@@ -86,9 +88,10 @@ enum {
 	ARRAY_SHARE_BYTES = 256 << 20,
 	ARRAY_FIRST_WINDOW_BYTES = 32 << 20,
 	ARRAY_MIN_WINDOW_BYTES = 4 << 20,
-	ARRAY_MAX_WINDOW_BYTES = 256 << 20,
+	ARRAY_MAX_WINDOW_BYTES = PLANE_SPAN_BYTES,
 };
-#define ARRAY_WINDOW_NS (200 * 1000000ull)
+#define ARRAY_WINDOW_NS      (100 * 1000000ull)
+#define ARRAY_BUSY_WINDOW_NS (50 * 1000000ull)
 
 enum array_state {
 	ARRAY_DOWN,       /* nothing is open */

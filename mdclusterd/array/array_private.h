@@ -156,7 +156,8 @@ struct array_resync {
 	bool is_wrapped;       /* looked from 0 since the last progress */
 	uint64_t window_bytes;
 	uint64_t done_chunks, began_ns, speed_bytes;
-	bool is_paced;         /* applications are at work: pauses between windows */
+	uint64_t needed_before; /* the one that is copied, chunks */
+	bool is_busy;          /* applications are at work: pauses between windows */
 	uint64_t pause_until_ns;
 	struct array_ask window, sync;
 	struct array_retry retry;

@@ -62,24 +62,53 @@ void resync_set_needed(struct array *a, uint64_t chunks)
 
 /* --- the size of a window ------------------------------------------------------------------- */
 
+static uint64_t bytes_within(uint64_t ns, uint64_t speed_bytes)
+{
+	return (uint64_t)((double)speed_bytes * (double)ns / 1e9);
+}
+
+static uint64_t window_ns(const struct array *a)
+{
+	return a->resync.is_busy ? ARRAY_BUSY_WINDOW_NS : ARRAY_WINDOW_NS;
+}
+
+/*
+ * What was measured in other times may be too much now: the limit has changed, or
+ * applications have come.
+ */
 static uint64_t window_bytes(struct array *a)
 {
 	struct array_resync *r = &a->resync;
+	uint64_t bytes;
 
 	if (r->window_bytes == 0)
 		r->window_bytes = ARRAY_FIRST_WINDOW_BYTES;
-	return round_up(r->window_bytes, a->view.geo.chunk_bytes);
+	bytes = min_u64(r->window_bytes, bytes_within(window_ns(a), a->max_speed_bytes));
+	if (r->is_busy && r->speed_bytes)
+		bytes = min_u64(bytes, bytes_within(window_ns(a), r->speed_bytes));
+	return round_up(max_u64(bytes, ARRAY_MIN_WINDOW_BYTES), a->view.geo.chunk_bytes);
+}
+
+/* What was done in a window: of a resync the chunks that were needed, however far apart. */
+static uint64_t done_bytes(const struct array *a, struct array_range range,
+			   const struct plane_request *req)
+{
+	if (is_scrub(a))
+		return (range.high - range.low) * SECTOR_BYTES;
+	if (req->needed_chunks >= a->resync.needed_before)
+		return 0; /* as many have come meanwhile */
+	return (a->resync.needed_before - req->needed_chunks) * a->view.geo.chunk_bytes;
 }
 
 static void adapt(struct array *a, struct array_range range, const struct plane_request *req)
 {
 	struct array_resync *r = &a->resync;
-	uint64_t bytes = (range.high - range.low) * SECTOR_BYTES, wanted;
+	uint64_t bytes = done_bytes(a, range, req), wanted;
 
-	if (req->took_ns == 0)
+	if (req->took_ns == 0 || bytes == 0)
 		return;
 	r->speed_bytes = (uint64_t)((double)bytes * 1e9 / (double)req->took_ns);
-	wanted = (uint64_t)((double)bytes * (double)ARRAY_WINDOW_NS / (double)req->took_ns);
+	wanted = bytes_within(window_ns(a), r->speed_bytes);
 	if (req->write_p99_ns > ARRAY_WRITES_SUFFER_NS)
 		wanted = min_u64(wanted, r->window_bytes / 2);
 	if (bytes < r->window_bytes / 2 && wanted > bytes)
@@ -98,8 +127,7 @@ static void pace(struct array *a, const struct plane_request *req)
 	struct array_resync *r = &a->resync;
 	uint64_t bytes = req->copied_sectors * SECTOR_BYTES, ns;
 
-	r->is_paced = req->was_busy && a->min_speed_bytes > 0;
-	if (!r->is_paced)
+	if (!r->is_busy)
 		return;
 	ns = (uint64_t)((double)bytes * 1e9 / (double)a->min_speed_bytes);
 	if (ns > req->took_ns)
@@ -110,7 +138,7 @@ static bool is_pausing(const struct array *a)
 {
 	const struct array_resync *r = &a->resync;
 
-	return r->is_paced && (!range_is_none(r->current) ||
+	return r->is_busy && (!range_is_none(r->current) ||
 			       array_now(a) < r->pause_until_ns);
 }
 
@@ -172,6 +200,7 @@ static void window_found(struct array *a, struct plane_request *req, int result)
 		return;
 	}
 	resync_set_needed(a, req->needed_chunks);
+	r->is_busy = req->was_busy;
 	if (!may_run(a) || is_scrub(a) || !range_is_none(r->next))
 		return;
 	if (req->low < req->high)
@@ -219,6 +248,7 @@ static void synced(struct array *a, struct plane_request *req, int result)
 		resync_set_needed(a, req->needed_chunks);
 	if (result == 0) {
 		r->is_wrapped = false;
+		r->is_busy = req->was_busy;
 		retry_fine(&r->retry);
 		adapt(a, range, req);
 		pace(a, req);
@@ -238,6 +268,7 @@ static void sync(struct array *a)
 	r->current = r->next;
 	r->next = none;
 	r->is_syncing = true;
+	r->needed_before = a->needed_chunks;
 	r->sync.req = (struct plane_request){
 		.low = r->current.low,
 		.high = r->current.high,

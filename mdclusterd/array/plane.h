@@ -35,7 +35,8 @@ enum plane_op {
 	 */
 	PLANE_SET_DISK,
 	PLANE_EVENTS,   /* own slot's superblock gets view->events */
-	PLANE_WINDOW,   /* at most `bytes` from `low` on that need a resync -> low, high */
+	/* at most `bytes` from `low` on that need a resync, within PLANE_SPAN_BYTES -> low, high */
+	PLANE_WINDOW,
 	PLANE_SYNC,     /* resyncs [low, high): as plane_sync_kind says */
 	PLANE_DRAIN,    /* shuts the gate; nothing in flight changes a disk any more */
 	/*
@@ -46,6 +47,8 @@ enum plane_op {
 	PLANE_LOOK,     /* -> look */
 	PLANE_OPS,
 };
+
+enum { PLANE_SPAN_BYTES = 256 << 20 };
 
 enum plane_sync_kind { PLANE_COPY, PLANE_COMPARE, PLANE_CHECK, PLANE_REPAIR };
 
@@ -65,7 +68,7 @@ struct plane_request {
 	uint64_t copied_sectors, mismatch_sectors;
 	uint64_t took_ns;        /* SYNC */
 	uint64_t write_p99_ns;   /* SYNC: of applications meanwhile */
-	bool was_busy;           /* SYNC: applications were at work */
+	bool was_busy;           /* WINDOW, SYNC: applications are at work */
 	uint64_t needed_chunks;  /* START, NEED, WINDOW, SYNC: left now */
 	struct plane_look *look;
 

@@ -60,7 +60,12 @@ void plane_drain(struct plane_work *w, struct plane_request *req)
 
 void plane_window(struct plane_work *w, struct plane_request *req)
 {
-	req->low = mirror_window(w->mirror, req->low, req->bytes, &req->high);
+	struct mirror_look look;
+
+	mirror_look(w->mirror, &look);
+	req->was_busy = look.is_busy;
+	req->low = mirror_window(w->mirror, req->low, req->bytes, PLANE_SPAN_BYTES,
+				 &req->high);
 	req->needed_chunks = intent_needed_count(w->intent);
 	plane_refuse(w, req, 0, "");
 }

@@ -112,6 +112,7 @@ void mirror_look(const struct mirror *m, struct mirror_look *look)
 		.is_gate_open = m->is_open && (m->lease_until_ns == UINT64_MAX ||
 					       now < m->lease_until_ns),
 		.is_single_source = m->is_single_source,
+		.is_busy = sync_is_busy(m, now),
 	};
 	if (!qb_list_empty(&m->parked_gate))
 		look->parked_since_ns = now - m->parked_since_ns;

@@ -152,11 +152,13 @@ enum mirror_sync_kind {
 };
 
 /*
- * The next needed chunks from the one of `from` on: begins at the first of them, and is as
- * many chunks as `bytes` are, at least one. Returns low; low == *high: none.
+ * The next needed chunks from the one of `from` on: from the first of them to the last that
+ * makes no more than `bytes` of them, and a window no wider than `span_bytes`; one at least.
+ * So how long it takes goes by `bytes`, however far apart they are. Returns low; low == *high:
+ * none.
  */
 uint64_t mirror_window(const struct mirror *m, uint64_t from, uint64_t bytes,
-		       uint64_t *high);
+		       uint64_t span_bytes, uint64_t *high);
 /*
  * One window, [low, high), of the bitmap's addresses; of COPY and COMPARE whole chunks of the
  * bitmap, for only these are ever synced: -EINVAL. It is this node's by the cluster's
@@ -211,5 +213,6 @@ struct mirror_look {
 	uint64_t write_p99_ns;       /* of the last seconds: resync windows adapt to it */
 	uint64_t resync_bytes;
 	bool is_gate_open, is_single_source;
+	bool is_busy;                /* applications are at work */
 };
 void mirror_look(const struct mirror *m, struct mirror_look *look);

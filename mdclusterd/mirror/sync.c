@@ -46,9 +46,9 @@ static bool is_of_needed(const struct sync *sync)
 
 /* --- speed -------------------------------------------------------------------------------- */
 
-static bool is_active(const struct mirror *m)
+bool sync_is_busy(const struct mirror *m, uint64_t now)
 {
-	return m->reports > 0 || m->now_ns - m->last_io_ns < ACTIVE_NS;
+	return m->reports > 0 || now - m->last_io_ns < ACTIVE_NS;
 }
 
 /* Bytes of the array a second; 0: no limit. */
@@ -331,7 +331,7 @@ void mirror_sync_deliver(struct mirror *m)
 	if (result == 0)
 		owner->position = owner->high;
 	owner->ended_ns = m->now_ns;
-	owner->was_busy = is_active(m);
+	owner->was_busy = sync_is_busy(m, m->now_ns);
 	owner->state = NULL;
 	m->sync = NULL;
 	m->sync_ended_ns = m->now_ns;
@@ -503,16 +503,21 @@ void mirror_sync_free(struct mirror *m)
 }
 
 uint64_t mirror_window(const struct mirror *m, uint64_t from, uint64_t bytes,
-		       uint64_t *high)
+		       uint64_t span_bytes, uint64_t *high)
 {
-	uint64_t size = m->bitmap_chunk_sectors, chunk, chunks;
+	uint64_t size = m->bitmap_chunk_sectors, first, last, next, left;
 
-	chunk = intent_next_needed(m->intent, from / size);
-	if (chunk == BITS_NONE) {
+	first = next = intent_next_needed(m->intent, from / size);
+	if (first == BITS_NONE) {
 		*high = m->map.sectors;
 		return m->map.sectors;
 	}
-	chunks = max_u64(1, (bytes >> SECTOR_SHIFT) / size);
-	*high = min_u64((chunk + chunks) * size, m->map.sectors);
-	return chunk * size;
+	left = max_u64(1, (bytes >> SECTOR_SHIFT) / size);
+	do {
+		last = next;
+		next = intent_next_needed(m->intent, last + 1);
+	} while (--left > 0 && next != BITS_NONE &&
+		 (next + 1 - first) * size <= span_bytes >> SECTOR_SHIFT);
+	*high = min_u64((last + 1) * size, m->map.sectors);
+	return first * size;
 }

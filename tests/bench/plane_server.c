@@ -45,7 +45,7 @@ enum {
 	MIN_WINDOW_BYTES = 4 << 20,
 	MAX_WINDOW_BYTES = 256 << 20,
 };
-#define WINDOW_NS (200 * NS_PER_MS)
+#define WINDOW_NS (100 * NS_PER_MS)
 
 struct server {
 	/* the volume that clients see: the mirror's, and what it leaves undone is done soon */
@@ -196,7 +196,8 @@ static void window_is_done(void *owner, struct mirror_sync *sync, int result)
 
 static void next_window(struct server *s, uint64_t from)
 {
-	uint64_t high, low = mirror_window(s->mirror, from, s->window_bytes, &high);
+	uint64_t high, low = mirror_window(s->mirror, from, s->window_bytes,
+					   MAX_WINDOW_BYTES, &high);
 
 	if (low == high) {
 		printf("resync %" PRIu64 " %" PRIu64 "\n", s->sync_copied,

@@ -453,7 +453,12 @@ static void set_disk(struct sim_plane *p, struct plane_request *req)
 
 static void window(struct sim_plane *p, struct plane_request *req)
 {
-	req->low = mirror_window(p->mirror, req->low, req->bytes, &req->high);
+	static struct mirror_look look;
+
+	mirror_look(p->mirror, &look);
+	req->was_busy = look.is_busy;
+	req->low = mirror_window(p->mirror, req->low, req->bytes, PLANE_SPAN_BYTES,
+				 &req->high);
 	req->needed_chunks = intent_needed_count(p->intent);
 	answer(p, req, 0);
 }

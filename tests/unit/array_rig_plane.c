@@ -299,6 +299,7 @@ static int window(struct rig_plane *p, struct plane_request *req)
 		end++;
 	req->low = low * RIG_CHUNK_SECTORS;
 	req->high = end * RIG_CHUNK_SECTORS;
+	req->was_busy = p->is_busy;
 	if (end == low)
 		req->low = req->high = 0;
 	return 0;

@@ -554,6 +554,7 @@ static void windows_grow_while_they_are_quick_and_shrink_where_writes_suffer(voi
 	struct array_rig *rig = running(2, 2, 1);
 
 	(void)state;
+	array_set_speed(array_of(rig, 2), 5, 100ull << 30);
 	rig->nodes[2].plane.sync_ns = 1000000;
 	for (int c = 0; c < 64; c++)
 		assert_true(array_rig_write(rig, 1, c));

@@ -3,6 +3,8 @@
 #include "tests/unit/array_rig.h"
 #include "tests/unit/help.h"
 
+#include "base/arith.h"
+
 enum { CHUNKS = 4 };
 
 /* A node that wrote to chunks far apart has died; one survivor has all of them to resync. */
@@ -67,11 +69,53 @@ static void in_a_pause_nothing_is_suspended(void **state)
 	array_rig_free(rig);
 }
 
+/* The most that was synced in one window, of 64 chunks of 64 MiB, quickly. */
+static uint64_t biggest_window_bytes(uint64_t max_speed_bytes, bool is_busy)
+{
+	struct array_rig *rig = array_rig_new(3, 1);
+	uint64_t biggest;
+
+	array_rig_start_all(rig);
+	for (int c = 0; c < ARRAY_RIG_CHUNKS; c++)
+		assert_true(array_rig_write(rig, 3, c));
+	for (int i = 1; i <= 2; i++) {
+		array_set_speed(rig->nodes[i].array, max_speed_bytes, max_speed_bytes);
+		rig->nodes[i].plane.is_busy = is_busy;
+	}
+	array_rig_kill(rig, 3);
+	array_rig_prove(rig, 3);
+	resync_ns(rig);
+	biggest = max_u64(rig->nodes[1].plane.biggest_sync, rig->nodes[2].plane.biggest_sync);
+	array_rig_free(rig);
+	return biggest * 512;
+}
+
+/* Whoever writes there waits for the whole of it. */
+static void no_window_takes_long_where_speed_is_limited(void **state)
+{
+	const uint64_t second_bytes = 20ull * RIG_CHUNK_BYTES;
+
+	(void)state;
+	assert_int_equal(biggest_window_bytes(second_bytes, false), 2 * RIG_CHUNK_BYTES);
+	assert_int_equal(biggest_window_bytes(second_bytes / 2, false), RIG_CHUNK_BYTES);
+}
+
+static void applications_at_work_make_windows_small(void **state)
+{
+	(void)state;
+	assert_int_equal(biggest_window_bytes(80ull * RIG_CHUNK_BYTES, false),
+			 ARRAY_MAX_WINDOW_BYTES);
+	assert_int_equal(biggest_window_bytes(40ull * RIG_CHUNK_BYTES, true),
+			 2 * RIG_CHUNK_BYTES);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(applications_at_work_get_pauses),
 		cmocka_unit_test(in_a_pause_nothing_is_suspended),
+		cmocka_unit_test(no_window_takes_long_where_speed_is_limited),
+		cmocka_unit_test(applications_at_work_make_windows_small),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

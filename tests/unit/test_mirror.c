@@ -1468,15 +1468,21 @@ static void a_window_is_whole_chunks_that_are_needed(void **state)
 	uint64_t high;
 
 	(void)state;
-	assert_int_equal(mirror_window(rig->m, 0, M, &high), MR_MEMBER_BYTES / 512);
+	assert_int_equal(mirror_window(rig->m, 0, M, M, &high), MR_MEMBER_BYTES / 512);
 	assert_int_equal(high, MR_MEMBER_BYTES / 512);
 	rig->intent->is_needed[5] = true;
+	rig->intent->is_needed[7] = true;
+	rig->intent->is_needed[9] = true;
 	rig->intent->is_needed[127] = true;
-	assert_int_equal(mirror_window(rig->m, 100, 1, &high), 5 * 128);
+	assert_int_equal(mirror_window(rig->m, 100, 1, M, &high), 5 * 128);
 	assert_int_equal(high, 6 * 128);
-	assert_int_equal(mirror_window(rig->m, 5 * 128 + 1, 256 * K, &high), 5 * 128);
-	assert_int_equal(high, 9 * 128);
-	assert_int_equal(mirror_window(rig->m, 6 * 128, 256 * K, &high), 127 * 128);
+	assert_int_equal(mirror_window(rig->m, 5 * 128 + 1, 128 * K, M, &high), 5 * 128);
+	assert_int_equal(high, 8 * 128); /* two are needed, and what is between */
+	assert_int_equal(mirror_window(rig->m, 0, M, 5 * 64 * K, &high), 5 * 128);
+	assert_int_equal(high, 10 * 128);
+	assert_int_equal(mirror_window(rig->m, 0, M, 5 * 64 * K - 1, &high), 5 * 128);
+	assert_int_equal(high, 8 * 128);
+	assert_int_equal(mirror_window(rig->m, 10 * 128, 256 * K, M, &high), 127 * 128);
 	assert_int_equal(high, MR_MEMBER_BYTES / 512);
 	run = (struct sync_run){ .sync = { .kind = MIRROR_SYNC_COPY, .high = 100 } };
 	assert_int_equal(mirror_sync_begin(rig->m, &run.sync), -EINVAL);

@@ -484,7 +484,8 @@ static void begin_sync(struct story *s)
 
 	s->sync = (struct mirror_sync){ .done = sync_done, .owner = s };
 	if (intent_needed_count(s->in) > 0) {
-		low = mirror_window(s->m, 0, (1 + draw(s, 8)) * CHUNK, &high);
+		low = mirror_window(s->m, 0, (1 + draw(s, 8)) * CHUNK,
+				    (1 + draw(s, 16)) * CHUNK, &high);
 		s->sync.kind = chance(s, 500) ? MIRROR_SYNC_COPY : MIRROR_SYNC_COMPARE;
 	} else {
 		low = draw(s, s->v->size_bytes / 512);
