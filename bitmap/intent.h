@@ -172,6 +172,8 @@ bool intent_has_io(const struct intent *in);
 
 void intent_advance(struct intent *in, uint64_t now);
 uint64_t intent_deadline(const struct intent *in); /* UINT64_MAX: never */
+/* The owner itself stood still, for so long until now: hang_ns does not count that. */
+void intent_stood_still(struct intent *in, uint64_t ns);
 /* No page in flight, nothing waits. */
 bool intent_is_idle(const struct intent *in);
 

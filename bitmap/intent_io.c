@@ -263,6 +263,15 @@ void intent_io_advance(struct intent *in, uint64_t now)
 	} while (late);
 }
 
+void intent_stood_still(struct intent *in, uint64_t ns)
+{
+	uint64_t now = in->ops.now(in->owner);
+	struct intent_io *io;
+
+	qb_list_for_each_entry(io, &in->ios, link)
+		io->began_ns = min_u64(io->began_ns + ns, now);
+}
+
 uint64_t intent_io_deadline(const struct intent *in)
 {
 	const struct intent_io *io;

@@ -14,18 +14,34 @@
 
 LOG_SUBSYSTEM(plane);
 
-static void disk_is_ready(void *owner, int fd, uint32_t events)
+static void hear(struct plane_disk *d)
 {
-	struct plane_disk *d = owner;
-	struct plane_work *w = d->work;
 	int r = disk_pump(d->disk, 0);
 
-	(void)fd;
-	(void)events;
 	if (r < 0)
 		log_error("MDC5443", "%s: its completions cannot be had: %s", d->disk->name,
 			  strerror(-r));
-	plane_kick(w);
+}
+
+static void disk_is_ready(void *owner, int fd, uint32_t events)
+{
+	struct plane_disk *d = owner;
+
+	(void)fd;
+	(void)events;
+	hear(d);
+	plane_kick(d->work);
+}
+
+void plane_disks_hear(struct plane_work *w)
+{
+	struct plane_disk *d;
+
+	for (uint32_t role = 0; role < METADATA_MAX_DISKS; role++)
+		if (w->disks[role])
+			hear(w->disks[role]);
+	qb_list_for_each_entry(d, &w->leaving, link)
+		hear(d);
 }
 
 int plane_disk_open(struct plane_work *w, uint32_t role, const struct metadata_disk *m,

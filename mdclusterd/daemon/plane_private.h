@@ -66,6 +66,7 @@ struct plane_work {
 	struct loop_timer *timer;
 	uint64_t timer_at;
 	struct loop_timer *lease_timer;
+	uint64_t looked_at;           /* at the clock; the lease's timer sees to that */
 };
 
 /* plane_work.c */
@@ -89,6 +90,8 @@ int plane_disk_open(struct plane_work *w, uint32_t role, const struct metadata_d
 /* Not waiting: once nothing of it is in flight. */
 void plane_disk_leave(struct plane_work *w, uint32_t role);
 void plane_close_leaving(struct plane_work *w);
+/* What they have done is taken from all of them. */
+void plane_disks_hear(struct plane_work *w);
 bool plane_disk_is_rotational(const char *path);
 void plane_set_disk(struct plane_work *w, struct plane_request *req);
 

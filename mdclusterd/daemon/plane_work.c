@@ -17,6 +17,8 @@ LOG_SUBSYSTEM(plane);
 
 enum { LEASE_LOOKS = 8 }; /* while it lasts */
 
+#define STANDSTILL_NS NS_PER_S /* beyond when the lease is looked at */
+
 /* --- steps ---------------------------------------------------------------------------------- */
 
 struct plane_step *plane_step_new(struct plane_work *w, struct plane_request *req)
@@ -93,11 +95,37 @@ static void arm(struct plane_work *w)
 			  err.text);
 }
 
+static uint64_t look_period_ms(const struct plane_work *w)
+{
+	return w->config.lease_ms / LEASE_LOOKS + 1;
+}
+
+/*
+ * This process was stopped, or its machine slept. What the disks have done meanwhile is heard
+ * first, and what they have not is asked of them from now on: no disk fails for that.
+ */
+static void notice_standstill(struct plane_work *w, uint64_t now)
+{
+	uint64_t ns = now - w->looked_at;
+
+	w->looked_at = now;
+	if (ns < STANDSTILL_NS + look_period_ms(w) * NS_PER_MS)
+		return;
+	log_warning("MDC5433", "%s: this process stood still for %.1f s", w->config.name,
+		    (double)ns / NS_PER_S);
+	plane_disks_hear(w);
+	if (w->mirror)
+		mirror_stood_still(w->mirror, ns);
+	if (w->intent)
+		intent_stood_still(w->intent, ns);
+}
+
 static void advance(void *work)
 {
 	struct plane_work *w = work;
 	uint64_t now = clock_boot_ns();
 
+	notice_standstill(w, now);
 	if (w->mirror)
 		mirror_advance(w->mirror, now);
 	if (w->intent)
@@ -130,7 +158,7 @@ static void look_at_lease(void *work)
 	struct plane_work *w = work;
 	struct err err = ERR_INIT;
 
-	w->lease_timer = loop_timer_start(w->loop, w->config.lease_ms / LEASE_LOOKS + 1,
+	w->lease_timer = loop_timer_start(w->loop, (uint32_t)look_period_ms(w),
 					  look_at_lease, w, &err);
 	if (!w->lease_timer)
 		log_error("MDC5442", "%s: %s: its lease runs out", w->config.name, err.text);
@@ -228,6 +256,7 @@ struct plane_work *plane_work_new(struct loop *loop, const struct plane_work_con
 	w->ops = ops;
 	w->owner = owner;
 	w->timer_at = UINT64_MAX;
+	w->looked_at = clock_boot_ns();
 	w->soon = (struct loop_job){ .fn = advance, .owner = w };
 	qb_list_init(&w->leaving);
 	qb_list_init(&w->steps);

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arith.h"
 #include "base/err.h"
 #include "mdclusterd/mirror/mirror_private.h"
 
@@ -302,6 +303,17 @@ void failure_check_hangs(struct mirror *m)
 					&d->in_flight, struct transfer, link));
 		}
 	}
+}
+
+/* Nobody's time goes beyond now, so the lists stay in order. */
+void mirror_stood_still(struct mirror *m, uint64_t ns)
+{
+	uint64_t now = mirror_now(m);
+	struct transfer *t;
+
+	for (uint32_t role = 0; role < m->map.disks; role++)
+		qb_list_for_each_entry(t, &m->disks[role].in_flight, link)
+			t->since_ns = min_u64(t->since_ns + ns, now);
 }
 
 /* --- what the cluster says of disks --------------------------------------------------------- */

@@ -81,6 +81,11 @@ struct volume *mirror_volume(struct mirror *m);
 
 void mirror_advance(struct mirror *m, uint64_t now);
 uint64_t mirror_deadline(const struct mirror *m);
+/*
+ * The owner itself stood still, for so long until now, and heard nothing of what disks did:
+ * A7 does not count that. Before the mirror_advance() that follows.
+ */
+void mirror_stood_still(struct mirror *m, uint64_t ns);
 
 /* --- what the cluster says ----------------------------------------------------------- */
 

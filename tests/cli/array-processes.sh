@@ -329,6 +329,35 @@ story_cut_and_fenced() {
   end_well 1 2 3
 }
 
+# A node stands still under load for longer than its lease, and than a disk may take; and when it
+# goes on, what the others said before is there, and they are not. What waited in its sockets is
+# no reason to write, nor that nobody took what its disks had done one to fail them.
+story_standstill() {
+  local engine before
+  without_fence
+  begin 3
+  start_witness 2
+  start_fio 2 2
+  sleep 1
+  engine=$(engine_of 2)
+  kill -STOP "$engine"
+  sleep 33
+  unplug 2
+  before=$(cat "${disks[@]}" | md5sum)
+  kill -CONT "$engine"
+  await "n2 is alone, and its gate is open" is_shut 2
+  sleep 0.5
+  [ "$(cat "${disks[@]}" | md5sum)" = "$before" ] ||
+    { complain; fail "n2 wrote by what it had heard before it stood still"; }
+  plug 2
+  active 1 2 3
+  end_fio 2
+  end_witness 2 0
+  ! grep -q "disk_failed" n?/log || fail "a disk failed: $(grep disk_failed n?/log)"
+  heard_out 1 2
+  end_well 1 2 3
+}
+
 answers() { ask "$1" status --json >/dev/null 2>&1 || [ $? -lt 4 ]; }
 
 waits_for() { # NODE WHOM
@@ -536,7 +565,7 @@ story_random() {
   end_well 1 2 3
 }
 
-all_stories=(quiet alone engine node unproven stop_alone stopped cut cut_and_fenced orders not_fenced handover eight full random)
+all_stories=(quiet alone engine node unproven stop_alone stopped standstill cut cut_and_fenced orders not_fenced handover eight full random)
 array_network 8
 for s in ${stories:-"${all_stories[@]}"}; do
   echo "--- $s (at $SECONDS s)"

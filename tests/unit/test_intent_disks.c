@@ -186,6 +186,24 @@ static void a_disk_that_does_not_answer_fails_and_holds_up_nobody_then(void **st
 	intent_rig_fini(&rig);
 }
 
+static void time_in_which_nobody_listened_is_no_hang(void **state)
+{
+	struct intent_rig rig;
+	struct rig_write w;
+
+	(void)state;
+	start(&rig, 2);
+	disk_world_set_latency(rig.world, 40 * SECOND, 40 * SECOND);
+	assert_int_equal(rig_begin(&rig, &w, 5, 5), INTENT_WAIT);
+	intent_rig_pass(&rig, 20 * SECOND);
+	intent_stood_still(rig.in, 20 * SECOND);
+	intent_rig_pass(&rig, 29 * SECOND);
+	assert_int_equal(rig.failures, 0);
+	assert_int_equal(w.calls, 1);
+	rig_end(&w, false);
+	intent_rig_fini(&rig);
+}
+
 /* The page that hung on it is written to the others, and changes as ever. */
 static void a_page_that_hung_on_a_disk_that_is_out_goes_on(void **state)
 {
@@ -610,6 +628,7 @@ int main(void)
 		cmocka_unit_test(a_page_that_hung_on_a_disk_that_is_out_goes_on),
 		cmocka_unit_test(a_disk_that_is_out_answers_at_once),
 		cmocka_unit_test(a_flush_that_hangs_clears_nothing),
+		cmocka_unit_test(time_in_which_nobody_listened_is_no_hang),
 		cmocka_unit_test(a_flush_of_other_disks_clears_nothing),
 		cmocka_unit_test(a_flush_that_fails_clears_nothing),
 		cmocka_unit_test(a_disk_that_comes_gets_the_whole_slot),

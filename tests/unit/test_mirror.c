@@ -926,6 +926,34 @@ static void A7_a_hung_last_disk_gives_errors_and_keeps_the_region(void **state)
 	mr_free(rig);
 }
 
+/* A process that was stopped has heard of nothing, whatever its disks have done. */
+static void A7_time_in_which_nobody_listened_is_no_hang(void **state)
+{
+	struct mirror_rig *rig = mr_new(2, 0, 0);
+	struct mr_io *write;
+	const uint64_t still_ns = 5ull * MR_HANG_NS;
+
+	(void)state;
+	rig->is_known_at_once = true;
+	rig->is_frozen[0] = rig->is_frozen[1] = true;
+	write = mr_submit(rig, VOLUME_WRITE, 0, 4 * K, 1, 0);
+	mirror_advance(rig->m, mr_now(rig));
+	disk_world_advance(rig->world, disk_world_now_ns(rig->world) + still_ns);
+	mirror_stood_still(rig->m, still_ns);
+	mirror_advance(rig->m, mr_now(rig));
+	assert_int_equal(rig->failed, 0);
+	assert_int_equal(mr_look(rig).disks[0].in_flight, 1);
+	/* from then on they have as long as any */
+	assert_true(mirror_deadline(rig->m) > mr_now(rig) + MR_HANG_NS / 2);
+	rig->is_frozen[1] = false;
+	assert_int_equal(mr_wait(write), 0);
+	assert_int_equal(rig->failed, 1);
+	rig->is_frozen[0] = false;
+	mr_run(rig);
+	mr_io_free(write);
+	mr_free(rig);
+}
+
 static void A7_time_at_the_gate_or_in_a_window_is_no_hang(void **state)
 {
 	struct mirror_rig *rig = mr_new(2, 0, 0);
@@ -1646,6 +1674,7 @@ int main(void)
 		cmocka_unit_test(a_stream_stays_on_its_disk),
 		cmocka_unit_test(A7_a_hung_disk_fails_and_holds_nothing_up),
 		cmocka_unit_test(A7_a_hung_last_disk_gives_errors_and_keeps_the_region),
+		cmocka_unit_test(A7_time_in_which_nobody_listened_is_no_hang),
 		cmocka_unit_test(A7_time_at_the_gate_or_in_a_window_is_no_hang),
 		cmocka_unit_test(A8_a_flush_makes_durable_what_was_done),
 		cmocka_unit_test(A8_a_flush_that_comes_during_one_joins_the_next),
