@@ -23,7 +23,7 @@ need_mount || skip "no mounts of our own here"
 . "$here/array-functions.sh"
 
 declare -A clients=() # pid -> 1: fio and nbd-witness
-trap 'kill -KILL ${clients[@]+"${!clients[@]}"} 2>/dev/null || :; end_daemons; umount "$tmp"/n2/state 2>/dev/null || :; cleanup' EXIT
+trap 'kill -KILL ${clients[@]+"${!clients[@]}"} 2>/dev/null || :; no_slow_disk; end_daemons; umount "$tmp"/n2/state 2>/dev/null || :; end_slow_disk; cleanup' EXIT
 mib=1048576
 
 # --- clients: node I has 12 MiB of its own, 8 of them fio's ------------------------------
@@ -483,6 +483,78 @@ story_full() {
   umount n2/state
 }
 
+# slow_disk BYTES: the second disk becomes a loop device that takes as many a second from all
+# that is started here from now on. Not everywhere: containers may have no cgroups of their own.
+slow_file= no_limit=
+slow_disk() {
+  local device number file limit
+  device=$(losetup --find --show "${disks[1]}" 2>/dev/null) || return 1
+  loops+=("$device")
+  number=$((0x$(stat -c %t "$device"))):$((0x$(stat -c %T "$device")))
+  for file in blkio/NAME/blkio.throttle.write_bps_device NAME/io.max; do
+    slow_file=/sys/fs/cgroup/${file/NAME/$(basename "$tmp")}
+    limit="$number $1" no_limit="$number 0"
+    [ "${file##*/}" != io.max ] || limit="$number wbps=$1" no_limit="$number wbps=max"
+    mkdir "${slow_file%/*}" 2>/dev/null || continue
+    if { echo "$limit" >"$slow_file"; } 2>/dev/null; then
+      echo $$ >"${slow_file%/*}/cgroup.procs"
+      disks[1]=$device
+      return 0
+    fi
+    rmdir "${slow_file%/*}"
+  done
+  slow_file=
+  return 1
+}
+# At full speed, at once; what is in the group goes with its processes.
+no_slow_disk() {
+  [ -n "$slow_file" ] || return 0
+  echo "$no_limit" >"$slow_file"
+  echo $$ >"${slow_file%/*/*}/cgroup.procs"
+}
+end_slow_disk() {
+  no_slow_disk
+  [ -z "$slow_file" ] || rmdir "${slow_file%/*}" 2>/dev/null || :
+  slow_file=
+  disks[1]=$here_is/disk-b
+}
+
+# One disk takes seconds where the other takes none: an engine is killed, and a node, whose
+# writes to it are still to come. Nothing of them lands on what was resynced, the disk is slow
+# and no worse, and nothing is lost.
+story_slow() {
+  local i old
+  with_fence
+  cluster 3 # at full speed
+  slow_disk $((3 * mib)) || { echo "no disk can be made slow here"; return 0; }
+  for i in 1 2 3; do array_config "$i" 3; done
+  start 1 2 3
+  active 1 2 3
+  start_witness 1 2 3
+  start_fio 1 5
+  sleep 2
+  old=$(engine_of 2)
+  kill_engine 2
+  end_witness 2 3
+  is_back 2 "$old"
+  kill_node 3
+  end_witness 3 3
+  await "n3 is not fenced" is_fenced 3
+  active 1 2
+  end_fio 1
+  idle 1 2
+  heard_out 1 2 3
+  heard_out 2 2 3
+  start 3
+  active 3
+  end_witness 1 0
+  heard_out 3 1 2 3
+  ! grep -q "disk_failed" n?/log || fail "it is slow, and was failed: $(grep disk_failed n?/log)"
+  no_slow_disk
+  end_well 1 2 3
+  end_slow_disk
+}
+
 # Two engines at once, one of them that of the node which would fence: they come back in no time,
 # and the one that is back must not be fenced for what it was before.
 story_not_fenced() {
@@ -565,7 +637,7 @@ story_random() {
   end_well 1 2 3
 }
 
-all_stories=(quiet alone engine node unproven stop_alone stopped standstill cut cut_and_fenced orders not_fenced handover eight full random)
+all_stories=(quiet alone engine node unproven stop_alone stopped standstill cut cut_and_fenced orders not_fenced handover eight full slow random)
 array_network 8
 for s in ${stories:-"${all_stories[@]}"}; do
   echo "--- $s (at $SECONDS s)"
