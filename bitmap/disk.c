@@ -138,6 +138,18 @@ int disk_submit(struct disk *disk, struct disk_req *req, struct err *err)
 	return r;
 }
 
+void disk_gather(struct disk *disk)
+{
+	if (disk->ops->gather)
+		disk->ops->gather(disk);
+}
+
+void disk_start(struct disk *disk)
+{
+	if (disk->ops->start)
+		disk->ops->start(disk);
+}
+
 void disk_complete(struct disk *disk, struct disk_req *req, int result)
 {
 	assert(disk->in_flight > 0);

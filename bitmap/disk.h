@@ -64,6 +64,9 @@ struct disk;
 
 struct disk_ops {
 	int (*submit)(struct disk *disk, struct disk_req *req, struct err *err);
+	/* NULL, both: it gathers nothing. */
+	void (*gather)(struct disk *disk);
+	void (*start)(struct disk *disk);
 	int (*pump)(struct disk *disk, int timeout_ms);
 	int (*poll_fd)(const struct disk *disk);
 	void (*close)(struct disk *disk);
@@ -121,6 +124,14 @@ int disk_submit(struct disk *disk, struct disk_req *req, struct err *err);
  * disk's thread; what it forbids is refused by disk_submit(): -ESHUTDOWN.
  */
 void disk_guard(struct disk *disk, bool (*may_change)(void *owner), void *owner);
+
+/*
+ * For who has a loop: from here on a busy disk may be given requests many at a time, at
+ * disk_start(), which is due before the loop waits again, or with disk_pump(). A system call for
+ * each costs more than all else that is done for a small one.
+ */
+void disk_gather(struct disk *disk);
+void disk_start(struct disk *disk);
 
 /*
  * Runs done() of what has completed. Waits up to timeout_ms for at least one

@@ -3,12 +3,13 @@
  * Block devices and files through libaio and O_DIRECT: the engine. How a disk is
  * opened is in disk_open.c, what zeroes and discards in disk_helper.c.
  *
- * A request lives in a slot from the moment the kernel (or the helper) has it
- * until its done() is called; there are AIO_QUEUE_DEPTH slots, and whoever finds
- * none waits in `waiting`, in order. Everything comes together in pump:
+ * A request lives in a slot from the moment it is started until its done() is
+ * called; there are AIO_QUEUE_DEPTH slots, and whoever finds none waits in
+ * `waiting`, in order, as does what is gathered until disk_start(). Everything
+ * comes together in pump:
  *
- *	waiting --+--> kernel (io_submit) ---------+--> finished --> done()
- *	          +--> helper.todo -> helper.done -+
+ *	waiting --+--> ready -> kernel (io_submit) -+--> finished --> done()
+ *	          +--> helper.todo -> helper.done --+
  *
  * Both ways end at one eventfd, so an event loop has one descriptor to watch,
  * and pump waits on that, never in io_getevents, which cannot see the helper.
@@ -34,7 +35,14 @@
 #include "base/clock.h"
 #include "base/err.h"
 
-enum { EVENTS_AT_ONCE = 32 };
+enum {
+	EVENTS_AT_ONCE = 32,
+	/* A disk that has less to do than this is not kept waiting. */
+	BUSY_REQUESTS = 4,
+	/* So much is enough: behind it come requests that a disk could do meanwhile. */
+	GATHER_REQUESTS = 8,
+	GATHER_BYTES = 128 << 10,
+};
 
 #define NO_DEADLINE UINT64_MAX
 
@@ -72,40 +80,65 @@ static void prepare(const struct aio_disk *aio, struct aio_slot *slot)
 	io_set_eventfd(iocb, aio->event_fd);
 }
 
-static int kernel_submit(struct aio_disk *aio, struct aio_slot *slot)
-{
-	struct iocb *iocb = &slot->iocb;
-	int r;
-
-	prepare(aio, slot);
-	do {
-		r = io_submit(aio->ctx, 1, &iocb);
-	} while (r == -EINTR);
-	if (r == 0)
-		r = -EAGAIN; /* took none, gave no reason */
-	if (r < 0)
-		return r;
-	aio->in_kernel++;
-	return 0;
-}
-
 static void finish(struct aio_disk *aio, struct aio_slot *slot, int result)
 {
 	slot->result = result;
 	qb_list_add_tail(&slot->link, &aio->finished);
 }
 
-/* -EAGAIN: not now; anything else is the request's own end. */
-static int start(struct aio_disk *aio, struct disk_req *req)
+/* The kernel took so many of the first ones, or refused the first. */
+static void submitted(struct aio_disk *aio, int r)
+{
+	struct aio_slot *slot;
+	int i;
+
+	for (i = 0; i < r; i++)
+		qb_list_del(aio->ready.next);
+	if (r > 0) {
+		aio->in_kernel += (unsigned int)r;
+		return;
+	}
+	slot = qb_list_first_entry(&aio->ready, struct aio_slot, link);
+	qb_list_del(&slot->link);
+	finish(aio, slot, r);
+	aio_make_readable(aio);
+}
+
+/* All at once; what meets EAGAIN stays ready. */
+static void submit_ready(struct aio_disk *aio)
+{
+	struct iocb *iocbs[AIO_QUEUE_DEPTH];
+	struct aio_slot *slot;
+	int n, r;
+
+	while (!qb_list_empty(&aio->ready)) {
+		n = 0;
+		qb_list_for_each_entry(slot, &aio->ready, link)
+			iocbs[n++] = &slot->iocb;
+		do {
+			r = io_submit(aio->ctx, n, iocbs);
+		} while (r == -EINTR);
+		if (r == 0 || r == -EAGAIN)
+			return; /* 0: took none, gave no reason */
+		submitted(aio, r);
+	}
+}
+
+/* -EAGAIN: not now. */
+static int give_slot(struct aio_disk *aio, struct disk_req *req)
 {
 	struct aio_slot *slot =
 		qb_list_first_entry(&aio->free, struct aio_slot, link);
-	bool is_for_helper = req->op == DISK_ZERO || req->op == DISK_DISCARD;
 	int r;
 
 	qb_list_del(&slot->link);
 	slot->req = req;
-	r = is_for_helper ? aio_helper_submit(aio, slot) : kernel_submit(aio, slot);
+	if (req->op != DISK_ZERO && req->op != DISK_DISCARD) {
+		prepare(aio, slot);
+		qb_list_add_tail(&slot->link, &aio->ready);
+		return 0;
+	}
+	r = aio_helper_submit(aio, slot);
 	if (r == -EAGAIN) {
 		qb_list_add(&slot->link, &aio->free);
 	} else if (r < 0) {
@@ -122,18 +155,30 @@ static int start(struct aio_disk *aio, struct disk_req *req)
  */
 static void start_waiting(struct aio_disk *aio)
 {
-	while (!qb_list_empty(&aio->waiting) && !qb_list_empty(&aio->free)) {
+	bool is_stuck = false;
+
+	aio->gathered = 0;
+	aio->gathered_bytes = 0;
+	while (!is_stuck && !qb_list_empty(&aio->waiting) &&
+	       !qb_list_empty(&aio->free)) {
 		struct disk_req *req = qb_list_first_entry(
 			&aio->waiting, struct disk_req, link);
 
 		qb_list_del(&req->link);
-		if (start(aio, req) == -EAGAIN) {
+		is_stuck = give_slot(aio, req) == -EAGAIN;
+		if (is_stuck)
 			qb_list_add(&req->link, &aio->waiting);
-			if (aio->in_kernel == 0)
-				aio_make_readable(aio);
-			return;
-		}
 	}
+	submit_ready(aio);
+	if ((is_stuck || !qb_list_empty(&aio->ready)) && aio->in_kernel == 0)
+		aio_make_readable(aio);
+}
+
+static bool may_gather_on(const struct aio_disk *aio)
+{
+	return aio->is_gathering && aio->in_kernel >= BUSY_REQUESTS &&
+	       aio->gathered < GATHER_REQUESTS &&
+	       aio->gathered_bytes < GATHER_BYTES;
 }
 
 static int aio_submit(struct disk *disk, struct disk_req *req, struct err *err)
@@ -142,8 +187,24 @@ static int aio_submit(struct disk *disk, struct disk_req *req, struct err *err)
 
 	(void)err;
 	qb_list_add_tail(&req->link, &aio->waiting);
-	start_waiting(aio);
+	aio->gathered++;
+	aio->gathered_bytes += req->length_bytes;
+	if (!may_gather_on(aio))
+		start_waiting(aio);
 	return 0;
+}
+
+static void aio_gather(struct disk *disk)
+{
+	aio_of(disk)->is_gathering = true;
+}
+
+static void aio_start(struct disk *disk)
+{
+	struct aio_disk *aio = aio_of(disk);
+
+	if (aio->gathered > 0)
+		start_waiting(aio);
 }
 
 /* Completion */
@@ -290,6 +351,8 @@ static void aio_close(struct disk *disk)
 
 static const struct disk_ops aio_ops = {
 	.submit = aio_submit,
+	.gather = aio_gather,
+	.start = aio_start,
 	.pump = aio_pump,
 	.poll_fd = aio_poll_fd,
 	.close = aio_close,
@@ -332,6 +395,7 @@ static struct aio_disk *aio_new(const char *path, enum disk_mode mode)
 	aio->claim_fd = -1;
 	aio->event_fd = -1;
 	QB_INIT_LIST_HEAD(&aio->waiting);
+	QB_INIT_LIST_HEAD(&aio->ready);
 	QB_INIT_LIST_HEAD(&aio->free);
 	QB_INIT_LIST_HEAD(&aio->finished);
 	aio_helper_init(&aio->helper);

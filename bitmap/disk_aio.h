@@ -20,7 +20,7 @@ enum { AIO_QUEUE_DEPTH = 128 };
 
 /* A request under way: with the kernel, with the helper, or finished. */
 struct aio_slot {
-	struct qb_list_head link; /* in free, finished, helper.todo or .done */
+	struct qb_list_head link; /* in free, ready, finished, helper.todo or .done */
 	struct iocb iocb;
 	struct disk_req *req;
 	int result; /* once finished */
@@ -48,7 +48,11 @@ struct aio_disk {
 	int event_fd;
 	io_context_t ctx;
 	unsigned int in_kernel;
-	struct qb_list_head waiting; /* disk_req.link: no slot, or EAGAIN */
+	struct qb_list_head waiting; /* disk_req.link: gathered, no slot, or EAGAIN */
+	bool is_gathering;
+	unsigned int gathered; /* since the last start */
+	uint64_t gathered_bytes;
+	struct qb_list_head ready; /* slots: the kernel is asked next */
 	struct qb_list_head free;
 	struct qb_list_head finished;
 	struct aio_helper helper;

@@ -55,12 +55,24 @@ int plane_disk_open(struct plane_work *w, uint32_t role, const struct metadata_d
 	d->disk = disk_aio_open(m->path, DISK_SHARED, err);
 	if (d->disk && loop_fd_add(w->loop, disk_poll_fd(d->disk), POLLIN, disk_is_ready, d,
 				   err) == 0) {
+		disk_gather(d->disk);
 		w->disks[role] = d;
 		return 0;
 	}
 	disk_close(d->disk);
 	free(d);
 	return err->code;
+}
+
+void plane_disks_go(struct plane_work *w)
+{
+	struct plane_disk *d;
+
+	for (uint32_t i = 0; i < METADATA_MAX_DISKS; i++)
+		if (w->disks[i])
+			disk_start(w->disks[i]->disk);
+	qb_list_for_each_entry(d, &w->leaving, link)
+		disk_start(d->disk);
 }
 
 void plane_disk_leave(struct plane_work *w, uint32_t role)

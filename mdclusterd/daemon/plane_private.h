@@ -87,6 +87,8 @@ void plane_go_on_stopping(struct plane_work *w);
 /* plane_disks.c */
 int plane_disk_open(struct plane_work *w, uint32_t role, const struct metadata_disk *m,
 		    struct err *err);
+/* What was submitted in this turn of the loop. */
+void plane_disks_go(struct plane_work *w);
 /* Not waiting: once nothing of it is in flight. */
 void plane_disk_leave(struct plane_work *w, uint32_t role);
 void plane_close_leaving(struct plane_work *w);

@@ -120,12 +120,17 @@ static void notice_standstill(struct plane_work *w, uint64_t now)
 		intent_stood_still(w->intent, ns);
 }
 
+/*
+ * The end of each turn of the loop: whatever submits, or lets something end, kicks. What came
+ * of the turn goes to the disks first, then what is due.
+ */
 static void advance(void *work)
 {
 	struct plane_work *w = work;
 	uint64_t now = clock_boot_ns();
 
 	notice_standstill(w, now);
+	plane_disks_go(w);
 	if (w->mirror)
 		mirror_advance(w->mirror, now);
 	if (w->intent)
@@ -133,6 +138,7 @@ static void advance(void *work)
 	if (w->has_parking)
 		parking_tell(&w->parking);
 	plane_go_on_stopping(w);
+	plane_disks_go(w);
 	plane_close_leaving(w);
 	arm(w);
 }

@@ -76,8 +76,12 @@ static void null_close(struct disk *disk)
 	free(disk);
 }
 
-static const struct disk_ops null_ops = { null_submit, null_pump, null_poll_fd,
-					  null_close };
+static const struct disk_ops null_ops = {
+	.submit = null_submit,
+	.pump = null_pump,
+	.poll_fd = null_poll_fd,
+	.close = null_close,
+};
 
 static struct disk *null_disk_new(void)
 {

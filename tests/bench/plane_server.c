@@ -119,16 +119,25 @@ static void set_timer(struct server *s, uint64_t now, uint64_t at)
 		fail(&err);
 }
 
+static void start_disks(struct server *s)
+{
+	for (size_t i = 0; i < s->disk_count; i++)
+		disk_start(s->disks[i]);
+}
+
+/* At the end of each turn of the loop. */
 static void go_on(void *owner)
 {
 	struct server *s = owner;
 	uint64_t now = clock_boot_ns(), at;
 
+	start_disks(s);
 	while ((at = deadline(s)) <= now) {
 		if (s->intent)
 			intent_advance(s->intent, now);
 		mirror_advance(s->mirror, now);
 	}
+	start_disks(s);
 	set_timer(s, now, at);
 }
 
@@ -140,7 +149,7 @@ static void disk_is_readable(void *owner, int fd, uint32_t events)
 	for (size_t i = 0; i < s->disk_count; i++)
 		if (disk_poll_fd(s->disks[i]) == fd)
 			disk_pump(s->disks[i], 0);
-	go_on(s);
+	loop_soon(s->loop, &s->job);
 }
 
 static int submit(struct volume *volume, struct volume_io *io)
@@ -365,9 +374,11 @@ static int begin(struct server *s, struct err *err)
 		return err->code;
 	s->job = (struct loop_job){ .fn = go_on, .owner = s };
 	r = load_array(s, err);
-	for (size_t i = 0; r == 0 && i < s->disk_count; i++)
+	for (size_t i = 0; r == 0 && i < s->disk_count; i++) {
+		disk_gather(s->disks[i]);
 		r = loop_fd_add(s->loop, disk_poll_fd(s->disks[i]), POLLIN, disk_is_readable, s,
 				err);
+	}
 	if (r == 0)
 		r = loop_signal_add(s->loop, SIGTERM, told_to_stop, s, err);
 	if (r == 0)

@@ -70,7 +70,12 @@ static void close_it(struct disk *disk)
 	free(container_of(disk, struct lent, base));
 }
 
-static const struct disk_ops ops = { submit, pump, poll_fd, close_it };
+static const struct disk_ops ops = {
+	.submit = submit,
+	.pump = pump,
+	.poll_fd = poll_fd,
+	.close = close_it,
+};
 
 struct disk *disk_lend(struct disk *disk)
 {

@@ -32,6 +32,7 @@
 static struct {
 	int submit_error;    /* what io_submit answers ... */
 	int submit_failures; /* ... so many times */
+	long submit_most;    /* it takes no more at once; 0: all */
 	int event_failures;  /* so many completions ... */
 	long event_result;   /* ... have this instead */
 	bool is_getevents_broken;
@@ -39,6 +40,7 @@ static struct {
 } lies;
 
 static struct iocb last_iocb; /* that io_submit was given */
+static int submit_calls, submitted;
 
 int io_submit(io_context_t ctx, long nr, struct iocb **iocbs)
 {
@@ -49,7 +51,11 @@ int io_submit(io_context_t ctx, long nr, struct iocb **iocbs)
 		lies.submit_failures--;
 		return lies.submit_error;
 	}
+	if (lies.submit_most > 0 && nr > lies.submit_most)
+		nr = lies.submit_most;
 	r = syscall(SYS_io_submit, ctx, nr, iocbs);
+	submit_calls++;
+	submitted += r > 0 ? (int)r : 0;
 	return r < 0 ? -errno : (int)r;
 }
 
@@ -211,6 +217,133 @@ static void what_io_submit_says_comes_through_done(void **state)
 			 -EOVERFLOW);
 	expect_page(disk, 0, 0);
 	assert_int_equal(disk->in_flight, 0);
+}
+
+/* Many at a time: what a busy disk is given between two turns of a loop */
+
+enum { BUSY = 4, ENOUGH = 8, FEW = 3 }; /* as in disk_aio.c */
+
+struct gathered {
+	struct disk *disk;
+	struct disk_req reqs[BUSY + ENOUGH];
+	struct counter counters[BUSY + ENOUGH];
+	uint8_t *pages[BUSY + ENOUGH];
+	int count;
+};
+
+static void add_write(struct gathered *g, int byte)
+{
+	struct disk_req *req = &g->reqs[g->count];
+
+	g->pages[g->count] = page_of(byte);
+	*req = (struct disk_req){ .op = DISK_WRITE,
+				  .offset_bytes = (uint64_t)g->count * PAGE,
+				  .length_bytes = PAGE,
+				  .buffer = g->pages[g->count],
+				  .done = count_done,
+				  .owner = &g->counters[g->count] };
+	g->count++;
+	submit(g->disk, req);
+}
+
+/* A disk that has enough to do; nobody has looked what of it is over. */
+static void gather_on_busy(struct gathered *g, struct disk *disk)
+{
+	memset(g, 0, sizeof(*g));
+	g->disk = disk;
+	submit_calls = submitted = 0;
+	disk_gather(disk);
+	while (g->count < BUSY)
+		add_write(g, g->count + 1);
+	assert_int_equal(submitted, BUSY);
+	assert_int_equal(submit_calls, BUSY);
+}
+
+/* Each once; what did not fail is there. Returns how many failed. */
+static int all_done(struct gathered *g)
+{
+	int i, failed = 0;
+
+	while (g->disk->in_flight > 0)
+		assert_true(disk_pump(g->disk, -1) >= 0);
+	for (i = 0; i < g->count; i++) {
+		assert_int_equal(g->counters[i].calls, 1);
+		failed += g->counters[i].result < 0;
+		expect_page(g->disk, (uint64_t)i * PAGE,
+			    g->counters[i].result < 0 ? 0 : i + 1);
+		free(g->pages[i]);
+	}
+	return failed;
+}
+
+static void a_busy_disk_is_given_many_at_a_time(void **state)
+{
+	struct gathered g;
+
+	gather_on_busy(&g, disk_rig_or_skip(state)->disks[0]);
+	while (g.count < BUSY + FEW)
+		add_write(&g, g.count + 1);
+	assert_int_equal(submitted, BUSY);
+	disk_start(g.disk);
+	assert_int_equal(submitted, BUSY + FEW);
+	assert_int_equal(submit_calls, BUSY + 1);
+	disk_start(g.disk); /* nothing is left */
+	assert_int_equal(submit_calls, BUSY + 1);
+	assert_int_equal(all_done(&g), 0);
+}
+
+static void enough_goes_without_being_told(void **state)
+{
+	struct gathered g;
+
+	gather_on_busy(&g, disk_rig_or_skip(state)->disks[0]);
+	while (g.count < BUSY + ENOUGH)
+		add_write(&g, g.count + 1);
+	assert_int_equal(submitted, BUSY + ENOUGH);
+	assert_int_equal(submit_calls, BUSY + 1);
+	assert_int_equal(all_done(&g), 0);
+}
+
+static void a_pump_starts_what_is_gathered(void **state)
+{
+	struct gathered g;
+
+	gather_on_busy(&g, disk_rig_or_skip(state)->disks[0]);
+	while (g.count < BUSY + FEW)
+		add_write(&g, g.count + 1);
+	assert_int_equal(all_done(&g), 0);
+}
+
+/* The kernel may take some, and refuse one: the others are no worse for it. */
+static void what_the_kernel_does_not_take_goes_next(void **state)
+{
+	struct gathered g;
+
+	gather_on_busy(&g, disk_rig_or_skip(state)->disks[0]);
+	while (g.count < BUSY + ENOUGH - 1)
+		add_write(&g, g.count + 1);
+	lies.submit_most = 2;
+	lies.submit_error = -EOVERFLOW;
+	lies.submit_failures = 1;
+	disk_start(g.disk);
+	assert_int_equal(submitted, BUSY + ENOUGH - 2);
+	assert_int_equal(all_done(&g), 1);
+	assert_int_equal(g.counters[BUSY].result, -EOVERFLOW);
+}
+
+static void what_meets_eagain_keeps_its_turn(void **state)
+{
+	struct gathered g;
+
+	gather_on_busy(&g, disk_rig_or_skip(state)->disks[0]);
+	while (g.count < BUSY + FEW)
+		add_write(&g, g.count + 1);
+	lies.submit_error = -EAGAIN;
+	lies.submit_failures = 1;
+	disk_start(g.disk);
+	assert_int_equal(submitted, BUSY);
+	assert_int_equal(all_done(&g), 0);
+	assert_int_equal(submitted, 2 * (BUSY + FEW)); /* expect_page() reads */
 }
 
 static void short_transfers_and_errors_are_named(void **state)
@@ -521,6 +654,11 @@ int main(void)
 		TEST(eagain_is_tried_again_without_a_loop),
 		TEST(fua_and_flush_reach_the_kernel),
 		TEST(what_io_submit_says_comes_through_done),
+		TEST(a_busy_disk_is_given_many_at_a_time),
+		TEST(enough_goes_without_being_told),
+		TEST(a_pump_starts_what_is_gathered),
+		TEST(what_the_kernel_does_not_take_goes_next),
+		TEST(what_meets_eagain_keeps_its_turn),
 		TEST(short_transfers_and_errors_are_named),
 		TEST(an_error_does_not_leave_requests_behind),
 		TEST(broken_completions_are_an_error_not_a_hang),
