@@ -24,6 +24,11 @@ LOG_SUBSYSTEM(nbd);
 enum {
 	READS_A_GO = 16, /* then it is another's turn */
 	SEND_PIECES = 64,
+	/*
+	 * The kernel doubles it, and has a whole piece in one call then. By default that takes
+	 * seven, each when the client has read most of the last one.
+	 */
+	SEND_BUFFER_BYTES = NBD_PIECE_BYTES / 2,
 };
 
 static void wake(void *owner)
@@ -205,7 +210,8 @@ static void ready(void *owner, int fd, uint32_t events)
 	struct nbd_client *client = owner;
 
 	(void)fd;
-	receive(client);
+	if (events & ~(uint32_t)POLLOUT)
+		receive(client);
 	if (events & (POLLHUP | POLLERR))
 		client->is_broken = true;
 	nbd_client_go_on(client);
@@ -222,6 +228,15 @@ static void look_at_peer(struct nbd_client *client)
 	client->pid = peer.pid;
 	client->uid = peer.uid;
 	client->gid = peer.gid;
+}
+
+/* Without the privilege as much as the system has for everybody. */
+static void widen(int fd)
+{
+	int bytes = SEND_BUFFER_BYTES;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) < 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 }
 
 static int start(struct nbd_client *client, struct err *err)
@@ -255,6 +270,7 @@ void nbd_client_new(struct nbd_server *server, int fd)
 	client->job.fn = go_on_job;
 	client->job.owner = client;
 	look_at_peer(client);
+	widen(fd);
 	qb_list_add_tail(&client->link, &server->clients);
 	server->client_count++;
 	if (start(client, &err) == 0) {

@@ -156,6 +156,7 @@ int nbd_caller_open(struct nbd_caller *c, const char *path, const char *export,
 		    struct err *err)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const int send_bytes = 2 << 20;
 	int r;
 
 	*c = (struct nbd_caller){ .path = path, .fd = -1, .in = malloc(IN_BYTES) };
@@ -165,6 +166,8 @@ int nbd_caller_open(struct nbd_caller *c, const char *path, const char *export,
 		return err_set(err, -ENAMETOOLONG, "%s: too long for a socket", path);
 	memcpy(address.sun_path, path, strlen(path) + 1);
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* as qemu's client does; it gets no more than the system has for everybody */
+	(void)setsockopt(c->fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof(send_bytes));
 	if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		r = err_set(err, -errno, "%s: %s", path, strerror(errno));
 	else
