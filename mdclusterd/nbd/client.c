@@ -191,6 +191,7 @@ void nbd_client_go_on(struct nbd_client *client)
 		nbd_session_advance(client->session);
 	while (send_some(client));
 	look_at_state(client);
+	nbd_server_look_at_memory(client->server);
 	if (nbd_session_fault(client->session))
 		nbd_client_cut(client, nbd_session_fault(client->session));
 	else if (client->is_broken || nbd_session_is_over(client->session))

@@ -123,6 +123,9 @@ void nbd_memory_give(struct nbd_memory *memory, struct nbd_share *share, void *b
 	at->next = memory->free[nth];
 	memory->free[nth] = at;
 	memory->free_bytes += bytes;
-	if (memory->used_bytes == 0)
-		nbd_memory_trim(memory, NBD_KEPT_BYTES);
+}
+
+bool nbd_memory_is_idle(const struct nbd_memory *memory)
+{
+	return memory->used_bytes == 0 && memory->free_bytes > NBD_KEPT_BYTES;
 }

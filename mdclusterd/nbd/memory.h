@@ -7,10 +7,12 @@
  *
  * Buffers are 4 KiB aligned, of a power of two up to NBD_PIECE_BYTES, and recycled: the last
  * one given back is the first one taken, for it is in the processor's cache. What a burst
- * needed goes back to the system when all of it was given back.
+ * needed goes back to the system when nobody has asked for any for a while: the next burst
+ * would have to map and clear it again.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,7 +20,7 @@ enum {
 	NBD_BLOCK_BYTES = 4096,
 	NBD_PIECE_BYTES = 1 << 20,  /* the largest buffer */
 	NBD_BUFFER_SIZES = 9,       /* 4 KiB .. 1 MiB */
-	NBD_KEPT_BYTES = 8 << 20,   /* of what was needed, when nothing is */
+	NBD_KEPT_BYTES = 8 << 20,   /* of what was needed, when nothing has been for a while */
 };
 
 struct nbd_free_buffer;
@@ -50,5 +52,7 @@ void *nbd_memory_take(struct nbd_memory *memory, struct nbd_share *share, size_t
 		      size_t least, size_t *bytes);
 void nbd_memory_give(struct nbd_memory *memory, struct nbd_share *share, void *buffer,
 		     size_t bytes);
+/* None is in use, and more are kept than it takes to begin again. */
+bool nbd_memory_is_idle(const struct nbd_memory *memory);
 /* Free buffers go back to the system. */
 void nbd_memory_trim(struct nbd_memory *memory, uint64_t keep_bytes);

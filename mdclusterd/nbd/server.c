@@ -21,6 +21,7 @@ enum {
 	DEFAULT_HANDSHAKE_MS = 30000,
 	DEFAULT_DRAIN_MS = 5000,
 	ACCEPT_AGAIN_MS = 1000,
+	MEMORY_IDLE_MS = 1000,
 };
 
 static uint32_t or_default(uint32_t value, uint32_t instead)
@@ -106,6 +107,28 @@ static void memory_came(void *owner)
 		if (nbd_session_is_starved(client->session))
 			loop_soon(server->loop, &client->job);
 	}
+}
+
+static void memory_was_idle(void *owner)
+{
+	struct nbd_server *server = owner;
+
+	server->memory_timer = NULL;
+	if (nbd_memory_is_idle(&server->export.memory))
+		nbd_memory_trim(&server->export.memory, NBD_KEPT_BYTES);
+}
+
+/* Also where it was used meanwhile: who does so all the time is seldom met without any. */
+void nbd_server_look_at_memory(struct nbd_server *server)
+{
+	struct err err = ERR_INIT;
+
+	if (server->memory_timer || !nbd_memory_is_idle(&server->export.memory))
+		return;
+	server->memory_timer = loop_timer_start(server->loop, MEMORY_IDLE_MS, memory_was_idle,
+						server, &err);
+	if (!server->memory_timer)
+		memory_was_idle(server);
 }
 
 static void tell_news(void *owner)
@@ -268,6 +291,7 @@ void nbd_server_free(struct nbd_server *server)
 	}
 	loop_timer_cancel(server->accept_timer);
 	loop_timer_cancel(server->drain_timer);
+	loop_timer_cancel(server->memory_timer);
 	loop_soon_cancel(&server->memory_job);
 	loop_soon_cancel(&server->news_job);
 	loop_soon_cancel(&server->closed_job);

@@ -35,6 +35,7 @@ struct nbd_server {
 	uint32_t ready_count;            /* through their handshake, not leaving */
 	uint32_t last_id;
 	struct loop_job memory_job;      /* for who is starved */
+	struct loop_timer *memory_timer; /* what nobody needs goes back */
 	struct loop_job news_job;        /* clients_changed() */
 
 	bool is_closing;
@@ -72,6 +73,7 @@ void nbd_client_free(struct nbd_client *client);
 void nbd_client_go_on(struct nbd_client *client);
 
 /* server.c */
+void nbd_server_look_at_memory(struct nbd_server *server);
 void nbd_server_client_ready(struct nbd_server *server, bool is_ready);
 /* One less is on its list. */
 void nbd_server_client_gone(struct nbd_server *server);

@@ -185,20 +185,26 @@ static void what_is_free_in_the_wrong_size_is_given_up(void **state)
 	nbd_memory_fini(&m);
 }
 
-/* A node has other uses for it; what a little load needs is kept. */
-static void memory_of_a_burst_goes_back_when_it_is_over(void **state)
+/* One burst is followed by another; a node has other uses for it only when none is. */
+static void memory_of_a_burst_is_kept_for_the_next(void **state)
 {
 	static struct buffer buffers[64];
 	struct nbd_share share = { 0 };
 	struct nbd_memory m;
-	size_t count = 0;
+	size_t count = 0, all;
 
 	(void)state;
 	nbd_memory_init(&m, 64 << 20, CLIENTS);
-	assert_true(take_all(&m, &share, NBD_PIECE_BYTES, buffers, &count) > 2 * NBD_KEPT_BYTES);
+	all = take_all(&m, &share, NBD_PIECE_BYTES, buffers, &count);
+	assert_true(all > 2 * NBD_KEPT_BYTES);
+	assert_false(nbd_memory_is_idle(&m));
 	while (count > 0)
 		give(&m, &share, buffers[--count]);
+	assert_int_equal(m.free_bytes, all);
+	assert_true(nbd_memory_is_idle(&m));
+	nbd_memory_trim(&m, NBD_KEPT_BYTES);
 	assert_int_equal(m.free_bytes, NBD_KEPT_BYTES);
+	assert_false(nbd_memory_is_idle(&m));
 	nbd_memory_fini(&m);
 }
 
@@ -211,7 +217,7 @@ int main(void)
 		cmocka_unit_test(nobody_takes_more_of_what_is_common_than_it_leaves),
 		cmocka_unit_test(less_is_given_when_there_is_less),
 		cmocka_unit_test(what_is_free_in_the_wrong_size_is_given_up),
-		cmocka_unit_test(memory_of_a_burst_goes_back_when_it_is_over),
+		cmocka_unit_test(memory_of_a_burst_is_kept_for_the_next),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,7 @@
 #include "base/codec.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "mdclusterd/nbd/memory.h"
 #include "mdclusterd/nbd/nbd.h"
 #include "mdclusterd/nbd/wire.h"
 #include "tests/nbd/memory_volume.h"
@@ -565,6 +566,51 @@ static void who_waits_for_memory_goes_on_when_another_gives_some_back(void **sta
 	teardown(&s);
 }
 
+static uint64_t memory_of(struct scene *s)
+{
+	struct nbd_server_look seen;
+
+	nbd_server_look(s->server, &seen);
+	return seen.memory_bytes;
+}
+
+static bool is_memory_back(struct scene *s)
+{
+	return memory_of(s) <= NBD_KEPT_BYTES;
+}
+
+/* Of a client that stays, and asks for nothing. */
+static void memory_that_nobody_needs_goes_back(void **state)
+{
+	enum { READS = 16, READ_BYTES = 1 << 20 };
+	uint8_t bytes[16384];
+	struct scene s;
+	int client;
+
+	(void)state;
+	setup(&s);
+	s.volume.park_high = 1 << 20;
+	start(&s);
+	client = client_new(&s);
+	for (uint64_t i = 0; i < READS; i++)
+		ask(client, NBD_CMD_READ, i, 0, READ_BYTES);
+	for (uint64_t i = 0; i < 2 * READS; i++)
+		ask(client, NBD_CMD_FLUSH, READS + i, 0, 0);
+	for (uint64_t i = 0; i < 2 * READS; i++)
+		hear_reply(&s, client, READS + i, 0);
+	assert_int_equal(memory_of(&s), READS * READ_BYTES);
+	memory_volume_unpark(&s.volume);
+	for (uint64_t i = 0; i < READS; i++) {
+		hear_reply(&s, client, i, 0);
+		for (size_t at = 0; at < READ_BYTES; at += sizeof(bytes))
+			assert_true(hear(&s, client, bytes, sizeof(bytes)));
+	}
+	run_until(&s, is_memory_back);
+	assert_serves(&s, client);
+	close(client);
+	teardown(&s);
+}
+
 static bool has_one_client(struct scene *s)
 {
 	struct nbd_server_look seen;
@@ -743,6 +789,7 @@ int main(void)
 		cmocka_unit_test(who_does_not_read_is_no_ones_trouble),
 		cmocka_unit_test(who_reads_late_hears_all),
 		cmocka_unit_test(who_waits_for_memory_goes_on_when_another_gives_some_back),
+		cmocka_unit_test(memory_that_nobody_needs_goes_back),
 		cmocka_unit_test(who_vanishes_stays_until_its_ios_are_over),
 		cmocka_unit_test(who_vanishes_while_all_that_it_asked_for_waits_is_noticed),
 		cmocka_unit_test(closing_ends_what_is_under_way_and_then_tells),
