@@ -113,6 +113,7 @@ struct plane_look {
 		uint32_t in_flight;
 	} disks[METADATA_MAX_DISKS]; /* by role */
 	uint64_t dirty_bytes, needed_bytes;
+	uint64_t sync_sectors; /* done of the window under way; COPY: of a chunk needed still */
 	uint64_t intent_hits, intent_misses, intent_page_writes;
 	uint32_t in_flight, parked_gate, parked_suspended, held_by_failure;
 	uint64_t parked_since_ns;

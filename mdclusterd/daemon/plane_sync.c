@@ -161,6 +161,7 @@ static void look_at_mirror(const struct plane_work *w, struct plane_look *look)
 	look->held_by_failure = m.held_by_failure;
 	look->parked_since_ns = m.parked_since_ns;
 	look->write_p99_ns = m.write_p99_ns;
+	look->sync_sectors = m.sync_sectors;
 }
 
 static void look_at_intent(const struct plane_work *w, struct plane_look *look)

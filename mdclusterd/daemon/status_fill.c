@@ -141,14 +141,33 @@ static void fill_plane(const struct plane_look *look, struct status_array *a)
 	a->parked_since_ns = look->parked_since_ns;
 }
 
-static void fill_activity(const struct array_look *l, struct status_array *a)
+/*
+ * The array counts whole windows, and a slow one may take minutes: of the one under way the
+ * plane knows more. What it does not need any more is done.
+ */
+static uint64_t done_sectors(const struct array_look *l, const struct plane_look *look)
 {
-	uint64_t left = l->total_sectors - min_u64(l->done_sectors, l->total_sectors);
+	uint64_t left;
+
+	if (!look)
+		return l->done_sectors;
+	if (strcmp(l->kind_text, "resync") != 0)
+		return min_u64(l->total_sectors, l->done_sectors + look->sync_sectors);
+	left = look->needed_bytes / 512;
+	left -= min_u64(left, look->sync_sectors);
+	return max_u64(l->done_sectors, l->total_sectors - min_u64(left, l->total_sectors));
+}
+
+static void fill_activity(const struct array_look *l, const struct plane_look *look,
+			  struct status_array *a)
+{
+	uint64_t left;
 
 	if (!l->kind_text)
 		return;
 	snprintf(a->activity, sizeof(a->activity), "%s", l->kind_text);
-	a->done_sectors = l->done_sectors;
+	a->done_sectors = done_sectors(l, look);
+	left = l->total_sectors - min_u64(a->done_sectors, l->total_sectors);
 	a->total_sectors = l->total_sectors;
 	a->mismatch_sectors = l->mismatch_sectors;
 	a->speed_bytes = l->speed_bytes;
@@ -204,5 +223,5 @@ void status_fill_array(const struct engine *e, const struct unit *u,
 	fill_members(e, &l, look, now, a);
 	if (look)
 		fill_plane(look, a);
-	fill_activity(&l, a);
+	fill_activity(&l, look, a);
 }

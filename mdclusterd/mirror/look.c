@@ -109,6 +109,7 @@ void mirror_look(const struct mirror *m, struct mirror_look *look)
 		.held_by_failure = length(&m->held),
 		.write_p99_ns = latency_p99_ns(&m->latency, now),
 		.resync_bytes = m->resync_bytes,
+		.sync_sectors = sync_untold_sectors(m),
 		.is_gate_open = m->is_open && (m->lease_until_ns == UINT64_MAX ||
 					       now < m->lease_until_ns),
 		.is_single_source = m->is_single_source,

@@ -217,6 +217,11 @@ struct mirror_look {
 	uint64_t parked_since_ns;    /* age; 0: none */
 	uint64_t write_p99_ns;       /* of the last seconds: resync windows adapt to it */
 	uint64_t resync_bytes;
+	/*
+	 * Of the window under way: done, and told to nobody yet; of COPY and COMPARE what is less
+	 * than a chunk, for by chunks the intent needs less.
+	 */
+	uint64_t sync_sectors;
 	bool is_gate_open, is_single_source;
 	bool is_busy;                /* applications are at work */
 };

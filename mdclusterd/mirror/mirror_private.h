@@ -245,6 +245,7 @@ void mirror_sync_deliver(struct mirror *m);
 /* Applications are at work, or were just now. */
 bool sync_is_busy(const struct mirror *m, uint64_t now);
 uint64_t sync_piece_sectors(const struct mirror *m);
+uint64_t sync_untold_sectors(const struct mirror *m);
 uint64_t mirror_sync_deadline(const struct mirror *m);
 void mirror_sync_free(struct mirror *m);
 

@@ -173,8 +173,19 @@ static void tell_synced(struct sync *sync, const struct piece *p)
 	from = max_u64(round_down(was, size), round_up(sync->run_low, size)) / size;
 	to = sync->run_high == m->map.sectors ? div_round_up(sync->run_high, size) :
 						sync->run_high / size;
-	if (from < to)
-		intent_synced(m->intent, from, to - 1);
+	if (from >= to)
+		return;
+	sync->told_sectors += min_u64(to * size, m->map.sectors) - from * size;
+	intent_synced(m->intent, from, to - 1);
+}
+
+uint64_t sync_untold_sectors(const struct mirror *m)
+{
+	const struct sync *sync = m->sync;
+
+	if (!sync)
+		return 0;
+	return sync->owner->read_sectors - (is_of_needed(sync) ? sync->told_sectors : 0);
 }
 
 static void put_away(struct piece *p)
@@ -196,9 +207,9 @@ static void retire(struct sync *sync)
 		if (p->state != PIECE_DONE)
 			break;
 		if (sync->result == 0 && p->result == 0) {
-			tell_synced(sync, p);
 			sync->owner->position = p->map.at + p->map.sectors;
 			sync->owner->read_sectors += p->map.sectors;
+			tell_synced(sync, p);
 			sync->m->resync_bytes += p->map.sectors << SECTOR_SHIFT;
 		}
 		if (sync->result == 0)

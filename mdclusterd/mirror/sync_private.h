@@ -53,6 +53,7 @@ struct sync {
 	uint64_t next;           /* all below went into pieces, or needs none */
 	/* Copied without a hole, up to what is retired, all to the same disks. */
 	uint64_t run_low, run_high, run_disks_came;
+	uint64_t told_sectors;   /* of those: whole chunks that the intent was told of */
 	struct qb_list_head pieces; /* by address */
 	uint32_t in_hand, most;
 	uint32_t buffers;        /* a piece */
