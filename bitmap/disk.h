@@ -32,7 +32,11 @@ enum disk_op {
 	DISK_READ,
 	DISK_WRITE,
 	DISK_FLUSH,
-	DISK_DISCARD, /* contents become undefined; a hint: where a disk cannot, 0 */
+	/*
+	 * As DISK_ZERO, and the disk may forget the blocks: no disk leaves anything else
+	 * behind, so that mirrors stay equal. Where it cannot forget, zeroes are written.
+	 */
+	DISK_DISCARD,
 	DISK_ZERO,    /* reads as zeroes afterwards; as durable as a plain write */
 };
 
@@ -55,7 +59,7 @@ struct disk_topology {
 	uint32_t logical_block_bytes;  /* 512 or 4096 */
 	uint32_t physical_block_bytes;
 	bool has_volatile_cache;       /* a flush is more than a formality */
-	bool has_discard;
+	bool has_discard;              /* it can forget blocks, and they read as zeroes */
 	bool is_direct;                /* false: buffered, O_DIRECT was refused */
 	bool is_block_device;
 };

@@ -8,7 +8,7 @@
  *
  *	aio_helper_submit() -> todo -> the call -> done -> aio_helper_collect()
  *
- * D14 holds here, too: BLKZEROOUT, BLKDISCARD and pwrite wait for the bios they
+ * D14 holds here, too: BLKZEROOUT, fallocate and pwrite wait for the bios they
  * have sent even when killed (bio_await_chain in block/blk-lib.c), and a process
  * is not reaped before its last thread is gone.
  */
@@ -76,18 +76,18 @@ static int zero_range(const struct aio_disk *aio, const struct disk_req *req)
 	return is_unsupported(r) ? write_zeroes(aio, req) : r;
 }
 
+/*
+ * Not BLKDISCARD: what is read behind it is the disk's own affair, and the kernel does not
+ * know it any more (BLKDISCARDZEROES has been 0 since Linux 4.12). A hole reads as zeroes,
+ * in a device as in a file: there it is a write of zeroes that may unmap.
+ */
 static int discard_range(const struct aio_disk *aio, const struct disk_req *req)
 {
-	uint64_t range[2] = { req->offset_bytes, req->length_bytes };
-	int r;
+	int r = call_result(fallocate(
+		aio->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		(off_t)req->offset_bytes, (off_t)req->length_bytes));
 
-	if (aio->disk.topology.is_block_device)
-		r = call_result(ioctl(aio->fd, BLKDISCARD, range));
-	else
-		r = call_result(fallocate(
-			aio->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			(off_t)req->offset_bytes, (off_t)req->length_bytes));
-	return is_unsupported(r) ? 0 : r; /* it was only a hint */
+	return is_unsupported(r) ? zero_range(aio, req) : r;
 }
 
 /* The thread */

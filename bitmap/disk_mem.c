@@ -109,13 +109,9 @@ static void change(struct mem_disk *mem, const struct disk_req *req,
 	if (req->op == DISK_WRITE)
 		mem_store_write(&mem->store, world->effects, req->offset_bytes,
 				req->buffer, req->length_bytes, is_durable);
-	else if (req->op == DISK_ZERO)
+	else
 		mem_store_zero(&mem->store, world->effects, req->offset_bytes,
 			       req->length_bytes);
-	else
-		mem_store_discard(&mem->store, world->effects,
-				  req->offset_bytes, req->length_bytes,
-				  &world->chance);
 	world->effects++;
 }
 

@@ -234,9 +234,9 @@ void mem_store_write(struct mem_store *store, uint64_t effect, uint64_t offset,
 	}
 }
 
-/* Pages that do not exist are zeroes already. `chance`: NULL to clear it all. */
-static void clear_range(struct mem_store *store, uint64_t effect, uint64_t offset,
-			uint64_t length, struct mem_chance *chance)
+/* Pages that do not exist are zeroes already. */
+void mem_store_zero(struct mem_store *store, uint64_t effect, uint64_t offset,
+		    uint64_t length)
 {
 	struct mem_page *page;
 
@@ -244,23 +244,9 @@ static void clear_range(struct mem_store *store, uint64_t effect, uint64_t offse
 		uint8_t sectors = part_sectors(
 			part_of(page->index, offset, length));
 
-		if (sectors && chance)
-			sectors &= (uint8_t)mem_chance_draw(chance);
 		if (sectors)
 			version_new(store, page, effect, sectors);
 	}
-}
-
-void mem_store_zero(struct mem_store *store, uint64_t effect, uint64_t offset,
-		    uint64_t length)
-{
-	clear_range(store, effect, offset, length, NULL);
-}
-
-void mem_store_discard(struct mem_store *store, uint64_t effect, uint64_t offset,
-		       uint64_t length, struct mem_chance *chance)
-{
-	clear_range(store, effect, offset, length, chance);
 }
 
 /* What is durable, and what survives */

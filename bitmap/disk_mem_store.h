@@ -53,13 +53,6 @@ void mem_store_write(struct mem_store *store, uint64_t effect, uint64_t offset,
 void mem_store_zero(struct mem_store *store, uint64_t effect, uint64_t offset,
 		    uint64_t length);
 
-/*
- * Leaves each sector as it was or zero, as chance will have it: mirrors may come
- * to differ there.
- */
-void mem_store_discard(struct mem_store *store, uint64_t effect, uint64_t offset,
-		       uint64_t length, struct mem_chance *chance);
-
 /* Makes durable what is stamped with less than `effect`. */
 void mem_store_make_durable(struct mem_store *store, uint64_t effect);
 

@@ -200,8 +200,11 @@ static int probe_device(struct aio_disk *aio, const struct stat *st,
 	topology->has_volatile_cache =
 		!read_queue_field(st->st_rdev, "write_cache", value) ||
 		strncmp(value, "write back", strlen("write back")) == 0;
+	/* what forgets, and what promises zeroes behind it */
 	topology->has_discard =
 		read_queue_field(st->st_rdev, "discard_max_bytes", value) &&
+		strtoull(value, NULL, 10) > 0 &&
+		read_queue_field(st->st_rdev, "write_zeroes_max_bytes", value) &&
 		strtoull(value, NULL, 10) > 0;
 	return 0;
 }

@@ -25,7 +25,7 @@ enum volume_op {
 	VOLUME_READ,
 	VOLUME_WRITE,
 	VOLUME_FLUSH,
-	VOLUME_TRIM, /* contents become undefined, but equal on all disks: a hint */
+	VOLUME_TRIM, /* a hint; has_trim: reads as zeroes afterwards, and space is given back */
 	VOLUME_ZERO, /* reads as zeroes afterwards; as durable as a write */
 	VOLUME_OPS,
 };

@@ -359,6 +359,11 @@ static void init_volume(struct mirror *m)
 				m->disks[role].disk->topology.logical_block_bytes;
 	m->volume.size_bytes = round_down(m->map.sectors << SECTOR_SHIFT,
 					  m->volume.block_bytes);
+	m->volume.has_trim = true;
+	for (role = 0; role < m->map.disks; role++)
+		if (m->disks[role].disk &&
+		    !m->disks[role].disk->topology.has_discard)
+			m->volume.has_trim = false;
 	m->volume.optimal_bytes = OPTIMAL_BYTES;
 	if (m->map.is_striped)
 		m->volume.optimal_bytes =

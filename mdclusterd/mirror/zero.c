@@ -3,10 +3,10 @@
  * ZERO and TRIM: a slice at a time, one request a disk, however many chunks of a raid10
  * that is.
  *
- * What a disk makes of a discard is undefined, and so different on each: copies would
- * differ, for good, without a bit to say so. So TRIM goes to the disks only if all of
- * them promise zeroes behind it; else it is the hint that nobody takes. ZERO never takes
- * that way, since a disk may also ignore a discard.
+ * A TRIM reads as zeroes afterwards, on every disk (DISK_DISCARD): if each made of it what
+ * it likes, copies would differ, for good, without a bit to say so. It is offered where all
+ * disks can forget blocks; one that comes later and cannot is written zeroes. Where it is
+ * not offered it is the hint that nobody takes. ZERO keeps space allocated.
  */
 #include "mdclusterd/mirror/mirror_private.h"
 

@@ -12,7 +12,7 @@
 stories=${*:-${array_stories:-}}
 export array_stories=$stories
 need_root
-need ip unshare jq flock fio nbdcopy cmp losetup
+need ip unshare jq flock fio nbdcopy nbdinfo qemu-io cmp losetup
 own_network "$0" --mount
 [ -n "${in_own_network:-}" ] || skip "no network namespaces here"
 witness=$builddir/nbd-witness
@@ -125,6 +125,14 @@ story_quiet() {
   for i in 2 3; do
     nbdcopy "$(uri_of "$i")" copy || fail "nbdcopy from n$i failed"
     cmp --bytes=20971520 data copy || fail "n$i does not see what n1 wrote"
+    rm copy
+  done
+  nbdinfo --can trim "$(uri_of 2)" || fail "TRIM is not offered, on files"
+  qemu-io -f raw -d unmap -c 'discard 4M 8M' "$(uri_of 2)" >discarded || fail "a TRIM failed"
+  dd if=/dev/zero of=data bs=1M seek=4 count=8 conv=notrunc status=none
+  for i in 1 3; do
+    nbdcopy "$(uri_of "$i")" copy || fail "nbdcopy from n$i failed"
+    cmp --bytes=20971520 data copy || fail "n$i does not see what n2 trimmed"
     rm copy
   done
   start_witness 1 2 3

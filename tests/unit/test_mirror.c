@@ -1076,18 +1076,47 @@ static void a_long_zero_goes_in_slices(void **state)
 	mr_free(rig);
 }
 
-/* What a disk makes of a discard is its own affair: the copies would differ. */
 static void a_trim_leaves_equal_disks(void **state)
 {
 	struct mirror_rig *rig = mr_new(2, 0, 0);
-	uint64_t at;
+	uint32_t disk;
 
 	(void)state;
-	assert_int_equal(mr_write(rig, 0, M, 7), 0);
+	assert_true(rig->volume->has_trim);
+	assert_int_equal(mr_write(rig, 0, 2 * M, 7), 0);
+	rig->intent->begun = 0;
 	assert_int_equal(mr_do(rig, VOLUME_TRIM, 0, M, 0, 0), 0);
-	for (at = 0; at < M; at += 4 * K)
-		assert_int_equal(mr_on_disk(rig, 0, at, 4 * K),
-				 mr_on_disk(rig, 1, at, 4 * K));
+	assert_int_equal(rig->intent->begun, 1); /* power may go between two disks */
+	for (disk = 0; disk < 2; disk++) {
+		assert_int_equal(mr_on_disk(rig, disk, 0, M), 0);
+		assert_int_equal(mr_on_disk(rig, disk, M, M), 7);
+	}
+	mr_free(rig);
+}
+
+/* Not offered, for it would write zeroes there; and asked for all the same, nothing. */
+static void a_disk_that_cannot_forget_leaves_no_trim(void **state)
+{
+	struct mirror_rig *rig = mr_new(2, 0, 0);
+	struct mirror_config config = mr_config(2, 0, 0);
+	struct err err = ERR_INIT;
+	struct mirror *other;
+	uint32_t i;
+
+	(void)state;
+	rig->disks[1]->topology.has_discard = false;
+	for (i = 0; i < 2; i++) {
+		config.disks[i].disk = rig->disks[i];
+		config.disks[i].data_offset = MR_DATA_OFFSET;
+	}
+	other = mirror_new(&config, &(struct mirror_ops){ 0 }, NULL, &err);
+	assert_non_null(other);
+	assert_false(mirror_volume(other)->has_trim);
+	mirror_free(other);
+	assert_int_equal(mr_write(rig, 0, M, 7), 0);
+	rig->volume->has_trim = false;
+	assert_int_equal(mr_do(rig, VOLUME_TRIM, 0, M, 0, 0), 0);
+	assert_int_equal(mr_read(rig, 0, M), 7);
 	mr_free(rig);
 }
 
@@ -1717,6 +1746,7 @@ int main(void)
 		cmocka_unit_test(zeroes_are_zeroes_on_every_disk_and_nothing_else_is),
 		cmocka_unit_test(a_long_zero_goes_in_slices),
 		cmocka_unit_test(a_trim_leaves_equal_disks),
+		cmocka_unit_test(a_disk_that_cannot_forget_leaves_no_trim),
 		cmocka_unit_test(a_disk_that_goes_is_given_back_when_nothing_is_on_it),
 		cmocka_unit_test(a_disk_that_comes_is_in_use_when_older_writes_are_over),
 		cmocka_unit_test(a_stop_ends_what_is_parked),
