@@ -11,7 +11,11 @@
 # same without, qemu-nbd on a quorum of the two files (O_DIRECT, native AIO), nbdkit
 # on one of them (page cache). All of them get the same client, nbd_load, and the
 # same place of the files. Bitmap chunks are of 4 KiB, so that an array of some GiB
-# has as many pages of them as one of TiB has of the usual ones.
+# has as many pages of them as one of TiB has of the usual ones. Streams and the idle
+# resync have mdadm's chunks: nobody's array has 256 chunks a MiB.
+#
+# What the disks themselves cost is the last row of each CPU: fio with libaio, O_DSYNC, one
+# write to each file for one of ours. No server can take less than that.
 #
 # BENCH_BRIEF=1: one run of a second each; it proves that this works.
 # BENCH_SECONDS (1) and BENCH_RUNS (3) are for a case; rows are medians of runs and go
@@ -78,14 +82,15 @@ make_files() {
   done
 }
 
-# Clean, whatever was before; sets what peers need to know of it.
+# make_array [CHUNK]: clean, whatever was before; sets what peers need to know of it
 make_array() {
   mdcluster zero --quiet "$files/a" "$files/b" 2>/dev/null || :
   mdcluster create bench "$files/a" "$files/b" --quiet --level=mirror --raid-devices=2 \
-    --nodes=4 --home-cluster=bench --homehost=none --bitmap-chunk=4K --assume-clean
+    --nodes=4 --home-cluster=bench --homehost=none ${1:+"--bitmap-chunk=$1"} --assume-clean
   mdcluster examine --json "$files/a" >"$folder/examine"
   data_offset=$(jq '.data_offset_sectors * 512' "$folder/examine")
   array_bytes=$(jq '.size_sectors * 512' "$folder/examine")
+  chunk_bytes=$(mdcluster examine-bitmap --json "$files/a" | jq '.chunk_bytes')
 }
 
 declare -A options=([ours]="--budget=${budget_mib}M" [bare]="--no-intent")
@@ -153,6 +158,17 @@ writes() {
     '{ print (b - a) / $6 }')"
 }
 
+# raw_writes SET DEPTH LENGTH: what a write to each of both files costs by itself
+raw_writes() {
+  fio --ioengine=libaio --direct=1 --sync=dsync --rw=randwrite --bs=4k --iodepth="$2" \
+    --offset="$data_offset" --size="$3" --time_based --runtime="$seconds" \
+    --output-format=json --name=a --filename="$files/a" --name=b --filename="$files/b" \
+    >"$folder/fio" 2>"$folder/fio.err" || fail "fio failed"
+  sample raw "4 KiB FUA writes, $1, qd $2, CPU" "$(jq '([.jobs[] |
+    (.usr_cpu + .sys_cpu) / 100 * .job_runtime * 1000] | add) /
+    ([.jobs[].write.total_ios] | add) * 2' "$folder/fio")"
+}
+
 # All servers stand on the same files; one of them is loaded at a time, in turn, so that
 # whatever else the machine does meets them all alike.
 random_writes() {
@@ -167,11 +183,13 @@ random_writes() {
       for side in "${sides[@]}"; do
         writes "$side" "inside the budget" "$depth" --length=$((inside_mib * mib))
       done
+      raw_writes "inside the budget" "$depth" $((inside_mib * mib))
     done
   done
   for depth in "${depths[@]}"; do
     for ((turn = 0; turn < turns; turn++)); do
       for side in "${sides[@]}"; do writes "$side" "far beyond" "$depth"; done
+      raw_writes "far beyond" "$depth" "$array_bytes"
     done
   done
   for side in "${sides[@]}"; do finish TERM "${servers[$side]}"; done
@@ -186,16 +204,19 @@ raw() {
   jq '.jobs[0] | (.read.bw_bytes + .write.bw_bytes) / 1e6' "$folder/fio"
 }
 
+# In turn, as the writes are. The raw disks do both files at once: of writes half is ours.
 streams() {
-  local op
-  for op in write read; do
-    serve ours
-    sample ours "1 MiB sequential ${op}s" "$(load --op=$op --size=$mib --depth=16 --sequential \
-      --seconds="$seconds" | awk '{ print $2 / 1e6 }')"
-    finish TERM "$server"
+  local op turn
+  for ((turn = 0; turn < turns; turn++)); do
+    for op in write read; do
+      serve ours
+      sample ours "1 MiB sequential ${op}s" "$(load --op=$op --size=$mib --depth=16 --sequential \
+        --seconds="$seconds" | awk '{ print $2 / 1e6 }')"
+      finish TERM "$server"
+    done
+    sample raw "1 MiB sequential writes" "$(raw write 16 | awk '{ print $1 / 2 }')"
+    sample raw "1 MiB sequential reads" "$(raw read 8)"
   done
-  sample raw "1 MiB sequential writes" "$(raw write 16 | awk '{ print $1 / 2 }')"
-  sample raw "1 MiB sequential reads" "$(raw read 8)"
 }
 
 # mark FROM-TO: these chunks are dirty in slot 0, as a crash leaves them
@@ -226,15 +247,15 @@ dirty_bytes() {
 }
 
 resync() {
-  local half=$((array_bytes / 2 / 4096)) result before
+  local half=$((array_bytes / 2 / chunk_bytes)) result
   mark "0-$((half - 1))"
   serve ours
   kill -USR1 "$server"
   resynced
   sample ours "resync" "$(echo "$result" | awk '{ print $1 / $2 * 1000 }')"
-  [ "${result% *}" = $((half * 4096)) ] || fail "the resync copied ${result% *} bytes"
+  [ "${result% *}" = $((half * chunk_bytes)) ] || fail "the resync copied ${result% *} bytes"
   finish TERM "$server"
-  "$programs/copy_load" "$files/a" "$files/b" "$data_offset" $((half * 4096)) >"$folder/copy" ||
+  "$programs/copy_load" "$files/a" "$files/b" "$data_offset" $((half * chunk_bytes)) >"$folder/copy" ||
     fail "copy_load failed"
   sample copy "resync" "$(awk '{ print $2 / $3 * 1000 }' "$folder/copy")"
 }
@@ -257,7 +278,6 @@ resync_under_load() {
     -v s="$seconds" -v w="$warm_ms" 'BEGIN { print (a - b) / 1e6 / (s + w / 1000) }')"
   [ "$after" -gt 0 ] || echo "$me: the resync was over before the load: take larger files" >&2
   finish KILL "$server"
-  make_array
 }
 
 # --- daemons ---------------------------------------------------------------------------
@@ -382,12 +402,14 @@ worst() {
 
 if [ -z "${BENCH_ONLY_DAEMONS:-}" ]; then
 make_files
-make_array
 for ((run = 1; run <= runs; run++)); do
   echo "run $run of $runs (load average $(cut -d ' ' -f 1 /proc/loadavg))" >&2
+  make_array 4K
   random_writes
+  make_array
   streams
-  resync
+  for ((turn = 0; turn < turns; turn++)); do resync; done
+  make_array 4K
   resync_under_load
 done
 fi
@@ -402,6 +424,8 @@ memory
       peers "4 KiB FUA writes, $set, qd $depth" "writes/s" more
       peers "4 KiB FUA writes, $set, qd $depth, p99" us less
       peers "4 KiB FUA writes, $set, qd $depth, CPU" "us/write" less
+      row "4 KiB FUA writes, $set, qd $depth, CPU" "us/write" less raw "fio libaio" \
+        "O_DSYNC, one write to each file"
     done
   done
   row "1 MiB sequential writes" MB/s more raw "fio libaio" "both files at once, half of the sum"
