@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -124,6 +125,8 @@ static void harden(const struct config *c)
 	const struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
 	FILE *oom = fopen("/proc/self/oom_score_adj", "we");
 
+	/* of an engine it would be "exe": it was started as /proc/self/exe */
+	(void)prctl(PR_SET_NAME, "mdclusterd");
 	umask(077);
 	(void)setrlimit(RLIMIT_MEMLOCK, &none); /* keys; where we may */
 	if (oom) {

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "base/arith.h"
 #include "base/clock.h"
@@ -65,6 +66,7 @@ static void *work(void *owner)
 	struct metadata_thread *t = owner;
 	struct job *job;
 
+	(void)prctl(PR_SET_NAME, "mdcluster-meta"); /* for top -H */
 	while ((job = next_job(t)) != NULL) {
 		job->result = metadata_run(t->metadata, job->req);
 		mailbox_post(t->answers, &job->letter);

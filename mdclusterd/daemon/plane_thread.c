@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "base/arith.h"
 #include "base/err.h"
@@ -214,6 +215,7 @@ static void *run(void *owner)
 {
 	struct plane_thread *t = owner;
 
+	(void)prctl(PR_SET_NAME, "mdcluster-data"); /* for top -H */
 	loop_run(t->loop);
 	return NULL;
 }

@@ -44,6 +44,11 @@ code=0
 expect_equal "a second daemon with one state directory" 4 "$code"
 expect_equal "control socket" 660 "$(stat -c %a run.1/control.sock | sed 's/^600$/660/')"
 
+# by what `ps -C mdclusterd`, pidof and top find them
+for pid in "${pid_of[1]}" "$(engine_of 1)"; do
+  expect_equal "the name of process $pid" mdclusterd "$(cat "/proc/$pid/comm")"
+done
+
 # --- an engine is killed: the others are told, and it comes back as somebody new -----------------
 was=$(incarnation 1 3)
 kill -KILL "$(engine_of 3)"
