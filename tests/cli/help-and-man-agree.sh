@@ -244,7 +244,9 @@ for file in "$srcdir"/man/*.[1-9]; do
 			>/dev/null 2>>warnings || :
 	fi
 	if command -v mandoc >/dev/null; then
-		mandoc -Tlint "$file" >>warnings 2>&1 || :
+		# our lines have 100 columns in all files
+		mandoc -Tlint "$file" 2>&1 | grep -v "input text line longer than 80 bytes" \
+			>>warnings || :
 	fi
 	while IFS= read -r line; do
 		complain "$name: $line"
