@@ -27,6 +27,7 @@ enum {
 
 #define MD_SB_MAGIC       0xa92b4efcu
 #define MD_MAX_SECTOR     UINT64_MAX /* resync_offset: fully in sync */
+#define MD_SB_SECONDS     ((UINT64_C(1) << 40) - 1) /* of ctime, utime: microseconds above */
 #define MD_LEVEL_RAID1    1
 #define MD_LEVEL_RAID10   10
 
@@ -67,7 +68,7 @@ struct md_sb {
 	uint32_t feature_map;
 	uint8_t set_uuid[16];
 	uint8_t set_name[MD_NAME_BYTES]; /* "host:name", NUL padded, maybe full */
-	uint64_t ctime;                  /* seconds (40 bits) | microseconds << 40 */
+	uint64_t ctime;                  /* MD_SB_SECONDS */
 	int32_t level;
 	uint32_t layout;
 	uint64_t size;       /* sectors of each member that carry data */

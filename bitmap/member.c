@@ -10,12 +10,9 @@
 #include "base/err.h"
 #include "bitmap/disk.h"
 
-/* ctime and utime: seconds in the low 40 bits, microseconds above */
 static bool is_younger(const struct md_sb *a, const struct md_sb *b)
 {
-	uint64_t seconds = (1ull << 40) - 1;
-
-	return (a->ctime & seconds) > (b->ctime & seconds);
+	return (a->ctime & MD_SB_SECONDS) > (b->ctime & MD_SB_SECONDS);
 }
 
 static int load_at(struct md_member *member, enum md_minor minor,

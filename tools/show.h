@@ -40,5 +40,9 @@ void show_json_list(json_t *list, size_t asked);
 const char *show_level(int32_t level);
 const char *show_role(uint16_t role, char to[16]);
 
+/* "  (local to host web1)" if the name is of this host's, else "". Returns `to`. */
+enum { SHOW_HOST_BYTES = 96 };
+const char *show_local_host(const char *name, char to[SHOW_HOST_BYTES]);
+
 /* mdadm's human_size(): "" below 5 MB, else " (63.00 MiB 66.06 MB)". */
 const char *show_size(uint64_t bytes, char to[64]);

@@ -37,6 +37,17 @@ static void text_line(FILE *to, const char *label, const json_t *metadata, const
 		line(to, label, "%s", text_printable(text, strlen(text), clean, sizeof(clean)));
 }
 
+static void name_line(FILE *to, const json_t *metadata)
+{
+	const char *name = json_string_value(json_object_get(metadata, "name"));
+	char clean[STATUS_TEXT], host[SHOW_HOST_BYTES];
+
+	if (!name)
+		return;
+	text_printable(name, strlen(name), clean, sizeof(clean));
+	line(to, "Name", "%s%s", clean, show_local_host(clean, host));
+}
+
 static bool has_number(const json_t *metadata, const char *name, uint64_t *number)
 {
 	const json_t *value = json_object_get(metadata, name);
@@ -179,12 +190,14 @@ void show_detail(FILE *to, const struct status_array *a, const json_t *metadata)
 	line(to, "Failed Devices", "%u", n.failed);
 	line(to, "Spare Devices", "%u", n.spare);
 	fputc('\n', to);
+	if (strcmp(a->level, "raid10") == 0 && has_number(metadata, "layout", &v))
+		line(to, "Layout", "near=%" PRIu64, v & 0xff); /* no other is served */
 	if (has_number(metadata, "chunk_sectors", &v) && v)
 		line(to, "Chunk Size", "%" PRIu64 "K", v / 2);
 	line(to, "Consistency Policy", "bitmap");
 	fputc('\n', to);
 	progress_line(to, a);
-	text_line(to, "Name", metadata, "name");
+	name_line(to, metadata);
 	text_line(to, "Cluster Name", metadata, "cluster");
 	line(to, "UUID", "%s", a->uuid);
 	if (has_number(metadata, "events", &v))

@@ -74,7 +74,6 @@ static json_t *cluster(const struct md_member *m)
 
 json_t *show_member_json(const struct md_member *m, const char *fault)
 {
-	const uint64_t seconds = (1ull << 40) - 1;
 	const struct md_sb *sb = &m->sb;
 	char uuid[TEXT_UUID_BYTES], device_uuid[TEXT_UUID_BYTES];
 	json_t *o = json_object();
@@ -116,8 +115,8 @@ json_t *show_member_json(const struct md_member *m, const char *fault)
 			    json_string(text_uuid(sb->device_uuid, device_uuid)));
 	json_object_set_new(o, "role", role(md_sb_role(sb)));
 	json_object_set_new(o, "roles", roles(sb));
-	json_object_set_new(o, "created_s", number(sb->ctime & seconds));
-	json_object_set_new(o, "updated_s", number(sb->utime & seconds));
+	json_object_set_new(o, "created_s", number(sb->ctime & MD_SB_SECONDS));
+	json_object_set_new(o, "updated_s", number(sb->utime & MD_SB_SECONDS));
 	json_object_set_new(o, "checksum_ok",
 			    json_boolean(md_sb_checksum(m->block, sb->max_dev) ==
 					 sb->checksum));

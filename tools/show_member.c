@@ -77,7 +77,7 @@ const char *show_size(uint64_t bytes, char to[64])
 
 static void show_time(FILE *to, const char *label, uint64_t stamp)
 {
-	time_t seconds = (time_t)(stamp & ((1ull << 40) - 1));
+	time_t seconds = (time_t)(stamp & MD_SB_SECONDS);
 	char text[32] = "-";
 
 	if (ctime_r(&seconds, text))
@@ -85,18 +85,26 @@ static void show_time(FILE *to, const char *label, uint64_t stamp)
 	fprintf(to, "%s : %s\n", label, text);
 }
 
-static void show_name(FILE *to, const struct md_sb *sb)
+const char *show_local_host(const char *name, char to[SHOW_HOST_BYTES])
 {
-	char name[MD_NAME_BYTES + 1], host[65] = "";
+	char host[65] = "";
 	size_t length;
 
-	fprintf(to, "           Name : %s", md_sb_name(sb, name));
 	gethostname(host, sizeof(host) - 1);
 	length = strlen(host);
-	if (length > 0 && length < MD_NAME_BYTES && name[length] == ':' &&
-	    strncmp(name, host, length) == 0)
-		fprintf(to, "  (local to host %s)", host);
-	fputc('\n', to);
+	to[0] = '\0';
+	if (length > 0 && length < MD_NAME_BYTES && strncmp(name, host, length) == 0 &&
+	    name[length] == ':')
+		snprintf(to, SHOW_HOST_BYTES, "  (local to host %s)", host);
+	return to;
+}
+
+static void show_name(FILE *to, const struct md_sb *sb)
+{
+	char name[MD_NAME_BYTES + 1], host[SHOW_HOST_BYTES];
+
+	md_sb_name(sb, name);
+	fprintf(to, "           Name : %s%s\n", name, show_local_host(name, host));
 }
 
 static void show_sizes(FILE *to, const struct md_sb *sb)

@@ -60,6 +60,7 @@ struct metadata_view {
 	uint32_t layout, chunk_sectors, raid_disks;
 	uint64_t member_sectors, sync_size, array_sectors;
 	uint64_t events, resync_offset;
+	uint64_t created_s, updated_s; /* for people alone: not recorded */
 	uint32_t degraded;             /* roles without a disk in sync */
 	struct bitmap_geometry geo;
 	struct metadata_disk disks[METADATA_MAX_DISKS]; /* roles first, in order */

@@ -80,6 +80,8 @@ static void fill_sizes(const struct metadata *md, struct metadata_view *view)
 	view->sync_size = f->geo.sync_size;
 	view->array_sectors = md_sb_sync_size(&f->sb);
 	view->events = f->sb.events;
+	view->created_s = f->sb.ctime & MD_SB_SECONDS;
+	view->updated_s = f->sb.utime & MD_SB_SECONDS;
 }
 
 static uint64_t lowest_resync_offset(const struct metadata *md)

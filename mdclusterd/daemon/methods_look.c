@@ -238,7 +238,7 @@ static json_t *metadata_of(const struct metadata_view *v)
 	char uuid[TEXT_UUID_BYTES], level[16];
 
 	snprintf(level, sizeof(level), "raid%d", v->level);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
 			 "version", "1.2", "name", v->name, "cluster", v->cluster,
 			 "uuid", text_uuid(v->uuid, uuid), "level", level,
 			 "layout", (json_int_t)v->layout,
@@ -247,7 +247,9 @@ static json_t *metadata_of(const struct metadata_view *v)
 			 "size_sectors", (json_int_t)v->member_sectors,
 			 "array_sectors", (json_int_t)v->array_sectors,
 			 "events", (json_int_t)v->events,
-			 "resync_offset", (json_int_t)v->resync_offset, "disks", disks_of(v));
+			 "resync_offset", (json_int_t)v->resync_offset,
+			 "created_s", (json_int_t)v->created_s,
+			 "updated_s", (json_int_t)v->updated_s, "disks", disks_of(v));
 }
 
 static json_t *array_json(const struct engine *e, const struct unit *u,

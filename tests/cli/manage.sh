@@ -168,6 +168,11 @@ Consistency Policy : bitmap
        0       0        0        0      active sync   /dev/sda
        3       0        0        -      faulty   /dev/sdb" \
 	"$(sed -E 's/^( +[0-9]+) +[0-9]+ +[0-9]+ /\1       0        0 /; s/10:1[0-9]:[0-9]+/10:14:40/' <<<"$out")"
+answer Detail "$(jq '{reply: {array: (.[0].reply.status.arrays[0] | .level = "raid10"), metadata: {
+	layout: 258, chunk_sectors: 1024}}}' "$canned/healthy.json")"
+ends_with 0 mdcluster detail web
+says "            Layout : near=2
+        Chunk Size : 512K"
 for word in "detail -t" "--detail --test" "-Dt"; do
 	detail healthy
 	ends_with 0 mdcluster $word web

@@ -171,6 +171,9 @@ static void superblocks_are_told_as_they_are(void **state)
 	assert_int_equal(b.view.disk_count, 2);
 	assert_int_equal(b.view.degraded, 0);
 	assert_int_equal(b.view.geo.nodes, NODES);
+	assert_int_equal(b.view.created_s, sb_of(&b, 0).ctime & MD_SB_SECONDS);
+	assert_int_equal(b.view.updated_s, sb_of(&b, 0).utime & MD_SB_SECONDS);
+	assert_true(b.view.created_s > 0);
 	for (uint32_t i = 0; i < 2; i++) {
 		struct md_sb sb = sb_of(&b, i);
 
