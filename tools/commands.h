@@ -20,6 +20,7 @@ extern const struct cli_command cmd_keygen;
 extern const struct cli_command cmd_locks;
 extern const struct cli_command cmd_monitor;
 extern const struct cli_command cmd_nodes;
+extern const struct cli_command cmd_record;
 extern const struct cli_command cmd_reload;
 extern const struct cli_command cmd_repair;
 extern const struct cli_command cmd_ring;

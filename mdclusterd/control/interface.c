@@ -52,7 +52,8 @@ const char control_interface[] =
 	"# Reads the configuration again.\n"
 	"method Reload() -> (changed: []string, needs_restart: []string)\n"
 	"\n"
-	"# Writes what the flight recorder holds to its file. Read.\n"
-	"method Record() -> (path: string)\n"
+	"# The file of an array's flight recorder, which is written as things happen; before: of its\n"
+	"# time until it was assembled last. Without an array, the folder that has them. Read.\n"
+	"method Record(array: ?string, before: ?bool) -> (path: string)\n"
 	"\n"
 	"error Refused (text: string, errno: string)\n";

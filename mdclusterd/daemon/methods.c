@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/text.h"
@@ -133,15 +135,25 @@ static void method_confirm_dead(void *owner, struct control_call *call,
 	method_answer(call, &err);
 }
 
-/* They are written as things happen: all that is to be told is where. */
+/*
+ * They are written as things happen: all that is to be told is where. That of an array which
+ * has been stopped is there as well.
+ */
 static void method_record(void *owner, struct control_call *call, const json_t *parameters)
 {
 	const struct engine *e = owner;
+	const char *array = method_text(parameters, "array");
+	bool is_before = method_truth(parameters, "before");
 	char path[4096];
 
-	(void)parameters;
-	snprintf(path, sizeof(path), "%s/record", e->config->run_dir);
-	control_reply(call, json_pack("{s:s}", "path", path));
+	snprintf(path, sizeof(path), "%s/record%s%s%s", e->config->run_dir, array ? "/" : "",
+		 array ? array : "", array && is_before ? ".1" : "");
+	if (array && (!*array || *array == '.' || strchr(array, '/') || access(path, F_OK) < 0))
+		method_refuse(call, -ENOENT, "%s: there is no recording%s", array,
+			      is_before ? " of an earlier time" :
+					  ": it was never assembled here");
+	else
+		control_reply(call, json_pack("{s:s}", "path", path));
 }
 
 struct changes {
