@@ -163,6 +163,8 @@ void seal_free(struct seal *seal); /* wipes the keys; NULL is fine */
  */
 int seal_set_keys(struct seal *seal, const struct seal_key *keys,
 		  size_t key_count, struct err *err);
+/* Does it have these, in this order? */
+bool seal_has_keys(const struct seal *seal, const struct seal_key *keys, size_t key_count);
 
 /*
  * Other nodes from here on. What is proven of those who stay, stays; a node that

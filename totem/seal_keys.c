@@ -125,6 +125,16 @@ static int check_keys(const struct seal *seal, const struct seal_key *keys,
 	return 0;
 }
 
+bool seal_has_keys(const struct seal *seal, const struct seal_key *keys, size_t key_count)
+{
+	if (key_count != seal->key_count)
+		return false;
+	for (size_t i = 0; i < key_count; i++)
+		if (sodium_memcmp(&seal->keys[i], &keys[i], sizeof(keys[i])) != 0)
+			return false;
+	return true;
+}
+
 int seal_set_keys(struct seal *seal, const struct seal_key *keys,
 		  size_t key_count, struct err *err)
 {

@@ -499,6 +499,16 @@ void station_counters(const struct station *s, counter_fn fn, void *owner)
 	transport_tell_counters(s->transport, fn, owner);
 }
 
+int station_set_keys(struct station *s, const struct keyfile *keys, struct err *err)
+{
+	int r;
+
+	if (seal_has_keys(s->seal, keys->keys, keys->count))
+		return 0;
+	r = seal_set_keys(s->seal, keys->keys, keys->count, err);
+	return r < 0 ? r : 1;
+}
+
 uint64_t station_incarnation(const struct station *s)
 {
 	return boot_number(s->boot);

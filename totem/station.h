@@ -82,6 +82,8 @@ void station_close(struct station *station);
 enum { STATION_ASIDE_MAX = 256 };
 void station_send_aside(struct station *station, uint32_t node, const void *bytes,
 			size_t length);
+/* 1: other keys from here on; 0: it has these already. With a sentence, nothing changes. */
+int station_set_keys(struct station *station, const struct keyfile *keys, struct err *err);
 /* The process of this node is surely gone: as ring_evidence(); from within aside(), too. */
 void station_evidence(struct station *station, uint32_t node);
 /* It keeps all waiting: as ring_evict(); from within ops, too. */

@@ -3,6 +3,8 @@
  * A configuration that has changed: each option is either taken over or named as one
  * that takes a new start. What runs goes on with the old value of these.
  */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +12,7 @@
 #include "base/log.h"
 #include "mdclusterd/daemon/engine_private.h"
 #include "mdclusterd/daemon/unit.h"
+#include "totem/keyfile.h"
 
 LOG_SUBSYSTEM(reload);
 
@@ -187,6 +190,24 @@ static void keep_what_stays(struct config *c, struct config *old)
 	swap = c->state_dir, c->state_dir = old->state_dir, old->state_dir = swap;
 }
 
+/* The file may have another key, or one more (mdcluster keygen --add, --promote, --drop). */
+static int reload_keys(const struct engine *e, const struct reload *r, struct err *err)
+{
+	struct keyfile keys = { .count = 0 };
+	char first[16];
+	int changed = r->old->key_file ? keyfile_read(r->old->key_file, &keys, err) : 0;
+
+	if (changed == 0 && r->old->key_file)
+		changed = station_set_keys(cluster_station(e->cluster), &keys, err);
+	snprintf(first, sizeof(first), "%08" PRIx32, seal_key_fingerprint(&keys.keys[0]));
+	if (changed > 0)
+		log_notice("MDC5520", "sends with key %s%s from now on", first,
+			   keys.count > 1 ? ", and accepts another one," : "");
+	keyfile_wipe(&keys);
+	note(r, "the cluster key", changed <= 0, false);
+	return changed < 0 ? changed : 0;
+}
+
 int engine_reload(struct engine *e,
 		  void (*changed)(void *owner, const char *name, bool needs_restart),
 		  void *owner, struct err *err)
@@ -197,6 +218,10 @@ int engine_reload(struct engine *e,
 
 	if (!c)
 		return err->code;
+	if (reload_keys(e, &r, err) < 0) {
+		config_free(c);
+		return err->code;
+	}
 	compare(&r);
 	compare_arrays(&r);
 	keep_what_stays(c, old);

@@ -79,6 +79,31 @@ if says 3 "a second time"; then fail "one signal to both is taken for two"; fi
 ring_of 1 2
 says 1 "node node3 has left the ring" || fail "node1: $(cat log.1)"
 
+# --- the key changes while they run: each step on all nodes, and no node is lost for an instant ------
+was=$(incarnation 1 2)
+was_ring=$(status_of 1 | jq '.status // . | .ring_seq')
+for step in --add --promote --drop; do
+  mdcluster keygen --quiet $step key
+  for i in 1 2; do
+    mdcluster reload --run-dir="run.$i" >out || fail "reload after keygen $step: $(cat out)"
+    expect_equal "reload after keygen $step" "changed: the cluster key" "$(cat out)"
+  done
+done
+says 1 "sends with key $(mdcluster keygen --show key | sed -n 's/.*sends with key \([0-9a-f]*\).*/\1/p') from now on" ||
+  fail "node1 does not tell its key: $(grep "sends with" log.1)"
+expect_equal "the ring, after a change of key" "$was_ring $was" \
+  "$(status_of 1 | jq '.status // . | .ring_seq') $(incarnation 1 2)"
+for step in --add --promote --drop; do mdcluster keygen --quiet $step key; done
+mdcluster reload --run-dir=run.2 >/dev/null # and node1 does not: they have no key in common
+await "a node with another key is still heard" shows 1 '.status // . | .nodes[1].is_member' false
+mdcluster reload --run-dir=run.1 >/dev/null
+ring_of 1 2
+chmod 644 key
+expect_fail 1 mdcluster reload --run-dir=run.1
+[[ $error == *"key"* ]] || fail "a key that others can read: $error"
+chmod 400 key
+ring_of 1 2
+
 # --- reload: what can change does, what cannot is named; mistakes change nothing ------------------
 sed -i 's/delay_ms = 100/delay_ms = 200/; s/token_ms = 1000/token_ms = 2000/; s/node node3 {/node nodeX {/' c.1
 kill -HUP "${pid_of[1]}"
