@@ -51,3 +51,29 @@ expect_equal "without a daemon" 1 $code
 grep -q "no mdclusterd answers at $tmp/control.sock" out || fail "it said: $(cat out)"
 start_daemon healthy
 ./example | jq -e '.status.cluster == "alpha"' >/dev/null || fail "with a daemon: $(./example 2>&1)"
+
+# --- a program that has nothing but what is installed ----------------------------------
+command -v pkg-config >/dev/null || exit 0
+unset MAKEFLAGS MFLAGS MAKELEVEL
+make -s -C "$builddir" install-sharedlibPROGRAMS install-includeHEADERS install-pkgconfigDATA \
+  install-data-hook \
+  DESTDIR="$PWD/dest" >made 2>&1 || fail "it cannot be installed: $(cat made)"
+libdir=$(dirname "$(find dest -name libmdcluster.so.0.1.0)")
+ls "$libdir/libmdcluster.so" "$libdir/libmdcluster.so.0" >/dev/null || fail "its other names are not installed"
+export PKG_CONFIG_SYSROOT_DIR=$PWD/dest PKG_CONFIG_LIBDIR=$PWD/$libdir/pkgconfig
+flags=$(pkg-config --cflags --libs mdcluster) || fail "pkg-config does not know it"
+cp "$srcdir/tests/control/outside.c" .
+# shellcheck disable=SC2086
+$CC -Wall -Wextra -Werror -std=c99 -D_DEFAULT_SOURCE $sanitize outside.c -o outside $flags ||
+  fail "a program outside of the tree does not build with $flags"
+answer Events '{"continue": {"event": {"kind": "a"}}}' '{"continue": {"event": {"kind": "b"}}}' '{"hold": true}'
+answer Check '{"continue": {"done": 1, "total": 2, "mismatches": 0}}' '{"hold": true}'
+answer CheckCancel '{"release": "Check"}' '{"reply": {}}'
+calls >/dev/null
+LD_LIBRARY_PATH=$libdir timeout 100 ./outside >out 2>&1 || fail "a program outside of the tree: $(cat out)"
+expect_equal "what it says" 'status: it has a cluster
+event: {"event":{"kind":"a"}}
+event: {"event":{"kind":"b"}}
+progress: {"done":1,"total":2,"mismatches":0}
+cancelled: {}
+given up: cancelled' "$(cat out)"
