@@ -272,6 +272,7 @@ void array_go(struct array *a)
 		gate_go(a);
 	}
 	a->is_going = false;
+	look_note_wait(a);
 	array_set_deadline(a);
 }
 

@@ -101,13 +101,14 @@ static void say_member(const struct array *a, struct array_look *look)
 {
 	const struct array_slot *s = missing(a);
 
-	look->waits_since_ns = s ? s->since_ns : a->state_since_ns;
-	if (s)
+	if (s) {
+		look->waits_since_ns = s->since_ns;
 		snprintf(look->waits, sizeof(look->waits), "waits: proof of death of node %" PRIu32,
 			 s->node);
-	else
+	} else {
 		snprintf(look->waits, sizeof(look->waits),
 			 "waits: the lockspace, where a member is missing");
+	}
 }
 
 static void say_slot(const struct array *a, struct array_look *look)
@@ -128,37 +129,86 @@ static void say_slot(const struct array *a, struct array_look *look)
 	}
 }
 
+static enum array_wait wait_of(const struct array *a)
+{
+	if (a->state == ARRAY_DOWN || a->state == ARRAY_FAILED)
+		return ARRAY_WAIT_NONE;
+	if (a->leave.step == LEAVE_CLOSE)
+		return ARRAY_WAIT_LEAVE;
+	if (a->is_member && !a->is_thawed && !a->is_lost)
+		return ARRAY_WAIT_MEMBER;
+	if (a->state == ARRAY_JOINING)
+		return ARRAY_WAIT_JOIN;
+	if (a->state == ARRAY_OWNING)
+		return ARRAY_WAIT_SLOT;
+	if (!members_all_recovered(a))
+		return ARRAY_WAIT_RECOVERY;
+	if (a->state == ARRAY_ACTIVE && !a->is_quorate)
+		return ARRAY_WAIT_QUORUM;
+	if (a->fail.waiting | a->fail.gone)
+		return ARRAY_WAIT_FAILURE;
+	if (a->state != ARRAY_ACTIVE)
+		return ARRAY_WAIT_RETRY;
+	if (a->needed_chunks && disks_in_sync(a) < 2)
+		return ARRAY_WAIT_DISK;
+	return retry_may(a, &a->resync.retry) && retry_may(a, &a->tell.retry) ? ARRAY_WAIT_NONE :
+										ARRAY_WAIT_RETRY;
+}
+
+void look_note_wait(struct array *a)
+{
+	enum array_wait wait = wait_of(a);
+
+	if (wait != a->wait)
+		a->wait_since_ns = array_now(a);
+	a->wait = wait;
+}
+
+static void say(struct array_look *look, const char *what)
+{
+	snprintf(look->waits, sizeof(look->waits), "waits: %.240s", what);
+}
+
 static void say_waits(const struct array *a, struct array_look *look)
 {
-	look->waits_since_ns = a->state_since_ns;
-	if (a->state == ARRAY_DOWN || a->state == ARRAY_FAILED)
-		return;
-	if (a->leave.step == LEAVE_CLOSE)
-		snprintf(look->waits, sizeof(look->waits), "waits: %s, to leave the lockspace",
-			 a->is_quorate ? "the other nodes" : "quorum");
-	else if (a->is_member && !a->is_thawed && !a->is_lost)
+	enum array_wait wait = wait_of(a);
+	char what[64];
+
+	look->waits_since_ns = wait == a->wait ? a->wait_since_ns : array_now(a);
+	switch (wait) {
+	case ARRAY_WAIT_NONE:
+		break;
+	case ARRAY_WAIT_LEAVE:
+		say(look, a->is_quorate ? "the other nodes, to leave the lockspace" :
+					  "quorum, to leave the lockspace");
+		break;
+	case ARRAY_WAIT_MEMBER:
 		say_member(a, look);
-	else if (a->state == ARRAY_JOINING)
-		snprintf(look->waits, sizeof(look->waits), "waits: %s",
-			 a->is_member ? "token" : "the lockspace takes it in");
-	else if (a->state == ARRAY_OWNING)
+		break;
+	case ARRAY_WAIT_JOIN:
+		say(look, a->is_member ? "token" : "the lockspace takes it in");
+		break;
+	case ARRAY_WAIT_SLOT:
 		say_holders(&a->slots[a->our_slot].lock, "its slot", look->waits,
 			    sizeof(look->waits));
-	else if (!members_all_recovered(a))
+		break;
+	case ARRAY_WAIT_RECOVERY:
 		say_slot(a, look);
-	else if (a->state == ARRAY_ACTIVE && !a->is_quorate)
-		snprintf(look->waits, sizeof(look->waits), "waits: quorum");
-	else if (a->fail.waiting | a->fail.gone)
-		snprintf(look->waits, sizeof(look->waits),
-			 "waits: that all nodes know of the failed disk %d",
+		break;
+	case ARRAY_WAIT_QUORUM:
+		say(look, "quorum");
+		break;
+	case ARRAY_WAIT_FAILURE:
+		snprintf(what, sizeof(what), "that all nodes know of the failed disk %d",
 			 __builtin_ctz(a->fail.waiting | a->fail.gone));
-	else if (a->state == ARRAY_ACTIVE && a->needed_chunks && disks_in_sync(a) < 2)
-		snprintf(look->waits, sizeof(look->waits),
-			 "waits: a disk to resync to: what is needed stays needed");
-	else if (a->state != ARRAY_ACTIVE || !retry_may(a, &a->resync.retry) ||
-		 !retry_may(a, &a->tell.retry))
-		snprintf(look->waits, sizeof(look->waits), "waits: %.240s",
-			 a->why.code ? a->why.text : array_state_name(a->state));
+		say(look, what);
+		break;
+	case ARRAY_WAIT_DISK:
+		say(look, "a disk to resync to: what is needed stays needed");
+		break;
+	case ARRAY_WAIT_RETRY:
+		say(look, a->why.code ? a->why.text : array_state_name(a->state));
+	}
 }
 
 /* --- looking ------------------------------------------------------------------------------------ */

@@ -236,6 +236,20 @@ struct array_leave {
 	struct array_work work;
 };
 
+/* For what it waits, the first of these that is so (V6). */
+enum array_wait {
+	ARRAY_WAIT_NONE,
+	ARRAY_WAIT_LEAVE,
+	ARRAY_WAIT_MEMBER,      /* one is missing: nothing is granted */
+	ARRAY_WAIT_JOIN,        /* lockspace, token */
+	ARRAY_WAIT_SLOT,
+	ARRAY_WAIT_RECOVERY,
+	ARRAY_WAIT_QUORUM,
+	ARRAY_WAIT_FAILURE,     /* all shall know of a failed disk (D9) */
+	ARRAY_WAIT_DISK,        /* to resync to */
+	ARRAY_WAIT_RETRY,
+};
+
 struct array {
 	struct array_config config;
 	char *name, *cluster;
@@ -252,6 +266,8 @@ struct array {
 	uint64_t deadline_ns;
 	unsigned int out;       /* asks and works */
 	bool was_active;
+	enum array_wait wait;
+	uint64_t wait_since_ns;
 	struct err why;
 	struct array_retry life_retry;
 	struct array_work life_work;
@@ -420,3 +436,5 @@ extern const struct plane_handlers array_plane_handlers;
 void leave_go(struct array *a);
 
 void array_tell_event(struct array *a, struct array_event event);
+/* Since when it waits for what it waits for: after each thing that is done. */
+void look_note_wait(struct array *a);

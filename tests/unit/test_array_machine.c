@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 enum { SEEDS = 10 };
 
 static struct array_rig *running(int nodes, uint64_t seed)
@@ -547,6 +549,7 @@ static void assert_waits(struct array_rig *rig, int node, const char *words)
 static void who_looks_is_told_for_what_it_waits(void **state)
 {
 	struct array_rig *rig = running(2, 1);
+	uint64_t since_ns;
 
 	(void)state;
 	array_rig_kill(rig, 2);
@@ -557,10 +560,14 @@ static void who_looks_is_told_for_what_it_waits(void **state)
 	array_rig_prove(rig, 2);
 	array_rig_run_seconds(rig, 2);
 	assert_waits(rig, 1, "recovery of slot 1");
+	since_ns = array_rig_look(rig, 1).waits_since_ns;
+	array_rig_run_seconds(rig, 4);
+	assert_int_equal(array_rig_look(rig, 1).waits_since_ns, since_ns);
 	rig->nodes[1].metadata.fail_read = 0;
 	array_rig_run(rig);
 	array_set_quorate(array_of(rig, 1), false);
 	assert_waits(rig, 1, "quorum");
+	assert_true(array_rig_look(rig, 1).waits_since_ns >= since_ns + 2 * NS_PER_S);
 	array_rig_free(rig);
 }
 
