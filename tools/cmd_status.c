@@ -58,7 +58,7 @@ static bool is_reached(const struct status *s, const struct status_array *only,
 	if (only)
 		return is_it(only);
 	for (uint32_t i = 0; i < s->array_count; i++)
-		if (!is_it(&s->arrays[i]))
+		if (!s->arrays[i].is_stopped && !is_it(&s->arrays[i]))
 			return false;
 	return true;
 }

@@ -247,6 +247,8 @@ static void look_at_array(struct doctor *d, const struct status_array *a)
 	bool is_active = strcmp(a->state, "active") == 0;
 	struct doctor_finding *f;
 
+	if (a->is_stopped)
+		return;
 	look_at_state(d, a);
 	look_at_disks(d, a);
 	look_at_resync(d, a);

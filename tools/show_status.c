@@ -154,8 +154,11 @@ static void show_head(const struct status *s, const struct status_array *a,
 
 	terminal_begin(t, 0);
 	terminal_word(t, TERMINAL_BOLD, "%s", a->name);
-	terminal_word(t, TERMINAL_PLAIN, "%s", a->level);
-	terminal_word(t, colours[health], "%s", a->state);
+	if (a->level[0])
+		terminal_word(t, TERMINAL_PLAIN, "%s", a->level);
+	terminal_word(t, a->is_stopped ? TERMINAL_PLAIN : colours[health], "%s", a->state);
+	if (a->is_stopped)
+		terminal_word(t, TERMINAL_PLAIN, "stopped here: mdcluster assemble %s", a->name);
 	if (a->size_bytes)
 		terminal_word(t, TERMINAL_PLAIN, "%s", text_size(a->size_bytes, size));
 	if (a->raid_disks)
@@ -190,7 +193,8 @@ static void show_activity(const struct status_array *a, struct terminal *t)
 	if (a->eta_ns)
 		terminal_word(t, TERMINAL_PLAIN, "finish=%.1fmin",
 			      (double)a->eta_ns / (60.0 * (double)NS_PER_S));
-	terminal_word(t, TERMINAL_PLAIN, "speed=%" PRIu64 ".%" PRIu64 "MiB/s",
+	if (a->speed_bytes) /* not yet known, in the first window */
+		terminal_word(t, TERMINAL_PLAIN, "speed=%" PRIu64 ".%" PRIu64 "MiB/s",
 		      a->speed_bytes / mib, a->speed_bytes % mib * 10 / mib);
 	if (a->mismatch_sectors)
 		terminal_word(t, TERMINAL_RED, "%s differ%s",

@@ -6,7 +6,8 @@
  *	degraded  a role without a disk in sync; a resync or repair under way or owed; a
  *	          node missing or being recovered; reads from one disk; or it waits
  *
- * A check is no trouble. Of the cluster: down without a quorum, degraded while a node is
+ * A check is no trouble. One that is stopped on purpose is down, and nothing is wrong with the
+ * cluster for that. Of the cluster: down without a quorum, degraded while a node is
  * not there or the ring forms.
  */
 #include "mdclusterd/control/status.h"
@@ -65,7 +66,7 @@ enum status_health status_health(const struct status *s)
 	for (uint32_t i = 0; i < s->array_count; i++) {
 		enum status_health h = status_array_health(s, &s->arrays[i]);
 
-		if (h > worst)
+		if (h > worst && !s->arrays[i].is_stopped)
 			worst = h;
 	}
 	return worst;

@@ -68,6 +68,7 @@ struct status_array {
 	char uuid[37];
 	char level[16];              /* raid1 raid10 */
 	char state[16];              /* array_state_name() */
+	bool is_stopped;             /* down on purpose: by hand, or nobody has assembled it */
 	uint64_t state_since_ns;
 	uint64_t size_bytes;
 	uint32_t raid_disks, disks_in_sync;

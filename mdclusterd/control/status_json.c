@@ -72,6 +72,7 @@ static const struct json_field array_fields[] = {
 	JSON_FIELD(status_array, uuid, FIELD_TEXT, "uuid"),
 	JSON_FIELD(status_array, level, FIELD_TEXT, "level"),
 	JSON_FIELD(status_array, state, FIELD_TEXT, "state"),
+	JSON_FIELD(status_array, is_stopped, FIELD_BOOL, "is_stopped"),
 	JSON_FIELD(status_array, state_since_ns, FIELD_U64, "state_since_ns"),
 	JSON_FIELD(status_array, size_bytes, FIELD_U64, "size_bytes"),
 	JSON_FIELD(status_array, raid_disks, FIELD_U32, "raid_disks"),

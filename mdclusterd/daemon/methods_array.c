@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "mdclusterd/daemon/methods.h"
 #include "mdclusterd/daemon/status_fill.h"
+#include "mdclusterd/daemon/stopped.h"
 
 /* --- several units waited for by one call ------------------------------------------------- */
 
@@ -20,7 +21,7 @@ struct units_call {
 	bool is_subscribed;
 	struct err why;                     /* the first that went wrong */
 	uint32_t room, awaited;
-	bool is_beginning;
+	bool is_beginning, is_stop;
 	struct waited {
 		struct unit_waiter waiter;
 		struct units_call *call;
@@ -57,6 +58,8 @@ static void unit_is_there(void *owner, int result, const struct err *why)
 	struct units_call *c = w->call;
 
 	w->is_awaited = false;
+	if (result < 0 && c->is_stop) /* it goes on */
+		stopped_forget(c->method.engine->config->run_dir, w->name);
 	if (result < 0 && c->why.code == 0)
 		c->why = *why;
 	if (--c->awaited == 0 && !c->is_beginning)
@@ -132,13 +135,16 @@ static void assemble(struct units_call *c, const struct config_array *a)
 
 	if (u && unit_array(u))
 		array_look(unit_array(u), &look);
+	stopped_forget(e->config->run_dir, a->name);
 	if (look.state == ARRAY_ACTIVE)
 		return;
 	if (!u || (!unit_array(u) && *unit_why(u)))
 		u = unit_start(e, a, &err);
-	if (u)
+	if (u && !unit_array(u) && *unit_why(u))
+		err_set(&err, -EIO, "%s", unit_why(u)); /* it did not even begin */
+	else if (u)
 		unit_await(u, wait_for(c, a->name));
-	else if (c->why.code == 0)
+	if (err.code < 0 && c->why.code == 0)
 		c->why = err;
 }
 
@@ -211,8 +217,10 @@ static void stop_one(struct units_call *c, struct unit *u, bool is_forced)
 	struct unit_waiter *w = wait_for(c, unit_name(u));
 	struct err err = ERR_INIT;
 
+	stopped_note(c->method.engine->config->run_dir, unit_name(u));
 	if (unit_stop(u, is_forced, w, &err) == 0)
 		return;
+	stopped_forget(c->method.engine->config->run_dir, unit_name(u));
 	do_not_wait(c);
 	if (c->why.code == 0)
 		c->why = err;
@@ -231,6 +239,7 @@ void method_stop(void *owner, struct control_call *call, const json_t *parameter
 	c = method_new(e, call, sizeof(*c), drop_units);
 	if (!c)
 		return;
+	c->is_stop = true;
 	begin_units(c);
 	if (u)
 		stop_one(c, u, is_forced);

@@ -63,6 +63,17 @@ static void plane_was_looked_at(void *owner, const struct plane_look *look)
 		reply_status(s);
 }
 
+/* What is configured, and not in use here: people look for it. */
+static void add_the_others(struct status_call *s)
+{
+	const struct engine *e = s->method.engine;
+
+	for (size_t i = 0; i < e->config->array_count; i++)
+		if (!unit_find(e, e->config->arrays[i].name))
+			status_fill_down(e, &e->config->arrays[i],
+					 &s->status.arrays[s->status.array_count++]);
+}
+
 static uint32_t count_units(const struct engine *e)
 {
 	uint32_t count = 0;
@@ -82,7 +93,7 @@ void method_status(void *owner, struct control_call *call, const json_t *paramet
 	(void)parameters;
 	if (!s)
 		return;
-	s->status.arrays = calloc(count ? count : 1, sizeof(*s->status.arrays));
+	s->status.arrays = calloc(count + e->config->array_count + 1, sizeof(*s->status.arrays));
 	if (!s->status.arrays) {
 		control_set_state(call, NULL);
 		drop_status(&s->method);
@@ -90,6 +101,7 @@ void method_status(void *owner, struct control_call *call, const json_t *paramet
 		return;
 	}
 	status_fill(e, &s->status);
+	add_the_others(s);
 	s->room = s->awaited = count;
 	s->is_beginning = true; /* some answer at once */
 	for (struct unit *u = unit_next(e, NULL); u; u = unit_next(e, u), i++) {

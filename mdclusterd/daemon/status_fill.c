@@ -12,6 +12,7 @@
 #include "mdclusterd/control/status.h"
 #include "mdclusterd/daemon/engine_private.h"
 #include "mdclusterd/daemon/proof.h"
+#include "mdclusterd/daemon/stopped.h"
 #include "mdclusterd/daemon/unit.h"
 
 static uint64_t age(uint64_t since_ns, uint64_t now)
@@ -175,23 +176,69 @@ static void fill_activity(const struct array_look *l, const struct plane_look *l
 		a->eta_ns = left * 512 / max_u64(l->speed_bytes / 1000, 1) * NS_PER_MS;
 }
 
+/* The array knows ids; people have names: "proof of death of node 3" is "... of host3". */
+static void name_nodes(const struct engine *e, const char *from, char *to, size_t room)
+{
+	static const char word[] = "node ";
+	size_t at = 0;
+
+	while (*from && at + 1 < room) {
+		unsigned int id, length = 0;
+		int index = -1;
+
+		if (strncmp(from, word, strlen(word)) == 0 &&
+		    sscanf(from + strlen(word), "%9u%n", &id, &length) == 1)
+			index = config_node_by_id(e->config, id);
+		if (index < 0) {
+			to[at++] = *from++;
+			continue;
+		}
+		snprintf(to + at, room - at, "%s", e->config->nodes[index].name);
+		at += strlen(to + at);
+		from += strlen(word) + length;
+	}
+	to[at] = '\0';
+}
+
 /* M8: what no array can know, for it is in no lockspace yet. */
-void status_fill_waits(const struct engine *e, const struct array_look *l, char to[STATUS_TEXT])
+static bool say_absent(const struct engine *e, char to[STATUS_TEXT])
 {
 	struct lock_manager_absent absent;
 	int at;
 
-	snprintf(to, STATUS_TEXT, "%.255s", l->waits);
-	if (l->state != ARRAY_JOINING ||
-	    !lock_manager_absent(cluster_manager(e->cluster), 0, &absent))
-		return;
-	at = snprintf(to, STATUS_TEXT, "waits: proof of death of ");
+	if (!lock_manager_absent(cluster_manager(e->cluster), 0, &absent))
+		return false;
+	at = snprintf(to, STATUS_TEXT, "proof of death of ");
 	for (size_t i = 0; at < STATUS_TEXT &&
 			   lock_manager_absent(cluster_manager(e->cluster), i, &absent); i++)
 		at += snprintf(to + at, STATUS_TEXT - (size_t)at, "%s%s", i ? ", " : "",
 			       engine_node_name(e, absent.node));
 	if (at < STATUS_TEXT)
 		snprintf(to + at, STATUS_TEXT - (size_t)at, ", which may have it in use");
+	return true;
+}
+
+void status_fill_waits(const struct engine *e, const struct array_look *l, char to[STATUS_TEXT])
+{
+	static const char word[] = "waits: "; /* whoever shows it says so */
+	const char *waits = l->waits;
+
+	if (l->state == ARRAY_JOINING && say_absent(e, to))
+		return;
+	if (strncmp(waits, word, strlen(word)) == 0)
+		waits += strlen(word);
+	name_nodes(e, waits, to, STATUS_TEXT);
+}
+
+void status_fill_down(const struct engine *e, const struct config_array *c,
+		      struct status_array *a)
+{
+	*a = (struct status_array){ .slot = -1 };
+	snprintf(a->name, sizeof(a->name), "%s", c->name);
+	snprintf(a->state, sizeof(a->state), "%s", array_state_name(ARRAY_DOWN));
+	a->is_stopped = !c->is_auto || stopped_is(e->config->run_dir, c->name);
+	if (!a->is_stopped && !cluster_is_quorate(e->cluster))
+		snprintf(a->waits, sizeof(a->waits), "quorum");
 }
 
 void status_fill_array(const struct engine *e, const struct unit *u,
@@ -204,7 +251,7 @@ void status_fill_array(const struct engine *e, const struct unit *u,
 	snprintf(a->name, sizeof(a->name), "%s", unit_name(u));
 	snprintf(a->state, sizeof(a->state), "%s", array_state_name(ARRAY_DOWN));
 	if (!unit_array(u)) {
-		snprintf(a->waits, sizeof(a->waits), "%.255s", unit_why(u));
+		fill_waits(e, unit_why(u), a);
 		return;
 	}
 	array_look(unit_array(u), &l);

@@ -120,6 +120,10 @@ static void has_failed(struct unit *u, const struct err *why)
 
 	u->why = *why;
 	answer(&u->starters, why->code, why);
+	if (!u->was_active && !config_array(u->engine->config, u->config.name)) {
+		u->is_stopping = true; /* one that was named by mistake, maybe */
+		loop_soon(u->engine->loop, &u->removal);
+	}
 	if (!u->config.is_auto || u->is_stopping || u->retry)
 		return;
 	u->retry_ms = u->retry_ms ? (uint32_t)min_u64(u->retry_ms * 2, LONGEST_RETRY_MS)
@@ -133,6 +137,7 @@ static void has_a_state(struct unit *u)
 
 	array_look(u->array, &look);
 	if (look.state == ARRAY_ACTIVE) {
+		u->was_active = true;
 		u->retry_ms = 0;
 		answer(&u->starters, 0, NULL);
 	} else if (look.state == ARRAY_FAILED) {
@@ -333,6 +338,7 @@ static void begin(struct unit *u)
 	struct err err = ERR_INIT;
 
 	free_parts(u);
+	u->why = (struct err)ERR_INIT;
 	if (!u->config.has_uuid || u->config.disk_count == 0) {
 		start_with(u, u->config.disks, u->config.disk_count);
 		return;
@@ -410,7 +416,10 @@ static void take_down(void *owner)
 	struct qb_list_head stoppers;
 	struct err why = ERR_INIT;
 
-	err_set(&why, -ESHUTDOWN, "%s: was stopped", u->config.name);
+	if (*unit_why(u))
+		why = u->why;
+	else
+		err_set(&why, -ESHUTDOWN, "%s: was stopped", u->config.name);
 	answer(&u->starters, why.code, &why);
 	qb_list_init(&stoppers);
 	qb_list_splice_tail(&u->stoppers, &stoppers);

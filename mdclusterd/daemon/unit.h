@@ -5,7 +5,8 @@
  *	found (a uuid is looked for) -> array_start ... ACTIVE ... array_stop -> gone
  *
  * One that could not start stays, and says why, until it is stopped or told again; one that
- * is to be there by itself (auto) is tried again, ever more rarely.
+ * is to be there by itself (auto) is tried again, ever more rarely; one that the configuration
+ * does not know, and that never was active, is gone then.
  */
 #pragma once
 

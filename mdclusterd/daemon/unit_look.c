@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "mdclusterd/daemon/engine_private.h"
 #include "mdclusterd/daemon/plane_thread.h"
+#include "mdclusterd/daemon/stopped.h"
 #include "mdclusterd/daemon/unit_private.h"
 #include "mdclusterd/record/recorder.h"
 
@@ -88,7 +89,8 @@ void units_start_auto(struct engine *e)
 		const struct config_array *c = &e->config->arrays[i];
 		struct err err = ERR_INIT;
 
-		if (c->is_auto && !unit_find(e, c->name) && !unit_start(e, c, &err))
+		if (c->is_auto && !unit_find(e, c->name) &&
+		    !stopped_is(e->config->run_dir, c->name) && !unit_start(e, c, &err))
 			log_error("MDC5446", "an array is not assembled: %s", err.text);
 	}
 }

@@ -30,7 +30,7 @@ struct unit {
 
 	struct loop_timer *timer, *retry;
 	uint32_t retry_ms;
-	bool is_stopping, is_looking, is_asking;
+	bool is_stopping, is_looking, is_asking, was_active;
 	bool is_closed_here;           /* its lockspace alone is open still (V7) */
 	struct plane_request asking;   /* PLANE_LOOK */
 	struct plane_look look;

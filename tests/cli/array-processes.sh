@@ -369,7 +369,7 @@ story_standstill() {
 answers() { ask "$1" status --json >/dev/null 2>&1 || [ $? -lt 4 ]; }
 
 waits_for() { # NODE WHOM
-  says "$1" "$the_array | .waits | sub(\",.*\"; \"\")" "waits: proof of death of n$2"
+  says "$1" "$the_array | .waits | sub(\",.*\"; \"\")" "proof of death of n$2"
 }
 
 # The whole cluster dies under load, and comes back in every order. Two of three are a quorum,

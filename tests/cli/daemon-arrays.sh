@@ -98,6 +98,7 @@ write_at 1 41M 52
 write_at 2 42M 53
 await "node1 does not say what it waits for" \
   eval "status_of 1 | jq -r '.status // . | .nodes[2].waits' | grep -q '^proof of death.*attempt.*it runs'"
+expect_equal "for what web waits" "proof of death of node3" "$(status_of 1 | jq -r "$array | .waits")"
 expect_equal "health, while a death is unproven" 1 "$(mdcluster status --run-dir=run.1 >/dev/null && echo 0 || echo $?)"
 touch dead.3
 await "the command does not prove it" says 1 "is proven dead by the fence command"

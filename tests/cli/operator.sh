@@ -47,6 +47,39 @@ mdcluster record --before web before >/dev/null || fail "record of the engine th
 mdcluster replay --events before >replayed || fail "replay of it: $(cat replayed)"
 grep -q "is active\|active" replayed || fail "the engine that was killed: $(cat replayed)"
 
+# --- what is stopped by hand stays so, and is no trouble ----------------------------------------
+mdcluster stop web || fail "stop"
+stopped() { mdcluster status | grep -qx "web  down  stopped here: mdcluster assemble web"; }
+stopped || fail "status does not show it: $(mdcluster status)"
+expect_equal "doctor" "nothing is wrong" "$(mdcluster doctor)"
+code=0
+mdcluster status web >out || code=$?
+expect_equal "status of a stopped array" 2 "$code"
+kill -KILL "$(engine_of 1)"
+await "the next engine is not up" says 1 "its death is told"
+await "no quorum" shows 1 .is_quorate true
+stopped || fail "the next engine assembles it: $(mdcluster status)"
+mdcluster reload >/dev/null
+stopped || fail "a reload assembles it: $(mdcluster status)"
+mdcluster assemble web || fail "assemble"
+active
+kill -KILL "$(engine_of 1)"
+active
+
+# --- a slip of the hand leaves nothing behind ------------------------------------------------------
+expect_fail 1 mdcluster assemble wbe "$PWD/c.img"
+[[ $error == *"$PWD/c.img"* ]] || fail "assemble: $error"
+expect_equal "arrays" web "$(mdcluster status --json | jq -r '[.arrays[].name] | join(" ")')"
+
+kill -TERM "${pid_of[1]}"
+finished 1
+start 1
+active # stopped by hand is not stopped for ever
+mdcluster stop web
+kill -TERM "${pid_of[1]}"
+finished 1
+start 1
+active
 kill -TERM "${pid_of[1]}"
 finished 1
 expect_equal "exit status" 0 "$code"
