@@ -107,6 +107,7 @@ void method_status(void *owner, struct control_call *call, const json_t *paramet
 	for (struct unit *u = unit_next(e, NULL); u; u = unit_next(e, u), i++) {
 		s->asked[i] = (struct asked){ { .done = plane_was_looked_at,
 						.owner = &s->asked[i] }, s, u, true };
+		unit_read_slots(u);
 		unit_look(u, &s->asked[i].looker);
 	}
 	s->is_beginning = false;

@@ -99,8 +99,9 @@ static void fill_disks(const struct metadata_view *v, const struct plane_look *l
 	}
 }
 
-static void fill_members(const struct engine *e, const struct array_look *l,
-			 const struct plane_look *look, uint64_t now, struct status_array *a)
+static void fill_members(const struct engine *e, const struct unit *u,
+			 const struct array_look *l, const struct plane_look *look,
+			 uint64_t now, struct status_array *a)
 {
 	uint32_t self = e->config->nodes[e->config->self].id;
 
@@ -119,6 +120,8 @@ static void fill_members(const struct engine *e, const struct array_look *l,
 		to->since_ns = age(m->since_ns, now);
 		if (m->node == self && look)
 			to->dirty_bytes = look->dirty_bytes;
+		else
+			(void)unit_slot_dirty(u, m->slot, &to->dirty_bytes);
 	}
 }
 
@@ -267,7 +270,7 @@ void status_fill_array(const struct engine *e, const struct unit *u,
 		fill_view(l.view, a);
 		fill_disks(l.view, look, a);
 	}
-	fill_members(e, &l, look, now, a);
+	fill_members(e, u, &l, look, now, a);
 	if (look)
 		fill_plane(look, a);
 	fill_activity(&l, look, a);

@@ -220,12 +220,14 @@ static void free_parts(struct unit *u)
 	loop_soon_cancel(&u->closed);
 	loop_timer_cancel(u->timer);
 	loop_timer_cancel(u->retry);
-	u->timer = u->retry = NULL;
+	loop_timer_cancel(u->slots_limit);
+	u->timer = u->retry = u->slots_limit = NULL;
 	recorded_free(u->recorded);
 	flight_close(u->flight);
 	plane_thread_free(u->plane);
 	u->is_looking = false;
 	metadata_thread_free(u->metadata); /* last: it has the claim on devices */
+	slots_look_end(&u->slots);
 	finder_free(u->finder);
 	finder_free_paths(u->found, u->found_count);
 	u->array = NULL;

@@ -64,6 +64,12 @@ struct unit_looker {
 	void *owner;
 };
 void unit_look(struct unit *u, struct unit_looker *l);
+/*
+ * Before unit_look(): whoever looks then waits for the slots of other nodes as well, a quarter
+ * of a second at most.
+ */
+void unit_read_slots(struct unit *u);
+bool unit_slot_dirty(const struct unit *u, int slot, uint64_t *bytes); /* false: not known */
 void unit_look_no_more(struct unit_looker *l); /* not from done() on */
 
 /* As those of array.h; -EAGAIN: it does not run. */

@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "mdclusterd/daemon/engine_private.h"
+#include "mdclusterd/daemon/metadata_thread.h"
 #include "mdclusterd/daemon/plane_thread.h"
 #include "mdclusterd/daemon/stopped.h"
 #include "mdclusterd/daemon/unit_private.h"
@@ -32,13 +34,62 @@ void unit_tell_lookers(struct unit *u, const struct plane_look *look)
 	}
 }
 
+/* When the plane has answered, and the disks have, or their time is over. */
+static void tell_what_is_known(struct unit *u)
+{
+	if (!u->is_looking || !u->has_looked || u->slots_limit)
+		return;
+	u->is_looking = false;
+	unit_tell_lookers(u, u->has_look ? &u->look : NULL);
+}
+
 static void plane_has_looked(void *owner, struct plane_request *req, int result)
 {
 	struct unit *u = owner;
 
 	(void)req;
-	u->is_looking = false;
-	unit_tell_lookers(u, result == 0 ? &u->look : NULL);
+	u->has_looked = true;
+	u->has_look = result == 0;
+	tell_what_is_known(u);
+}
+
+static void slots_limit_is_over(void *owner)
+{
+	struct unit *u = owner;
+
+	u->slots_limit = NULL;
+	tell_what_is_known(u);
+}
+
+static void slots_are_known(void *owner)
+{
+	struct unit *u = owner;
+
+	loop_timer_cancel(u->slots_limit);
+	u->slots_limit = NULL;
+	tell_what_is_known(u);
+}
+
+void unit_read_slots(struct unit *u)
+{
+	struct err err = ERR_INIT;
+	struct array_look look;
+
+	if (!u->array || u->slots.is_reading)
+		return;
+	array_look(u->array, &look);
+	if (slots_look_begin(&u->slots, &look, metadata_thread_runner(u->metadata),
+			     clock_boot_ns(), slots_are_known, u) && u->slots.is_reading)
+		u->slots_limit = loop_timer_start(u->engine->loop, SLOTS_WAIT_MS,
+						  slots_limit_is_over, u, &err);
+}
+
+bool unit_slot_dirty(const struct unit *u, int slot, uint64_t *bytes)
+{
+	if (slot < 0 || slot >= SLOTS_LOOK_MAX || !(u->slots.known >> slot & 1))
+		return false;
+	*bytes = u->slots.dirty_bytes[slot];
+	return true;
 }
 
 void unit_look(struct unit *u, struct unit_looker *l)
@@ -53,6 +104,7 @@ void unit_look(struct unit *u, struct unit_looker *l)
 	if (u->is_looking)
 		return; /* a moment old, then */
 	u->is_looking = true;
+	u->has_looked = false;
 	u->asking = (struct plane_request){ .op = PLANE_LOOK, .look = &u->look,
 					    .done = plane_has_looked, .owner = u };
 	plane->ops->submit(plane, &u->asking);

@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/loop.h"
+#include "mdclusterd/daemon/slots_look.h"
 #include "mdclusterd/daemon/unit.h"
 
 struct finder;
@@ -11,6 +12,8 @@ struct flight;
 struct recorded;
 struct metadata_thread;
 struct plane_thread;
+
+enum { SLOTS_WAIT_MS = 250 };
 
 struct unit {
 	struct qb_list_head link;      /* in engine.units */
@@ -35,6 +38,9 @@ struct unit {
 	struct plane_request asking;   /* PLANE_LOOK */
 	struct plane_look look;
 	struct qb_list_head lookers;   /* unit_looker.link */
+	bool has_looked, has_look;     /* the plane has answered; and well */
+	struct slots_look slots;       /* ... and the disks: not waited for long */
+	struct loop_timer *slots_limit;
 	struct unit_looker for_clients; /* before a stop that is not forced */
 	struct loop_job soon, news, failure, closed, removal;
 	struct qb_list_head starters, stoppers; /* unit_waiter.link */

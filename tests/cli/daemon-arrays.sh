@@ -100,6 +100,9 @@ await "node1 does not say what it waits for" \
   eval "status_of 1 | jq -r '.status // . | .nodes[2].waits' | grep -q '^proof of death.*attempt.*it runs'"
 expect_equal "for what web waits" "proof of death of node3" "$(status_of 1 | jq -r "$array | .waits")"
 expect_equal "health, while a death is unproven" 1 "$(mdcluster status --run-dir=run.1 >/dev/null && echo 0 || echo $?)"
+of_3="$array | .members[] | select(.node == 3)"
+await "node1 does not know what node3 has left" shows 1 "$of_3 | .dirty_bytes >= 1048576" true
+expect_equal "who is missing" "missing true" "$(status_of 1 | jq -r "$of_3 | \"\(.state) \(.since_ns > 0)\"")"
 touch dead.3
 await "the command does not prove it" says 1 "is proven dead by the fence command"
 all_idle 1 2
