@@ -92,17 +92,37 @@ static int print_json(const struct show_status *show, FILE *to, struct err *err)
 	return 0;
 }
 
-/* Lines are ended by "clear to the end": what was longer before is gone without a flicker. */
-static void put_in_place(const char *text, FILE *to)
+static unsigned int count_lines(const char *text)
 {
-	fputs("\033[H", to);
-	for (; *text; text++) {
-		if (*text == '\n')
-			fputs("\033[K", to);
-		fputc(*text, to);
+	unsigned int lines = 0;
+
+	for (; *text; text++)
+		lines += *text == '\n';
+	return lines;
+}
+
+/*
+ * Lines are ended by "clear to the end": what was longer before is gone without a flicker. As
+ * many of them as there is room for, since a terminal that scrolls has no place any more.
+ */
+static void put_in_place(const char *text, const struct terminal *out)
+{
+	unsigned int left = count_lines(text);
+	unsigned int room = left < out->height ? left : out->height - 2;
+
+	fputs("\033[H", out->to);
+	for (; *text && room > 0; text++) {
+		if (*text == '\n') {
+			fputs("\033[K", out->to);
+			room--;
+			left--;
+		}
+		fputc(*text, out->to);
 	}
-	fputs("\033[J", to);
-	fflush(to);
+	if (left > 0)
+		fprintf(out->to, "(%u lines more)\033[K\n", left);
+	fputs("\033[J", out->to);
+	fflush(out->to);
 }
 
 static int show(const struct cli_args *args, const struct show_status *what, struct err *err)
@@ -121,7 +141,7 @@ static int show(const struct cli_args *args, const struct show_status *what, str
 	if (fclose(memory) != 0)
 		return err_nomem(err, "the text");
 	if (r == 0 && cli_has(args, "watch") && out.width && !cli_has(args, "json"))
-		put_in_place(text, stdout);
+		put_in_place(text, &out);
 	else if (r == 0)
 		fputs(text, stdout);
 	return r;
@@ -155,10 +175,29 @@ static enum status_health look(const struct cli_args *args, const char *array,
 	return health;
 }
 
+/* Of a daemon that was there: it restarts, hangs, or was stopped, and who watches waits for it. */
+static bool may_come_back(const struct err *err)
+{
+	return err->code == -ENOENT || err->code == -ECONNREFUSED || err->code == -ECONNRESET ||
+	       err->code == -ETIMEDOUT;
+}
+
+static void show_absence(const struct cli_args *args, const struct err *err)
+{
+	struct terminal out = terminal_of(stdout, true);
+	char text[sizeof(err->text) + 64];
+
+	snprintf(text, sizeof(text), "%s\nwaiting for it ...\n", err->text);
+	if (out.width && !cli_has(args, "json"))
+		put_in_place(text, &out);
+	else
+		fprintf(stderr, "mdcluster: %s\n", err->text);
+}
+
 static enum cli_exit run(const struct cli_args *args)
 {
 	const char *wanted = cli_value(args, "wait");
-	bool is_watch = cli_has(args, "watch"), is_done = false;
+	bool is_watch = cli_has(args, "watch"), is_done = false, is_seen = false;
 	enum status_health health;
 	struct err err = ERR_INIT;
 	char *const *operands;
@@ -173,9 +212,13 @@ static enum cli_exit run(const struct cli_args *args)
 	if (is_watch && isatty(STDOUT_FILENO))
 		fputs("\033[2J", stdout);
 	for (;;) {
+		err = (struct err)ERR_INIT;
 		health = look(args, count ? operands[0] : NULL, &is_done, &err);
-		if (health == STATUS_UNKNOWN)
+		if (health == STATUS_UNKNOWN && !(is_watch && is_seen && may_come_back(&err)))
 			break;
+		if (health == STATUS_UNKNOWN)
+			show_absence(args, &err);
+		is_seen = true;
 		if (is_done && !is_watch)
 			return (enum cli_exit)health;
 		pause_ms(is_done ? WATCH_MS : WAIT_MS);

@@ -223,11 +223,14 @@ static int add_disk(struct libscols_table *table, const struct status_array *a,
 		failed |= set_number(line, DISK_ROLE, d->role);
 	failed |= scols_line_set_data(line, DISK_PATH, d->path[0] ? d->path : "-");
 	failed |= scols_line_set_data(line, DISK_STATE, d->state);
-	failed |= set_number(line, DISK_READS, d->reads);
-	failed |= scols_line_set_data(line, DISK_READ, text_size(d->read_bytes, size));
-	failed |= set_number(line, DISK_WRITES, d->writes);
-	failed |= scols_line_set_data(line, DISK_WRITTEN, text_size(d->written_bytes, size));
-	failed |= set_number(line, DISK_FLIGHT, d->in_flight);
+	if (d->path[0]) {
+		failed |= set_number(line, DISK_READS, d->reads);
+		failed |= scols_line_set_data(line, DISK_READ, text_size(d->read_bytes, size));
+		failed |= set_number(line, DISK_WRITES, d->writes);
+		failed |= scols_line_set_data(line, DISK_WRITTEN,
+					      text_size(d->written_bytes, size));
+		failed |= set_number(line, DISK_FLIGHT, d->in_flight);
+	}
 	if (d->errors)
 		failed |= set_number(line, DISK_ERRORS, d->errors);
 	return failed ? -ENOMEM : 0;
@@ -236,7 +239,7 @@ static int add_disk(struct libscols_table *table, const struct status_array *a,
 int show_disks_table(const struct status_array *a, struct terminal *t, struct err *err)
 {
 	static const struct column columns[] = {
-		{ "ROLE", SCOLS_FL_RIGHT, false }, { "DISK", SCOLS_FL_TRUNC, false },
+		{ "ROLE", SCOLS_FL_RIGHT, false }, { "DISK", 0, false },
 		{ "STATE", 0, false }, { "READS", SCOLS_FL_RIGHT, true },
 		{ "READ", SCOLS_FL_RIGHT, true }, { "WRITES", SCOLS_FL_RIGHT, true },
 		{ "WRITTEN", SCOLS_FL_RIGHT, true }, { "IN FLIGHT", SCOLS_FL_RIGHT, true },

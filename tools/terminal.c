@@ -11,15 +11,18 @@
 #include "base/arith.h"
 #include "base/clock.h"
 
-enum { MIN_WIDTH = 40, CONTINUED = 4, BAR_CELLS = 20 };
+enum { MIN_WIDTH = 40, MIN_HEIGHT = 4, CONTINUED = 4, BAR_CELLS = 20 };
 
-static unsigned int width_of(int fd)
+static void measure(int fd, struct terminal *t)
 {
-	struct winsize size;
+	struct winsize size = { 0 };
 
-	if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
-		return size.ws_col < MIN_WIDTH ? MIN_WIDTH : size.ws_col;
-	return 80;
+	if (ioctl(fd, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
+		size.ws_col = 80;
+	if (size.ws_row == 0)
+		size.ws_row = 24;
+	t->width = size.ws_col < MIN_WIDTH ? MIN_WIDTH : size.ws_col;
+	t->height = size.ws_row < MIN_HEIGHT ? MIN_HEIGHT : size.ws_row;
 }
 
 struct terminal terminal_of(FILE *to, bool is_plain)
@@ -28,7 +31,7 @@ struct terminal terminal_of(FILE *to, bool is_plain)
 	struct terminal t = { .to = to };
 
 	if (isatty(fileno(to))) {
-		t.width = width_of(fileno(to));
+		measure(fileno(to), &t);
 		t.has_colours = !is_plain && !(no_colour && *no_colour);
 	}
 	return t;
@@ -36,7 +39,8 @@ struct terminal terminal_of(FILE *to, bool is_plain)
 
 struct terminal terminal_like(const struct terminal *t, FILE *to)
 {
-	return (struct terminal){ .to = to, .has_colours = t->has_colours, .width = t->width };
+	return (struct terminal){ .to = to, .has_colours = t->has_colours, .width = t->width,
+				  .height = t->height };
 }
 
 /* --- lines ------------------------------------------------------------------------------ */

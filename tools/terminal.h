@@ -13,6 +13,7 @@ struct terminal {
 	FILE *to;
 	bool has_colours;
 	unsigned int width;    /* columns; 0: as long as it is */
+	unsigned int height;   /* rows, of a terminal */
 	unsigned int column;   /* of the line that terminal_word() writes */
 	bool is_line_open;
 };

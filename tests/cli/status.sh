@@ -216,12 +216,32 @@ for width in 40 61 83; do
 		[ "$(wc -L <<<"$out")" -le $width ] || fail "$name at $width columns: $out"
 	done
 done
+# two paths that differ at their ends are told apart, whatever else has no room
+status_is healthy '.arrays[0].disks[0].path = "/dev/disk/by-id/wwn-0x5000c500a1b2c3d4" |
+	.arrays[0].disks[1].path = "/dev/disk/by-id/wwn-0x5000c500a1b2c3d5"'
+on_terminal 60 mdcluster status --no-color web
+says "/dev/disk/by-id/wwn-0x5000c500a1b2c3d4 in_sync" "/dev/disk/by-id/wwn-0x5000c500a1b2c3d5 in_sync"
 ends_with 0 env LC_ALL=C mdcluster nodes
 [[ $out != *"$escape"* ]] || fail "colours where no terminal is"
 
 # in place: home, and no line is left of what was there before
 out=$(script -qec "stty cols 80; timeout 1.5 mdcluster status -w --no-color" /dev/null </dev/null) || :
 [ "$(grep -o "$escape\[H" <<<"$out" | wc -l)" -ge 2 ] || fail "--watch: $out"
+
+# no more lines than the terminal has, which would scroll
+out=$(script -qec "stty cols 80 rows 6; timeout 1.5 mdcluster status -w --no-color" /dev/null </dev/null | tr -d '\r') || :
+says "(3 lines more)"
+# a daemon that restarts is waited for
+mdcluster status --watch >watched 2>watched.err &
+watching=$!
+eventually has_lines 3 watched
+stop_daemon
+eventually grep -q "no mdclusterd answers" watched.err
+: >watched
+start_daemon healthy
+eventually has_lines 3 watched
+kill $watching
+wait $watching || :
 
 # --- no daemon, none that answers, none that may be asked -----------------------------------
 ends_with 4 mdcluster status --run-dir="$tmp/elsewhere"
