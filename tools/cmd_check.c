@@ -145,23 +145,28 @@ static int scrub_array(struct scrub *scrub, struct err *err)
 	return r;
 }
 
-/* What differed is what a script wants to know. */
+/*
+ * What differed is what a script wants to know. Of one that ended early, whoever ended it,
+ * nobody knows about the rest.
+ */
 static enum cli_exit tell(const struct scrub *scrub)
 {
-	char done[TEXT_SIZE_BYTES], differ[TEXT_SIZE_BYTES];
+	char done[TEXT_SIZE_BYTES], total[TEXT_SIZE_BYTES], differ[TEXT_SIZE_BYTES];
+	bool is_early = scrub->done < scrub->total;
 
 	text_size(scrub->done * SECTOR, done);
+	text_size(scrub->total * SECTOR, total);
 	text_size(scrub->mismatches * SECTOR, differ);
-	if (scrub->is_cancelled)
-		printf("%s: ended early, %s compared", scrub->array, done);
+	if (is_early)
+		printf("%s: ended early, %s of %s compared", scrub->array, done, total);
 	else
 		printf("%s: %s compared", scrub->array, done);
 	if (scrub->mismatches == 0)
-		printf(", all equal\n");
+		printf(is_early ? ", no difference so far\n" : ", all equal\n");
 	else
 		printf(scrub->is_repair ? ", %s differed and are equal now\n" :
 					  ", %s differ\n", differ);
-	return scrub->mismatches && !scrub->is_repair ? CLI_FAILED : CLI_OK;
+	return is_early || (scrub->mismatches && !scrub->is_repair) ? CLI_FAILED : CLI_OK;
 }
 
 static enum cli_exit run(const struct cli_args *args, const char *name, bool is_repair)
@@ -199,7 +204,7 @@ const struct cli_command cmd_check = {
 	.operands = "ARRAY",
 	.summary = "Compare the disks of an array while it runs.",
 	.options = options,
-	.exit_codes = "0 all equal, 1 something differs or it failed, 2 usage",
+	.exit_codes = "0 all equal, 1 something differs, it ended early, or it failed, 2 usage",
 	.run = run_check,
 };
 

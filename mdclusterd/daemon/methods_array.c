@@ -260,7 +260,9 @@ static int set_level(const char *value, struct err *err)
 			log_set_level(LOG_ERR + (int)i);
 			return 0;
 		}
-	return err_set(err, -EINVAL, "log-level: there is no '%s'", value);
+	return err_set(err, -EINVAL,
+		       "log-level: there is no '%s', but error, warning, notice, info and debug",
+		       value);
 }
 
 static int set_of_array(struct unit *u, const char *key, const char *value, struct err *err)
