@@ -15,6 +15,7 @@
 #include "tools/commands.h"
 #include "tools/daemon.h"
 #include "tools/event_words.h"
+#include "tools/run.h"
 #include "tools/show_status.h"
 
 LOG_SUBSYSTEM(events);
@@ -27,6 +28,7 @@ struct watcher {
 	const char *program;     /* NULL: none */
 	bool is_json, is_ours_only, is_silent;
 	bool is_seen;            /* anything, since it was connected */
+	bool has_printed;        /* an event */
 };
 
 /* --- programs --------------------------------------------------------------------------- */
@@ -133,10 +135,11 @@ static void print_json(const struct status_event *e)
 	json_decref(json);
 }
 
-static void print(const struct watcher *w, const struct status_event *e)
+static void print(struct watcher *w, const struct status_event *e)
 {
 	char line[EVENT_LINE_BYTES];
 
+	w->has_printed = true;
 	if (w->is_silent)
 		return;
 	if (w->is_json)
@@ -202,6 +205,19 @@ static bool is_gone(int error)
 	return error == -ECONNRESET || error == -ECONNREFUSED || error == -ENOENT;
 }
 
+/* It may come later, or have been: worth a word, not an error. */
+static void warn_of_array(const struct watcher *w)
+{
+	struct err err = ERR_INIT;
+	struct status s;
+
+	if (!w->array || daemon_status(w->args, &s, &err) < 0)
+		return; /* that is told with the events */
+	if (!show_find_array(&s, w->array, &err))
+		log_warning("MDC5522", "%s", err.text);
+	status_fini(&s);
+}
+
 /* A daemon that restarts comes back: what it told before is not told again. */
 static enum cli_exit follow_for_ever(struct watcher *w, bool with_history)
 {
@@ -209,6 +225,7 @@ static enum cli_exit follow_for_ever(struct watcher *w, bool with_history)
 	struct err err = ERR_INIT;
 	bool is_connected_once = false;
 
+	warn_of_array(w);
 	for (;;) {
 		err = (struct err)ERR_INIT;
 		w->is_seen = false;
@@ -236,13 +253,22 @@ static enum cli_exit show_history(struct watcher *w)
 	for (size_t i = 0; r == 0 && i < json_array_size(list); i++)
 		r = take_event(w, json_array_get(list, i));
 	json_decref(answer);
+	if (r == 0 && !w->has_printed)
+		warn_of_array(w);
 	return r < 0 ? CLI_FAILED : CLI_OK;
 }
 
-static void set_array(struct watcher *w, const char *word)
+/* Now, and not at night with the first event. */
+static int set_program(struct watcher *w, const char *program, struct err *err)
 {
-	if (word)
-		w->array = daemon_array_name(word);
+	w->program = program;
+	if (!program)
+		return 0;
+	if (!strchr(program, '/'))
+		return run_find(program, NULL, err);
+	if (access(program, X_OK) < 0)
+		return err_set(err, -errno, "%s: %s", program, strerror(errno));
+	return 0;
 }
 
 /* --- events: the command ---------------------------------------------------------------- */
@@ -258,16 +284,19 @@ static const struct cli_option events_options[] = {
 
 static enum cli_exit run_events(const struct cli_args *args)
 {
-	struct watcher w = { .args = args, .is_json = cli_has(args, "json"),
-			     .program = cli_value(args, "exec") };
+	struct watcher w = { .args = args, .is_json = cli_has(args, "json") };
+	struct err err = ERR_INIT;
 	size_t count;
 
 	cli_operands(args, &count);
 	if (count > 0)
 		return cli_usage("events: takes no operand (--array=ARRAY for one array)");
-	if (w.program && !cli_has(args, "follow"))
+	if (cli_has(args, "exec") && !cli_has(args, "follow"))
 		return cli_usage("events: --exec is for what happens from now on: give --follow");
-	set_array(&w, cli_value(args, "array"));
+	if (set_program(&w, cli_value(args, "exec"), &err) < 0)
+		return cli_fail(&err);
+	if (cli_has(args, "array"))
+		w.array = daemon_array_name(cli_value(args, "array"));
 	if (!cli_has(args, "follow"))
 		return show_history(&w);
 	return follow_for_ever(&w, !w.program);
@@ -294,17 +323,20 @@ static const struct cli_option monitor_options[] = {
 static enum cli_exit run_monitor(const struct cli_args *args)
 {
 	struct watcher w = { .args = args, .is_ours_only = true };
+	struct err err = ERR_INIT;
+	const char *program;
 	char *const *operands;
 	size_t count;
 
 	operands = cli_operands(args, &count);
 	if (count > 1)
 		return cli_usage("monitor: name one array, or none for all");
-	w.program = cli_value(args, "program");
-	if (!w.program)
-		w.program = cli_value(args, "alert");
+	program = cli_value(args, "program");
+	if (set_program(&w, program ? program : cli_value(args, "alert"), &err) < 0)
+		return cli_fail(&err);
 	w.is_silent = w.program != NULL;
-	set_array(&w, count ? operands[0] : NULL);
+	if (count > 0)
+		w.array = daemon_array_name(operands[0]);
 	return follow_for_ever(&w, false);
 }
 

@@ -39,8 +39,8 @@ int run_find(const char *program, const char *package, struct err *err)
 		if (access(file, X_OK) == 0)
 			return 0;
 	}
-	return err_set(err, -ENOENT, "there is no %s: install the package %s", program,
-		       package);
+	return err_set(err, -ENOENT, package ? "there is no %s: install the package %s" :
+					       "there is no program %s", program, package);
 }
 
 static void become(const char *const argv[], int out, int complaints)

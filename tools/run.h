@@ -15,7 +15,7 @@ struct err;
 int run_program(const char *const argv[], const char *package, char *output, size_t size,
 		struct err *err);
 
-/* 0 if it is in PATH, else -ENOENT as above. */
+/* 0 if it is in PATH, else -ENOENT as above; package: NULL: not one that we know. */
 int run_find(const char *program, const char *package, struct err *err);
 
 /* Starts argv[0] in a session of its own; what it complains of goes to the file `log`. */

@@ -85,10 +85,24 @@ follow 4 mdcluster monitor
 grep -q "told elsewhere" followed && fail "monitor tells what another node does"
 follow 9 mdcluster events --follow --exec=./program
 expect_equal "lines and calls" 9 "$(wc -l <followed)"
-follow 5 mdcluster events --follow --exec=./no-such-program
-grep -q 'warning: events: ./no-such-program cannot be run: .*\[MDC3010\]' followed.err ||
+printf '#!/no/such/interpreter\n' >bad-program
+chmod +x bad-program
+follow 5 mdcluster events --follow --exec=./bad-program
+grep -q 'warning: events: ./bad-program cannot be run: .*\[MDC3010\]' followed.err ||
 	fail "a program that is not there: $(cat followed.err)"
 grep -q '3 events were lost.*\[MDC3011\]' followed.err || fail "lost: $(cat followed.err)"
+
+# a slip is told at once, and not when something has happened
+expect_fail 1 mdcluster monitor --program=./no-such-program
+expect_equal "a program that is not there" "mdcluster: ./no-such-program: No such file or directory" "$error"
+expect_fail 1 mdcluster events --follow --exec=no-such-program
+: >no-program
+expect_fail 1 mdcluster monitor --alert=./no-program
+mdcluster monitor wbe >followed 2>followed.err &
+following=$!
+eventually grep -q "there is no array 'wbe' on this node; there are: web.*\[MDC5522\]" followed.err
+kill $following
+wait $following || :
 
 # --- the daemon comes and goes ----------------------------------------------------------------
 answer Events "${items[0]}" '{"hold": true}'
