@@ -2,6 +2,7 @@
 /* mdcluster doctor: what is stuck, why, and the next command. */
 #include <errno.h>
 #include <locale.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "tools/commands.h"
@@ -52,8 +53,11 @@ static void print_json(const struct doctor_finding *findings, size_t count)
 /* Nobody answers: that is the finding. */
 static size_t no_daemon(const struct err *err, struct doctor_finding *f)
 {
+	const char *hint = strstr(err->text, DAEMON_HINT); /* it is the next sentence here */
+
 	*f = (struct doctor_finding){ .health = STATUS_UNKNOWN };
-	snprintf(f->what, sizeof(f->what), "Nobody can tell: %s.", err->text);
+	snprintf(f->what, sizeof(f->what), "Nobody can tell: %.*s.",
+		 hint ? (int)(hint - err->text) : (int)strlen(err->text), err->text);
 	if (err->code == -ENOENT || err->code == -ECONNREFUSED) {
 		snprintf(f->next, sizeof(f->next),
 			 "The daemon does not run, or has another run directory (--run-dir).");

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* mdcluster ring: where the ring of this node stands, and what it has counted. */
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/printable.h"
 #include "tools/commands.h"
@@ -41,12 +43,52 @@ static void print_fields(const char *name, const json_t *object)
 	}
 }
 
+/* "token_age_ns" is "token_age", in milliseconds, for people. */
+static bool print_time(const char *name, const json_t *value)
+{
+	size_t length = strlen(name);
+	char label[NAME_BYTES], text[48];
+
+	if (!json_is_integer(value) || length < 4 || strcmp(name + length - 3, "_ns") != 0)
+		return false;
+	snprintf(label, sizeof(label), "%.*s", (int)length - 3, name);
+	snprintf(text, sizeof(text), "%.2f ms",
+		 (double)json_integer_value(value) / (double)NS_PER_MS);
+	print_line(label, text);
+	return true;
+}
+
+/* Of integers: "1 2 3". */
+static bool print_list(const char *name, const json_t *value)
+{
+	char text[1024] = "-";
+	size_t at = 0, i;
+	json_t *one;
+
+	if (!json_is_array(value))
+		return false;
+	json_array_foreach((json_t *)(uintptr_t)value, i, one) { /* not written */
+		if (!json_is_integer(one))
+			return false;
+		if (at < sizeof(text))
+			at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%" JSON_INTEGER_FORMAT,
+					       i ? " " : "", json_integer_value(one));
+	}
+	print_line(name, text);
+	return true;
+}
+
 static void print_value(const char *name, const json_t *value)
 {
 	CLEANUP_FREE char *text = NULL;
 
+	if (print_time(name, value) || print_list(name, value))
+		return;
 	if (json_is_object(value) && strlen(name) < NAME_BYTES / 2) {
 		print_fields(name, value);
+	} else if (json_is_boolean(value)) {
+		print_line(strncmp(name, "is_", 3) == 0 ? name + 3 : name,
+			   json_is_true(value) ? "yes" : "no");
 	} else if (json_is_string(value)) {
 		print_line(name, json_string_value(value));
 	} else {

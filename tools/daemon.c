@@ -20,8 +20,11 @@ struct mdcluster *daemon_open(const struct cli_args *args, struct err *err)
 		return NULL;
 	}
 	r = mdcluster_connect(c, cli_value(args, "run-dir"));
-	if (r < 0) {
+	if (r == -ENOENT || r == -ECONNREFUSED)
+		err_set(err, r, "%s" DAEMON_HINT, mdcluster_error_text(c));
+	else if (r < 0)
 		err_set(err, r, "%s", mdcluster_error_text(c));
+	if (r < 0) {
 		mdcluster_free(c);
 		return NULL;
 	}

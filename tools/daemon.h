@@ -17,6 +17,9 @@ struct status;
 	{ "run-dir", 0, "DIR",                                               \
 	  "run directory of the daemon (default: $MDCLUSTER_RUN_DIR, or /run/mdcluster)" }
 
+/* Behind the sentence that nobody answers. */
+#define DAEMON_HINT ": is it started, and is that its run directory (--run-dir)?"
+
 /* A daemon that is stopped must not stop who asks how it is. */
 enum { DAEMON_TIMEOUT_MS = 10000 };
 

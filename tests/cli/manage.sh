@@ -191,10 +191,15 @@ detail healthy
 expect_equal "JSON" "web node1:web" "$(mdcluster detail -J web | jq -r '"\(.array.name) \(.metadata.name)"')"
 
 # --- ring, locks --------------------------------------------------------------------------
-answer Ring '{"reply": {"view": {"state": "operational", "timings": {"token_ms": 1000}},
+answer Ring '{"reply": {"view": {"state": "operational", "members": [1, 3], "waiting_for": [],
+	"is_quorate": true, "token_age_ns": 42743521, "timings": {"token_ms": 1000}},
 	"counters": {"tx": 7, "rx": 0}}}'
 asks '["Ring",{}]' "mdcluster ring"
 expect_equal "ring" "state : operational
+members : 1 3
+waiting_for : -
+quorate : yes
+token_age : 42.74 ms
 timings.token_ms : 1000
 
 tx : 7
