@@ -24,7 +24,7 @@ case ${1-} in
 *) no "'$1'" "the one option is --keep" ;;
 esac
 [ "$(id -u)" = 0 ] || no "you are not root" "network namespaces want that: sudo ./quickstart demo"
-for tool in ip unshare fio nbdcopy jq flock losetup; do
+for tool in ip unshare setpriv fio nbdcopy jq flock losetup; do
   command -v "$tool" >/dev/null || no "there is no $tool" "sudo ./quickstart demo installs it"
 done
 command -v mdadm >/dev/null || no "there is no mdadm" "it shall have the last word: apt-get install mdadm"
@@ -109,15 +109,17 @@ since() {
 
 mib=1048576
 declare -A fio_of=() witness_of=()
-# Who loses its server may complain for ever: fio dies of what it has to say (ulimit, KiB).
+# Who loses its server may complain for ever: fio dies of what it has to say (ulimit, KiB), and
+# the shell around it, which goes with nobody's word, keeps that to itself.
 start_fio() { # I SECONDS
   (
     ulimit -f 10240
-    exec fio --name="n$1" --ioengine=nbd --uri="$(uri_of "$1")" --rw=randwrite --bs=4k --iodepth=8 \
+    setpriv --pdeathsig KILL fio --name="n$1" --ioengine=nbd --uri="$(uri_of "$1")" --rw=randwrite --bs=4k --iodepth=8 \
       --offset=$((96 + ($1 - 1) * 40))M --size=24M --verify=crc32c --verify_fatal=1 \
       --verify_backlog=64 --time_based --runtime="$2" --thread --rate_iops=1500 \
       --output="fio.$1" >/dev/null 2>&1
-  ) &
+    exit $?
+  ) 2>/dev/null &
   fio_of[$1]=$!
   clients+=("${fio_of[$1]}")
 }

@@ -232,6 +232,7 @@ out=$(script -qec "stty cols 80; timeout 1.5 mdcluster status -w --no-color" /de
 out=$(script -qec "stty cols 80 rows 6; timeout 1.5 mdcluster status -w --no-color" /dev/null </dev/null | tr -d '\r') || :
 says "(3 lines more)"
 # a daemon that restarts is waited for
+: >watched
 mdcluster status --watch >watched 2>watched.err &
 watching=$!
 eventually has_lines 3 watched
