@@ -302,6 +302,7 @@ static void show_bad_disks(const struct status_array *a, struct terminal *t)
 static int show_array(const struct show_status *show, const struct status_array *a,
 		      struct terminal *t, struct err *err)
 {
+	char min[TEXT_SIZE_BYTES], max[TEXT_SIZE_BYTES], budget[TEXT_SIZE_BYTES];
 	int r;
 
 	fputc('\n', t->to);
@@ -315,6 +316,11 @@ static int show_array(const struct show_status *show, const struct status_array 
 	if (r < 0 || !show->only)
 		return r;
 	r = show_disks_table(a, t, err);
+	if (a->resync_max_bytes)
+		fprintf(t->to, "  resync at %s/s to %s/s, intent budget %s\n",
+			text_size(a->resync_min_bytes, min), text_size(a->resync_max_bytes, max),
+			a->intent_budget_bytes ? text_size(a->intent_budget_bytes, budget) :
+						 "as is resynced in 30 s");
 	if (a->export_path[0])
 		fprintf(t->to, "  served at %s\n", a->export_path);
 	return r;

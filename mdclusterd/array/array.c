@@ -342,8 +342,8 @@ void array_set_quorate(struct array *a, bool is_quorate)
 
 void array_set_speed(struct array *a, uint64_t min_bytes, uint64_t max_bytes)
 {
-	a->min_speed_bytes = min_bytes ? min_bytes : 50 * 1000 * 1000;
-	a->max_speed_bytes = max_bytes ? max_bytes : 200 * 1000 * 1000;
+	a->min_speed_bytes = min_bytes ? min_bytes : ARRAY_RESYNC_MIN_BYTES;
+	a->max_speed_bytes = max_bytes ? max_bytes : ARRAY_RESYNC_MAX_BYTES;
 	if (array_has_plane(a))
 		a->plane->ops->set_speed(a->plane,
 					 a->max_speed_bytes);

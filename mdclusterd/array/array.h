@@ -80,6 +80,10 @@
 #include "mdclusterd/array/metadata.h"
 #include "mdclusterd/array/plane.h"
 
+/* Where nothing else is said: a second and disk. */
+#define ARRAY_RESYNC_MIN_BYTES (50u * 1000 * 1000)
+#define ARRAY_RESYNC_MAX_BYTES (200u * 1000 * 1000)
+
 struct array;
 struct lockspace_engine;
 
@@ -116,7 +120,7 @@ struct array_config {
 	uint32_t self;                  /* node id */
 	int wanted_slot;                /* -1: any */
 	bool may_start_degraded;
-	uint64_t resync_min_bytes, resync_max_bytes; /* a second and disk; 0: 50 and 200 MB */
+	uint64_t resync_min_bytes, resync_max_bytes; /* a second and disk; 0: as above */
 };
 
 /* What happened, for log, subscribers and recorder: plain data. */

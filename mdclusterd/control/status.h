@@ -78,6 +78,8 @@ struct status_array {
 	uint64_t dirty_bytes, needed_bytes, chunk_bytes;
 	char activity[16];           /* "" resync check repair */
 	uint64_t done_sectors, total_sectors, mismatch_sectors, speed_bytes, eta_ns;
+	/* a second; and how much may be dirty, 0: as much as is resynced in 30 s */
+	uint64_t resync_min_bytes, resync_max_bytes, intent_budget_bytes;
 	uint32_t clients;
 	uint32_t parked;             /* ios that wait */
 	uint64_t parked_since_ns;

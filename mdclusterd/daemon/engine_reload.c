@@ -17,6 +17,7 @@
 LOG_SUBSYSTEM(reload);
 
 struct reload {
+	const struct engine *engine;
 	const struct config *old, *new;
 	void (*changed)(void *owner, const char *name, bool needs_restart);
 	void *owner;
@@ -103,9 +104,10 @@ static bool same_disks(const struct config_array *a, const struct config_array *
 static void note_array(const struct reload *r, const char *array, const char *option,
 		       bool is_same, bool needs_restart)
 {
-	char name[2 * CONFIG_NAME_BYTES];
+	char name[3 * CONFIG_NAME_BYTES];
 
-	snprintf(name, sizeof(name), "array %s%s%s", array, *option ? ": " : "", option);
+	snprintf(name, sizeof(name), "array %s%s%s%s", array, *option ? ": " : "", option,
+		 needs_restart && *option ? ", or when it is stopped and assembled" : "");
 	note(r, name, is_same, needs_restart);
 }
 
@@ -130,12 +132,23 @@ static void compare_array(const struct reload *r, const struct config_array *a,
 		   false);
 }
 
+static const char *gone_name(const char *array, char to[2 * CONFIG_NAME_BYTES])
+{
+	snprintf(to, 2 * CONFIG_NAME_BYTES, "array %s: goes on until it is stopped", array);
+	return to;
+}
+
 static void compare_arrays(const struct reload *r)
 {
+	char text[2 * CONFIG_NAME_BYTES];
+
 	for (size_t i = 0; i < r->new->array_count; i++) {
 		const struct config_array *b = &r->new->arrays[i];
 		const struct config_array *a = config_array(r->old, b->name);
+		const struct unit *u = unit_find(r->engine, b->name);
 
+		/* what runs is what counts: it may be of a file before the last one, or set */
+		a = u ? unit_config(u) : a;
 		if (a)
 			compare_array(r, a, b);
 		else
@@ -143,8 +156,7 @@ static void compare_arrays(const struct reload *r)
 	}
 	for (size_t i = 0; i < r->old->array_count; i++)
 		if (!config_array(r->new, r->old->arrays[i].name))
-			note_array(r, r->old->arrays[i].name, "goes on until it is stopped", false,
-				   true);
+			note(r, gone_name(r->old->arrays[i].name, text), false, true);
 }
 
 static void apply_arrays(struct engine *e)
@@ -157,6 +169,7 @@ static void apply_arrays(struct engine *e)
 			continue;
 		unit_set_speed(u, c->resync_min_bytes, c->resync_max_bytes);
 		unit_set_budget(u, c->intent_budget_bytes);
+		unit_set_auto(u, c->is_auto);
 	}
 	if (cluster_is_quorate(e->cluster))
 		units_start_auto(e);
@@ -213,7 +226,7 @@ int engine_reload(struct engine *e,
 		  void *owner, struct err *err)
 {
 	struct config *c = daemon_config_read(e->options->config_path, err);
-	struct reload r = { e->config, c, changed, owner };
+	struct reload r = { e, e->config, c, changed, owner };
 	struct config *old = e->config;
 
 	if (!c)

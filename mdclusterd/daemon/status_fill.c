@@ -145,6 +145,13 @@ static void fill_plane(const struct plane_look *look, struct status_array *a)
 	a->parked_since_ns = look->parked_since_ns;
 }
 
+static void fill_limits(const struct config_array *c, struct status_array *a)
+{
+	a->resync_min_bytes = c->resync_min_bytes ? c->resync_min_bytes : ARRAY_RESYNC_MIN_BYTES;
+	a->resync_max_bytes = c->resync_max_bytes ? c->resync_max_bytes : ARRAY_RESYNC_MAX_BYTES;
+	a->intent_budget_bytes = c->intent_budget_bytes;
+}
+
 /*
  * The array counts whole windows, and a slow one may take minutes: of the one under way the
  * plane knows more. What it does not need any more is done.
@@ -253,6 +260,7 @@ void status_fill_array(const struct engine *e, const struct unit *u,
 	*a = (struct status_array){ .slot = -1 };
 	snprintf(a->name, sizeof(a->name), "%s", unit_name(u));
 	snprintf(a->state, sizeof(a->state), "%s", array_state_name(ARRAY_DOWN));
+	fill_limits(unit_config(u), a);
 	if (!unit_array(u)) {
 		fill_waits(e, unit_why(u), a);
 		return;

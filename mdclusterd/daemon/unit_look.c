@@ -224,6 +224,11 @@ int unit_fail_disk(struct unit *u, uint32_t role, struct err *err)
 	return recorded_fail_disk(u->recorded, role, err);
 }
 
+void unit_set_auto(struct unit *u, bool is_auto)
+{
+	u->config.is_auto = is_auto;
+}
+
 void unit_set_budget(struct unit *u, uint64_t budget_bytes)
 {
 	u->config.intent_budget_bytes = budget_bytes;
