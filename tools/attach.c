@@ -58,7 +58,7 @@ int attach_init(struct attach *a, const char *run_dir, const char *name, const c
 
 /* --- what is remembered --------------------------------------------------------------- */
 
-/* "fuse /dev/loop0" or "nbd /dev/nbd0" */
+/* "fuse /dev/loop0" or "nbd /dev/nbd0 1234", with nbd-client's process */
 int attach_read_state(struct attach *a, struct err *err)
 {
 	FILE *file = fopen(a->state, "re");
@@ -69,9 +69,9 @@ int attach_read_state(struct attach *a, struct err *err)
 		return err_set(err, errno == ENOENT ? -ENOENT : -errno,
 			       errno == ENOENT ? "%s is not attached" : "%s: its device is not known",
 			       a->name);
-	n = fscanf(file, "%7s %63s", way, a->device);
+	n = fscanf(file, "%7s %63s %d", way, a->device, &a->process);
 	fclose(file);
-	if (n != 2 || (strcmp(way, "nbd") != 0 && strcmp(way, "fuse") != 0) ||
+	if (n < 2 || (strcmp(way, "nbd") != 0 && strcmp(way, "fuse") != 0) ||
 	    strncmp(a->device, "/dev/", 5) != 0)
 		return err_set(err, -EBADMSG, "%s: it does not say what is attached", a->state);
 	a->way = strcmp(way, "nbd") == 0 ? ATTACH_NBD : ATTACH_FUSE;
@@ -85,7 +85,8 @@ static int write_state(const struct attach *a, struct err *err)
 
 	if (!file)
 		return err_set(err, -errno, "%s: %s", a->state, strerror(errno));
-	is_written = fprintf(file, "%s %s\n", attach_way_name(a->way), a->device) > 0;
+	is_written = fprintf(file, "%s %s %d\n", attach_way_name(a->way), a->device,
+			     a->process) > 0;
 	if (fclose(file) != 0 || !is_written)
 		return err_set(err, -EIO, "%s: it cannot be written", a->state);
 	return 0;
@@ -96,8 +97,10 @@ static bool is_there(const struct attach *a)
 {
 	char file[PATH_MAX];
 
-	snprintf(file, sizeof(file), "/sys/block/%s/%s", a->device + strlen("/dev/"),
-		 a->way == ATTACH_NBD ? "pid" : "loop/backing_file");
+	if (a->way == ATTACH_NBD)
+		return attach_nbd_is_there(a);
+	snprintf(file, sizeof(file), "/sys/block/%s/loop/backing_file",
+		 a->device + strlen("/dev/"));
 	return access(file, F_OK) == 0;
 }
 

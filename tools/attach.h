@@ -24,6 +24,7 @@ struct attach {
 	uint32_t connections;       /* of the kernel's nbd */
 	uint32_t block_bytes;
 	char device[64];
+	int process;                /* nbd-client's; 0: none is known */
 };
 
 /* Paths; `socket` may be NULL. -EINVAL for a name that is none. */
@@ -44,5 +45,6 @@ int attach_fuse(struct attach *a, struct err *err);
 int detach_fuse(struct attach *a, struct err *err);
 /* attach_nbd.c */
 bool attach_has_nbd(void);
+bool attach_nbd_is_there(const struct attach *a);
 int attach_nbd(struct attach *a, struct err *err);
 int detach_nbd(struct attach *a, struct err *err);
