@@ -26,7 +26,7 @@ struct watcher {
 	const struct cli_args *args;
 	const char *array;       /* only of this one; NULL: all */
 	const char *program;     /* NULL: none */
-	bool is_json, is_ours_only, is_silent;
+	bool is_json, is_ours_only, is_silent, is_all;
 	bool is_seen;            /* anything, since it was connected */
 	bool has_printed;        /* an event */
 };
@@ -157,7 +157,8 @@ static int take_event(struct watcher *w, const json_t *json)
 
 	if (r < 0)
 		return cli_fail(&err), r;
-	if (w->array && strcmp(w->array, e.array) != 0)
+	if ((w->array && strcmp(w->array, e.array) != 0) ||
+	    (e.priority >= LOG_DEBUG && !w->is_all))
 		return 0;
 	if (!w->is_ours_only || e.is_ours)
 		print(w, &e);
@@ -275,6 +276,7 @@ static int set_program(struct watcher *w, const char *program, struct err *err)
 
 static const struct cli_option events_options[] = {
 	{ "follow", 0, NULL, "also what happens from now on, until Ctrl-C" },
+	{ "all", 'a', NULL, "also each window of a resync, and gates (with --follow)" },
 	{ "array", 0, "ARRAY", "only events of this array" },
 	{ "exec", 0, "PROGRAM", "call it for each event that this node reports (with --follow)" },
 	CLI_JSON_OPTION,
@@ -284,7 +286,8 @@ static const struct cli_option events_options[] = {
 
 static enum cli_exit run_events(const struct cli_args *args)
 {
-	struct watcher w = { .args = args, .is_json = cli_has(args, "json") };
+	struct watcher w = { .args = args, .is_json = cli_has(args, "json"),
+			     .is_all = cli_has(args, "all") };
 	struct err err = ERR_INIT;
 	size_t count;
 

@@ -12,7 +12,8 @@ struct event_hub {
 	uint64_t (*wall_us)(void);
 	uint64_t next; /* number */
 	struct qb_list_head subscribers;
-	struct status_event kept[EVENT_HUB_KEPT]; /* by number modulo */
+	struct status_event kept[EVENT_HUB_KEPT]; /* the k-th at k modulo that */
+	uint64_t kept_count;
 };
 
 struct event_hub *event_hub_new(uint32_t self, uint64_t (*wall_us)(void))
@@ -51,16 +52,18 @@ static void tell_log(const struct status_event *e)
 
 void event_hub_add(struct event_hub *hub, const struct status_event *event)
 {
-	struct status_event *e = &hub->kept[hub->next % EVENT_HUB_KEPT];
 	struct event_subscriber *s, *following;
+	struct status_event e = *event;
 
-	*e = *event;
-	e->number = hub->next++;
-	e->time_us = hub->wall_us();
-	e->from = hub->self;
-	tell_log(e);
+	e.number = hub->next++;
+	e.time_us = hub->wall_us();
+	e.from = hub->self;
+	tell_log(&e);
+	/* thousands of windows of one resync would leave nothing else */
+	if (e.priority < LOG_DEBUG)
+		hub->kept[hub->kept_count++ % EVENT_HUB_KEPT] = e;
 	qb_list_for_each_entry_safe(s, following, &hub->subscribers, link)
-		s->happened(s->owner, e);
+		s->happened(s->owner, &e);
 }
 
 void event_hub_subscribe(struct event_hub *hub, struct event_subscriber *s)
@@ -75,9 +78,16 @@ void event_hub_unsubscribe(struct event_subscriber *s)
 
 const struct status_event *event_hub_from(const struct event_hub *hub, uint64_t number)
 {
-	uint64_t oldest = hub->next > EVENT_HUB_KEPT ? hub->next - EVENT_HUB_KEPT : 1;
+	uint64_t first = hub->kept_count > EVENT_HUB_KEPT ? hub->kept_count - EVENT_HUB_KEPT : 0;
+	uint64_t end = hub->kept_count;
 
-	if (number < oldest)
-		number = oldest;
-	return number < hub->next ? &hub->kept[number % EVENT_HUB_KEPT] : NULL;
+	while (first < end) {
+		uint64_t middle = first + (end - first) / 2;
+
+		if (hub->kept[middle % EVENT_HUB_KEPT].number < number)
+			first = middle + 1;
+		else
+			end = middle;
+	}
+	return first < hub->kept_count ? &hub->kept[first % EVENT_HUB_KEPT] : NULL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What happens, once each: numbered, kept (the last EVENT_HUB_KEPT), logged, and passed to
- * whoever subscribed, in order. Pure but for the log.
+ * What happens, once each: numbered, kept (the last EVENT_HUB_KEPT, but for those of
+ * LOG_DEBUG, which come in thousands), logged, and passed to whoever subscribed, in order. Pure but for the log.
  */
 #pragma once
 

@@ -94,12 +94,35 @@ static void the_last_thousand_are_kept(void **state)
 	event_hub_free(hub);
 }
 
+static void windows_of_a_resync_push_nothing_out(void **state)
+{
+	struct event_hub *hub = event_hub_new(3, wall_us);
+	struct status_event window = something;
+	struct reader reader = { 0 };
+
+	(void)state;
+	window.priority = LOG_DEBUG;
+	event_hub_add(hub, &something);
+	for (int i = 0; i < 2 * EVENT_HUB_KEPT; i++)
+		event_hub_add(hub, &window);
+	subscribe(hub, &reader);
+	event_hub_add(hub, &window);
+	assert_int_equal(reader.count, 1); /* who follows is told */
+	event_hub_unsubscribe(&reader.subscriber);
+	event_hub_add(hub, &something);
+	assert_int_equal(event_hub_from(hub, 0)->number, 1);
+	assert_int_equal(event_hub_from(hub, 2)->number, 2 * EVENT_HUB_KEPT + 3);
+	assert_null(event_hub_from(hub, 2 * EVENT_HUB_KEPT + 4));
+	event_hub_free(hub);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(subscribers_are_told_until_they_leave),
 		cmocka_unit_test(an_event_has_its_number_time_and_teller),
 		cmocka_unit_test(the_last_thousand_are_kept),
+		cmocka_unit_test(windows_of_a_resync_push_nothing_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
