@@ -228,16 +228,19 @@ static bool say_absent(const struct engine *e, char to[STATUS_TEXT])
 	return true;
 }
 
-void status_fill_waits(const struct engine *e, const struct array_look *l, char to[STATUS_TEXT])
+static void say_waits(const struct engine *e, const char *waits, char to[STATUS_TEXT])
 {
 	static const char word[] = "waits: "; /* whoever shows it says so */
-	const char *waits = l->waits;
 
-	if (l->state == ARRAY_JOINING && say_absent(e, to))
-		return;
 	if (strncmp(waits, word, strlen(word)) == 0)
 		waits += strlen(word);
 	name_nodes(e, waits, to, STATUS_TEXT);
+}
+
+void status_fill_waits(const struct engine *e, const struct array_look *l, char to[STATUS_TEXT])
+{
+	if (l->state != ARRAY_JOINING || !say_absent(e, to))
+		say_waits(e, l->waits, to);
 }
 
 void status_fill_down(const struct engine *e, const struct config_array *c,
@@ -262,7 +265,7 @@ void status_fill_array(const struct engine *e, const struct unit *u,
 	snprintf(a->state, sizeof(a->state), "%s", array_state_name(ARRAY_DOWN));
 	fill_limits(unit_config(u), a);
 	if (!unit_array(u)) {
-		fill_waits(e, unit_why(u), a);
+		say_waits(e, unit_why(u), a->waits);
 		return;
 	}
 	array_look(unit_array(u), &l);
