@@ -423,6 +423,14 @@ void ring_evict(struct ring *ring, uint64_t now, uint32_t node)
 	ring_gather_evict(ring, index);
 }
 
+void ring_again(struct ring *ring, uint64_t now)
+{
+	if (ring->state != RING_OPERATIONAL)
+		return;
+	ring->now = now;
+	ring_gather_enter(ring, "again");
+}
+
 void ring_wake(struct ring *ring, uint64_t now)
 {
 	int rep = set_next(ring->installed.members, 0);

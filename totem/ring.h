@@ -207,6 +207,11 @@ void ring_evidence(struct ring *ring, uint64_t now, uint32_t node);
  * anybody but another member it has no effect.
  */
 void ring_evict(struct ring *ring, uint64_t now, uint32_t node);
+/*
+ * All that is known stays, but what services know of each other is to be told anew: the
+ * same members make another ring. Where one is being made, that one is it.
+ */
+void ring_again(struct ring *ring, uint64_t now);
 /* There is something to send: an idle token is called back. */
 void ring_wake(struct ring *ring, uint64_t now);
 /* Our services are synchronised in this configuration. */

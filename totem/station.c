@@ -327,6 +327,12 @@ void station_evict(struct station *s, uint32_t node)
 	settle(s);
 }
 
+void station_again(struct station *s)
+{
+	totem_again(s->totem, clock_boot_ns());
+	settle(s);
+}
+
 static void round_is_over(void *owner)
 {
 	settle(owner);

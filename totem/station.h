@@ -89,6 +89,9 @@ void station_evidence(struct station *station, uint32_t node);
 /* It keeps all waiting: as ring_evict(); from within ops, too. */
 void station_evict(struct station *station, uint32_t node);
 
+/* The same members make another ring: as ring_again(); from within ops, too. */
+void station_again(struct station *station);
+
 /* The number of this start of the node: grows with each. */
 uint64_t station_incarnation(const struct station *station);
 /* Of another node: the latest start of it that was heard. 0: nothing was yet. */

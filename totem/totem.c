@@ -20,7 +20,8 @@ struct totem {
 	unsigned depth;  /* events under way: a wake inside of one needs no other */
 	const char *why_broken; /* leave when the event is over; NULL: go on */
 	bool has_left;
-	struct node_set to_evict; /* when the event is over */
+	struct node_set to_evict; /* when the event is over; then: */
+	bool wants_again;
 };
 
 static void enter(struct totem *t, uint64_t now)
@@ -44,6 +45,10 @@ static void leave_event(struct totem *t)
 {
 	if (t->depth == 1 && !set_is_empty(t->to_evict))
 		evict(t);
+	if (t->depth == 1 && t->wants_again) {
+		t->wants_again = false;
+		ring_again(t->ring, t->now);
+	}
 	if (t->depth == 1 && t->why_broken && !t->has_left) {
 		t->has_left = true;
 		ring_leave(t->ring, t->now);
@@ -364,6 +369,13 @@ void totem_evict(struct totem *t, uint64_t now, uint32_t node)
 	enter(t, now);
 	if (index != TOTEM_NO_INDEX)
 		set_add(&t->to_evict, index);
+	leave_event(t);
+}
+
+void totem_again(struct totem *t, uint64_t now)
+{
+	enter(t, now);
+	t->wants_again = true;
 	leave_event(t);
 }
 

@@ -68,6 +68,8 @@ void totem_advance(struct totem *t, uint64_t now);
 void totem_evidence(struct totem *t, uint64_t now, uint32_t node);
 /* As ring_evict(): when the event that is under way is over. */
 void totem_evict(struct totem *t, uint64_t now, uint32_t node);
+/* As ring_again(), and from within ops, too. */
+void totem_again(struct totem *t, uint64_t now);
 void totem_wake(struct totem *t, uint64_t now);
 void totem_seq_saved(struct totem *t, uint64_t now, uint64_t seq);
 void totem_leave(struct totem *t, uint64_t now);
