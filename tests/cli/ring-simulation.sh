@@ -30,6 +30,7 @@ for scenario in storm drizzle death leaps flap oneway evict tardy big multicast 
 done
 # lockspaces: 10 000 where the ring has 6000
 simulate locks $((seeds * 5 / 3))
+simulate quorum $((seeds / 2))
 simulate talk $((seeds * 5 / 6))
 simulate hundred $((seeds / 30))
 # arrays: 5000 in all where the ring has 6000

@@ -14,6 +14,7 @@
 #include "tests/sim/array_node.h"
 #include "tests/sim/layout.h"
 #include "tests/sim/oracle.h"
+#include "tests/sim/quorum_node.h"
 #include "tests/sim/rules.h"
 #include "tests/sim/sim_disks.h"
 #include "tests/sim/world.h"
@@ -49,7 +50,6 @@ struct sim_arrays {
 	bool has_obituaries;
 	struct fence { struct sim_arrays *all; int node; uint64_t incarnation; }
 		fences[SIM_MAX_NODES];
-	bool is_majority[SIM_MAX_NODES]; /* of its configuration */
 	uint64_t budget_bytes;
 	int failed_disk; /* -1: none */
 	bool has_slow_disks;
@@ -155,18 +155,18 @@ static void on_configured(void *rider, struct sim_node *n, const struct ring_con
 {
 	struct sim_arrays *all = rider;
 
-	all->is_majority[n->index] = !c->is_transitional &&
-				     2 * set_count(c->members) > all->world->count;
+	(void)c;
 	array_node_quorate(all->nodes[n->index], false);
 }
 
 static void on_synchronised(void *rider, struct sim_node *n)
 {
 	struct sim_arrays *all = rider;
+	bool is_quorate = quorum_node_is_quorate(n);
 
-	if (all->is_majority[n->index])
+	if (is_quorate)
 		claim_own_deaths(all, n);
-	array_node_quorate(all->nodes[n->index], all->is_majority[n->index]);
+	array_node_quorate(all->nodes[n->index], is_quorate);
 }
 
 static void on_look(void *rider, struct sim_node *n)

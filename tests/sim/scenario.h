@@ -19,6 +19,7 @@ void scenario_store(struct sim_world *w);
 void scenario_hang(struct sim_world *w);
 void scenario_locks(struct sim_world *w);
 void scenario_talk(struct sim_world *w);
+void scenario_quorum(struct sim_world *w);
 
 /* scenarios_arrays.c */
 void scenario_arrays(struct sim_world *w);

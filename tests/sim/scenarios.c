@@ -409,6 +409,8 @@ const struct scenario scenarios[] = {
 	{ "store", "checkpoints, on what goes wrong with networks", 5, scenario_store },
 	{ "hang", "a service that never finishes", 5, scenario_hang },
 	{ "locks", "lockspaces, on what goes wrong with networks and nodes", 5, scenario_locks },
+	{ "quorum", "nodes that decide become fewer and more, with quorum's options", 5,
+	  scenario_quorum },
 	{ "talk", "the handshake of TOKEN, MESSAGE and ACK, in the same trouble", 5, scenario_talk },
 	{ "arrays", "an array on shared disks, on what goes wrong with networks and nodes", 5,
 	  scenario_arrays },

@@ -138,6 +138,37 @@ void scenario_locks(struct sim_world *w)
 	lockers_expect_end(w->lockers);
 }
 
+static void choose_options(struct sim_world *w)
+{
+	struct quorum_options *o = &w->quorum_options;
+
+	o->is_last_man_standing = sim_below(w, 4) > 0;
+	o->last_man_standing_window_ns = (50 + sim_below(w, 600)) * SIM_MS;
+	o->waits_for_all = sim_below(w, 3) == 0;
+	o->allows_downscale = sim_below(w, 2);
+	o->tie = (enum quorum_tie)sim_below(w, QUORUM_TIE_LIST);
+}
+
+/* What decides shrinks and grows: Q1, and what rests on it, in the same trouble. */
+void scenario_quorum(struct sim_world *w)
+{
+	choose_options(w);
+	sim_use_totems(w);
+	sim_use_lockers(w);
+	sim_bad_weather(w);
+	w->sync_deadline_ns = 60000ull * SIM_MS;
+	sim_start_all(w);
+	for (int step = 0; step < 80; step++) {
+		sim_run(w, w->now + sim_below(w, 400) * SIM_MS);
+		lockers_stir(w->lockers);
+		if (sim_below(w, 3) == 0)
+			lockers_prove(w->lockers);
+		some_trouble(w);
+	}
+	sim_make_peace(w);
+	lockers_expect_end(w->lockers);
+}
+
 /* Messages by the handshake of TOKEN, MESSAGE and ACK, in the same trouble. */
 void scenario_talk(struct sim_world *w)
 {

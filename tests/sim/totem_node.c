@@ -8,6 +8,7 @@
 #include "tests/sim/apps.h"
 #include "tests/sim/clerks.h"
 #include "tests/sim/lock_node.h"
+#include "tests/sim/quorum_node.h"
 #include "tests/sim/world.h"
 #include "totem/totem.h"
 
@@ -72,6 +73,12 @@ static void op_broken(void *owner, const char *why)
 		sim_fail(n->world, "n%d leaves: it %s", n->index + 1, why);
 }
 
+static bool op_is_quorate(void *owner, struct node_set members)
+{
+	(void)members;
+	return quorum_node_is_won(owner);
+}
+
 void totem_node_start(struct sim_node *n, const struct ring_config *config,
 		      const struct ring_ops *packets)
 {
@@ -87,6 +94,7 @@ void totem_node_start(struct sim_node *n, const struct ring_config *config,
 		.late = op_late,
 		.evicted = op_evicted,
 		.broken = op_broken,
+		.is_quorate = op_is_quorate,
 	};
 	const struct totem_config c = {
 		.ring = *config,
@@ -101,6 +109,7 @@ void totem_node_start(struct sim_node *n, const struct ring_config *config,
 		fprintf(stderr, "sim: %s\n", err.text);
 		abort();
 	}
+	quorum_node_start(n, &config->nodes);
 	probe_start(&n->probe, n);
 	apps_node_started(n->world->apps, n);
 	if (n->world->has_locks)
@@ -118,6 +127,7 @@ void totem_node_end(struct sim_node *n)
 		n->world->rider_ops->ended(n->world->rider, n);
 	if (n->locks)
 		lock_node_end(n);
-	totem_free(n->totem);
+	totem_free(n->totem); /* calls nobody any more */
+	quorum_node_end(n);
 	n->totem = NULL;
 }

@@ -405,6 +405,7 @@ void sim_free(struct sim_world *w)
 	for (i = 0; i < w->count; i++) {
 		end_node(&w->nodes[i]);
 		lock_node_forget(&w->nodes[i]);
+		free(w->nodes[i].quorum_memory);
 	}
 	if (w->apps) {
 		apps_free(w->apps);
@@ -505,6 +506,8 @@ void sim_lose_disk(struct sim_world *w, int node)
 {
 	/* a new disk is set up with a seq beyond any: time since 1970, say */
 	w->nodes[node].disk_seq += RING_SEQ_STRIDE * 1000;
+	free(w->nodes[node].quorum_memory);
+	w->nodes[node].quorum_memory = NULL;
 }
 
 void sim_leave(struct sim_world *w, int node)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "mdclusterd/quorum/quorum.h"
 #include "tests/sim/probe.h"
 #include "totem/ring.h"
 
@@ -63,6 +64,10 @@ struct sim_node {
 	struct roster *to_save;  /* on its way there. Owned */
 	uint64_t to_save_version;
 	bool has_left;           /* its lock manager did, for good */
+	struct quorum *quorum;   /* on the totem */
+	struct quorum_sync *quorum_sync;
+	uint8_t *quorum_memory;  /* on "disk"; NULL: nothing yet */
+	uint64_t quorum_armed_at; /* on its clock */
 	bool is_broken;          /* its totem left by itself */
 	uint64_t synchronisations;
 	uint64_t incarnation;    /* on "disk", with disk_seq */
@@ -103,6 +108,10 @@ struct sim_world {
 	struct sim_talkers *talkers;
 	const struct sim_rider_ops *rider_ops; /* NULL: none */
 	void *rider;
+	/* Of all nodes, each of which has a vote; who they are is filled in. */
+	struct quorum_options quorum_options;
+	struct ring_id won;          /* the last configuration that was, and its members */
+	struct node_set won_members;
 	uint64_t sync_deadline_ns;
 	FILE *trace; /* NULL: none. Not owned */
 	uint64_t sync_ns; /* services take at most so long; 0: no time at all */
