@@ -382,6 +382,7 @@ struct manager_sync {
 	struct node_set partners;  /* of these, who has lock managers */
 	struct node_set heads_of, ended;
 	struct roster roster;      /* of what all of them told */
+	struct roster noted;       /* and that they are here */
 	uint64_t to_remember;      /* version; the phase ends behind it */
 	struct manager_heads heads[TOTEM_MAX_NODES];
 	struct candidate *candidates; /* owned; by name */

@@ -22,24 +22,26 @@ void lock_manager_remembered(struct lock_manager *m, uint64_t version)
 		sync_go_on(m->sync);
 }
 
-/* Also what others have told: they may not outlive this configuration. */
+/*
+ * Also what others have told: they may not outlive this configuration. Whether it may decide is
+ * not known yet: that too much is on disk costs a proof more, at worst.
+ */
 void roster_settle(struct lock_manager *m)
 {
 	struct manager_sync *p = &m->phase;
 
-	if (!sync_may_decide(m->sync))
-		return;
+	p->noted = p->roster;
 	for (int i = set_next(p->partners, 0); i >= 0; i = set_next(p->partners, i + 1))
 		if (!p->heads[i].is_leaving)
-			roster_note_here(&p->roster, i, p->heads[i].incarnation, p->ring.seq);
-	if (!roster_is_equal(&p->roster, &m->kept))
-		remember(m, &p->roster);
+			roster_note_here(&p->noted, i, p->heads[i].incarnation, p->ring.seq);
+	if (!roster_is_equal(&p->noted, &m->kept))
+		remember(m, &p->noted);
 	p->to_remember = m->asked;
 }
 
 void roster_go_live(struct lock_manager *m)
 {
-	m->roster = m->phase.roster;
+	m->roster = sync_is_quorate(m->sync) ? m->phase.noted : m->phase.roster;
 	m->is_wanted = false;
 }
 

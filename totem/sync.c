@@ -244,11 +244,6 @@ void sync_torn(struct sync *s)
 			s->services[id].ops->torn(s->services[id].owner);
 }
 
-bool sync_may_decide(const struct sync *s)
-{
-	return s->ops.is_quorate(s->owner, s->now_in.members);
-}
-
 void sync_unplugged(struct sync *s)
 {
 	if (s->is_broken || !sync_is_under_way(s))
@@ -260,7 +255,7 @@ void sync_unplugged(struct sync *s)
 	}
 	s->phase = SYNC_PHASE_ACTIVE;
 	s->due_at = UINT64_MAX;
-	s->is_quorate = sync_may_decide(s);
+	s->is_quorate = s->ops.is_quorate(s->owner, s->now_in.members);
 	if (s->is_quorate)
 		s->epoch = s->now_in.id;
 	s->stats.activations++;

@@ -177,8 +177,6 @@ struct ring_id sync_epoch_of(const struct sync *s, int node);
 /* Members whose epoch is the highest. */
 struct node_set sync_winners(const struct sync *s);
 bool sync_is_quorate(const struct sync *s); /* the active configuration */
-/* In process(): so will this one be, as far as that is known before it is active. */
-bool sync_may_decide(const struct sync *s);
 /* In process() and after: a member may lack a service, as another version does. */
 bool sync_has_service(const struct sync *s, int node, enum sync_service_id id);
 
