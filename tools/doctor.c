@@ -97,13 +97,18 @@ static void look_at_quorum(struct doctor *d)
 	if (s->is_quorate)
 		return;
 	list_missing(s, missing, sizeof(missing));
-	f = find(d, STATUS_DOWN,
-		 "No quorum: this node's part of the cluster has %u of %u votes and needs %u. "
-		 "It does no I/O, since another part may.%s%s", s->votes, s->expected, s->quorum,
-		 missing[0] ? " Not here: " : "", missing);
+	if (s->quorum_waits[0])
+		f = find(d, STATUS_DOWN,
+			 "No quorum: %s. This node does no I/O, since another part of the cluster "
+			 "may.", s->quorum_waits);
+	else
+		f = find(d, STATUS_DOWN,
+			 "No quorum: this node's part of the cluster has %u of %u votes and needs "
+			 "%u. It does no I/O, since another part may.%s%s", s->votes, s->expected,
+			 s->quorum, missing[0] ? " Not here: " : "", missing);
 	next(f, "Bring back enough of them: power, network, and mdclusterd on each. "
 		"What runs on the arrays waits meanwhile, and goes on by itself then.");
-	command(f, "mdcluster nodes");
+	command(f, "mdcluster quorum");
 }
 
 static void look_at_ring(struct doctor *d)

@@ -117,7 +117,7 @@ static void show_node_trouble(const struct status *s, const struct status_node *
 static void show_cluster(const struct status *s, struct terminal *t)
 {
 	uint32_t members = 0;
-	char text[96];
+	char text[STATUS_TEXT + 16];
 
 	for (uint32_t i = 0; i < s->node_count; i++)
 		members += s->nodes[i].is_member;
@@ -127,6 +127,8 @@ static void show_cluster(const struct status *s, struct terminal *t)
 		      "%u/%u nodes", members, s->node_count);
 	snprintf(text, sizeof(text), "NO QUORUM: %u of %u votes, %u are needed", s->votes,
 		 s->expected, s->quorum);
+	if (s->quorum_waits[0])
+		snprintf(text, sizeof(text), "NO QUORUM: %s", s->quorum_waits);
 	if (s->is_quorate)
 		terminal_word(t, TERMINAL_GREEN, "quorate");
 	else

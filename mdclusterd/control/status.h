@@ -98,6 +98,7 @@ struct status {
 	uint32_t node;
 	bool is_quorate;
 	uint32_t votes, quorum, expected;
+	char quorum_waits[STATUS_TEXT]; /* why there is none; "" where there is */
 	char ring_state[16];         /* gather commit recovery operational */
 	uint64_t ring_seq;
 	uint32_t ring_rep;

@@ -21,6 +21,7 @@ static const struct json_field status_fields[] = {
 	JSON_FIELD(status, votes, FIELD_U32, "votes"),
 	JSON_FIELD(status, quorum, FIELD_U32, "quorum"),
 	JSON_FIELD(status, expected, FIELD_U32, "expected"),
+	JSON_FIELD(status, quorum_waits, FIELD_TEXT, "quorum_waits"),
 	JSON_FIELD(status, ring_state, FIELD_TEXT, "ring_state"),
 	JSON_FIELD(status, ring_seq, FIELD_U64, "ring_seq"),
 	JSON_FIELD(status, ring_rep, FIELD_U32, "ring_rep"),

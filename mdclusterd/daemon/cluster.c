@@ -14,6 +14,7 @@
 #include "mdclusterd/daemon/lease.h"
 #include "mdclusterd/daemon/obituary.h"
 #include "mdclusterd/daemon/roster_file.h"
+#include "mdclusterd/daemon/voting.h"
 
 LOG_SUBSYSTEM(cluster);
 
@@ -26,7 +27,7 @@ struct cluster {
 	struct station *station;
 	struct lock_manager *manager;
 	struct roster_file *roster;
-	struct quorum quorum;
+	struct voting *voting;
 	struct lease lease;
 	struct loop_timer *renewal, *later; /* later: the manager's */
 	struct loop_job now;
@@ -131,7 +132,7 @@ static void renew(struct cluster *c)
 {
 	const struct ring *ring = totem_ring(station_totem(c->station));
 	const struct lease_facts facts = {
-		.is_quorate = c->is_quorate,
+		.is_quorate = c->is_quorate && voting_is_quorate(c->voting),
 		.is_installed = ring_state(ring) == RING_OPERATIONAL,
 		.is_alone = set_count(ring_members(ring)) == 1,
 		.now = clock_boot_ns(),
@@ -208,7 +209,7 @@ static void claim_own_deaths(struct cluster *c)
 static void op_synchronised(void *owner)
 {
 	struct cluster *c = owner;
-	bool is_quorate = quorum_holds(&c->quorum, c->members);
+	bool is_quorate = voting_is_quorate(c->voting);
 
 	if (is_quorate)
 		claim_own_deaths(c);
@@ -220,7 +221,24 @@ static bool op_is_quorate(void *owner, struct node_set members)
 {
 	struct cluster *c = owner;
 
-	return quorum_holds(&c->quorum, members);
+	(void)members;
+	return quorum_is_won(voting_quorum(c->voting));
+}
+
+static void op_again(void *owner)
+{
+	struct cluster *c = owner;
+
+	station_again(c->station);
+}
+
+/* Within a configuration it can only be lost: what is won comes with the next. */
+static void op_votes_changed(void *owner)
+{
+	struct cluster *c = owner;
+
+	if (c->is_quorate && !voting_is_quorate(c->voting))
+		set_quorate(c, false);
 }
 
 static void op_broken(void *owner)
@@ -360,6 +378,15 @@ static int open_manager(struct cluster *c, struct err *err)
 	return c->manager ? 0 : err->code;
 }
 
+static int open_voting(struct cluster *c, struct err *err)
+{
+	static const struct voting_ops ops = { .again = op_again, .changed = op_votes_changed };
+
+	c->voting = voting_open(c->config, totem_sync(station_totem(c->station)), c->loop, &ops, c,
+				err);
+	return c->voting ? 0 : err->code;
+}
+
 struct cluster *cluster_open(const struct config *config, struct loop *loop,
 			     const struct cluster_ops *ops, void *owner, struct err *err)
 {
@@ -374,12 +401,9 @@ struct cluster *cluster_open(const struct config *config, struct loop *loop,
 	c->ops = *ops;
 	c->owner = owner;
 	c->now = (struct loop_job){ .fn = advance_now, .owner = c };
-	c->quorum.count = config->node_count;
-	for (int i = 0; i < config->node_count; i++) {
-		c->quorum.votes[i] = config->nodes[i].votes;
+	for (int i = 0; i < config->node_count; i++)
 		c->since[i] = clock_boot_ns();
-	}
-	if (open_station(c, err) < 0 || open_manager(c, err) < 0) {
+	if (open_station(c, err) < 0 || open_voting(c, err) < 0 || open_manager(c, err) < 0) {
 		cluster_close(c);
 		return NULL;
 	}
@@ -411,12 +435,29 @@ void cluster_close(struct cluster *c)
 	lock_manager_free(c->manager);
 	roster_file_close(c->roster);
 	station_close(c->station);
+	voting_close(c->voting);
 	free(c);
 }
 
 void cluster_set_config(struct cluster *c, const struct config *config)
 {
 	c->config = config;
+	voting_set_config(c->voting, config);
+}
+
+int cluster_set_expected(struct cluster *c, uint32_t votes, struct err *err)
+{
+	return voting_set_expected(c->voting, votes, err);
+}
+
+bool cluster_say_leaving(struct cluster *c)
+{
+	return voting_say_leaving(c->voting);
+}
+
+void cluster_set_stopped(struct cluster *c)
+{
+	voting_set_stopped(c->voting);
 }
 
 /* --- looking --------------------------------------------------------------------------------------------- */
@@ -438,7 +479,7 @@ struct station *cluster_station(const struct cluster *c)
 
 const struct quorum *cluster_quorum(const struct cluster *c)
 {
-	return &c->quorum;
+	return voting_quorum(c->voting);
 }
 
 const struct lease *cluster_lease(const struct cluster *c)

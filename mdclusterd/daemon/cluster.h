@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #include "lockres/lock_manager.h"
-#include "mdclusterd/daemon/quorum.h"
+#include "mdclusterd/quorum/quorum.h"
 #include "totem/station.h"
 
 struct cluster;
@@ -56,8 +56,14 @@ void cluster_start(struct cluster *c);
 void cluster_leave(struct cluster *c);
 /* Leaves the ring. Lockspaces are closed before. NULL is fine. */
 void cluster_close(struct cluster *c);
-/* Another configuration of the same nodes: names and fencing. */
+/* Another configuration of the same nodes: names, fencing, votes. */
 void cluster_set_config(struct cluster *c, const struct config *config);
+/* As quorum_set_expected(). */
+int cluster_set_expected(struct cluster *c, uint32_t votes, struct err *err);
+/* This node goes: true: the others learn of it in the next configuration, which comes. */
+bool cluster_say_leaving(struct cluster *c);
+/* In order, and behind it nothing but cluster_close(). */
+void cluster_set_stopped(struct cluster *c);
 
 struct lockspace_engine *cluster_locks(struct cluster *c);
 const struct lock_manager *cluster_manager(const struct cluster *c);

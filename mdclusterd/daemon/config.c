@@ -135,7 +135,12 @@ static cfg_opt_t totem_options[] = {
 	TEXT("token_ms"), TEXT("mtu"), TEXT("multicast"), TEXT("multicast_ttl"), TEXT("port"),
 	TEXT("sync_deadline_ms"), CFG_END(),
 };
-static cfg_opt_t quorum_options[] = { TEXT("lease_ms"), CFG_END() };
+static cfg_opt_t quorum_options[] = {
+	TEXT("lease_ms"), TEXT("expected_votes"), TEXT("two_node"), TEXT("wait_for_all"),
+	TEXT("auto_tie_breaker"), TEXT("auto_tie_breaker_node"), TEXT("last_man_standing"),
+	TEXT("last_man_standing_window"), TEXT("allow_downscale"), TEXT("tie_breaker"),
+	TEXT("tie_breaker_votes"), TEXT("tie_breaker_io_timeout"), CFG_END(),
+};
 static cfg_opt_t array_options[] = {
 	LIST("disks"), TEXT("uuid"), LIST("scan"), TEXT("start_degraded"), TEXT("no_quorum"),
 	TEXT("resync_min"), TEXT("resync_max"), TEXT("intent_budget"), TEXT("export"),
@@ -354,6 +359,7 @@ void config_free(struct config *c)
 		config_array_fini(&c->arrays[i]);
 	free(c->arrays);
 	free(c->key_file);
+	free(c->tie_breaker);
 	free(c->fence.command);
 	free(c->run_dir);
 	free(c->state_dir);

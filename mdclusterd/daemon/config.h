@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "mdclusterd/quorum/quorum.h"
 #include "totem/nodes.h"
 #include "totem/transport_udp.h"
 
@@ -58,6 +59,9 @@ struct config {
 	int node_count, self;      /* self: index */
 
 	uint32_t token_ms, sync_deadline_ms, lease_ms;
+	struct quorum_options quorum;
+	char *tie_breaker;         /* a disk; NULL: none */
+	uint32_t tie_breaker_io_timeout_ms;
 	uint32_t mtu_bytes;
 	union transport_address multicast; /* AF_UNSPEC: none */
 	uint8_t multicast_ttl;

@@ -458,6 +458,7 @@ void config_check(struct config_reader *r, struct config *c)
 	check_cluster(r, c);
 	check_nodes(r, c);
 	check_totem(r, c);
+	config_check_quorum(r, c);
 	check_arrays(r, c);
 	check_fence(r, c);
 	check_log(r, c);

@@ -45,3 +45,5 @@ int config_section_line(const struct config_reader *r, const cfg_t *section);
 
 /* Fills in c from r->cfg; mistakes are noted. */
 void config_check(struct config_reader *r, struct config *c);
+/* Its quorum { }; nodes are there. */
+void config_check_quorum(struct config_reader *r, struct config *c);

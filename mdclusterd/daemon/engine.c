@@ -186,6 +186,10 @@ void engine_unit_is_gone(struct engine *e)
 {
 	if (!e->is_stopping || !qb_list_empty(&e->units))
 		return;
+	if (!e->is_clean && cluster_say_leaving(e->cluster)) {
+		e->is_clean = true;
+		return;
+	}
 	e->is_clean = true;
 	cluster_leave(e->cluster);
 }
@@ -251,6 +255,7 @@ int engine_run(const struct options *options)
 		loop_run(e.loop);
 		if (!e.is_clean)
 			break_off(&e);
+		cluster_set_stopped(e.cluster);
 		if (e.is_broken || e.is_orphaned)
 			e.exit_code = EXIT_FAILED;
 	}

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "mdclusterd/array/array.h"
@@ -56,29 +57,39 @@ static void on_quorate(void *owner, bool is_quorate)
 	units_set_quorate(owner, is_quorate);
 }
 
+static const char *name_of(void *owner, uint32_t id)
+{
+	return engine_node_name(owner, id);
+}
+
+void engine_look_at_quorum(struct engine *e, struct quorum_look *look)
+{
+	quorum_look(cluster_quorum(e->cluster), clock_boot_ns(), name_of, e, look);
+}
+
 static void on_settled(void *owner, bool is_quorate)
 {
 	struct engine *e = owner;
-	const struct quorum *q = cluster_quorum(e->cluster);
-	uint32_t votes = quorum_votes(q, cluster_members(e->cluster)), all = quorum_expected(q);
+	struct quorum_look look;
 
 	engine_tell_status(e);
 	engine_proof_look(e);
-	if (e->is_stopping)
+	if (e->is_stopping && e->is_clean)
+		cluster_leave(e->cluster);
+	else if (e->is_stopping)
 		engine_set_last_word(e);
 	else if (is_quorate)
 		units_start_auto(e);
 	if (is_quorate == e->was_quorate)
 		return;
 	e->was_quorate = is_quorate;
+	engine_look_at_quorum(e, &look);
 	if (is_quorate)
 		engine_tell(e, LOG_NOTICE, "quorum-gained", 0,
-			    "quorum: %" PRIu32 " of %" PRIu32 " votes", votes, all);
+			    "quorum: %" PRIu32 " of %" PRIu32 " votes", look.votes, look.expected);
 	else
-		engine_tell(e, LOG_ERR, "quorum-lost", 0,
-			    "no quorum: %" PRIu32 " of %" PRIu32 " votes, %" PRIu32
-			    " are needed: no array is written to",
-			    votes, all, quorum_needed(q));
+		engine_tell(e, LOG_ERR, "quorum-lost", 0, "no quorum: %s: no array is written to",
+			    look.why);
 }
 
 static void on_member(void *owner, uint32_t node, bool is_member)

@@ -31,6 +31,8 @@ struct engine {
 };
 
 const struct cluster_ops *engine_cluster_ops(void);
+/* With nodes by name. */
+void engine_look_at_quorum(struct engine *e, struct quorum_look *look);
 
 /* An event of the cluster; of a node where node is not 0. */
 void engine_tell(struct engine *e, int priority, const char *kind, uint32_t node,

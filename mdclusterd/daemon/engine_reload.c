@@ -41,7 +41,7 @@ static void note(const struct reload *r, const char *name, bool is_same, bool ne
 
 static bool same_node(const struct config_node *a, const struct config_node *b)
 {
-	return a->id == b->id && a->votes == b->votes &&
+	return a->id == b->id &&
 	       memcmp(&a->address, &b->address, sizeof(a->address)) == 0;
 }
 
@@ -57,9 +57,30 @@ static bool same_nodes(const struct config *a, const struct config *b)
 
 static void note_names(const struct reload *r)
 {
+	note(r, "votes", memcmp(r->old->quorum.votes, r->new->quorum.votes,
+				sizeof(r->old->quorum.votes)) == 0, false);
 	for (int i = 0; i < r->old->node_count && i < r->new->node_count; i++)
 		note(r, "node names",
 		     strcmp(r->old->nodes[i].name, r->new->nodes[i].name) == 0, false);
+}
+
+static void compare_quorum(const struct reload *r)
+{
+	const struct quorum_options *a = &r->old->quorum, *b = &r->new->quorum;
+
+	NOTE(r, quorum.expected, "quorum.expected_votes", false);
+	NOTE(r, quorum.is_two_node, "quorum.two_node", true);
+	NOTE(r, quorum.waits_for_all, "quorum.wait_for_all", true);
+	NOTE(r, quorum.is_last_man_standing, "quorum.last_man_standing", true);
+	NOTE(r, quorum.last_man_standing_window_ns, "quorum.last_man_standing_window", true);
+	NOTE(r, quorum.allows_downscale, "quorum.allow_downscale", true);
+	NOTE(r, quorum.tie, "quorum.auto_tie_breaker", true);
+	note(r, "quorum.auto_tie_breaker_node",
+	     a->tie_count == b->tie_count &&
+		     memcmp(a->tie_nodes, b->tie_nodes, sizeof(a->tie_nodes)) == 0, true);
+	NOTE_TEXT(r, tie_breaker, "quorum.tie_breaker", true);
+	NOTE(r, quorum.device_votes, "quorum.tie_breaker_votes", true);
+	NOTE(r, tie_breaker_io_timeout_ms, "quorum.tie_breaker_io_timeout", true);
 }
 
 static void compare(const struct reload *r)
@@ -76,6 +97,7 @@ static void compare(const struct reload *r)
 	note(r, "totem.multicast", memcmp(&r->old->multicast, &r->new->multicast,
 					  sizeof(r->old->multicast)) == 0, true);
 	NOTE(r, lease_ms, "quorum.lease_ms", true);
+	compare_quorum(r);
 	NOTE_TEXT(r, run_dir, "run_dir", true);
 	NOTE_TEXT(r, state_dir, "state_dir", true);
 	NOTE_TEXT(r, control_group, "control.group", true);
@@ -177,6 +199,22 @@ static void apply_arrays(struct engine *e)
 
 /* --- the whole ------------------------------------------------------------------------------- */
 
+/* Votes and how many are expected alone. */
+static void keep_quorum(struct config *c, struct config *old)
+{
+	struct quorum_options o = old->quorum;
+	char *swap = c->tie_breaker;
+
+	if (same_nodes(c, old)) {
+		memcpy(o.votes, c->quorum.votes, sizeof(o.votes));
+		o.expected = c->quorum.expected;
+	}
+	c->quorum = o;
+	c->tie_breaker = old->tie_breaker;
+	old->tie_breaker = swap;
+	c->tie_breaker_io_timeout_ms = old->tie_breaker_io_timeout_ms;
+}
+
 /* What takes a new start stays as it is: `c` gets it from the one that runs. */
 static void keep_what_stays(struct config *c, struct config *old)
 {
@@ -184,6 +222,7 @@ static void keep_what_stays(struct config *c, struct config *old)
 	bool has_names = same_nodes(c, old);
 	char *swap;
 
+	keep_quorum(c, old);
 	memcpy(nodes, has_names ? c->nodes : old->nodes, sizeof(nodes));
 	memcpy(c->nodes, nodes, sizeof(nodes));
 	c->node_count = old->node_count;

@@ -40,9 +40,26 @@ static void fill_node(const struct engine *e, int i, uint64_t now, struct status
 	memcpy(n->waits, waits, sizeof(n->waits));
 }
 
+static const char *name_of(void *owner, uint32_t id)
+{
+	return engine_node_name(owner, id);
+}
+
+static void fill_quorum(const struct engine *e, struct status *s)
+{
+	struct quorum_look look;
+
+	quorum_look(cluster_quorum(e->cluster), clock_boot_ns(), name_of, (void *)(uintptr_t)e,
+		    &look);
+	s->votes = look.votes;
+	s->quorum = look.quorum;
+	s->expected = look.expected;
+	if (!s->is_quorate)
+		snprintf(s->quorum_waits, sizeof(s->quorum_waits), "%s", look.why);
+}
+
 void status_fill(const struct engine *e, struct status *s)
 {
-	const struct quorum *q = cluster_quorum(e->cluster);
 	uint64_t now = clock_boot_ns();
 	struct totem_view view;
 
@@ -51,9 +68,7 @@ void status_fill(const struct engine *e, struct status *s)
 	snprintf(s->version, sizeof(s->version), "%s", PACKAGE_VERSION);
 	s->node = e->config->nodes[e->config->self].id;
 	s->is_quorate = cluster_is_quorate(e->cluster);
-	s->votes = quorum_votes(q, cluster_members(e->cluster));
-	s->quorum = quorum_needed(q);
-	s->expected = quorum_expected(q);
+	fill_quorum(e, s);
 	snprintf(s->ring_state, sizeof(s->ring_state), "%s", ring_state_name(view.state));
 	s->ring_seq = view.ring.seq;
 	s->ring_rep = view.ring.rep;

@@ -57,7 +57,7 @@ enum {
 	QUORUM_MAX_VOTES = 255, /* of a node, of the device */
 	QUORUM_MAX_EXPECTED = 65535,
 	QUORUM_BOOT_BYTES = 16,
-	QUORUM_WHY_BYTES = 400,
+	QUORUM_WHY_BYTES = 240,
 	/* Of what is remembered, always; and the most that is told. */
 	QUORUM_MEMORY_BYTES = 8192,
 };

@@ -145,7 +145,7 @@ expect_equal "nothing" "nothing is wrong" "$out"
 status_is no-quorum
 ends_with 2 mdcluster doctor
 says "1.  No quorum: this node's part of the cluster has 1 of 3 votes and needs 2" \
-	"Not here: node2, node3" "\$ mdcluster nodes"
+	"Not here: node2, node3" "\$ mdcluster quorum"
 status_is proof
 ends_with 1 mdcluster doctor
 says "1.  node3 has not been heard of for 12 s" "\$ mdcluster confirm-dead node3" "Never say it of a node that may write"

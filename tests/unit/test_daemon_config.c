@@ -73,6 +73,71 @@ static void what_is_not_said_has_its_default(void **state)
 	config_free(c);
 }
 
+static void options_of_quorum_are_corosyncs(void **state)
+{
+	struct config *c = good(
+		GOOD_CLUSTER GOOD_NODES
+		"node host3 { id = 3 address = 10.0.0.3 votes = 2 }\n"
+		"quorum { expected_votes = 5 wait_for_all = yes last_man_standing = 1\n"
+		"	last_man_standing_window = 20000 auto_tie_breaker = yes\n"
+		"	auto_tie_breaker_node = \"3 host1\" allow_downscale = yes }\n");
+
+	(void)state;
+	assert_int_equal(c->quorum.expected, 5);
+	assert_int_equal(c->quorum.votes[2], 2);
+	assert_int_equal(c->quorum.nodes.count, 3);
+	assert_true(c->quorum.waits_for_all);
+	assert_true(c->quorum.is_last_man_standing);
+	assert_int_equal(c->quorum.last_man_standing_window_ns, 20000000000);
+	assert_int_equal(c->quorum.tie, QUORUM_TIE_LIST);
+	assert_int_equal(c->quorum.tie_count, 2);
+	assert_int_equal(c->quorum.tie_nodes[0], 3);
+	assert_int_equal(c->quorum.tie_nodes[1], 1);
+	assert_true(c->quorum.allows_downscale);
+	config_free(c);
+
+	c = good(GOOD_CLUSTER GOOD_NODES "quorum { two_node = yes }\n");
+	assert_true(c->quorum.is_two_node && c->quorum.waits_for_all);
+	config_free(c);
+
+	c = good(GOOD_CLUSTER GOOD_NODES "quorum { tie_breaker = /dev/disk/by-id/x\n"
+					 "	tie_breaker_votes = 2 }\n");
+	assert_string_equal(c->tie_breaker, "/dev/disk/by-id/x");
+	assert_int_equal(c->quorum.device_votes, 2);
+	assert_int_equal(c->tie_breaker_io_timeout_ms, 1000);
+	config_free(c);
+}
+
+static void options_of_quorum_that_do_not_go_together_are_told(void **state)
+{
+	(void)state;
+	expect_mistakes("quorum { expected_votes = 1\n"
+			"auto_tie_breaker_node = highest\n"
+			"last_man_standing_window = 5\n"
+			"tie_breaker_votes = 1 }\n",
+			"4: quorum: expected_votes: 1 is less than the 2 votes that there are: two parts could both be quorate\n"
+			"5: quorum: auto_tie_breaker_node: is nothing without auto_tie_breaker = yes\n"
+			"6: quorum: last_man_standing_window: 5 is outside 100..3600000\n"
+			"6: quorum: last_man_standing_window: is nothing without last_man_standing = yes\n"
+			"7: quorum: tie_breaker_votes: is nothing without tie_breaker\n");
+	expect_mistakes("quorum { two_node = yes\n"
+			"wait_for_all = no\n"
+			"auto_tie_breaker = yes\n"
+			"auto_tie_breaker_node = host9\n"
+			"tie_breaker = disk\n"
+			"last_man_standing = maybe }\n",
+			"4: quorum: two_node: not together with auto_tie_breaker: one node is enough already\n"
+			"4: quorum: two_node: not together with tie_breaker: that settles it better\n"
+			"5: quorum: wait_for_all: two_node needs it: each node would start alone, and write\n"
+			"6: quorum: auto_tie_breaker: not together with tie_breaker: two would break one tie\n"
+			"7: quorum: auto_tie_breaker_node: 'host9' is neither lowest nor highest, nor a node\n"
+			"8: quorum: tie_breaker: 'disk' is no path from the root\n"
+			"9: quorum: last_man_standing: 'maybe' is neither yes nor no\n");
+	expect_mistakes("node host3 { id = 3 address = 10.0.0.3 votes = 0 }\n"
+			"quorum { two_node = yes }\n",
+			"5: quorum: two_node: is for two nodes with one vote each\n");
+}
+
 static void every_option_is_taken(void **state)
 {
 	struct config *c = good(
@@ -294,6 +359,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_not_said_has_its_default),
 		cmocka_unit_test(every_option_is_taken),
+		cmocka_unit_test(options_of_quorum_are_corosyncs),
+		cmocka_unit_test(options_of_quorum_that_do_not_go_together_are_told),
 		cmocka_unit_test(all_mistakes_are_told_at_once_with_their_lines),
 		cmocka_unit_test(an_unknown_option_takes_nothing_else_with_it),
 		cmocka_unit_test(nodes_that_cannot_be_told_apart_are_refused),

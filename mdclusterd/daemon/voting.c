@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "mdclusterd/daemon/voting.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arith.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/text.h"
+#include "mdclusterd/daemon/config.h"
+#include "mdclusterd/daemon/quorum_file.h"
+#include "mdclusterd/quorum/quorum_sync.h"
+
+LOG_SUBSYSTEM(quorum);
+
+struct voting {
+	struct loop *loop;
+	struct voting_ops ops;
+	void *owner;
+	struct quorum *q;
+	struct quorum_sync *sync;
+	struct quorum_file *file;
+	struct loop_timer *timer;
+};
+
+/* --- time ---------------------------------------------------------------------------------- */
+
+static void look(struct voting *v);
+
+static void time_has_come(void *owner)
+{
+	struct voting *v = owner;
+
+	v->timer = NULL;
+	quorum_advance(v->q, clock_boot_ns());
+	look(v);
+}
+
+static void arm(struct voting *v)
+{
+	uint64_t at = quorum_deadline(v->q), now = clock_boot_ns();
+	uint64_t ms = at > now ? div_round_up(at - now, NS_PER_MS) : 1;
+	struct err err = ERR_INIT;
+
+	loop_timer_cancel(v->timer);
+	v->timer = NULL;
+	if (at == UINT64_MAX)
+		return;
+	v->timer = loop_timer_start(v->loop, (uint32_t)min_u64(ms, 60000), time_has_come, v, &err);
+	if (!v->timer)
+		log_error("MDC5601", "%s: changes of the quorum are late", err.text);
+}
+
+static void look(struct voting *v)
+{
+	arm(v);
+	v->ops.changed(v->owner);
+	if (quorum_wants_again(v->q))
+		v->ops.again(v->owner);
+}
+
+/* --- the sync service ------------------------------------------------------------------------ */
+
+static uint64_t op_now(void *owner)
+{
+	(void)owner;
+	return clock_boot_ns();
+}
+
+static void op_keep(void *owner, const uint8_t bytes[QUORUM_MEMORY_BYTES], bool is_awaited)
+{
+	struct voting *v = owner;
+
+	(void)is_awaited; /* it is told of each */
+	quorum_file_save(v->file, bytes);
+}
+
+static void is_kept(void *owner)
+{
+	struct voting *v = owner;
+
+	quorum_sync_kept(v->sync);
+}
+
+static void op_changed(void *owner)
+{
+	look(owner);
+}
+
+/* --- life -------------------------------------------------------------------------------------- */
+
+/* Of this start of the host: Q4. */
+static int read_boot(uint8_t boot[QUORUM_BOOT_BYTES], struct err *err)
+{
+	static const char path[] = "/proc/sys/kernel/random/boot_id";
+	char text[64] = "";
+	FILE *file = fopen(path, "re");
+
+	if (!file)
+		return err_set(err, -errno, "%s: %s", path, strerror(errno));
+	if (!fgets(text, sizeof(text), file))
+		text[0] = '\0';
+	(void)fclose(file);
+	text[strcspn(text, "\n")] = '\0';
+	return text_parse_uuid(text, path, boot, err);
+}
+
+static int make_machine(struct voting *v, const struct config *config, struct err *err)
+{
+	uint8_t boot[QUORUM_BOOT_BYTES], memory[QUORUM_MEMORY_BYTES];
+	int r = read_boot(boot, err);
+
+	if (r == 0)
+		r = quorum_file_read(config->state_dir, memory, err);
+	if (r < 0)
+		return r;
+	v->q = quorum_new(&config->quorum, boot, r > 0 ? memory : NULL, err);
+	if (!v->q)
+		return err_prefix(err, "%s/quorum", config->state_dir);
+	return 0;
+}
+
+struct voting *voting_open(const struct config *config, struct sync *sync, struct loop *loop,
+			   const struct voting_ops *ops, void *owner, struct err *err)
+{
+	static const struct quorum_sync_ops sync_ops = { op_now, op_keep, op_changed };
+	struct voting *v = calloc(1, sizeof(*v));
+
+	if (!v) {
+		err_nomem(err, "the quorum");
+		return NULL;
+	}
+	v->loop = loop;
+	v->ops = *ops;
+	v->owner = owner;
+	if (make_machine(v, config, err) == 0)
+		v->file = quorum_file_open(config->state_dir, loop, is_kept, v, err);
+	if (v->file) {
+		v->sync = quorum_sync_new(v->q, sync, &sync_ops, v);
+		if (!v->sync)
+			err_nomem(err, "the quorum");
+	}
+	if (v->sync)
+		return v;
+	voting_close(v);
+	return NULL;
+}
+
+void voting_close(struct voting *v)
+{
+	if (!v)
+		return;
+	loop_timer_cancel(v->timer);
+	quorum_file_close(v->file);
+	quorum_sync_free(v->sync);
+	quorum_free(v->q);
+	free(v);
+}
+
+const struct quorum *voting_quorum(const struct voting *v)
+{
+	return v->q;
+}
+
+bool voting_is_quorate(const struct voting *v)
+{
+	return quorum_is_quorate(v->q, clock_boot_ns());
+}
+
+/* --- what people do ------------------------------------------------------------------------------ */
+
+void voting_set_config(struct voting *v, const struct config *config)
+{
+	quorum_set_votes(v->q, &config->quorum);
+	look(v);
+}
+
+int voting_set_expected(struct voting *v, uint32_t expected, struct err *err)
+{
+	int r = quorum_set_expected(v->q, expected, err);
+
+	if (r == 0)
+		look(v);
+	return r;
+}
+
+bool voting_say_leaving(struct voting *v)
+{
+	quorum_set_leaving(v->q);
+	if (!quorum_wants_again(v->q) || !voting_is_quorate(v))
+		return false;
+	look(v);
+	return true;
+}
+
+void voting_set_stopped(struct voting *v)
+{
+	quorum_set_stopped(v->q);
+	if (quorum_settings(v->q)->waits_for_all)
+		quorum_sync_save(v->sync);
+}
