@@ -23,6 +23,7 @@ extern const struct cli_command cmd_nodes;
 extern const struct cli_command cmd_record;
 extern const struct cli_command cmd_reload;
 extern const struct cli_command cmd_repair;
+extern const struct cli_command cmd_quorum;
 extern const struct cli_command cmd_ring;
 extern const struct cli_command cmd_scan;
 extern const struct cli_command cmd_set;

@@ -16,7 +16,7 @@
 static const struct cli_command *const commands[] = {
 	&cmd_status, &cmd_doctor, &cmd_assemble, &cmd_stop,
 	&cmd_attach, &cmd_detach,
-	&cmd_detail, &cmd_nodes, &cmd_ring, &cmd_locks,
+	&cmd_detail, &cmd_nodes, &cmd_quorum, &cmd_ring, &cmd_locks,
 	&cmd_events, &cmd_monitor, &cmd_record, &cmd_replay, &cmd_set, &cmd_reload, &cmd_check,
 	&cmd_repair, &cmd_fail, &cmd_confirm_dead,
 	&cmd_create, &cmd_examine, &cmd_examine_bitmap,

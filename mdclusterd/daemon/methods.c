@@ -198,6 +198,7 @@ static const struct control_method methods[] = {
 	READ("Ring", method_ring),
 	READ("Locks", method_locks),
 	READ("Detail", method_detail),
+	READ("Quorum", method_quorum),
 	READ("Record", method_record),
 	ADMIN("Assemble", method_assemble),
 	ADMIN("Stop", method_stop),
@@ -206,6 +207,7 @@ static const struct control_method methods[] = {
 	ADMIN("CheckCancel", method_check_cancel),
 	ADMIN("Fail", method_fail),
 	ADMIN("ConfirmDead", method_confirm_dead),
+	ADMIN("QuorumExpected", method_quorum_expected),
 	ADMIN("Reload", method_reload),
 	{ NULL, CONTROL_READ, NULL, NULL },
 };

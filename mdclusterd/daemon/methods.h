@@ -50,5 +50,9 @@ void method_fail(void *owner, struct control_call *call, const json_t *parameter
 void method_check(void *owner, struct control_call *call, const json_t *parameters);
 void method_check_cancel(void *owner, struct control_call *call, const json_t *parameters);
 
+/* methods_quorum.c */
+void method_quorum(void *owner, struct control_call *call, const json_t *parameters);
+void method_quorum_expected(void *owner, struct control_call *call, const json_t *parameters);
+
 /* methods_events.c */
 void method_events(void *owner, struct control_call *call, const json_t *parameters);

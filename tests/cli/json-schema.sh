@@ -16,7 +16,7 @@ page=$srcdir/man/mdcluster-json.7
 sed -e 's/\\f[BIRP]//g' -e 's/\\-/-/g' "$page" | awk '
 	/^\.SH/ {
 		object = tolower($2)
-		is_object = object ~ /^(examine|examine-bitmap|slot|create|update|zero|keygen|locks|member|resource|lock|step|status|status-node|status-array|status-disk|status-member|event|finding)$/
+		is_object = object ~ /^(examine|examine-bitmap|slot|create|update|zero|keygen|locks|member|resource|lock|step|status|status-node|status-array|status-disk|status-member|quorum|quorum-node|event|finding)$/
 	}
 	/^\.TP/ { is_tag = 1; next }
 	is_tag && is_object && /^\.BR [a-z_.]+ "? ?\(/ {
@@ -29,7 +29,7 @@ sed -e 's/\\f[BIRP]//g' -e 's/\\-/-/g' "$page" | awk '
 	{ is_tag = 0 }' | sort >promise
 for object in examine examine-bitmap slot create update zero keygen locks member \
 	resource lock step status status-node status-array status-disk status-member \
-	event finding; do
+	quorum quorum-node event finding; do
 	grep -q "^$object " promise ||
 		fail "mdcluster-json.7 describes no field of the object $object"
 done
@@ -334,6 +334,10 @@ for name in healthy degraded resyncing no-quorum proof joining; do
 	expect_equal "$name: nodes and status" "$(jq -S .nodes status.json)" "$(jq -S . nodes.json)"
 	[ $name = healthy ] || mdcluster doctor --json | check_each finding "$name" '.[]'
 done
+answer Quorum "$(cat "$srcdir/tests/data/control/quorum.json")"
+mdcluster quorum --json >quorum.json || :
+check quorum "quorum" <quorum.json
+check_each quorum-node "quorum" '.nodes[]' <quorum.json
 status_is proof '.arrays[0].members[2].slot = null'
 mdcluster status --json | check_each status-member "no slot" '.arrays[].members[]' || :
 for slot in 1 null; do
