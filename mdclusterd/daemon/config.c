@@ -146,9 +146,20 @@ static cfg_opt_t array_options[] = {
 	TEXT("resync_min"), TEXT("resync_max"), TEXT("intent_budget"), TEXT("export"),
 	TEXT("export_mode"), TEXT("export_group"), TEXT("auto"), CFG_END(),
 };
+static cfg_opt_t fence_node_options[] = { LIST("options"), TEXT("delay_ms"), CFG_END() };
+static cfg_opt_t fence_device_options[] = {
+	TEXT("type"), TEXT("agent"), TEXT("command"), TEXT("action"), TEXT("user"),
+	LIST("options"), TEXT("timeout_ms"), TEXT("retries"), TEXT("delay_ms"),
+	CFG_SEC("node", fence_node_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+	CFG_END(),
+};
+static cfg_opt_t fence_level_options[] = { LIST("devices"), LIST("nodes"), CFG_END() };
 static cfg_opt_t fence_options[] = {
 	LIST("methods"), TEXT("command"), TEXT("timeout_ms"), TEXT("retries"),
-	TEXT("delay_ms"), CFG_END(),
+	TEXT("delay_ms"),
+	CFG_SEC("device", fence_device_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+	CFG_SEC("level", fence_level_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+	CFG_END(),
 };
 static cfg_opt_t log_options[] = { TEXT("target"), TEXT("level"), CFG_END() };
 static cfg_opt_t control_options[] = { TEXT("group"), CFG_END() };
@@ -208,19 +219,19 @@ static void came_to_a_halt(cfg_t *cfg, const char *fmt, va_list args)
 	}
 }
 
-static void watch_places(cfg_t *cfg)
+/* All options of all sections; `path`: those above them, with a bar behind each. */
+static void watch_places(cfg_t *cfg, const cfg_opt_t *options, const char *path)
 {
-	char path[128];
+	char name[128];
 
-	for (cfg_opt_t *o = file_options; o->name; o++) {
+	for (const cfg_opt_t *o = options; o->name; o++) {
+		snprintf(name, sizeof(name), "%s%s", path, o->name);
 		if (!(o->flags & CFGF_MULTI))
-			cfg_set_validate_func(cfg, o->name, note_place);
+			cfg_set_validate_func(cfg, name, note_place);
 		if (o->type != CFGT_SEC)
 			continue;
-		for (cfg_opt_t *inner = o->subopts; inner->name; inner++) {
-			snprintf(path, sizeof(path), "%s|%s", o->name, inner->name);
-			cfg_set_validate_func(cfg, path, note_place);
-		}
+		snprintf(name, sizeof(name), "%s%s|", path, o->name);
+		watch_places(cfg, o->subopts, name);
 	}
 }
 
@@ -239,7 +250,7 @@ static int read_once(struct config_reader *r)
 		return CFG_FILE_ERROR;
 	}
 	cfg_set_error_function(r->cfg, came_to_a_halt);
-	watch_places(r->cfg);
+	watch_places(r->cfg, file_options, "");
 	reading = r;
 	result = cfg_parse_fp(r->cfg, file);
 	reading = NULL;
@@ -360,7 +371,7 @@ void config_free(struct config *c)
 	free(c->arrays);
 	free(c->key_file);
 	free(c->tie_breaker);
-	free(c->fence.command);
+	fence_plan_fini(&c->fence.plan);
 	free(c->run_dir);
 	free(c->state_dir);
 	free(c);

@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "mdclusterd/fence/plan.h"
 #include "mdclusterd/quorum/quorum.h"
 #include "totem/nodes.h"
 #include "totem/transport_udp.h"
@@ -52,6 +53,7 @@ struct config_array {
 
 enum config_fence_method { CONFIG_FENCE_OBITUARY = 1, CONFIG_FENCE_COMMAND = 2 };
 
+
 struct config {
 	char cluster[CONFIG_NAME_BYTES];
 	char *key_file;            /* NULL: crypto = none */
@@ -70,9 +72,8 @@ struct config {
 	size_t array_count;
 
 	struct {
-		uint32_t methods;  /* bits */
-		char *command;     /* NULL: none */
-		uint32_t timeout_ms, retries, delay_ms;
+		uint32_t methods;       /* bits */
+		struct fence_plan plan; /* a command that methods name is its level */
 	} fence;
 
 	char *run_dir, *state_dir;
@@ -94,6 +95,11 @@ struct config *config_read(const char *path, config_mistake_fn mistake, void *ow
 struct config *config_parse(const char *text, const char *host, config_mistake_fn mistake,
 			    void *owner);
 void config_free(struct config *c); /* NULL is fine */
+/*
+ * Asks each fence agent what it can be told, which takes a moment for each, and compares.
+ * Returns whether there was no mistake.
+ */
+bool config_check_agents(const struct config *c, config_mistake_fn mistake, void *owner);
 
 /* Index in nodes, or -1. */
 int config_node_by_name(const struct config *c, const char *name);

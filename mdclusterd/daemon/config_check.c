@@ -19,14 +19,7 @@
 
 enum { DEFAULT_PORT = 7405, LOWEST_TOKEN_MS = 20 };
 
-/* One section under the eye: whose mistakes begin with its name. */
-struct section {
-	struct config_reader *r;
-	cfg_t *cfg;
-	char name[CONFIG_NAME_BYTES + 16];
-};
-
-static struct section section_of(struct config_reader *r, cfg_t *cfg)
+struct section section_of(struct config_reader *r, cfg_t *cfg)
 {
 	struct section s = { .r = r, .cfg = cfg };
 	const char *title = cfg == r->cfg ? NULL : cfg_title(cfg);
@@ -37,10 +30,8 @@ static struct section section_of(struct config_reader *r, cfg_t *cfg)
 	return s;
 }
 
-static void complain(const struct section *s, const char *option, unsigned int index,
-		     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-static void complain(const struct section *s, const char *option, unsigned int index,
-		     const char *fmt, ...)
+void complain(const struct section *s, const char *option, unsigned int index, const char *fmt,
+	      ...)
 {
 	char text[512];
 	va_list args;
@@ -51,16 +42,15 @@ static void complain(const struct section *s, const char *option, unsigned int i
 	config_mistake(s->r, config_line(s->r, s->cfg, option, index), "%s%s", s->name, text);
 }
 
-/* NULL: it is not there. */
-static const char *text_of(const struct section *s, const char *option)
+const char *text_of(const struct section *s, const char *option)
 {
 	return cfg_size(s->cfg, option) > 0 ? cfg_getstr(s->cfg, option) : NULL;
 }
 
 /* --- single values ----------------------------------------------------------------------- */
 
-static uint64_t number_of(const struct section *s, const char *option, uint64_t least,
-			  uint64_t most, uint64_t otherwise)
+uint64_t number_of(const struct section *s, const char *option, uint64_t least, uint64_t most,
+		   uint64_t otherwise)
 {
 	const char *text = text_of(s, option);
 	struct err err = ERR_INIT;
@@ -84,7 +74,7 @@ static uint64_t bytes_of(const struct section *s, const char *option)
 	return sectors * 512;
 }
 
-static bool truth_of(const struct section *s, const char *option, bool otherwise)
+bool truth_of(const struct section *s, const char *option, bool otherwise)
 {
 	static const char *const words[] = { "no", "yes", "false", "true", "off", "on", "0", "1" };
 	const char *text = text_of(s, option);
@@ -98,9 +88,7 @@ static bool truth_of(const struct section *s, const char *option, bool otherwise
 	return otherwise;
 }
 
-/* Which of the words, which end with NULL. */
-static int word_of(const struct section *s, const char *option, const char *const *words,
-		   int otherwise)
+int word_of(const struct section *s, const char *option, const char *const *words, int otherwise)
 {
 	const char *text = text_of(s, option);
 	char all[256] = "";
@@ -117,7 +105,7 @@ static int word_of(const struct section *s, const char *option, const char *cons
 	return otherwise;
 }
 
-static void name_of(const struct section *s, const char *option, char to[CONFIG_NAME_BYTES])
+void name_of(const struct section *s, const char *option, char to[CONFIG_NAME_BYTES])
 {
 	const char *text = text_of(s, option);
 
@@ -130,7 +118,7 @@ static void name_of(const struct section *s, const char *option, char to[CONFIG_
 		snprintf(to, CONFIG_NAME_BYTES, "%s", text);
 }
 
-static char *path_of(const struct section *s, const char *option, const char *otherwise)
+char *path_of(const struct section *s, const char *option, const char *otherwise)
 {
 	const char *text = text_of(s, option);
 	char *copy;
@@ -410,34 +398,6 @@ static void check_arrays(struct config_reader *r, struct config *c)
 		check_array(r, &c->arrays[c->array_count++], cfg_getnsec(r->cfg, "array", i));
 }
 
-static void check_fence(struct config_reader *r, struct config *c)
-{
-	struct section s = section_of(r, cfg_getsec(r->cfg, "fence"));
-	unsigned int count = cfg_size(s.cfg, "methods");
-
-	c->fence.methods = text_of(&s, "methods") || count ? 0 : CONFIG_FENCE_OBITUARY;
-	for (unsigned int i = 0; i < count; i++) {
-		const char *method = cfg_getnstr(s.cfg, "methods", i);
-
-		if (strcmp(method, "obituary") == 0)
-			c->fence.methods |= CONFIG_FENCE_OBITUARY;
-		else if (strcmp(method, "command") == 0)
-			c->fence.methods |= CONFIG_FENCE_COMMAND;
-		else
-			complain(&s, "methods", i, "methods: '%s' is none of: obituary, command",
-				 method);
-	}
-	if (text_of(&s, "command"))
-		c->fence.command = path_of(&s, "command", "");
-	if ((c->fence.methods & CONFIG_FENCE_COMMAND) && !c->fence.command)
-		complain(&s, "methods", 0, "command is missing, which methods name");
-	if (c->fence.command && !(c->fence.methods & CONFIG_FENCE_COMMAND))
-		complain(&s, "command", 0, "command: methods do not name it");
-	c->fence.timeout_ms = (uint32_t)number_of(&s, "timeout_ms", 100, 3600000, 60000);
-	c->fence.retries = (uint32_t)number_of(&s, "retries", 0, 1000, 2);
-	c->fence.delay_ms = (uint32_t)number_of(&s, "delay_ms", 0, 3600000, 1000);
-}
-
 static void check_log(struct config_reader *r, struct config *c)
 {
 	static const char *const targets[] = { "stderr", "syslog", "journal", NULL };
@@ -460,7 +420,7 @@ void config_check(struct config_reader *r, struct config *c)
 	check_totem(r, c);
 	config_check_quorum(r, c);
 	check_arrays(r, c);
-	check_fence(r, c);
+	config_check_fence(r, c);
 	check_log(r, c);
 	c->run_dir = path_of(&file, "run_dir", "/run/mdcluster");
 	c->state_dir = path_of(&file, "state_dir", "/var/lib/mdcluster");

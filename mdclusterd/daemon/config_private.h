@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What config.c (the text, by libconfuse) and config_check.c (what it means) share. */
+/*
+ * What config.c (the text, by libconfuse), config_check.c and config_fence.c (what it means)
+ * share.
+ */
 #pragma once
 
 #include <stdarg.h>
@@ -42,6 +45,29 @@ void config_mistake(struct config_reader *r, int line, const char *fmt, ...)
 int config_line(const struct config_reader *r, const cfg_t *section, const char *option,
 		unsigned int index);
 int config_section_line(const struct config_reader *r, const cfg_t *section);
+
+/* One section under the eye: whose mistakes begin with its name. */
+struct section {
+	struct config_reader *r;
+	cfg_t *cfg;
+	char name[CONFIG_NAME_BYTES + 16];
+};
+
+struct section section_of(struct config_reader *r, cfg_t *cfg);
+void complain(const struct section *s, const char *option, unsigned int index, const char *fmt,
+	      ...) __attribute__((format(printf, 4, 5)));
+/* Values by themselves: NULL, or `otherwise`, where there is none or it was complained of. */
+const char *text_of(const struct section *s, const char *option);
+uint64_t number_of(const struct section *s, const char *option, uint64_t least, uint64_t most,
+		   uint64_t otherwise);
+bool truth_of(const struct section *s, const char *option, bool otherwise);
+/* Which of the words, which end with NULL. */
+int word_of(const struct section *s, const char *option, const char *const *words, int otherwise);
+void name_of(const struct section *s, const char *option, char to[CONFIG_NAME_BYTES]);
+char *path_of(const struct section *s, const char *option, const char *otherwise);
+
+/* config_fence.c */
+void config_check_fence(struct config_reader *r, struct config *c);
 
 /* Fills in c from r->cfg; mistakes are noted. */
 void config_check(struct config_reader *r, struct config *c);

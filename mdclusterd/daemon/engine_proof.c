@@ -8,56 +8,95 @@
  * at its members; and before a command is run, for that hits whoever is there by then.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/arith.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "mdclusterd/daemon/engine_private.h"
-#include "mdclusterd/daemon/proof.h"
-#include "mdclusterd/daemon/proof_command.h"
+#include "mdclusterd/fence/method.h"
+#include "mdclusterd/fence/proof.h"
 
 LOG_SUBSYSTEM(proof);
 
-enum { LOOK_AGAIN_MS = 200 };
+enum {
+	LOOK_AGAIN_MS = 200,
+	MAX_ATTEMPTS = 2 * TOTEM_MAX_NODES, /* one a node, and a few that switch on again */
+};
 
 struct engine_proof {
 	struct engine *engine;
 	struct proof *proof;
 	struct loop_timer *look, *deadline;
-	struct loop_job unrunnable;  /* commands that could not be started are answered */
-	struct { uint32_t node; struct proof_command *command; } running[TOTEM_MAX_NODES];
-	size_t running_count;
+	struct loop_job unrunnable;  /* what could not be started is answered */
+	struct attempt {
+		uint32_t node;
+		const struct fence_device *device;
+		enum fence_action action;
+		struct fence_job *job; /* NULL: it could not be started: why */
+		char why[160];
+	} attempts[MAX_ATTEMPTS];
+	size_t attempt_count;
 };
 
 static void arm(struct engine_proof *ep);
 
-/* --- commands ----------------------------------------------------------------------------- */
+/* --- attempts ----------------------------------------------------------------------------- */
 
-static const char *forget(struct engine_proof *ep, const struct proof_command *c,
-			  uint32_t *node)
+static const struct fence_method *method_of(enum fence_type type)
 {
-	for (size_t i = 0; i < ep->running_count; i++)
-		if (ep->running[i].command == c) {
-			*node = ep->running[i].node;
-			ep->running[i] = ep->running[--ep->running_count];
-		}
-	return engine_node_name(ep->engine, *node);
+	static const struct fence_method *const methods[] = {
+		[FENCE_COMMAND] = &fence_method_command,
+		[FENCE_AGENT] = &fence_method_agent,
+	};
+
+	return methods[type];
 }
 
-static void command_is_done(void *owner, struct proof_command *c, bool is_dead,
+static struct attempt *attempt_of(struct engine_proof *ep, const struct fence_job *job)
+{
+	for (size_t i = 0; i < ep->attempt_count; i++)
+		if (ep->attempts[i].job == job)
+			return &ep->attempts[i];
+	return NULL;
+}
+
+static void forget(struct engine_proof *ep, struct attempt *a)
+{
+	*a = ep->attempts[--ep->attempt_count];
+}
+
+static void attempt_is_over(struct engine_proof *ep, const struct attempt *a, bool is_done,
 			    const char *why)
 {
-	struct engine_proof *ep = owner;
-	uint32_t node = 0;
-	const char *name = forget(ep, c, &node);
+	const char *name = engine_node_name(ep->engine, a->node);
+	char words[FENCE_WORDS_BYTES];
 
-	if (!is_dead)
-		engine_tell(ep->engine, LOG_WARNING, "fence-failed", node,
-			    "the fence command has not proven node %s dead: %s", name, why);
-	proof_answered(ep->proof, clock_boot_ns(), node, is_dead, why);
-	proof_command_free(c);
+	if (a->action == FENCE_REVIVE) {
+		engine_tell(ep->engine, is_done ? LOG_NOTICE : LOG_WARNING, "fence-revived", a->node,
+			    "%s %s node %s on again: %s", fence_device_words(a->device, words),
+			    is_done ? "has switched" : "could not switch", name, why);
+		return;
+	}
+	if (!is_done)
+		engine_tell(ep->engine, LOG_WARNING, "fence-failed", a->node,
+			    "%s has not proven node %s dead: %s",
+			    fence_device_words(a->device, words), name, why);
+	proof_answered(ep->proof, clock_boot_ns(), a->node, is_done, why);
+}
+
+static void job_is_done(void *owner, struct fence_job *job, bool is_done, const char *why)
+{
+	struct engine_proof *ep = owner;
+	struct attempt *a = attempt_of(ep, job);
+	const struct attempt was = *a;
+
+	forget(ep, a);
+	attempt_is_over(ep, &was, is_done, why);
+	job->method->free(job);
 	arm(ep);
 }
 
@@ -65,55 +104,134 @@ static void answer_later(void *owner)
 {
 	struct engine_proof *ep = owner;
 
-	for (size_t i = ep->running_count; i > 0; i--)
-		if (!ep->running[i - 1].command) {
-			uint32_t node = ep->running[i - 1].node;
+	for (size_t i = ep->attempt_count; i > 0; i--)
+		if (!ep->attempts[i - 1].job) {
+			const struct attempt was = ep->attempts[i - 1];
 
-			ep->running[i - 1] = ep->running[--ep->running_count];
-			proof_answered(ep->proof, clock_boot_ns(), node, false,
-				       "it cannot be run");
+			forget(ep, &ep->attempts[i - 1]);
+			attempt_is_over(ep, &was, false, was.why);
 		}
 	arm(ep);
 }
 
-static void op_run(void *owner, uint32_t node, uint64_t incarnation, uint32_t attempt)
+static void op_level(void *owner, uint32_t node, uint32_t number)
+{
+	struct engine_proof *ep = owner;
+
+	engine_tell(ep->engine, LOG_NOTICE, "fence-level", node,
+		    "node %s: its death is to be proven by level %" PRIu32,
+		    engine_node_name(ep->engine, node), number);
+}
+
+static const struct fence_level *level_of(const struct engine *e, uint32_t number)
+{
+	const struct fence_plan *plan = &e->config->fence.plan;
+	int index = fence_level_by_number(plan, number);
+
+	return index < 0 ? NULL : &plan->levels[index];
+}
+
+static void begin_attempt(struct engine_proof *ep, const struct fence_request *req)
+{
+	struct attempt *a = &ep->attempts[ep->attempt_count++];
+	char words[FENCE_WORDS_BYTES];
+	struct err err = ERR_INIT;
+
+	*a = (struct attempt){ .node = req->node, .device = req->device, .action = req->action };
+	a->job = method_of(req->device->type)->start(ep->engine->loop, req, job_is_done, ep, &err);
+	if (a->job)
+		return;
+	log_error("MDC5426", "%s cannot be used: %s", fence_device_words(req->device, words),
+		  err.text);
+	snprintf(a->why, sizeof(a->why), "%.150s", err.text);
+	loop_soon(ep->engine->loop, &ep->unrunnable);
+}
+
+static void op_run(void *owner, uint32_t node, uint64_t incarnation, uint32_t number,
+		   uint32_t device, uint32_t attempt)
 {
 	struct engine_proof *ep = owner;
 	struct engine *e = ep->engine;
-	const char *name = engine_node_name(e, node);
-	struct err err = ERR_INIT;
-	struct proof_command *c;
+	const struct fence_request req = {
+		.device = &e->config->fence.plan.devices[device],
+		.action = FENCE_KILL,
+		.name = engine_node_name(e, node),
+		.node = node,
+		.incarnation = incarnation,
+		.is_one_of_many = level_of(e, number)->device_count > 1,
+	};
+	char words[FENCE_WORDS_BYTES];
 
 	engine_tell(e, LOG_NOTICE, "fence-started", node,
-		    "the fence command is asked to prove node %s dead, attempt %" PRIu32, name,
-		    attempt);
-	c = proof_command_start(e->loop, e->config->fence.command, name, node, incarnation,
-				command_is_done, ep, &err);
-	ep->running[ep->running_count].node = node;
-	ep->running[ep->running_count++].command = c;
-	if (c)
-		return;
-	log_error("MDC5426", "the fence command cannot be run: %s", err.text);
-	loop_soon(e->loop, &ep->unrunnable);
+		    "%s is asked to prove node %s dead, attempt %" PRIu32,
+		    fence_device_words(req.device, words), req.name, attempt);
+	begin_attempt(ep, &req);
+}
+
+/* Of several power supplies each was switched off: together they are a reboot. */
+static void revive(struct engine_proof *ep, uint32_t node, const struct fence_level *l)
+{
+	struct engine *e = ep->engine;
+	struct fence_request req = { .action = FENCE_REVIVE, .node = node,
+				     .name = engine_node_name(e, node) };
+
+	for (uint32_t i = 0; l && l->device_count > 1 && i < l->device_count; i++) {
+		req.device = &e->config->fence.plan.devices[l->devices[i]];
+		if (req.device->type == FENCE_AGENT && req.device->is_reboot &&
+		    ep->attempt_count < MAX_ATTEMPTS - TOTEM_MAX_NODES)
+			begin_attempt(ep, &req);
+	}
 }
 
 static void op_stop(void *owner, uint32_t node)
 {
 	struct engine_proof *ep = owner;
 
-	for (size_t i = 0; i < ep->running_count; i++)
-		if (ep->running[i].node == node && ep->running[i].command)
-			proof_command_stop(ep->running[i].command);
+	for (size_t i = 0; i < ep->attempt_count; i++)
+		if (ep->attempts[i].node == node && ep->attempts[i].job &&
+		    ep->attempts[i].action == FENCE_KILL)
+			ep->attempts[i].job->method->stop(ep->attempts[i].job);
 }
 
-static void op_dead(void *owner, uint32_t node, uint64_t incarnation)
+/* "fence agent fence_apc (pdu-a) and fence agent fence_apc (pdu-b)" */
+static void words_of_level(const struct engine *e, uint32_t number, char *to, size_t room)
+{
+	const struct fence_level *l = level_of(e, number);
+	char words[FENCE_WORDS_BYTES];
+
+	snprintf(to, room, "%s", l ? "" : "what was fencing");
+	for (uint32_t i = 0; l && i < l->device_count; i++) {
+		const struct fence_device *d = &e->config->fence.plan.devices[l->devices[i]];
+
+		snprintf(to + strlen(to), room - strlen(to), "%s%s%s", i ? " and " : "",
+			 d->type == FENCE_AGENT || d->type == FENCE_COMMAND ? "the " : "",
+			 fence_device_words(d, words));
+	}
+}
+
+static void op_dead(void *owner, uint32_t node, uint64_t incarnation, uint32_t number)
 {
 	struct engine_proof *ep = owner;
+	struct engine *e = ep->engine;
 	struct err err = ERR_INIT;
+	char how[256];
 
-	if (cluster_confirm_dead(ep->engine->cluster, node, incarnation, LOCK_DEATH_NODE,
-				 "the fence command", &err) < 0)
+	words_of_level(e, number, how, sizeof(how));
+	if (cluster_confirm_dead(e->cluster, node, incarnation, LOCK_DEATH_NODE, how, &err) < 0)
 		log_error("MDC5427", "the proof of a death is not told: %s", err.text);
+}
+
+static void op_over(void *owner, uint32_t node, uint32_t number, const char *why)
+{
+	struct engine_proof *ep = owner;
+
+	if (number != 0)
+		revive(ep, node, level_of(ep->engine, number));
+	else
+		engine_tell(ep->engine, LOG_ERR, "fence-exhausted", node,
+			    "node %s: no level could prove its death (%s): it is tried again; `mdcluster confirm-dead %s` once you are certain that it is off",
+			    engine_node_name(ep->engine, node), why,
+			    engine_node_name(ep->engine, node));
 }
 
 /* --- who is missing ------------------------------------------------------------------------- */
@@ -151,8 +269,8 @@ void engine_proof_look(struct engine *e)
 			count = note_member(all, count, &look.members[j]);
 	for (size_t i = 0; lock_manager_absent(cluster_manager(e->cluster), i, &absent); i++)
 		count = note(all, count, absent.node, absent.incarnation);
-	proof_set_duty(ep->proof, now, cluster_is_quorate(e->cluster) &&
-					       set_next(members, 0) == e->config->self);
+	proof_set_duty(ep->proof, now, cluster_is_quorate(e->cluster),
+		       set_next(members, 0) == e->config->self);
 	if (proof_set_missing(ep->proof, now, all, count) < 0)
 		log_error("MDC5428", "no memory to ask for proofs of death: it is tried again");
 	arm(ep);
@@ -200,25 +318,14 @@ char *engine_proof_waits(const struct engine *e, uint32_t node, char *to)
 
 /* --- life --------------------------------------------------------------------------------------- */
 
-static struct proof_config config_of(const struct config *c)
-{
-	return (struct proof_config){
-		.has_command = (c->fence.methods & CONFIG_FENCE_COMMAND) != 0,
-		.delay_ns = c->fence.methods & CONFIG_FENCE_OBITUARY ?
-				    c->fence.delay_ms * NS_PER_MS : 0,
-		.timeout_ns = c->fence.timeout_ms * NS_PER_MS,
-		.retries = c->fence.retries,
-	};
-}
-
 int engine_proof_open(struct engine *e, struct err *err)
 {
-	static const struct proof_ops ops = { .run = op_run, .stop = op_stop, .dead = op_dead };
-	const struct proof_config c = config_of(e->config);
+	static const struct proof_ops ops = { .level = op_level, .run = op_run, .stop = op_stop,
+					      .dead = op_dead, .over = op_over };
 
 	e->proof = calloc(1, sizeof(*e->proof));
 	if (e->proof)
-		e->proof->proof = proof_new(&c, &ops, e->proof);
+		e->proof->proof = proof_new(&e->config->fence.plan, &ops, e->proof);
 	if (!e->proof || !e->proof->proof)
 		return err_nomem(err, "proofs of death");
 	e->proof->engine = e;
@@ -226,11 +333,20 @@ int engine_proof_open(struct engine *e, struct err *err)
 	return 0;
 }
 
+static void end_attempts(struct engine_proof *ep)
+{
+	loop_soon_cancel(&ep->unrunnable);
+	for (size_t i = 0; i < ep->attempt_count; i++)
+		if (ep->attempts[i].job)
+			ep->attempts[i].job->method->free(ep->attempts[i].job);
+	ep->attempt_count = 0;
+}
+
 void engine_proof_reload(struct engine *e)
 {
-	const struct proof_config c = config_of(e->config);
-
-	proof_set_config(e->proof->proof, &c);
+	end_attempts(e->proof);
+	proof_set_plan(e->proof->proof, clock_boot_ns(), &e->config->fence.plan);
+	arm(e->proof);
 }
 
 void engine_proof_close(struct engine *e)
@@ -241,9 +357,7 @@ void engine_proof_close(struct engine *e)
 		return;
 	loop_timer_cancel(ep->look);
 	loop_timer_cancel(ep->deadline);
-	loop_soon_cancel(&ep->unrunnable);
-	for (size_t i = 0; i < ep->running_count; i++)
-		proof_command_free(ep->running[i].command);
+	end_attempts(ep);
 	proof_free(ep->proof);
 	free(ep);
 	e->proof = NULL;

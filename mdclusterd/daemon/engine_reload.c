@@ -103,10 +103,9 @@ static void compare(const struct reload *r)
 	NOTE_TEXT(r, control_group, "control.group", true);
 	NOTE(r, locks_memory, "lock_memory", true);
 	NOTE(r, fence.methods, "fence.methods", false);
-	NOTE_TEXT(r, fence.command, "fence.command", false);
-	NOTE(r, fence.timeout_ms, "fence.timeout_ms", false);
-	NOTE(r, fence.retries, "fence.retries", false);
-	NOTE(r, fence.delay_ms, "fence.delay_ms", false);
+	NOTE(r, fence.plan.delay_ms, "fence.delay_ms", false);
+	note(r, "fence: devices and levels",
+	     fence_plan_is_same(&r->old->fence.plan, &r->new->fence.plan), false);
 	NOTE(r, log_level, "log.level", false);
 	NOTE(r, log_target, "log.target", true);
 }

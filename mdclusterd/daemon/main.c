@@ -104,6 +104,10 @@ static int check_config(const char *path)
 		fprintf(stderr, "mdclusterd: %s\n", err.text);
 		return EXIT_CONFIG;
 	}
+	if (!config_check_agents(c, print_mistake, (void *)(uintptr_t)path)) {
+		config_free(c);
+		return EXIT_CONFIG;
+	}
 	printf("%s: node %s of cluster %s, %d nodes, %zu arrays\n", path, c->nodes[c->self].name,
 	       c->cluster, c->node_count, c->array_count);
 	config_free(c);

@@ -11,9 +11,9 @@
 #include "base/text.h"
 #include "mdclusterd/control/status.h"
 #include "mdclusterd/daemon/engine_private.h"
-#include "mdclusterd/daemon/proof.h"
 #include "mdclusterd/daemon/stopped.h"
 #include "mdclusterd/daemon/unit.h"
+#include "mdclusterd/fence/proof.h"
 
 static uint64_t age(uint64_t since_ns, uint64_t now)
 {

@@ -20,16 +20,18 @@ allowed() { # ROOM -> rooms it may include
     mdclusterd/record) echo "base bitmap lockres mdclusterd/array mdclusterd/record" ;;
     mdclusterd/quorum) echo "base totem mdclusterd/quorum" ;;
     mdclusterd/control) echo "base mdclusterd/control" ;;
+    mdclusterd/fence) echo "base mdclusterd/fence" ;;
     mdclusterd/daemon) echo "base bitmap totem lockres msg mdclusterd mdclusterd/mirror \
-      mdclusterd/nbd mdclusterd/array mdclusterd/record mdclusterd/quorum mdclusterd/control \
-      mdclusterd/daemon" ;;
+      mdclusterd/nbd mdclusterd/array mdclusterd/record mdclusterd/quorum \
+      mdclusterd/control mdclusterd/fence mdclusterd/daemon" ;;
     tools) echo "base bitmap totem lockres msg mdclusterd/array mdclusterd/record \
       mdclusterd/control tools" ;;
     *) fail "room $1 has no line in house-rules.sh" ;;
   esac
 }
 rooms="base bitmap totem lockres msg mdclusterd mdclusterd/mirror mdclusterd/nbd \
-  mdclusterd/array mdclusterd/record mdclusterd/quorum mdclusterd/control mdclusterd/daemon tools"
+  mdclusterd/array mdclusterd/record mdclusterd/quorum mdclusterd/control \
+  mdclusterd/fence mdclusterd/daemon tools"
 for room in $rooms; do
   [ -d "$room" ] || continue
   for included in $(cat "$room"/*.[ch] 2>/dev/null | grep -hoE '^#include "[^"]+/' |

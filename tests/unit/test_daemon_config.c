@@ -184,7 +184,8 @@ static void every_option_is_taken(void **state)
 	assert_string_equal(c->arrays[1].disks[0], "/dev/sd*");
 	assert_true(c->arrays[1].is_auto);
 	assert_int_equal(c->fence.methods, CONFIG_FENCE_OBITUARY | CONFIG_FENCE_COMMAND);
-	assert_int_equal(c->fence.retries, 0);
+	assert_int_equal(c->fence.plan.devices[0].retries, 0);
+	assert_int_equal(c->fence.plan.delay_ms, 0);
 	assert_int_equal(c->log_level, LOG_DEBUG);
 	assert_string_equal(c->control_group, "wheel");
 	config_free(c);
@@ -307,6 +308,77 @@ static void a_fence_command_is_an_explicit_choice(void **state)
 			"4: fence: command is missing, which methods name\n");
 }
 
+static void fence_levels_are_in_the_order_of_their_numbers(void **state)
+{
+	struct config *c = good(GOOD_CLUSTER GOOD_NODES
+		"fence { retries = 7\n"
+		"	level 5 { devices = { pdu-a, pdu-b } nodes = { host2 } }\n"
+		"	device ipmi { agent = fence_ipmilan options = { \"lanplus=1\" } user = root\n"
+		"		node host1 { options = { \"ip=10.1.0.1\" } delay_ms = 5000 }\n"
+		"		node host2 { options = { \"ip=10.1.0.2\" } } }\n"
+		"	device pdu-a { agent = /opt/fence_x action = off retries = 1 timeout_ms = 500 }\n"
+		"	device pdu-b { command = /bin/b user = me }\n"
+		"	level 1 { devices = { ipmi } } }\n");
+	const struct fence_plan *p = &c->fence.plan;
+
+	(void)state;
+	assert_int_equal(p->device_count, 3);
+	assert_string_equal(p->devices[0].program, "/usr/sbin/fence_ipmilan");
+	assert_string_equal(p->devices[0].user, "root");
+	assert_true(p->devices[0].is_reboot);
+	assert_int_equal(p->devices[0].retries, 7);
+	assert_string_equal(p->devices[0].options.all[0].text, "lanplus=1");
+	assert_string_equal(fence_target_of(&p->devices[0], 2)->options.all[0].text,
+			    "ip=10.1.0.2");
+	assert_int_equal(fence_delay_ns(&p->devices[0], 1), 5000000000);
+	assert_string_equal(p->devices[1].user, "nobody");
+	assert_false(p->devices[1].is_reboot);
+	assert_int_equal(p->devices[1].timeout_ms, 500);
+	assert_int_equal(p->devices[2].type, FENCE_COMMAND);
+	assert_int_equal(p->level_count, 2);
+	assert_int_equal(p->levels[0].number, 1);
+	assert_int_equal(p->levels[1].device_count, 2);
+	assert_true(fence_level_is_for(p, &p->levels[1], 2));
+	assert_false(fence_level_is_for(p, &p->levels[1], 1));
+	config_free(c);
+}
+
+static void mistakes_of_fencing_have_their_lines(void **state)
+{
+	(void)state;
+	expect_mistakes("fence {\n"
+			"	device a { agent = fence_x command = /b }\n"
+			"	device b { agent = fence_x\n"
+			"		options = { \"ip\", \"action=off\",\n"
+			"			    \"x=1\", \"x=2\" } }\n"
+			"	device c { agent = fence_x node host9 { } }\n"
+			"	device d { options = { \"ip=1\" } }\n"
+			"	device e { command = b }\n"
+			"	device f { type = magic command = /f }\n"
+			"	level 0 { devices = { a, b, a } }\n"
+			"	level 2 { devices = { c, d, x } nodes = { host7 } }\n"
+			"	level 3 { }\n"
+			"	level 4 { devices = { e } agnt = x }\n"
+			"}\n",
+			"5: device a: command: there is an agent: one of both is enough\n"
+			"7: device b: options: 'action' is said by mdclusterd itself\n"
+			"7: device b: options: 'ip' is not NAME=VALUE\n"
+			"8: device b: options: 'x' is there twice\n"
+			"9: device c: node host9: there is no such node\n"
+			"10: device d: agent or command is missing\n"
+			"10: device d: options: is for agents alone\n"
+			"11: device e: command: 'b' is no path from the root\n"
+			"12: device f: is in no level: it would never be used\n"
+			"12: device f: type: 'magic' is none of: command, agent\n"
+			"13: level 0: devices: 'a' is there twice\n"
+			"13: level 0: its number: 0 is outside 1..9\n"
+			"14: level 2: devices: no node is in the maps of all of them\n"
+			"14: level 2: devices: there is no device 'x'\n"
+			"14: level 2: nodes: there is no node 'host7'\n"
+			"15: level 3: devices is missing\n"
+			"16: agnt: is no option here\n");
+}
+
 static void a_lease_shorter_than_tokens_come_is_refused(void **state)
 {
 	(void)state;
@@ -368,6 +440,8 @@ int main(void)
 		cmocka_unit_test(what_is_given_twice_is_named_with_both_lines),
 		cmocka_unit_test(an_array_needs_its_disks_or_a_way_to_find_them),
 		cmocka_unit_test(a_fence_command_is_an_explicit_choice),
+		cmocka_unit_test(fence_levels_are_in_the_order_of_their_numbers),
+		cmocka_unit_test(mistakes_of_fencing_have_their_lines),
 		cmocka_unit_test(a_lease_shorter_than_tokens_come_is_refused),
 		cmocka_unit_test(a_text_that_is_torn_is_told_with_its_line),
 		cmocka_unit_test(the_brace_of_a_section_is_found_behind_comments_and_quotes),

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Methods to prove a death, each in its own file, behind one interface: a job is one attempt
+ * of one device at one node, in the loop of who asks. Jobs know nothing of levels, retries or
+ * timeouts (proof.h).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mdclusterd/fence/plan.h"
+
+struct err;
+struct loop;
+
+enum fence_action {
+	FENCE_KILL, /* done when the node writes nothing any more, and will not */
+	FENCE_TEST, /* touches nothing: would it work? */
+	FENCE_REVIVE, /* after a level of several devices: what was switched off, on again */
+};
+
+struct fence_request {
+	const struct fence_device *device; /* borrowed while the job is */
+	enum fence_action action;
+	const char *name;                  /* the node's; not kept */
+	uint32_t node;
+	uint64_t incarnation;
+	bool is_one_of_many;               /* of its level: off alone will do, not a reboot */
+};
+
+/* What every job begins with. */
+struct fence_job {
+	const struct fence_method *method;
+};
+
+/* why: of a failure; or what a test has to say. One line. */
+typedef void (*fence_done_fn)(void *owner, struct fence_job *job, bool is_done,
+			      const char *why);
+
+struct fence_method {
+	/* done(): once, not from within, unless freed; frees nothing. NULL with a sentence. */
+	struct fence_job *(*start)(struct loop *loop, const struct fence_request *req,
+				   fence_done_fn done, void *owner, struct err *err);
+	void (*stop)(struct fence_job *job); /* done() comes soon */
+	void (*free)(struct fence_job *job);
+};
+
+/* An external program: COMMAND NAME ID INCARNATION; 0 is success. */
+extern const struct fence_method fence_method_command;
+/* Of the fence-agents package, by its protocol (agent.h). */
+extern const struct fence_method fence_method_agent;
