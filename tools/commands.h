@@ -8,6 +8,7 @@ extern const struct cli_command cmd_assemble;
 extern const struct cli_command cmd_attach;
 extern const struct cli_command cmd_check;
 extern const struct cli_command cmd_confirm_dead;
+extern const struct cli_command cmd_fence;
 extern const struct cli_command cmd_create;
 extern const struct cli_command cmd_detach;
 extern const struct cli_command cmd_detail;

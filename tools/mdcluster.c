@@ -18,7 +18,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_attach, &cmd_detach,
 	&cmd_detail, &cmd_nodes, &cmd_quorum, &cmd_ring, &cmd_locks,
 	&cmd_events, &cmd_monitor, &cmd_record, &cmd_replay, &cmd_set, &cmd_reload, &cmd_check,
-	&cmd_repair, &cmd_fail, &cmd_confirm_dead,
+	&cmd_repair, &cmd_fail, &cmd_fence, &cmd_confirm_dead,
 	&cmd_create, &cmd_examine, &cmd_examine_bitmap,
 	&cmd_update, &cmd_zero, &cmd_scan, &cmd_keygen,
 };

@@ -52,6 +52,25 @@ void engine_proof_reload(struct engine *e);
 /* "" where nothing is waited for; to: PROOF_TEXT_BYTES. Returns `to`. */
 char *engine_proof_waits(const struct engine *e, uint32_t node, char *to);
 
+/* Who waits for the end of a pass; in its owner's memory until done(). */
+struct proof_waiter {
+	struct qb_list_head link;
+	uint32_t node;
+	void (*done)(void *owner, uint32_t level, const char *why); /* level 0: failed */
+	void *owner;
+};
+/* A person wants it fenced, by that level or (0) by all: proof.h, F1. */
+int engine_proof_demand(struct engine *e, int index, uint32_t level, struct proof_waiter *w,
+			struct err *err);
+void engine_proof_forget(struct proof_waiter *w); /* does not wait any more */
+/* One attempt of a device, outside of all levels: for tests. */
+struct fence_job;
+struct fence_device;
+struct fence_job *engine_proof_test(struct engine *e, const struct fence_device *d, int index,
+				    void (*done)(void *owner, struct fence_job *job,
+						 bool is_done, const char *why),
+				    void *owner, struct err *err);
+
 /* methods.c: the control socket. */
 int methods_open(struct engine *e, struct err *err);
 void methods_close(struct engine *e);

@@ -7,6 +7,7 @@
  * nodes are there, or a proof is waited for, it is asked again and again, which costs a look
  * at its members; and before a command is run, for that hits whoever is there by then.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +41,7 @@ struct engine_proof {
 		char why[160];
 	} attempts[MAX_ATTEMPTS];
 	size_t attempt_count;
+	struct qb_list_head waiters; /* proof_waiter.link */
 };
 
 static void arm(struct engine_proof *ep);
@@ -224,7 +226,13 @@ static void op_dead(void *owner, uint32_t node, uint64_t incarnation, uint32_t n
 static void op_over(void *owner, uint32_t node, uint32_t number, const char *why)
 {
 	struct engine_proof *ep = owner;
+	struct proof_waiter *w, *next;
 
+	qb_list_for_each_entry_safe(w, next, &ep->waiters, link)
+		if (w->node == node) {
+			qb_list_del(&w->link);
+			w->done(w->owner, number, why);
+		}
 	if (number != 0)
 		revive(ep, node, level_of(ep->engine, number));
 	else
@@ -316,6 +324,57 @@ char *engine_proof_waits(const struct engine *e, uint32_t node, char *to)
 			   to);
 }
 
+/* --- what people want ----------------------------------------------------------------------- */
+
+int engine_proof_demand(struct engine *e, int index, uint32_t level, struct proof_waiter *w,
+			struct err *err)
+{
+	const struct config_node *n = &e->config->nodes[index];
+	struct engine_proof *ep = e->proof;
+	int r;
+
+	engine_proof_look(e);
+	w->node = n->id;
+	qb_list_add_tail(&w->link, &ep->waiters);
+	r = proof_demand(ep->proof, clock_boot_ns(), n->id,
+			 cluster_incarnation(e->cluster, index), level);
+	arm(ep);
+	if (r == 0)
+		return 0;
+	qb_list_del(&w->link);
+	if (r == -ENOENT && level)
+		return err_set(err, r, "%s: level %" PRIu32 " of the configuration is not for it, or not there",
+			       n->name, level);
+	if (r == -ENOENT)
+		return err_set(err, r, "%s: the configuration has no level of fencing for it",
+			       n->name);
+	if (r == -EAGAIN)
+		return err_set(err, r, "%s: this part of the cluster has no quorum: say it where there is one",
+			       n->name);
+	if (r == -EALREADY)
+		return err_set(err, -EBUSY, "%s: is being fenced already", n->name);
+	return err_nomem(err, n->name);
+}
+
+void engine_proof_forget(struct proof_waiter *w)
+{
+	qb_list_del(&w->link);
+}
+
+struct fence_job *engine_proof_test(struct engine *e, const struct fence_device *d, int index,
+				    fence_done_fn done, void *owner, struct err *err)
+{
+	const struct fence_request req = {
+		.device = d,
+		.action = FENCE_TEST,
+		.name = e->config->nodes[index].name,
+		.node = e->config->nodes[index].id,
+		.incarnation = cluster_incarnation(e->cluster, index),
+	};
+
+	return method_of(d->type)->start(e->loop, &req, done, owner, err);
+}
+
 /* --- life --------------------------------------------------------------------------------------- */
 
 int engine_proof_open(struct engine *e, struct err *err)
@@ -329,6 +388,7 @@ int engine_proof_open(struct engine *e, struct err *err)
 	if (!e->proof || !e->proof->proof)
 		return err_nomem(err, "proofs of death");
 	e->proof->engine = e;
+	qb_list_init(&e->proof->waiters);
 	e->proof->unrunnable = (struct loop_job){ .fn = answer_later, .owner = e->proof };
 	return 0;
 }

@@ -85,8 +85,6 @@ struct unit *method_unit(struct engine *e, struct control_call *call,
 	return u;
 }
 
-/* --- small ones -------------------------------------------------------------------------------- */
-
 static int node_of(const struct engine *e, const char *word)
 {
 	struct err err = ERR_INIT;
@@ -98,26 +96,34 @@ static int node_of(const struct engine *e, const char *word)
 	return index;
 }
 
+int method_node(const struct engine *e, struct control_call *call, const json_t *parameters,
+		const char *key)
+{
+	const char *word = method_text(parameters, key);
+	int index = word ? node_of(e, word) : -1;
+
+	if (!word)
+		control_fail_parameter(call, key);
+	else if (index < 0)
+		method_refuse(call, -ENOENT, "%s: there is no such node", word);
+	return index;
+}
+
+/* --- small ones -------------------------------------------------------------------------------- */
+
 /* Who says so must know: a node that answers is not dead, whatever people think. */
 static void method_confirm_dead(void *owner, struct control_call *call,
 				const json_t *parameters)
 {
 	struct engine *e = owner;
-	const char *word = method_text(parameters, "node");
+	int index = method_node(e, call, parameters, "node");
 	struct node_set members = cluster_members(e->cluster);
 	struct err err = ERR_INIT;
+	const char *word = method_text(parameters, "node");
 	char how[64];
-	int index;
 
-	if (!word) {
-		control_fail_parameter(call, "node");
+	if (index < 0)
 		return;
-	}
-	index = node_of(e, word);
-	if (index < 0) {
-		method_refuse(call, -ENOENT, "%s: there is no such node", word);
-		return;
-	}
 	if (set_has(&members, index)) {
 		method_refuse(call, -EBUSY, "%s: is on the ring, and not dead", word);
 		return;
@@ -208,6 +214,9 @@ static const struct control_method methods[] = {
 	ADMIN("Fail", method_fail),
 	ADMIN("ConfirmDead", method_confirm_dead),
 	ADMIN("QuorumExpected", method_quorum_expected),
+	ADMIN("Fence", method_fence),
+	READ("FenceList", method_fence_list),
+	ADMIN("FenceTest", method_fence_test),
 	ADMIN("Reload", method_reload),
 	{ NULL, CONTROL_READ, NULL, NULL },
 };

@@ -31,6 +31,9 @@ const char *method_text(const json_t *parameters, const char *key); /* NULL: not
 bool method_truth(const json_t *parameters, const char *key);
 void method_refuse(struct control_call *call, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* Index of the node by name or id, or -1 after it was refused. */
+int method_node(const struct engine *e, struct control_call *call, const json_t *parameters,
+		const char *key);
 /* Nothing, or the sentence. */
 void method_answer(struct control_call *call, const struct err *err);
 
@@ -53,6 +56,10 @@ void method_check_cancel(void *owner, struct control_call *call, const json_t *p
 /* methods_quorum.c */
 void method_quorum(void *owner, struct control_call *call, const json_t *parameters);
 void method_quorum_expected(void *owner, struct control_call *call, const json_t *parameters);
+/* methods_fence.c */
+void method_fence(void *owner, struct control_call *call, const json_t *parameters);
+void method_fence_list(void *owner, struct control_call *call, const json_t *parameters);
+void method_fence_test(void *owner, struct control_call *call, const json_t *parameters);
 
 /* methods_events.c */
 void method_events(void *owner, struct control_call *call, const json_t *parameters);

@@ -21,9 +21,9 @@ enum fence_action {
 };
 
 struct fence_request {
-	const struct fence_device *device; /* borrowed while the job is */
+	const struct fence_device *device; /* all of the request is borrowed for start() */
 	enum fence_action action;
-	const char *name;                  /* the node's; not kept */
+	const char *name;                  /* the node's */
 	uint32_t node;
 	uint64_t incarnation;
 	bool is_one_of_many;               /* of its level: off alone will do, not a reboot */
