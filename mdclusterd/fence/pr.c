@@ -28,7 +28,7 @@ static int judge(const struct pr_disk *disk, const char *what, const struct pr_a
 	if (a->status == PR_RESERVATION_CONFLICT)
 		return err_set(err, -EBADE, "%s: %s: reservation conflict", disk->path, what);
 	if (a->status == PR_CHECK_CONDITION && a->sense.key == ILLEGAL_REQUEST)
-		return err_set(err, -EOPNOTSUPP, "%s: knows no persistent reservations (%s: %02x/%02x)",
+		return err_set(err, -EOPNOTSUPP, "%s: does not know how to: %s (%02x/%02x)",
 			       disk->path, what, a->sense.asc, a->sense.ascq);
 	return err_set(err, -EIO, "%s: %s: status %02x, sense %x/%02x/%02x", disk->path, what,
 		       a->status, a->sense.key, a->sense.asc, a->sense.ascq);
@@ -210,15 +210,18 @@ int pr_watch(const struct pr_disk *disk, uint64_t key, struct err *err)
 	return stands(s) ? 0 : reserve(disk, key, s, err);
 }
 
-int pr_preempt(const struct pr_disk *disk, uint64_t key, uint64_t victim, struct err *err)
+int pr_preempt(const struct pr_disk *disk, uint64_t key, uint64_t victim, bool aborts,
+	       struct err *err)
 {
+	enum pr_out how = aborts ? PR_PREEMPT_AND_ABORT : PR_PREEMPT;
 	CLEANUP_FREE struct state *s = new_state(err);
 	int r = pr_watch(disk, key, err);
 
 	if (r == 0)
 		r = s ? look(disk, s, err) : err->code;
 	if (r == 0 && has_key(s, victim)) {
-		r = out(disk, PR_PREEMPT_AND_ABORT, "preempt and abort", key, victim, false, err);
+		r = out(disk, how, aborts ? "preempt and abort" : "preempt", key, victim, false,
+			err);
 		if (r == 0)
 			r = look(disk, s, err);
 	}
@@ -232,14 +235,14 @@ int pr_preempt(const struct pr_disk *disk, uint64_t key, uint64_t victim, struct
 	return stands(s) ? 0 : err_set(err, -EIO, "%s: nobody holds the reservation", disk->path);
 }
 
-int pr_leave(const struct pr_disk *disk, uint64_t key, struct err *err)
+int pr_leave(const struct pr_disk *disk, uint64_t key, bool is_last, struct err *err)
 {
 	CLEANUP_FREE struct state *s = new_state(err);
 	int r = s ? look(disk, s, err) : err->code;
 
 	if (r < 0 || !has_key(s, key))
 		return r;
-	if (!has_other_key(s, key))
+	if (is_last || !has_other_key(s, key))
 		return out(disk, PR_CLEAR, "clear", key, 0, false, err);
 	if (s->reservation.is_held && s->reservation.key == key)
 		return 0;

@@ -5,10 +5,10 @@
  * is fenced by preempting its key, which aborts what it has under way at the disk, too.
  *
  *	R1  A node is registered on a disk before its array writes to it.
- *	R2  As long as anybody is registered there is a reservation: a leaver that holds it
- *	    while others are there leaves its key behind, which its next start, or the last
- *	    leaver's clear, takes over; so it never lapses while one who was preempted
- *	    could come back.
+ *	R2  As long as anybody is there the reservation stands: a leaver that holds it while
+ *	    others are there leaves its key behind, which its next start takes over, or the
+ *	    last leaver clears; so it never lapses while one who was preempted could come
+ *	    back.
  *	R3  A death is proven on a disk when we are registered, the reservation stands, and the
  *	    victim's key is gone: each is read back after the preemption.
  *	R4  Who finds its key gone was fenced. It does not register again: pr_watch() only says
@@ -51,7 +51,11 @@ int pr_check(const struct pr_disk *disk, struct err *err);
 int pr_register(const struct pr_disk *disk, uint64_t key, struct err *err);
 /* R4: -EKEYREVOKED. One that nobody holds is reserved again. */
 int pr_watch(const struct pr_disk *disk, uint64_t key, struct err *err);
-/* R3 */
-int pr_preempt(const struct pr_disk *disk, uint64_t key, uint64_t victim, struct err *err);
-/* R2 */
-int pr_leave(const struct pr_disk *disk, uint64_t key, struct err *err);
+/*
+ * R3. aborts: also what the victim has under way at the disk, which is a proof; without, it is
+ * one only where that cannot wait in the disk for long (tgt knows no PREEMPT AND ABORT).
+ */
+int pr_preempt(const struct pr_disk *disk, uint64_t key, uint64_t victim, bool aborts,
+	       struct err *err);
+/* R2. is_last: nobody else has the array; what keys there are, are of who left before. */
+int pr_leave(const struct pr_disk *disk, uint64_t key, bool is_last, struct err *err);

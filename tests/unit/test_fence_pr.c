@@ -130,13 +130,14 @@ static void a_preempted_node_writes_no_more_and_its_tasks_are_aborted(void **sta
 
 	(void)state;
 	begin(&s, 3);
-	assert_int_equal(pr_preempt(&s.node[1].disk, KEY2, KEY1, &s.err), 0); /* the holder */
+	assert_int_equal(pr_preempt(&s.node[1].disk, KEY2, KEY1, true, &s.err), 0); /* the holder */
 	assert_false(pr_target_may_write(&s.target, 0));
 	assert_true(pr_target_may_write(&s.target, 2));
 	assert_int_equal(s.target.aborted, 1u << 0);
 	assert_int_equal(s.target.holder, 1);
-	assert_int_equal(pr_preempt(&s.node[1].disk, KEY2, KEY3, &s.err), 0); /* not the holder */
+	assert_int_equal(pr_preempt(&s.node[1].disk, KEY2, KEY3, false, &s.err), 0);
 	assert_false(pr_target_may_write(&s.target, 2));
+	assert_int_equal(s.target.aborted, 1u << 0); /* which was not asked for */
 }
 
 static void who_was_preempted_finds_out_and_does_not_register_again(void **state)
@@ -146,11 +147,11 @@ static void who_was_preempted_finds_out_and_does_not_register_again(void **state
 	(void)state;
 	begin(&s, 2);
 	assert_int_equal(pr_watch(&s.node[0].disk, KEY1, &s.err), 0);
-	assert_int_equal(pr_preempt(&s.node[1].disk, KEY2, KEY1, &s.err), 0);
+	assert_int_equal(pr_preempt(&s.node[1].disk, KEY2, KEY1, true, &s.err), 0);
 	assert_int_equal(pr_watch(&s.node[0].disk, KEY1, &s.err), -EKEYREVOKED);
 	assert_non_null(strstr(s.err.text, "was fenced"));
 	assert_int_equal(pr_watch(&s.node[0].disk, KEY1, &s.err), -EKEYREVOKED);
-	assert_int_equal(pr_preempt(&s.node[0].disk, KEY1, KEY2, &s.err), -EKEYREVOKED);
+	assert_int_equal(pr_preempt(&s.node[0].disk, KEY1, KEY2, true, &s.err), -EKEYREVOKED);
 	assert_true(pr_target_may_write(&s.target, 1));
 	assert_false(pr_target_may_write(&s.target, 0));
 }
@@ -162,8 +163,8 @@ static void of_two_that_preempt_each_other_one_is_left(void **state)
 
 	(void)state;
 	begin(&s, 2);
-	assert_int_equal(pr_preempt(&s.node[0].disk, KEY1, KEY2, &s.err), 0);
-	assert_int_equal(pr_preempt(&s.node[1].disk, KEY2, KEY1, &s.err), -EKEYREVOKED);
+	assert_int_equal(pr_preempt(&s.node[0].disk, KEY1, KEY2, true, &s.err), 0);
+	assert_int_equal(pr_preempt(&s.node[1].disk, KEY2, KEY1, true, &s.err), -EKEYREVOKED);
 }
 
 static void a_victim_that_is_gone_already_is_proven_by_the_reservation(void **state)
@@ -172,7 +173,7 @@ static void a_victim_that_is_gone_already_is_proven_by_the_reservation(void **st
 
 	(void)state;
 	begin(&s, 1);
-	assert_int_equal(pr_preempt(&s.node[0].disk, KEY1, KEY3, &s.err), 0);
+	assert_int_equal(pr_preempt(&s.node[0].disk, KEY1, KEY3, true, &s.err), 0);
 	assert_false(pr_target_may_write(&s.target, 2));
 }
 
@@ -183,7 +184,7 @@ static void what_the_disk_only_claims_to_have_done_is_no_proof(void **state)
 	(void)state;
 	begin(&s, 2);
 	s.target.forgets_to_preempt = true;
-	assert_int_equal(pr_preempt(&s.node[0].disk, KEY1, KEY2, &s.err), -EIO);
+	assert_int_equal(pr_preempt(&s.node[0].disk, KEY1, KEY2, true, &s.err), -EIO);
 	assert_non_null(strstr(s.err.text, "still registered"));
 }
 
@@ -193,14 +194,26 @@ static void the_reservation_stands_as_long_as_anybody_is_there(void **state)
 
 	(void)state;
 	begin(&s, 2);
-	assert_int_equal(pr_leave(&s.node[0].disk, KEY1, &s.err), 0); /* the holder */
+	assert_int_equal(pr_leave(&s.node[0].disk, KEY1, false, &s.err), 0); /* the holder */
 	assert_false(pr_target_may_write(&s.target, 2));
-	assert_int_equal(pr_leave(&s.node[1].disk, KEY2, &s.err), 0);
+	assert_int_equal(pr_leave(&s.node[1].disk, KEY2, false, &s.err), 0);
 	assert_false(pr_target_may_write(&s.target, 2)); /* node 0's key is there */
 	assert_int_equal(pr_register(&s.node[0].disk, KEY1, &s.err), 0);
-	assert_int_equal(pr_leave(&s.node[0].disk, KEY1, &s.err), 0); /* alone */
+	assert_int_equal(pr_leave(&s.node[0].disk, KEY1, false, &s.err), 0); /* alone */
 	assert_true(pr_target_may_write(&s.target, 2));
-	assert_int_equal(pr_leave(&s.node[0].disk, KEY1, &s.err), 0); /* it is not there */
+	assert_int_equal(pr_leave(&s.node[0].disk, KEY1, false, &s.err), 0); /* it is not there */
+}
+
+static void the_last_leaver_clears_what_others_left_behind(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	begin(&s, 2);
+	assert_int_equal(pr_leave(&s.node[0].disk, KEY1, false, &s.err), 0);
+	assert_int_equal(pr_leave(&s.node[1].disk, KEY2, true, &s.err), 0);
+	assert_true(pr_target_may_write(&s.target, 2));
+	assert_int_equal(s.target.keys[0], 0);
 }
 
 static void one_that_lapsed_is_reserved_again(void **state)
@@ -267,6 +280,7 @@ int main(void)
 		cmocka_unit_test(a_victim_that_is_gone_already_is_proven_by_the_reservation),
 		cmocka_unit_test(what_the_disk_only_claims_to_have_done_is_no_proof),
 		cmocka_unit_test(the_reservation_stands_as_long_as_anybody_is_there),
+		cmocka_unit_test(the_last_leaver_clears_what_others_left_behind),
 		cmocka_unit_test(one_that_lapsed_is_reserved_again),
 		cmocka_unit_test(a_reservation_of_somebody_else_is_respected),
 		cmocka_unit_test(what_the_disk_has_to_tell_first_does_not_count_as_an_answer),
