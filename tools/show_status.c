@@ -325,6 +325,8 @@ static int show_array(const struct show_status *show, const struct status_array 
 						 "as is resynced in 30 s");
 	if (a->export_path[0])
 		fprintf(t->to, "  served at %s\n", a->export_path);
+	if (a->reservation_key[0])
+		fprintf(t->to, "  reserved, with key %s\n", a->reservation_key);
 	return r;
 }
 

@@ -86,6 +86,7 @@ struct status_array {
 	char waits[STATUS_TEXT];
 	uint64_t waits_since_ns;
 	char export_path[STATUS_TEXT]; /* the NBD socket; "" before it serves */
+	char reservation_key[24];    /* "0xaaaa000000000001": ours on its disks; "": none */
 	struct status_disk disks[STATUS_MAX_DISKS];
 	uint32_t disk_count;
 	struct status_member members[STATUS_MAX_NODES];

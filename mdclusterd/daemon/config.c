@@ -148,7 +148,7 @@ static cfg_opt_t array_options[] = {
 };
 static cfg_opt_t fence_node_options[] = { LIST("options"), TEXT("delay_ms"), CFG_END() };
 static cfg_opt_t fence_device_options[] = {
-	TEXT("type"), TEXT("agent"), TEXT("command"), TEXT("action"), TEXT("user"),
+	TEXT("type"), TEXT("agent"), TEXT("command"), TEXT("action"), TEXT("user"), TEXT("abort"),
 	LIST("options"), TEXT("timeout_ms"), TEXT("retries"), TEXT("delay_ms"),
 	CFG_SEC("node", fence_node_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
 	CFG_END(),

@@ -100,7 +100,8 @@ static void take_targets(const struct section *s, const struct config *c,
 /* --- devices ------------------------------------------------------------------------------------ */
 
 static const char *const type_words[] = {
-	[FENCE_COMMAND] = "command", [FENCE_AGENT] = "agent", NULL,
+	[FENCE_COMMAND] = "command", [FENCE_AGENT] = "agent",
+	[FENCE_RESERVATION] = "reservation", NULL,
 };
 
 /* What it is, is told by the program that it names. */
@@ -116,13 +117,15 @@ static enum fence_type type_of(const struct section *s)
 		complain(s, "type", 0, "agent is missing");
 	else if (type == FENCE_COMMAND && !command)
 		complain(s, "type", 0, "agent or command is missing");
+	else if (type == FENCE_RESERVATION && (agent || command))
+		complain(s, "type", 0, "type: a reservation needs no program");
 	return (enum fence_type)type;
 }
 
 static char *program_of(const struct section *s, enum fence_type type)
 {
 	const char *option = type == FENCE_AGENT ? "agent" : "command";
-	const char *word = text_of(s, option);
+	const char *word = type == FENCE_RESERVATION ? NULL : text_of(s, option);
 	char path[512];
 	char *copy;
 
@@ -164,6 +167,11 @@ static void take_device(struct config_reader *r, const struct config *c, cfg_t *
 	if (is_for_agents(&s, "options", cfg_size(cfg, "options") > 0, d->type))
 		snprintf(d->user, sizeof(d->user), "%s", AGENT_USER);
 	name_of(&s, "user", d->user);
+	d->aborts = truth_of(&s, "abort", true);
+	if (text_of(&s, "abort") && d->type != FENCE_RESERVATION)
+		complain(&s, "abort", 0, "abort: is for reservations alone");
+	if (text_of(&s, "user") && d->type == FENCE_RESERVATION)
+		complain(&s, "user", 0, "user: a reservation runs no program");
 	take_options(&s, &d->options);
 	take_targets(&s, c, d);
 	d->delay_ms = (uint32_t)number_of(&s, "delay_ms", 0, MAX_MS, 0);

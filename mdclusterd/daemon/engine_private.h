@@ -52,6 +52,13 @@ void engine_proof_reload(struct engine *e);
 /* "" where nothing is waited for; to: PROOF_TEXT_BYTES. Returns `to`. */
 char *engine_proof_waits(const struct engine *e, uint32_t node, char *to);
 
+/* This node was fenced by others: it stops, gates first. */
+void engine_is_fenced(struct engine *e, const char *why);
+/* engine_reserve.c: what the node may write to; paths: `room` pointers, borrowed. */
+struct fence_reservation;
+void engine_reservation(struct engine *e, uint32_t node, struct fence_reservation *r,
+			char **paths, size_t room);
+
 /* Who waits for the end of a pass; in its owner's memory until done(). */
 struct proof_waiter {
 	struct qb_list_head link;

@@ -53,9 +53,35 @@ static const struct fence_method *method_of(enum fence_type type)
 	static const struct fence_method *const methods[] = {
 		[FENCE_COMMAND] = &fence_method_command,
 		[FENCE_AGENT] = &fence_method_agent,
+		[FENCE_RESERVATION] = &fence_method_reservation,
 	};
 
 	return methods[type];
+}
+
+enum { MAX_PATHS = 4096 };
+
+/* With what the method has to know besides. */
+static struct fence_job *start_job(struct engine *e, const struct fence_request *req,
+				   fence_done_fn done, void *owner, struct err *err)
+{
+	struct fence_reservation reservation;
+	struct fence_request whole = *req;
+	char **paths = NULL;
+	struct fence_job *job;
+
+	if (req->device->type == FENCE_RESERVATION) {
+		paths = calloc(MAX_PATHS, sizeof(*paths));
+		if (!paths) {
+			err_nomem(err, "reservations");
+			return NULL;
+		}
+		engine_reservation(e, req->node, &reservation, paths, MAX_PATHS);
+		whole.reservation = &reservation;
+	}
+	job = method_of(req->device->type)->start(e->loop, &whole, done, owner, err);
+	free(paths);
+	return job;
 }
 
 static struct attempt *attempt_of(struct engine_proof *ep, const struct fence_job *job)
@@ -140,7 +166,7 @@ static void begin_attempt(struct engine_proof *ep, const struct fence_request *r
 	struct err err = ERR_INIT;
 
 	*a = (struct attempt){ .node = req->node, .device = req->device, .action = req->action };
-	a->job = method_of(req->device->type)->start(ep->engine->loop, req, job_is_done, ep, &err);
+	a->job = start_job(ep->engine, req, job_is_done, ep, &err);
 	if (a->job)
 		return;
 	log_error("MDC5426", "%s cannot be used: %s", fence_device_words(req->device, words),
@@ -372,7 +398,7 @@ struct fence_job *engine_proof_test(struct engine *e, const struct fence_device 
 		.incarnation = cluster_incarnation(e->cluster, index),
 	};
 
-	return method_of(d->type)->start(e->loop, &req, done, owner, err);
+	return start_job(e, &req, done, owner, err);
 }
 
 /* --- life --------------------------------------------------------------------------------------- */

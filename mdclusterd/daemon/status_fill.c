@@ -3,6 +3,7 @@
 
 #include "mdclusterd/daemon/status_fill.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #include "mdclusterd/daemon/engine_private.h"
 #include "mdclusterd/daemon/stopped.h"
 #include "mdclusterd/daemon/unit.h"
+#include "mdclusterd/daemon/unit_reserve.h"
 #include "mdclusterd/fence/proof.h"
 
 static uint64_t age(uint64_t since_ns, uint64_t now)
@@ -292,6 +294,9 @@ void status_fill_array(const struct engine *e, const struct unit *u,
 	a->waits_since_ns = age(l.waits_since_ns, now);
 	if (l.state == ARRAY_ACTIVE)
 		snprintf(a->export_path, sizeof(a->export_path), "%.255s", unit_socket_path(u));
+	if (unit_reserve_key(unit_reserve(u)))
+		snprintf(a->reservation_key, sizeof(a->reservation_key), "0x%016" PRIx64,
+			 unit_reserve_key(unit_reserve(u)));
 	if (l.view) {
 		fill_view(l.view, a);
 		fill_disks(l.view, look, a);

@@ -18,6 +18,7 @@
 #include "mdclusterd/daemon/plane_work.h"
 #include "mdclusterd/daemon/slot_memory.h"
 #include "mdclusterd/daemon/unit_private.h"
+#include "mdclusterd/daemon/unit_reserve.h"
 #include "mdclusterd/record/recorder.h"
 
 LOG_SUBSYSTEM(unit);
@@ -228,6 +229,7 @@ static void free_parts(struct unit *u)
 	u->is_looking = false;
 	metadata_thread_free(u->metadata); /* last: it has the claim on devices */
 	slots_look_end(&u->slots);
+	unit_reserve_free(u->reserve);
 	finder_free(u->finder);
 	finder_free_paths(u->found, u->found_count);
 	u->array = NULL;
@@ -235,6 +237,8 @@ static void free_parts(struct unit *u)
 	u->flight = NULL;
 	u->plane = NULL;
 	u->metadata = NULL;
+	u->reserve = NULL;
+	u->is_reserving = false;
 	u->finder = NULL;
 	u->found = NULL;
 	u->found_count = 0;
@@ -306,15 +310,46 @@ static int make_array(struct unit *u, char *const *paths, size_t count, struct e
 	return 0;
 }
 
+static void start_array(struct unit *u, char *const *paths, size_t count)
+{
+	struct err err = ERR_INIT;
+
+	if (make_array(u, paths, count, &err) < 0) {
+		free_parts(u);
+		has_failed(u, &err);
+	}
+}
+
+/* R1: before anything is written. */
+static void is_reserved(struct unit *u, const struct err *result)
+{
+	const struct err why = *result;
+
+	u->is_reserving = false;
+	if (u->is_stopping)
+		return;
+	if (why.code == 0) {
+		start_array(u, u->found ? u->found : u->config.disks,
+			    u->found ? u->found_count : u->config.disk_count);
+		return;
+	}
+	free_parts(u);
+	has_failed(u, &why);
+}
+
 static void start_with(struct unit *u, char *const *paths, size_t count)
 {
 	struct err err = ERR_INIT;
 
 	u->why = (struct err)ERR_INIT;
-	if (make_array(u, paths, count, &err) < 0) {
-		free_parts(u);
-		has_failed(u, &err);
+	if (!unit_reserve_is_wanted(u)) {
+		start_array(u, paths, count);
+		return;
 	}
+	u->reserve = unit_reserve_new(u, paths, count, is_reserved, &err);
+	u->is_reserving = u->reserve != NULL;
+	if (!u->reserve)
+		has_failed(u, &err);
 }
 
 static void found(void *owner, char **paths, size_t count)
@@ -365,7 +400,7 @@ struct unit *unit_start(struct engine *e, const struct config_array *c, struct e
 {
 	struct unit *u = unit_find(e, c->name);
 
-	if (u && (u->array || u->finder || u->is_stopping)) {
+	if (u && (u->array || u->finder || u->is_reserving || u->is_stopping)) {
 		err_set(err, -EEXIST, "%s: is there already", c->name);
 		return NULL;
 	}
@@ -411,6 +446,13 @@ static void unit_free(struct unit *u)
 	free(u);
 }
 
+/* R2 */
+static void is_left(struct unit *u, const struct err *result)
+{
+	(void)result;
+	loop_soon(u->engine->loop, &u->removal);
+}
+
 static void take_down(void *owner)
 {
 	struct unit *u = owner;
@@ -418,6 +460,8 @@ static void take_down(void *owner)
 	struct qb_list_head stoppers;
 	struct err why = ERR_INIT;
 
+	if (!e->is_broken && unit_reserve_leave(u->reserve, u->is_last, is_left))
+		return;
 	if (*unit_why(u))
 		why = u->why;
 	else
@@ -433,8 +477,12 @@ static void take_down(void *owner)
 /* Front ends have no clients, or nobody minds. */
 static int leave(struct unit *u, struct err *err)
 {
-	int r = recorded_stop(u->recorded, err);
+	struct array_look look;
+	int r;
 
+	array_look(u->array, &look); /* while it still knows of the others */
+	u->is_last = look.is_quorate && look.member_count <= 1;
+	r = recorded_stop(u->recorded, err);
 	if (r < 0)
 		return r;
 	u->is_stopping = true;

@@ -21,6 +21,7 @@ struct engine;
 struct err;
 struct plane_look;
 struct unit;
+struct unit_reserve;
 
 /* Who waits; in its owner's memory until done(). */
 struct unit_waiter {
@@ -51,6 +52,8 @@ const struct config_array *unit_config(const struct unit *u);
  */
 struct array *unit_array(const struct unit *u);
 struct plane *unit_plane(const struct unit *u);
+/* NULL: its disks are under none. */
+const struct unit_reserve *unit_reserve(const struct unit *u);
 /* "" while it has an array that tells. */
 const char *unit_why(const struct unit *u);
 /* "" where it is not exported. */

@@ -186,6 +186,11 @@ struct plane *unit_plane(const struct unit *u)
 	return plane_thread_plane(u->plane);
 }
 
+const struct unit_reserve *unit_reserve(const struct unit *u)
+{
+	return u->reserve;
+}
+
 const char *unit_why(const struct unit *u)
 {
 	return u->array ? "" : u->why.text;

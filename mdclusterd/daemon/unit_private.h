@@ -8,6 +8,7 @@
 #include "mdclusterd/daemon/unit.h"
 
 struct finder;
+struct unit_reserve;
 struct flight;
 struct recorded;
 struct metadata_thread;
@@ -22,6 +23,8 @@ struct unit {
 	char socket_path[512];
 
 	struct finder *finder;
+	struct unit_reserve *reserve;  /* NULL: not wanted */
+	bool is_reserving;             /* its start waits for that */
 	char **found;                  /* paths that it found */
 	size_t found_count;
 	struct metadata_thread *metadata;
@@ -35,6 +38,7 @@ struct unit {
 	uint32_t retry_ms;
 	bool is_stopping, is_looking, is_asking, was_active;
 	bool is_closed_here;           /* its lockspace alone is open still (V7) */
+	bool is_last;                  /* at its stop: no other node had it */
 	struct plane_request asking;   /* PLANE_LOOK */
 	struct plane_look look;
 	struct qb_list_head lookers;   /* unit_looker.link */

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "mdclusterd/fence/plan.h"
@@ -20,12 +21,23 @@ enum fence_action {
 	FENCE_REVIVE, /* after a level of several devices: what was switched off, on again */
 };
 
+/* For reservations: what the node may write to. */
+struct pr_transport;
+struct fence_reservation {
+	const struct pr_transport *transport;
+	char *const *paths;
+	size_t path_count;
+	uint64_t key, victim;
+	char why_not[128];                 /* "": nothing is in the way */
+};
+
 struct fence_request {
 	const struct fence_device *device; /* all of the request is borrowed for start() */
 	enum fence_action action;
 	const char *name;                  /* the node's */
 	uint32_t node;
 	uint64_t incarnation;
+	const struct fence_reservation *reservation; /* NULL: of other methods */
 	bool is_one_of_many;               /* of its level: off alone will do, not a reboot */
 };
 
@@ -50,3 +62,5 @@ struct fence_method {
 extern const struct fence_method fence_method_command;
 /* Of the fence-agents package, by its protocol (agent.h). */
 extern const struct fence_method fence_method_agent;
+/* Its key is preempted on the disks that it may write to. */
+extern const struct fence_method fence_method_reservation;

@@ -108,7 +108,8 @@ static bool same_device(const struct fence_device *a, const struct fence_device 
 {
 	bool is_same = same_text(a->name, b->name) && a->type == b->type &&
 		       same_text(a->program, b->program) && same_text(a->user, b->user) &&
-		       a->is_reboot == b->is_reboot && same_options(&a->options, &b->options) &&
+		       a->is_reboot == b->is_reboot && a->aborts == b->aborts &&
+		       same_options(&a->options, &b->options) &&
 		       a->target_count == b->target_count && a->delay_ms == b->delay_ms &&
 		       a->timeout_ms == b->timeout_ms && a->retries == b->retries;
 

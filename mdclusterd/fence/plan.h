@@ -48,6 +48,7 @@ struct fence_device {
 	char *program;                /* command, agent: a path; else NULL */
 	char user[FENCE_NAME_BYTES];  /* whom it runs as; "": as the daemon does */
 	bool is_reboot;               /* agent: reboot, else off */
+	bool aborts;                  /* reservation: what the victim has under way, too */
 	struct fence_options options; /* agent */
 	struct fence_target *targets;
 	size_t target_count;

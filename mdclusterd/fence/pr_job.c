@@ -56,19 +56,35 @@ static int do_task(const struct pr_job_config *c, const struct pr_disk *disk, st
 	return err_set(err, -EINVAL, "%s: no task", disk->path);
 }
 
+static void do_disk(const struct pr_job_config *c, const char *path, struct err *err)
+{
+	struct pr_disk disk = { .path = path };
+
+	if (c->transport->open(path, &disk, err) < 0)
+		return;
+	do_task(c, &disk, err);
+	c->transport->close(&disk);
+}
+
+/* One that fails ends it; but that our key is gone is told whatever else fails. */
+static bool is_settled(const struct pr_job *j)
+{
+	return j->config.task == PR_TASK_WATCH ? j->result.code == -EKEYREVOKED
+					       : j->result.code < 0;
+}
+
 static void *work(void *owner)
 {
 	struct pr_job *j = owner;
 	const uint64_t one = 1;
 	ssize_t n;
 
-	for (size_t i = 0; i < j->config.path_count && j->result.code == 0; i++) {
-		struct pr_disk disk = { .path = j->paths[i] };
+	for (size_t i = 0; i < j->config.path_count && !is_settled(j); i++) {
+		struct err err = ERR_INIT;
 
-		if (j->config.transport->open(j->paths[i], &disk, &j->result) < 0)
-			break;
-		do_task(&j->config, &disk, &j->result);
-		j->config.transport->close(&disk);
+		do_disk(&j->config, j->paths[i], &err);
+		if (err.code == -EKEYREVOKED || (err.code < 0 && j->result.code == 0))
+			j->result = err;
 	}
 	n = write(j->event_fd, &one, sizeof(one));
 	(void)n;

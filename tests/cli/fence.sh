@@ -59,6 +59,18 @@ for d in d1 d2; do truncate -s 32M $d; done
 mdcluster create --quiet --level=mirror --raid-devices=2 --home-cluster=alpha --homehost=none \
   --bitmap-chunk=64K --nodes=4 --assume-clean web d1 d2
 array="array web { disks = { \"$PWD/d1\", \"$PWD/d2\" } }"
+# --- disks without reservations: what is configured is not left out without a word ---------------------
+configure 1 "fence { device disks { type = reservation } level 1 { devices = { disks } } }
+$array"
+start 1
+ring_of 1
+refused() { status_of 1 | jq -r '.status // . | .arrays[0].waits' | grep -qxF "$PWD/d1: is no SCSI disk: it has no reservations"; }
+await "the array does not say why it does not start" refused
+expect_equal "its key" "" "$(status_of 1 | jq -r '.status // . | .arrays[0].reservation_key')"
+kill -TERM "${pid_of[1]}"
+finished 1
+rm -r state.1 log.1
+
 configure 3 "$fencing
 $array"
 for i in 1 2 3; do start "$i"; done

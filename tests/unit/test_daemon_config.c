@@ -359,6 +359,8 @@ static void mistakes_of_fencing_have_their_lines(void **state)
 			"	level 2 { devices = { c, d, x } nodes = { host7 } }\n"
 			"	level 3 { }\n"
 			"	level 4 { devices = { e } agnt = x }\n"
+			"	device g { type = reservation agent = fence_x user = me }\n"
+			"	device h { command = /h abort = no } level 5 { devices = { g, h } }\n"
 			"}\n",
 			"5: device a: command: there is an agent: one of both is enough\n"
 			"7: device b: options: 'action' is said by mdclusterd itself\n"
@@ -369,14 +371,17 @@ static void mistakes_of_fencing_have_their_lines(void **state)
 			"10: device d: options: is for agents alone\n"
 			"11: device e: command: 'b' is no path from the root\n"
 			"12: device f: is in no level: it would never be used\n"
-			"12: device f: type: 'magic' is none of: command, agent\n"
+			"12: device f: type: 'magic' is none of: command, agent, reservation\n"
 			"13: level 0: devices: 'a' is there twice\n"
 			"13: level 0: its number: 0 is outside 1..9\n"
 			"14: level 2: devices: no node is in the maps of all of them\n"
 			"14: level 2: devices: there is no device 'x'\n"
 			"14: level 2: nodes: there is no node 'host7'\n"
 			"15: level 3: devices is missing\n"
-			"16: agnt: is no option here\n");
+			"16: agnt: is no option here\n"
+			"17: device g: type: a reservation needs no program\n"
+			"17: device g: user: a reservation runs no program\n"
+			"18: device h: abort: is for reservations alone\n");
 }
 
 static void a_lease_shorter_than_tokens_come_is_refused(void **state)

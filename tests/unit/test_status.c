@@ -58,6 +58,7 @@ static void every_field_is_read_as_it_was_written(void **state)
 	a->parked = 9;
 	a->parked_since_ns = 10;
 	a->waits_since_ns = 11;
+	strcpy(a->reservation_key, "0xaaaa000000000001");
 	a->slot = -1;
 	a->disks[1].errors = 12;
 	a->disks[1].reads = INT64_MAX;
