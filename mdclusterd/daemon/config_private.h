@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What config.c (the text, by libconfuse), config_check.c and config_fence.c (what it means)
- * share.
+ * What config.c (the text, by libconfuse) and config_check.c, config_fence.c and
+ * config_quorum.c (what it means) share.
  */
 #pragma once
 

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/arith.h"
 #include "base/clock.h"
@@ -20,20 +19,14 @@ enum {
 };
 
 struct reading {
-	struct config_reader *r;
-	cfg_t *cfg;
+	struct section section;
 	struct config *c;
 	struct quorum_options *o;
 };
 
-static const char *text_of(const struct reading *s, const char *option)
-{
-	return cfg_size(s->cfg, option) > 0 ? cfg_getstr(s->cfg, option) : NULL;
-}
-
-static void complain(const struct reading *s, const char *option, const char *fmt, ...)
+static void say(const struct reading *s, const char *option, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-static void complain(const struct reading *s, const char *option, const char *fmt, ...)
+static void say(const struct reading *s, const char *option, const char *fmt, ...)
 {
 	char text[512];
 	va_list args;
@@ -41,36 +34,18 @@ static void complain(const struct reading *s, const char *option, const char *fm
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	config_mistake(s->r, config_line(s->r, s->cfg, option, 0), "quorum: %s: %s", option,
-		       text);
+	complain(&s->section, option, 0, "%s: %s", option, text);
 }
 
-static uint32_t number_of(const struct reading *s, const char *option, uint64_t least,
-			  uint64_t most, uint64_t otherwise)
+static uint32_t count_of(const struct reading *s, const char *option, uint32_t least,
+			 uint32_t most, uint32_t otherwise)
 {
-	const char *text = text_of(s, option);
-	struct err err = ERR_INIT;
-	uint64_t value = otherwise;
-
-	if (text && text_parse_u64(text, option, least, most, &value, &err) < 0) {
-		config_mistake(s->r, config_line(s->r, s->cfg, option, 0), "quorum: %s",
-			       err.text);
-		return (uint32_t)otherwise;
-	}
-	return (uint32_t)value;
+	return (uint32_t)number_of(&s->section, option, least, most, otherwise);
 }
 
-static bool truth_of(const struct reading *s, const char *option, bool otherwise)
+static bool is_on(const struct reading *s, const char *option, bool otherwise)
 {
-	static const char *const words[] = { "no", "yes", "false", "true", "off", "on", "0", "1" };
-	const char *text = text_of(s, option);
-
-	for (size_t i = 0; text && i < ARRAY_SIZE(words); i++)
-		if (strcasecmp(text, words[i]) == 0)
-			return i % 2;
-	if (text)
-		complain(s, option, "'%s' is neither yes nor no", text);
-	return otherwise;
+	return truth_of(&s->section, option, otherwise);
 }
 
 /* One of both alone makes sense. */
@@ -78,14 +53,14 @@ static void refuse_both(const struct reading *s, const char *option, bool has_ot
 			const char *other, const char *why)
 {
 	if (has_other)
-		complain(s, option, "not together with %s: %s", other, why);
+		say(s, option, "not together with %s: %s", other, why);
 }
 
 static void refuse_without(const struct reading *s, const char *option, bool has_it,
 			   const char *needed)
 {
-	if (text_of(s, option) && !has_it)
-		complain(s, option, "is nothing without %s", needed);
+	if (text_of(&s->section, option) && !has_it)
+		say(s, option, "is nothing without %s", needed);
 }
 
 /* --- votes ------------------------------------------------------------------------------- */
@@ -101,27 +76,27 @@ static void read_votes(const struct reading *s)
 		o->votes[i] = s->c->nodes[i].votes;
 		all += o->votes[i];
 	}
-	o->expected = number_of(s, "expected_votes", 1, QUORUM_MAX_EXPECTED, 0);
+	o->expected = count_of(s, "expected_votes", 1, QUORUM_MAX_EXPECTED, 0);
 	if (o->expected > 0 && o->expected < all)
-		complain(s, "expected_votes",
-			 "%" PRIu32 " is less than the %" PRIu32
-			 " votes that there are: two parts could both be quorate",
-			 o->expected, all);
+		say(s, "expected_votes",
+		    "%" PRIu32 " is less than the %" PRIu32
+		    " votes that there are: two parts could both be quorate",
+		    o->expected, all);
 }
 
 static void read_two_node(const struct reading *s)
 {
 	struct quorum_options *o = s->o;
 
-	o->is_two_node = truth_of(s, "two_node", false);
-	o->waits_for_all = truth_of(s, "wait_for_all", o->is_two_node);
+	o->is_two_node = is_on(s, "two_node", false);
+	o->waits_for_all = is_on(s, "wait_for_all", o->is_two_node);
 	if (!o->is_two_node)
 		return;
 	if (o->nodes.count != 2 || o->votes[0] != 1 || o->votes[1] != 1)
-		complain(s, "two_node", "is for two nodes with one vote each");
+		say(s, "two_node", "is for two nodes with one vote each");
 	if (!o->waits_for_all)
-		complain(s, "wait_for_all",
-			 "two_node needs it: each node would start alone, and write");
+		say(s, "wait_for_all",
+		    "two_node needs it: each node would start alone, and write");
 	refuse_both(s, "two_node", o->device_votes > 0, "tie_breaker", "that settles it better");
 	refuse_both(s, "two_node", o->tie != QUORUM_TIE_NONE, "auto_tie_breaker",
 		    "one node is enough already");
@@ -142,21 +117,21 @@ static void add_tie_node(const struct reading *s, const char *word)
 	if (index < 0 && text_parse_u64(word, "id", 1, UINT32_MAX, &id, &err) == 0)
 		index = config_node_by_id(s->c, (uint32_t)id);
 	if (index < 0)
-		complain(s, "auto_tie_breaker_node",
-			 "'%s' is neither lowest nor highest, nor a node", word);
+		say(s, "auto_tie_breaker_node",
+		    "'%s' is neither lowest nor highest, nor a node", word);
 	else if (s->c->nodes[index].votes == 0)
-		complain(s, "auto_tie_breaker_node", "node %s has no vote",
-			 s->c->nodes[index].name);
+		say(s, "auto_tie_breaker_node", "node %s has no vote",
+		    s->c->nodes[index].name);
 	else if (o->tie_count < TOTEM_MAX_NODES)
 		o->tie_nodes[o->tie_count++] = s->c->nodes[index].id;
 }
 
 static void read_tie(const struct reading *s)
 {
-	const char *text = text_of(s, "auto_tie_breaker_node");
+	const char *text = text_of(&s->section, "auto_tie_breaker_node");
 	char copy[1024], *save = NULL;
 
-	if (!truth_of(s, "auto_tie_breaker", false)) {
+	if (!is_on(s, "auto_tie_breaker", false)) {
 		refuse_without(s, "auto_tie_breaker_node", false, "auto_tie_breaker = yes");
 		return;
 	}
@@ -179,11 +154,11 @@ static void read_last_man(const struct reading *s)
 {
 	struct quorum_options *o = s->o;
 
-	o->is_last_man_standing = truth_of(s, "last_man_standing", false);
+	o->is_last_man_standing = is_on(s, "last_man_standing", false);
 	refuse_without(s, "last_man_standing_window", o->is_last_man_standing,
 		       "last_man_standing = yes");
 	o->last_man_standing_window_ns = NS_PER_MS *
-		number_of(s, "last_man_standing_window", 100, MOST_WINDOW_MS, DEFAULT_WINDOW_MS);
+		count_of(s, "last_man_standing_window", 100, MOST_WINDOW_MS, DEFAULT_WINDOW_MS);
 	if (o->is_last_man_standing)
 		refuse_both(s, "last_man_standing", o->device_votes > 0, "tie_breaker",
 			    "the disk's vote would be expected of fewer and fewer nodes");
@@ -194,30 +169,30 @@ static void read_last_man(const struct reading *s)
 static void read_disk(const struct reading *s)
 {
 	struct config *c = s->c;
-	const char *path = text_of(s, "tie_breaker");
+	const char *path = text_of(&s->section, "tie_breaker");
 
 	refuse_without(s, "tie_breaker_votes", path != NULL, "tie_breaker");
 	refuse_without(s, "tie_breaker_io_timeout", path != NULL, "tie_breaker");
-	c->tie_breaker_io_timeout_ms = number_of(s, "tie_breaker_io_timeout", 100, 60000,
+	c->tie_breaker_io_timeout_ms = count_of(s, "tie_breaker_io_timeout", 100, 60000,
 						 DEFAULT_IO_TIMEOUT_MS);
 	if (!path)
 		return;
-	s->o->device_votes = number_of(s, "tie_breaker_votes", 1, QUORUM_MAX_VOTES, 1);
+	s->o->device_votes = count_of(s, "tie_breaker_votes", 1, QUORUM_MAX_VOTES, 1);
 	if (*path != '/')
-		complain(s, "tie_breaker", "'%s' is no path from the root", path);
+		say(s, "tie_breaker", "'%s' is no path from the root", path);
 	c->tie_breaker = strdup(path);
 	if (!c->tie_breaker)
-		s->r->is_out_of_memory = true;
+		s->section.r->is_out_of_memory = true;
 }
 
 void config_check_quorum(struct config_reader *r, struct config *c)
 {
-	const struct reading s = { r, cfg_getsec(r->cfg, "quorum"), c, &c->quorum };
+	const struct reading s = { section_of(r, cfg_getsec(r->cfg, "quorum")), c, &c->quorum };
 
 	read_disk(&s);
 	read_votes(&s);
 	read_tie(&s);
 	read_last_man(&s);
 	read_two_node(&s);
-	c->quorum.allows_downscale = truth_of(&s, "allow_downscale", false);
+	c->quorum.allows_downscale = is_on(&s, "allow_downscale", false);
 }
