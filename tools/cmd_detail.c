@@ -6,10 +6,12 @@
 #include "mdclusterd/control/status.h"
 #include "tools/commands.h"
 #include "tools/daemon.h"
+#include "tools/export.h"
 #include "tools/show_detail.h"
 
 static const struct cli_option options[] = {
 	{ "test", 't', NULL, "the exit status tells the state: 0, 1, 2, 4 as mdadm's" },
+	{ "export", 0, NULL, "KEY=VALUE lines for udev and shells, as mdadm's" },
 	CLI_JSON_OPTION,
 	DAEMON_OPTIONS,
 	CLI_COMMON_OPTIONS
@@ -41,6 +43,8 @@ static int show(const struct cli_args *args, const char *array, enum status_heal
 	if (r == 0 && cli_has(args, "json")) {
 		json_dumpf(answer, stdout, JSON_INDENT(2));
 		putchar('\n');
+	} else if (r == 0 && cli_has(args, "export")) {
+		export_detail(stdout, answer);
 	} else if (r == 0) {
 		show_detail(stdout, &s.arrays[0], json_object_get(answer, "metadata"));
 	}
@@ -67,6 +71,8 @@ static enum cli_exit run(const struct cli_args *args)
 	operands = cli_operands(args, &count);
 	if (count == 0)
 		return cli_usage("detail: name arrays");
+	if (cli_has(args, "json") && cli_has(args, "export"))
+		return cli_usage("detail: --json or --export: one of both");
 	for (size_t i = 0; i < count; i++) {
 		enum status_health health = STATUS_UNKNOWN;
 		struct err err = ERR_INIT;

@@ -14,7 +14,7 @@
 #include "tools/commands.h"
 
 static const struct cli_command *const commands[] = {
-	&cmd_status, &cmd_doctor, &cmd_assemble, &cmd_stop,
+	&cmd_status, &cmd_doctor, &cmd_assemble, &cmd_incremental, &cmd_stop,
 	&cmd_attach, &cmd_detach,
 	&cmd_detail, &cmd_nodes, &cmd_quorum, &cmd_ring, &cmd_locks,
 	&cmd_events, &cmd_monitor, &cmd_record, &cmd_replay, &cmd_set, &cmd_reload, &cmd_check,
@@ -35,8 +35,8 @@ static void print_overview(FILE *to)
 	fprintf(to,
 		"  %-16s %s\n  %-16s %s\n\n"
 		"mdcluster COMMAND --help tells more; mdcluster(8) tells all.\n"
-		"mdadm's spellings (--assemble or -A, --stop or -S, --detail or -D, --monitor,\n"
-		"--fail, --create, --examine or -E, --examine-bitmap or -X, --zero-superblock)\n"
+		"mdadm's spellings (--assemble or -A, --incremental or -I, --stop or -S, --detail\n"
+		"or -D, --monitor, --fail, --create, --examine or -E, --examine-bitmap or -X, --zero-superblock)\n"
 		"do the same.\n",
 		"help", "this text", "version", "version and optional parts");
 }

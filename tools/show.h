@@ -46,3 +46,7 @@ const char *show_local_host(const char *name, char to[SHOW_HOST_BYTES]);
 
 /* mdadm's human_size(): "" below 5 MB, else " (63.00 MiB 66.06 MB)". */
 const char *show_size(uint64_t bytes, char to[64]);
+/* mdadm's human_size_brief(): "66.06MB". */
+const char *show_size_brief(uint64_t bytes, char to[64]);
+/* Of a raid1 or raid10: what its users see. */
+uint64_t show_array_bytes(const struct md_sb *sb);

@@ -49,30 +49,60 @@ static void hundredths(uint64_t bytes, double unit, char to[24])
 	snprintf(to, 24, "%.2f", (double)(uint64_t)((double)bytes / unit * 100 + 0.5) / 100);
 }
 
+static const struct scale {
+	uint64_t below;
+	double binary, decimal;
+	char letter;
+} scales[] = {
+	{ 2ull << 30, 1 << 20, 1e6, 'M' },
+	{ 2ull << 40, 1 << 30, 1e9, 'G' },
+	{ UINT64_MAX, (double)(1ull << 40), 1e12, 'T' },
+};
+
+/* NULL: too small for mdadm to say it in words. */
+static const struct scale *scale_of(uint64_t bytes)
+{
+	const struct scale *s = scales;
+
+	while (bytes >= s->below)
+		s++;
+	return bytes < 5000 * 1024 ? NULL : s;
+}
+
 const char *show_size(uint64_t bytes, char to[64])
 {
-	static const struct {
-		uint64_t below;
-		double binary, decimal;
-		char letter;
-	} scales[] = {
-		{ 2ull << 30, 1 << 20, 1e6, 'M' },
-		{ 2ull << 40, 1 << 30, 1e9, 'G' },
-		{ UINT64_MAX, (double)(1ull << 40), 1e12, 'T' },
-	};
+	const struct scale *s = scale_of(bytes);
 	char binary[24], decimal[24];
-	size_t i = 0;
 
 	to[0] = '\0';
-	if (bytes < 5000 * 1024)
+	if (!s)
 		return to;
-	while (bytes >= scales[i].below)
-		i++;
-	hundredths(bytes, scales[i].binary, binary);
-	hundredths(bytes, scales[i].decimal, decimal);
-	snprintf(to, 64, " (%s %ciB %s %cB)", binary, scales[i].letter, decimal,
-		 scales[i].letter);
+	hundredths(bytes, s->binary, binary);
+	hundredths(bytes, s->decimal, decimal);
+	snprintf(to, 64, " (%s %ciB %s %cB)", binary, s->letter, decimal, s->letter);
 	return to;
+}
+
+const char *show_size_brief(uint64_t bytes, char to[64])
+{
+	const struct scale *s = scale_of(bytes);
+	char decimal[24];
+
+	to[0] = '\0';
+	if (!s)
+		return to;
+	hundredths(bytes, s->decimal, decimal);
+	snprintf(to, 64, "%s%cB", decimal, s->letter);
+	return to;
+}
+
+uint64_t show_array_bytes(const struct md_sb *sb)
+{
+	uint64_t bytes = sb->size * SECTOR_BYTES;
+
+	if (sb->level == MD_LEVEL_RAID10 && md_sb_near_copies(sb))
+		return bytes * sb->raid_disks / md_sb_near_copies(sb);
+	return bytes;
 }
 
 static void show_time(FILE *to, const char *label, uint64_t stamp)
@@ -109,14 +139,11 @@ static void show_name(FILE *to, const struct md_sb *sb)
 
 static void show_sizes(FILE *to, const struct md_sb *sb)
 {
-	uint64_t array_bytes = sb->size * SECTOR_BYTES;
+	uint64_t array_bytes = show_array_bytes(sb);
 	char text[64];
 
 	fprintf(to, " Avail Dev Size : %" PRIu64 " sectors%s\n", sb->data_size,
 		show_size(sb->data_size * SECTOR_BYTES, text));
-	if (sb->level == MD_LEVEL_RAID10 && md_sb_near_copies(sb))
-		array_bytes = array_bytes * sb->raid_disks /
-			      md_sb_near_copies(sb);
 	if (sb->level == MD_LEVEL_RAID10 || sb->level == MD_LEVEL_RAID1)
 		fprintf(to, "     Array Size : %" PRIu64 " KiB%s\n",
 			array_bytes >> 10, show_size(array_bytes, text));

@@ -27,6 +27,7 @@ enum {
 	CONFIG_NAME_BYTES = 64,
 	CONFIG_MAX_ARRAYS = 256,
 	CONFIG_MAX_DISKS = 32,
+	CONFIG_DEGRADED_AFTER_MS = 30000, /* as mdadm's last resort */
 };
 
 struct config_node {
@@ -45,6 +46,7 @@ struct config_array {
 	uint8_t uuid[16];
 	bool has_uuid;
 	bool may_start_degraded, fails_without_quorum, is_exported, is_auto;
+	uint32_t degraded_after_ms; /* how long one that starts by itself waits for members */
 	uint64_t resync_min_bytes, resync_max_bytes; /* a second; 0: array.h's */
 	uint64_t intent_budget_bytes;                /* 0: 30 s of resync */
 	uint32_t export_mode;
@@ -57,6 +59,7 @@ enum config_fence_method { CONFIG_FENCE_OBITUARY = 1, CONFIG_FENCE_COMMAND = 2 }
 struct config {
 	char cluster[CONFIG_NAME_BYTES];
 	char *key_file;            /* NULL: crypto = none */
+	bool takes_all;            /* incremental = all: also arrays that are not below */
 	struct config_node nodes[TOTEM_MAX_NODES]; /* by id */
 	int node_count, self;      /* self: index */
 

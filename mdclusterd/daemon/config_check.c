@@ -187,6 +187,7 @@ static bool same_address(const union transport_address *a, const union transport
 static void check_cluster(struct config_reader *r, struct config *c)
 {
 	static const char *const ciphers[] = { "auto", "none", NULL };
+	static const char *const taken[] = { "configured", "all", NULL };
 	struct section s = section_of(r, cfg_getsec(r->cfg, "cluster"));
 
 	if (!text_of(&s, "name"))
@@ -196,6 +197,7 @@ static void check_cluster(struct config_reader *r, struct config *c)
 		c->key_file = path_of(&s, "key_file", KEYFILE_DEFAULT_PATH);
 	else if (text_of(&s, "key_file"))
 		complain(&s, "key_file", 0, "key_file: crypto = none has no key");
+	c->takes_all = word_of(&s, "incremental", taken, 0) == 1;
 }
 
 static void check_node(struct config_reader *r, struct config *c, cfg_t *cfg, uint64_t port)
@@ -359,6 +361,8 @@ static void check_array(struct config_reader *r, struct config_array *a, cfg_t *
 	snprintf(a->name, sizeof(a->name), "%s", name);
 	check_members(&s, a);
 	a->may_start_degraded = truth_of(&s, "start_degraded", false);
+	a->degraded_after_ms = (uint32_t)number_of(&s, "degraded_after_ms", 0, 3600000,
+						   CONFIG_DEGRADED_AFTER_MS);
 	a->fails_without_quorum = word_of(&s, "no_quorum", without_quorum, 0) == 1;
 	a->resync_min_bytes = bytes_of(&s, "resync_min");
 	a->resync_max_bytes = bytes_of(&s, "resync_max");

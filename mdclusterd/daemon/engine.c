@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "mdclusterd/daemon/autostart.h"
 #include "mdclusterd/daemon/engine_private.h"
 #include "mdclusterd/daemon/notify.h"
 #include "mdclusterd/daemon/unit.h"
@@ -135,6 +136,9 @@ static int begin(struct engine *e, struct err *err)
 	r = watch(e, err);
 	if (r < 0)
 		return r;
+	e->autostart = autostart_new(e, err);
+	if (!e->autostart)
+		return err->code;
 	e->events = event_hub_new(e->config->nodes[e->config->self].id, clock_wall_us);
 	if (!e->events)
 		return err_nomem(err, "events");
@@ -229,6 +233,7 @@ static void end(struct engine *e)
 	loop_timer_cancel(e->last_word);
 	methods_close(e);
 	units_free(e);
+	autostart_free(e->autostart);
 	engine_proof_close(e);
 	cluster_close(e->cluster);
 	event_hub_free(e->events);

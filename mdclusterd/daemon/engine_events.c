@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "mdclusterd/array/array.h"
+#include "mdclusterd/daemon/autostart.h"
 #include "mdclusterd/daemon/engine_private.h"
 #include "mdclusterd/daemon/unit.h"
 
@@ -79,7 +80,7 @@ static void on_settled(void *owner, bool is_quorate)
 	else if (e->is_stopping)
 		engine_set_last_word(e);
 	else if (is_quorate)
-		units_start_auto(e);
+		autostart_all(e->autostart);
 	if (is_quorate == e->was_quorate)
 		return;
 	e->was_quorate = is_quorate;

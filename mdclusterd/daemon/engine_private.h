@@ -15,6 +15,7 @@ struct engine {
 	struct event_hub *events;
 	struct cluster *cluster;
 	struct qb_list_head units;  /* unit_private.h */
+	struct autostart *autostart;
 	struct engine_proof *proof;
 	struct control_server *control;
 	struct qb_list_head calls;  /* under way: methods_private.h */

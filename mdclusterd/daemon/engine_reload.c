@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "mdclusterd/daemon/autostart.h"
 #include "mdclusterd/daemon/engine_private.h"
 #include "mdclusterd/daemon/unit.h"
 #include "totem/keyfile.h"
@@ -87,6 +88,7 @@ static void compare(const struct reload *r)
 {
 	NOTE_TEXT(r, cluster, "cluster.name", true);
 	NOTE_TEXT(r, key_file, "cluster.key_file", true);
+	NOTE(r, takes_all, "cluster.incremental", false);
 	note(r, "nodes", same_nodes(r->old, r->new), true);
 	if (same_nodes(r->old, r->new))
 		note_names(r);
@@ -139,6 +141,8 @@ static void compare_array(const struct reload *r, const struct config_array *a,
 
 	note_array(r, name, "disks", same_disks(a, b), true);
 	note_array(r, name, "start_degraded", a->may_start_degraded == b->may_start_degraded,
+		   true);
+	note_array(r, name, "degraded_after_ms", a->degraded_after_ms == b->degraded_after_ms,
 		   true);
 	note_array(r, name, "no_quorum", a->fails_without_quorum == b->fails_without_quorum,
 		   true);
@@ -193,7 +197,7 @@ static void apply_arrays(struct engine *e)
 		unit_set_auto(u, c->is_auto);
 	}
 	if (cluster_is_quorate(e->cluster))
-		units_start_auto(e);
+		autostart_all(e->autostart);
 }
 
 /* --- the whole ------------------------------------------------------------------------------- */

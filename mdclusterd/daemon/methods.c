@@ -207,6 +207,8 @@ static const struct control_method methods[] = {
 	READ("Quorum", method_quorum),
 	READ("Record", method_record),
 	ADMIN("Assemble", method_assemble),
+	ADMIN("Incremental", method_incremental),
+	ADMIN("IncrementalGone", method_incremental_gone),
 	ADMIN("Stop", method_stop),
 	ADMIN("Set", method_set),
 	ADMIN("Check", method_check),

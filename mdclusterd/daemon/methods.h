@@ -49,6 +49,10 @@ void method_stop(void *owner, struct control_call *call, const json_t *parameter
 void method_set(void *owner, struct control_call *call, const json_t *parameters);
 void method_fail(void *owner, struct control_call *call, const json_t *parameters);
 
+/* methods_incremental.c */
+void method_incremental(void *owner, struct control_call *call, const json_t *parameters);
+void method_incremental_gone(void *owner, struct control_call *call, const json_t *parameters);
+
 /* methods_check.c */
 void method_check(void *owner, struct control_call *call, const json_t *parameters);
 void method_check_cancel(void *owner, struct control_call *call, const json_t *parameters);

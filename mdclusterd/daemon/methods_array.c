@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "mdclusterd/daemon/autostart.h"
 #include "mdclusterd/daemon/methods.h"
 #include "mdclusterd/daemon/status_fill.h"
 #include "mdclusterd/daemon/stopped.h"
@@ -139,7 +140,7 @@ static void assemble(struct units_call *c, const struct config_array *a)
 	if (look.state == ARRAY_ACTIVE)
 		return;
 	if (!u || (!unit_array(u) && *unit_why(u)))
-		u = unit_start(e, a, &err);
+		u = unit_start(e, a, UNIT_AT_ONCE, &err);
 	if (u && !unit_array(u) && *unit_why(u))
 		err_set(&err, -EIO, "%s", unit_why(u)); /* it did not even begin */
 	else if (u)
@@ -181,6 +182,8 @@ void method_assemble(void *owner, struct control_call *call, const json_t *param
 	struct err err = ERR_INIT;
 	struct units_call *c;
 
+	if (name && !known)
+		known = autostart_array(e->autostart, name);
 	if (name && !known) {
 		method_refuse(call, -ENOENT,
 			      "%s: the configuration has no such array: name its disks", name);

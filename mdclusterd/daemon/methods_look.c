@@ -251,7 +251,7 @@ static json_t *metadata_of(const struct metadata_view *v)
 	char uuid[TEXT_UUID_BYTES], level[16];
 
 	snprintf(level, sizeof(level), "raid%d", v->level);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
 			 "version", "1.2", "name", v->name, "cluster", v->cluster,
 			 "uuid", text_uuid(v->uuid, uuid), "level", level,
 			 "layout", (json_int_t)v->layout,
@@ -262,7 +262,8 @@ static json_t *metadata_of(const struct metadata_view *v)
 			 "events", (json_int_t)v->events,
 			 "resync_offset", (json_int_t)v->resync_offset,
 			 "created_s", (json_int_t)v->created_s,
-			 "updated_s", (json_int_t)v->updated_s, "disks", disks_of(v));
+			 "updated_s", (json_int_t)v->updated_s,
+			 "nodes", (json_int_t)v->geo.nodes, "disks", disks_of(v));
 }
 
 static json_t *array_json(const struct engine *e, const struct unit *u,

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "mdclusterd/daemon/autostart.h"
 #include "mdclusterd/daemon/engine_private.h"
 #include "mdclusterd/daemon/finder.h"
 #include "mdclusterd/daemon/flight.h"
@@ -114,6 +115,26 @@ static void retry(void *owner)
 	begin(u);
 }
 
+/* Of members that are missing, where it would start without them. */
+static uint64_t left_to_wait_ms(const struct unit *u)
+{
+	uint64_t now = clock_boot_ns();
+
+	return u->config.may_start_degraded && u->degraded_at_ns > now ?
+		       (u->degraded_at_ns - now) / NS_PER_MS + 1 : 0;
+}
+
+static uint32_t next_retry_ms(struct unit *u)
+{
+	uint64_t left_ms = left_to_wait_ms(u);
+
+	if (u->is_due)
+		return 1;
+	u->retry_ms = u->retry_ms ? (uint32_t)min_u64(u->retry_ms * 2, LONGEST_RETRY_MS)
+				  : FIRST_RETRY_MS;
+	return left_ms ? (uint32_t)min_u64(u->retry_ms, left_ms) : u->retry_ms;
+}
+
 /* One that shall be there is tried again; in between it says why it is not. */
 static void has_failed(struct unit *u, const struct err *why)
 {
@@ -121,15 +142,26 @@ static void has_failed(struct unit *u, const struct err *why)
 
 	u->why = *why;
 	answer(&u->starters, why->code, why);
-	if (!u->was_active && !config_array(u->engine->config, u->config.name)) {
+	if (!u->was_active && !u->config.is_auto &&
+	    !config_array(u->engine->config, u->config.name)) {
 		u->is_stopping = true; /* one that was named by mistake, maybe */
 		loop_soon(u->engine->loop, &u->removal);
 	}
 	if (!u->config.is_auto || u->is_stopping || u->retry)
 		return;
-	u->retry_ms = u->retry_ms ? (uint32_t)min_u64(u->retry_ms * 2, LONGEST_RETRY_MS)
-				  : FIRST_RETRY_MS;
-	u->retry = loop_timer_start(u->engine->loop, u->retry_ms, retry, u, &err);
+	u->retry = loop_timer_start(u->engine->loop, next_retry_ms(u), retry, u, &err);
+	u->is_due = false;
+}
+
+void unit_again(struct unit *u)
+{
+	if (u->is_stopping)
+		return;
+	u->retry_ms = 0;
+	if (u->array || u->finder)
+		u->is_due = true;
+	else
+		begin(u);
 }
 
 static void has_a_state(struct unit *u)
@@ -140,6 +172,7 @@ static void has_a_state(struct unit *u)
 	if (look.state == ARRAY_ACTIVE) {
 		u->was_active = true;
 		u->retry_ms = 0;
+		u->is_due = false;
 		answer(&u->starters, 0, NULL);
 	} else if (look.state == ARRAY_FAILED) {
 		u->failed_why = look.why;
@@ -286,7 +319,7 @@ static int make_array(struct unit *u, char *const *paths, size_t count, struct e
 		.cluster = config->cluster,
 		.self = config->nodes[config->self].id,
 		.wanted_slot = slot_memory_read(config->state_dir, u->config.name),
-		.may_start_degraded = u->config.may_start_degraded,
+		.may_start_degraded = u->config.may_start_degraded && left_to_wait_ms(u) == 0,
 		.resync_min_bytes = u->config.resync_min_bytes,
 		.resync_max_bytes = u->config.resync_max_bytes,
 	};
@@ -376,6 +409,7 @@ static void begin(struct unit *u)
 
 	free_parts(u);
 	u->why = (struct err)ERR_INIT;
+	autostart_refresh(u->engine->autostart, &u->config);
 	if (!u->config.has_uuid || u->config.disk_count == 0) {
 		start_with(u, u->config.disks, u->config.disk_count);
 		return;
@@ -396,7 +430,8 @@ static void take_down_failed(void *owner)
 	has_failed(u, &why);
 }
 
-struct unit *unit_start(struct engine *e, const struct config_array *c, struct err *err)
+struct unit *unit_start(struct engine *e, const struct config_array *c,
+			enum unit_patience patience, struct err *err)
 {
 	struct unit *u = unit_find(e, c->name);
 
@@ -424,6 +459,8 @@ struct unit *unit_start(struct engine *e, const struct config_array *c, struct e
 		free(u);
 		return NULL;
 	}
+	u->degraded_at_ns = patience == UNIT_AT_ONCE ? 0 :
+			    clock_boot_ns() + c->degraded_after_ms * NS_PER_MS;
 	u->soon = (struct loop_job){ .fn = advance_soon, .owner = u };
 	u->news = (struct loop_job){ .fn = look_at_state, .owner = u };
 	u->failure = (struct loop_job){ .fn = take_down_failed, .owner = u };

@@ -34,8 +34,16 @@ struct unit_waiter {
 	void *owner;
 };
 
+/*
+ * One that may start degraded does so at once where a person wants it, or gives members
+ * that are missing config.degraded_after_ms to come.
+ */
+enum unit_patience { UNIT_AT_ONCE, UNIT_PATIENTLY };
 /* c: copied. -EEXIST where there is one of this name that runs; NULL with a sentence. */
-struct unit *unit_start(struct engine *e, const struct config_array *c, struct err *err);
+struct unit *unit_start(struct engine *e, const struct config_array *c,
+			enum unit_patience patience, struct err *err);
+/* A disk has come: what failed for lack of it is tried now. Nothing where it runs. */
+void unit_again(struct unit *u);
 /* Active, or failed. */
 void unit_await(struct unit *u, struct unit_waiter *w);
 /* Leaves; gone soon after. -EBUSY: clients, unless is_forced. `w` may be NULL. */
@@ -86,6 +94,5 @@ void unit_set_budget(struct unit *u, uint64_t budget_bytes);
 /* All: */
 void units_set_quorate(struct engine *e, bool is_quorate);
 void units_set_missing(struct engine *e, uint32_t node, bool is_missing);
-void units_start_auto(struct engine *e);
 /* Without a word to anybody: at the end, when all are stopped or nothing helps. */
 void units_free(struct engine *e);

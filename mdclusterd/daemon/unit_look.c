@@ -7,15 +7,11 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/log.h"
 #include "mdclusterd/daemon/engine_private.h"
 #include "mdclusterd/daemon/metadata_thread.h"
 #include "mdclusterd/daemon/plane_thread.h"
-#include "mdclusterd/daemon/stopped.h"
 #include "mdclusterd/daemon/unit_private.h"
 #include "mdclusterd/record/recorder.h"
-
-LOG_SUBSYSTEM(unit);
 
 /* --- its plane's numbers --------------------------------------------------------------------------- */
 
@@ -133,18 +129,6 @@ void units_set_missing(struct engine *e, uint32_t node, bool is_missing)
 	qb_list_for_each_entry(u, &e->units, link)
 		if (u->array)
 			recorded_set_missing(u->recorded, node, is_missing);
-}
-
-void units_start_auto(struct engine *e)
-{
-	for (size_t i = 0; i < e->config->array_count; i++) {
-		const struct config_array *c = &e->config->arrays[i];
-		struct err err = ERR_INIT;
-
-		if (c->is_auto && !unit_find(e, c->name) &&
-		    !stopped_is(e->config->run_dir, c->name) && !unit_start(e, c, &err))
-			log_error("MDC5446", "an array is not assembled: %s", err.text);
-	}
 }
 
 /* --- looking ------------------------------------------------------------------------------------------- */

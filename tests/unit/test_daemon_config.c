@@ -142,13 +142,14 @@ static void every_option_is_taken(void **state)
 {
 	struct config *c = good(
 		"this_node = b run_dir = /r state_dir = \"/s t\" lock_memory = yes\n"
-		"cluster { name = \"my cluster\" crypto = none }\n"
+		"cluster { name = \"my cluster\" crypto = none incremental = all }\n"
 		"node b { id = 9 address = \"[::1]:7\" votes = 3 }\n"
 		"node a { id = 4 address = ::1 port = 8 votes = 0 }\n"
 		"totem { token_ms = 300 mtu = 9000 port = 1 sync_deadline_ms = 5000\n"
 		"	multicast = \"[ff02::5]:99\" multicast_ttl = 2 }\n"
 		"quorum { lease_ms = 200 }\n"
 		"array x { disks = { /dev/a, \"/dev/b c\" } start_degraded = yes no_quorum = fail\n"
+		"	degraded_after_ms = 500\n"
 		"	resync_min = 2M resync_max = 1G intent_budget = 64M export = no\n"
 		"	export_mode = 0660 export_group = kvm auto = off }\n"
 		"array y { uuid = 5c0b0c4b:d6ae0359:f266cacf:72232250 scan = { \"/dev/sd*\" } }\n"
@@ -171,7 +172,10 @@ static void every_option_is_taken(void **state)
 	assert_int_equal(c->lease_ms, 200);
 	assert_int_equal(c->array_count, 2);
 	assert_string_equal(c->arrays[0].disks[1], "/dev/b c");
+	assert_true(c->takes_all);
 	assert_true(c->arrays[0].may_start_degraded);
+	assert_int_equal(c->arrays[0].degraded_after_ms, 500);
+	assert_int_equal(c->arrays[1].degraded_after_ms, 30000);
 	assert_true(c->arrays[0].fails_without_quorum);
 	assert_int_equal(c->arrays[0].resync_min_bytes, 2 << 20);
 	assert_int_equal(c->arrays[0].resync_max_bytes, 1 << 30);
