@@ -21,8 +21,11 @@ int client_fail(struct mdcluster *c, int code, const char *fmt, ...)
 	return err_set(&c->err, code, "%s", text);
 }
 
+/* Never -EAGAIN, by which mdcluster_next() says that there is no answer yet: this is one. */
 static int by_name(const char *name)
 {
+	if (name && strcmp(name, "EAGAIN") == 0)
+		return -EBUSY;
 	for (int e = 1; name && e < ERRNO_END; e++) {
 		const char *known = strerrorname_np(e);
 

@@ -87,6 +87,22 @@ static void a_large_answer_comes_whole(void **state)
 	control_rig_free(rig);
 }
 
+/* It is an answer, though its errno is the one by which a program waits for one. */
+static void a_refusal_for_now_is_no_wait(void **state)
+{
+	struct control_rig *rig = control_rig_new(NULL);
+	struct mdcluster *c = connected(control_rig_dir(rig));
+
+	(void)state;
+	mdcluster_set_timeout(c, 2000);
+	expect_refused(c, mdcluster_call(c, "test.Fail",
+					 "{\"text\":\"web: not active\",\"errno\":11}", NULL),
+		       -EBUSY, "web: not active", "org.mdcluster.Refused");
+	expect_answer(c, "test.Echo", NULL, "{}");
+	mdcluster_free(c);
+	control_rig_free(rig);
+}
+
 static void what_a_daemon_refuses_is_text_and_errno(void **state)
 {
 	struct control_rig *rig = control_rig_new(NULL);
@@ -421,6 +437,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_call_returns_the_answer),
 		cmocka_unit_test(a_large_answer_comes_whole),
+		cmocka_unit_test(a_refusal_for_now_is_no_wait),
 		cmocka_unit_test(what_a_daemon_refuses_is_text_and_errno),
 		cmocka_unit_test(where_no_daemon_is_that_is_said),
 		cmocka_unit_test(a_stream_comes_one_by_one_and_ends_with_the_result),
