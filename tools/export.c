@@ -114,6 +114,7 @@ void export_detail(FILE *to, const json_t *answer)
 	json_array_foreach(disks, i, disk)
 		disk_lines(to, disk, number_of(metadata, "raid_disks"));
 	cluster_lines(to, text_of(metadata, "cluster"), number_of(metadata, "nodes"));
+	export_line(to, "MD_CLUSTER_STATE", "%s", text_of(array, "state"));
 	if (json_is_integer(slot) && json_integer_value(slot) >= 0)
 		export_line(to, "MD_CLUSTER_SLOT", "%" PRIu32, number_of(array, "slot"));
 }

@@ -80,7 +80,7 @@ expect_equal "incremental --export" "MD_FOREIGN=no MD_DEVNAME=web MD_STARTED=yes
 mdcluster detail --export --run-dir=run.1 web >E
 slot=$(status_of 1 | jq "$(array web) | .[0].slot")
 for line in MD_LEVEL=raid1 MD_DEVICES=2 MD_METADATA=1.2 MD_DEVNAME=web MD_NAME=web \
-  "MD_CLUSTER_NAME=alpha" "MD_CLUSTER_NODES=4" "MD_CLUSTER_SLOT=$slot" \
+  "MD_CLUSTER_NAME=alpha" "MD_CLUSTER_NODES=4" "MD_CLUSTER_SLOT=$slot" MD_CLUSTER_STATE=active \
   "MD_UUID=$(mdcluster examine --json a.img | jq -r .uuid)"; do
   grep -qxF "$line" E || fail "detail --export lacks $line: $(cat E)"
 done
