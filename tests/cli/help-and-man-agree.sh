@@ -7,6 +7,8 @@
 #				mdcluster CMD --help  =  mdcluster(8)
 #	options, short and long	mdcluster CMD --help  =  tools/completion
 #	message ids, levels, words	the sources  =  mdcluster-messages(7)
+#	kinds of events		the sources  =  mdcluster-events(7)
+#	methods of the socket	the sources  =  mdclusterd-protocol(7)
 #	the pages are well formed, as far as groff, man and mandoc can tell
 # shellcheck source=tests/cli/functions.sh
 . "$(dirname "$0")/functions.sh"
@@ -231,6 +233,27 @@ plain "$messages" | awk '
 while read -r id; do
 	complain "$id: mdcluster-messages.7 does not give one Cause and one Action"
 done <incomplete
+
+# --- events and methods: each has its entry, and none is made up ----------------------------
+# Kinds: a table of names, and the calls that tell one of the cluster.
+cat "$srcdir"/mdclusterd/*/*.c | tr '\n\t' '  ' >daemon.source
+{
+	grep -oE '\[ARRAY_EVENT_[A-Z_]+\] = "[a-z_]+"' daemon.source
+	grep -oE 'engine_tell\([^;]*;' daemon.source |
+		grep -oE 'LOG_[A-Z]+,[^"]*"[a-z-]+"( : "[a-z-]+")?'
+} | grep -oE '"[a-z_-]+"' | tr -d '"' | sort -u >kinds.source
+plain "$srcdir/man/mdcluster-events.7" | sed -nE 's/^@([a-z_-]+) "? ?\([a-z]+.*/\1/p' | sort >kinds.page
+[ "$(wc -l <kinds.source)" -ge 20 ] || fail "the kinds of events are not found"
+same "event" "the sources" kinds.source "mdcluster-events.7" kinds.page
+
+sed -nE 's/^.*"method ([A-Za-z]+)\(.*/\1/p' "$srcdir/mdclusterd/control/interface.c" | sort >methods.source
+plain "$srcdir/man/mdclusterd-protocol.7" | sed -nE 's/^@([A-Z][A-Za-z]+)\(.*/\1/p' | sort >methods.page
+same "method" "interface.c" methods.source "mdclusterd-protocol.7" methods.page
+plain "$srcdir/man/mdclusterd-protocol.7" | sed -n '/^\.SS "That read"/,/^\.SS "That change/p' |
+	sed -nE 's/^@([A-Z][A-Za-z]+)\(.*/\1/p' | sort >reads.page
+grep -oE '\bREAD\("[A-Za-z]+"' "$srcdir/mdclusterd/daemon/methods.c" | tr -d '"' |
+	sed 's/READ(//' | sort >reads.source
+same "method that reads" "methods.c" reads.source "mdclusterd-protocol.7" reads.page
 
 # --- the pages themselves ------------------------------------------------------
 for file in "$srcdir"/man/*.[1-9]; do
