@@ -18,7 +18,6 @@
 #include "base/log.h"
 #include "mdclusterd/daemon/autostart.h"
 #include "mdclusterd/daemon/engine_private.h"
-#include "mdclusterd/daemon/notify.h"
 #include "mdclusterd/daemon/unit.h"
 
 LOG_SUBSYSTEM(engine);
@@ -68,15 +67,14 @@ static void supervisor_speaks(void *owner, int fd, uint32_t events)
 static void be_alive(void *owner)
 {
 	struct engine *e = owner;
-	uint64_t us = notify_watchdog_us();
 	struct err err = ERR_INIT;
 
-	if (us == 0)
-		return;
 	supervisor_tell(e->options->engine_fd, "alive");
-	e->alive = loop_timer_start(e->loop, (uint32_t)max_u64(us / 3000, 10), be_alive, e, &err);
+	e->alive = loop_timer_start(e->loop,
+				    (uint32_t)max_u64(supervisor_patience_ms() / 20, 10),
+				    be_alive, e, &err);
 	if (!e->alive)
-		log_error("MDC5421", "%s: the watchdog will bite", err.text);
+		log_error("MDC5421", "%s: the supervisor will take it for hanging", err.text);
 }
 
 /* --- signals ----------------------------------------------------------------------------------- */

@@ -8,5 +8,5 @@ void notify_ready(void);
 void notify_stopping(void);
 void notify_alive(void);
 void notify_status(const char *text);
-/* How often notify_alive() must come, in us; 0: not at all. */
+/* How often notify_alive() must come, in us; 0: nobody waits for it. */
 uint64_t notify_watchdog_us(void);

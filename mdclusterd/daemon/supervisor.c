@@ -33,6 +33,8 @@ enum {
 	FIRST_PAUSE_MS = 100,
 	LONGEST_PAUSE_MS = 30000,
 	STOP_MS = 15000,          /* a stop that takes longer hangs */
+	PATIENCE_MS = 30000,
+	BEATS_OF_A_HANG = 10,     /* without a word of the engine (W5) */
 };
 
 struct supervisor {
@@ -48,6 +50,9 @@ struct supervisor {
 	uint64_t started_at;
 	unsigned int crashes;     /* in a row */
 	uint64_t start_at;        /* the next one; UINT64_MAX: not */
+
+	uint64_t beat_at;
+	unsigned int silent_beats;
 
 	int stops;                /* how often we were told to */
 	uint64_t kill_at;         /* UINT64_MAX: not */
@@ -145,6 +150,7 @@ static int start_engine(struct supervisor *s, struct err *err)
 	s->engine_fd = pair[0];
 	s->incarnation = 0;
 	s->has_said_goodbye = false;
+	s->silent_beats = 0;
 	s->started_at = now_ms();
 	s->start_at = UINT64_MAX;
 	return 0;
@@ -159,6 +165,7 @@ static void forget_engine(struct supervisor *s)
 
 static void take_word(struct supervisor *s, const char *word)
 {
+	s->silent_beats = 0; /* "alive" says no more than that */
 	if (strcmp(word, "ready") == 0) {
 		s->was_ready = true;
 		notify_ready();
@@ -166,8 +173,6 @@ static void take_word(struct supervisor *s, const char *word)
 		s->incarnation = strtoull(word + 12, NULL, 10);
 	} else if (strcmp(word, "goodbye") == 0) {
 		s->has_said_goodbye = true;
-	} else if (strcmp(word, "alive") == 0) {
-		notify_alive();
 	} else if (strncmp(word, "status ", 7) == 0) {
 		notify_status(word + 7);
 	}
@@ -309,6 +314,29 @@ static void take_signal(struct supervisor *s)
 		stop(s);
 }
 
+/* --- who hangs --------------------------------------------------------------------------------- */
+
+static uint64_t beat_ms(void)
+{
+	return max_u64(supervisor_patience_ms() / BEATS_OF_A_HANG, 1);
+}
+
+/*
+ * W5. Beats are counted, not time: a host that was asleep has had none, and an engine that
+ * wakes up with us has its time to say so.
+ */
+static void beat(struct supervisor *s, uint64_t now)
+{
+	s->beat_at = now + beat_ms();
+	notify_alive();
+	if (!s->engine || ++s->silent_beats < BEATS_OF_A_HANG)
+		return;
+	s->silent_beats = 0;
+	log_error("MDC5701", "the engine (process %d) has not said for %.1f s that it is alive: it is killed",
+		  (int)s->engine, (double)supervisor_patience_ms() / 1000);
+	kill(s->engine, SIGKILL);
+}
+
 /* --- the loop ------------------------------------------------------------------------------------ */
 
 static void do_what_is_due(struct supervisor *s)
@@ -316,6 +344,8 @@ static void do_what_is_due(struct supervisor *s)
 	uint64_t now = now_ms();
 	struct err err = ERR_INIT;
 
+	if (now >= s->beat_at)
+		beat(s, now);
 	if (s->engine && now >= s->kill_at) {
 		log_error("MDC5406", "the engine does not stop: it is killed");
 		kill(s->engine, SIGKILL);
@@ -331,13 +361,13 @@ static void do_what_is_due(struct supervisor *s)
 static void run(struct supervisor *s)
 {
 	while (s->stops == 0 || s->engine) {
-		uint64_t now, next = min_u64(s->kill_at, s->engine ? UINT64_MAX : s->start_at);
+		uint64_t now, next = min_u64(min_u64(s->kill_at, s->beat_at),
+					     s->engine ? UINT64_MAX : s->start_at);
 		struct pollfd fds[2] = { { .fd = s->signal_fd, .events = POLLIN },
 					 { .fd = s->engine_fd, .events = POLLIN } };
 
 		now = now_ms();
-		if (poll(fds, 2, next == UINT64_MAX ? -1 : next > now ? (int)(next - now) : 0) < 0 &&
-		    errno != EINTR)
+		if (poll(fds, 2, next > now ? (int)(next - now) : 0) < 0 && errno != EINTR)
 			return;
 		if (fds[1].revents)
 			(void)hear_engine(s);
@@ -390,6 +420,13 @@ int supervisor_run(const struct options *options)
 		close(s.lock_fd);
 	config_free(s.config);
 	return s.exit_code;
+}
+
+uint64_t supervisor_patience_ms(void)
+{
+	uint64_t us = notify_watchdog_us();
+
+	return us ? us / 1000 : PATIENCE_MS;
 }
 
 void supervisor_tell(int fd, const char *fmt, ...)

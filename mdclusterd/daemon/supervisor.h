@@ -11,13 +11,16 @@
  *	W3  An engine whose supervisor is gone stops by itself, gate first: nobody would
  *	    say that it is dead.
  *	W4  Engines that die one after the other are started ever more slowly, and that is told.
+ *	W5  An engine that does not say for supervisor_patience_ms() that it is alive hangs: it
+ *	    is killed, reaped, and told dead as any other. systemd, where it watches, watches
+ *	    the supervisor: if it ended both, nobody would say so.
  *
  * The engine is this program executed anew (/proc/self/exe, so that an upgrade meanwhile
  * changes nothing) and not merely forked: it begins with memory, descriptors and
  * signal handlers of its own making, and nothing of it can linger here.
  *
  * They talk by a socket pair, a word a datagram: the engine says "incarnation N" before it
- * sends anything to anybody, "ready", "status TEXT", "alive" (for a watchdog), "goodbye"; the
+ * sends anything to anybody, "ready", "status TEXT", "alive" (W5), "goodbye"; the
  * supervisor "stop", "now", "reload", which are not signals, since a terminal or systemd
  * sends these to both, and twice means "at once". That it breaks off tells each of the
  * other's death.
@@ -49,6 +52,8 @@ int supervisor_run(const struct options *options);
 
 /* --- both ends ------------------------------------------------------------------- */
 
+/* Of the supervisor with its engine, and of systemd with it: WatchdogSec=, or 30 s. */
+uint64_t supervisor_patience_ms(void);
 /* One of the words above. Never waits: what the supervisor does not read is lost. */
 void supervisor_tell(int fd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
