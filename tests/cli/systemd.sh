@@ -26,6 +26,7 @@ expect_equal "KillMode" mixed "$(values KillMode)"
 for code in 2 3 4; do
   values RestartPreventExitStatus | grep -qw $code || fail "exit status $code is tried again for ever"
 done
+! grep -q '^ExecStartPre=' mdclusterd.service || fail "ExecStartPre: its exit status is no reason not to restart"
 stop_ms=$(sed -n 's/^\tSTOP_MS = \([0-9]*\),.*/\1/p' "$srcdir/mdclusterd/daemon/supervisor.c")
 [ "$(values TimeoutStopSec | tr -d s)000" -gt "$stop_ms" ] ||
   fail "systemd is less patient than the supervisor, who speaks the obituary"
