@@ -57,12 +57,6 @@ static int refuse(const struct disk *disk, const struct disk_req *req, int code,
 		       request_text(req, text), why);
 }
 
-static bool is_change(const struct disk_req *req)
-{
-	return req->op == DISK_WRITE || req->op == DISK_ZERO ||
-	       req->op == DISK_DISCARD;
-}
-
 static int check_buffer(const struct disk *disk, const struct disk_req *req,
 			struct err *err)
 {
@@ -106,7 +100,7 @@ static int check_request(const struct disk *disk, const struct disk_req *req,
 	/* a promise of durability that nobody would keep */
 	if (req->is_fua && req->op != DISK_WRITE)
 		return refuse(disk, req, -EINVAL, "only a write can be FUA", err);
-	if (is_change(req) && disk->is_read_only)
+	if (disk_req_changes(req) && disk->is_read_only)
 		return refuse(disk, req, -EROFS, "opened read-only", err);
 	if (req->op == DISK_FLUSH)
 		return req->length_bytes == 0
@@ -116,7 +110,7 @@ static int check_request(const struct disk *disk, const struct disk_req *req,
 	r = check_range(disk, req, err);
 	if (r == 0 && (req->op == DISK_READ || req->op == DISK_WRITE))
 		r = check_buffer(disk, req, err);
-	if (r == 0 && is_change(req) && disk->may_change && !disk->may_change(disk->guard))
+	if (r == 0 && disk_req_changes(req) && disk->may_change && !disk->may_change(disk->guard))
 		r = refuse(disk, req, -ESHUTDOWN, "not now: this node may change nothing", err);
 	return r;
 }

@@ -64,6 +64,12 @@ struct disk_topology {
 	bool is_block_device;
 };
 
+/* It changes the disk. */
+static inline bool disk_req_changes(const struct disk_req *req)
+{
+	return req->op == DISK_WRITE || req->op == DISK_ZERO || req->op == DISK_DISCARD;
+}
+
 struct disk;
 
 struct disk_ops {
@@ -125,7 +131,9 @@ int disk_submit(struct disk *disk, struct disk_req *req, struct err *err);
 
 /*
  * From here on may_change(owner) is asked before each write, zero or discard, in the
- * disk's thread; what it forbids is refused by disk_submit(): -ESHUTDOWN.
+ * disk's thread: -ESHUTDOWN. In disk_submit(), which refuses it; and again just before
+ * the kernel gets what has waited meanwhile, for this process may have stood still (D13):
+ * that is given back by done(), and was not begun.
  */
 void disk_guard(struct disk *disk, bool (*may_change)(void *owner), void *owner);
 

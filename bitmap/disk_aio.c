@@ -104,6 +104,26 @@ static void submitted(struct aio_disk *aio, int r)
 	aio_make_readable(aio);
 }
 
+/* What waited for its turn, and may not have it any more (disk_guard()). */
+static bool is_forbidden(const struct aio_disk *aio, const struct disk_req *req)
+{
+	return disk_req_changes(req) && aio->disk.may_change &&
+	       !aio->disk.may_change(aio->disk.guard);
+}
+
+static void drop_forbidden(struct aio_disk *aio)
+{
+	struct aio_slot *slot, *next;
+
+	qb_list_for_each_entry_safe(slot, next, &aio->ready, link) {
+		if (!is_forbidden(aio, slot->req))
+			continue;
+		qb_list_del(&slot->link);
+		finish(aio, slot, -ESHUTDOWN);
+		aio_make_readable(aio);
+	}
+}
+
 /* All at once; what meets EAGAIN stays ready. */
 static void submit_ready(struct aio_disk *aio)
 {
@@ -112,9 +132,12 @@ static void submit_ready(struct aio_disk *aio)
 	int n, r;
 
 	while (!qb_list_empty(&aio->ready)) {
+		drop_forbidden(aio);
 		n = 0;
 		qb_list_for_each_entry(slot, &aio->ready, link)
 			iocbs[n++] = &slot->iocb;
+		if (n == 0)
+			return;
 		do {
 			r = io_submit(aio->ctx, n, iocbs);
 		} while (r == -EINTR);
@@ -138,7 +161,7 @@ static int give_slot(struct aio_disk *aio, struct disk_req *req)
 		qb_list_add_tail(&slot->link, &aio->ready);
 		return 0;
 	}
-	r = aio_helper_submit(aio, slot);
+	r = is_forbidden(aio, req) ? -ESHUTDOWN : aio_helper_submit(aio, slot);
 	if (r == -EAGAIN) {
 		qb_list_add(&slot->link, &aio->free);
 	} else if (r < 0) {

@@ -123,6 +123,13 @@ static void tell(struct intent *in, uint32_t role, int error)
 	in->ops.failed(in->owner, role, error);
 }
 
+/* The lease is over, until there is another: whoever waits for its page waits on. */
+static void cut(struct intent_io *io)
+{
+	io->is_cut = true;
+	io->in->lease_until = 0;
+}
+
 static void part_done(struct disk_req *req, int result)
 {
 	struct intent_part *part = req->owner;
@@ -134,7 +141,9 @@ static void part_done(struct disk_req *req, int result)
 	in->roles[role].in_flight--;
 	if (io->awaited & bit) {
 		io->awaited &= ~bit;
-		if (result < 0) {
+		if (result == -ESHUTDOWN) {
+			cut(io);
+		} else if (result < 0) {
 			io->failed |= bit;
 			tell(in, role, -result);
 		}
@@ -181,6 +190,10 @@ static void part_submit(struct intent *in, struct intent_io *io, uint32_t role)
 	*part = (struct intent_part){ .io = io, .role = role };
 	part->req = part_request(in, part);
 	part->refused = disk_submit(in->roles[role].disk, &part->req, &err);
+	if (part->refused == -ESHUTDOWN) {
+		cut(io);
+		return;
+	}
 	if (part->refused < 0) {
 		io->failed |= 1u << role;
 		return;
@@ -198,7 +211,7 @@ void intent_io_submit(struct intent *in, struct intent_io *io)
 	io->began_ns = in->ops.now(in->owner);
 	io->awaited = io->failed = io->late = 0;
 	io->unreturned = 0;
-	io->is_over = io->is_handled = false;
+	io->is_over = io->is_handled = io->is_cut = false;
 	in->ios_count++;
 	qb_list_add_tail(&io->link, &in->ios);
 	for (role = 0; role < in->role_count; role++) {

@@ -120,7 +120,7 @@ static void page_written(struct intent *in, uint32_t page)
 }
 
 /* What was to be cleared is set again: some disk may have it so, or not. */
-static void page_failed(struct intent *in, uint32_t page)
+static void page_undone(struct intent *in, uint32_t page)
 {
 	struct intent_page *p = &in->pages[page];
 	uint64_t chunk;
@@ -136,6 +136,13 @@ static void page_failed(struct intent *in, uint32_t page)
 	QB_INIT_LIST_HEAD(&p->flying_writes);
 	p->is_unsure_flying = false;
 	intent_page_want_later(in, page);
+}
+
+/* Not again before the disks change, or a while is over. */
+static void page_sticks(struct intent *in, uint32_t page)
+{
+	struct intent_page *p = &in->pages[page];
+
 	if (in->stuck_count == 0)
 		in->stuck_since = in->ops.now(in->owner);
 	in->stuck_count += !p->is_stuck;
@@ -187,11 +194,14 @@ void intent_page_over(struct intent *in, struct intent_io *io)
 	in->bulk_count -= io->is_bulk;
 	for (page = io->first; page < io->first + io->count; page++)
 		in->pages[page].is_flying = false;
-	if (!io->failed)
+	if (!io->failed && !io->is_cut)
 		io_written(in, io);
 	else
-		for (page = io->first; page < io->first + io->count; page++)
-			page_failed(in, page);
+		for (page = io->first; page < io->first + io->count; page++) {
+			page_undone(in, page);
+			if (io->failed)
+				page_sticks(in, page);
+		}
 	for (page = io->first; page < io->first + io->count; page++) {
 		intent_clear_page_again(in, page);
 		if (in->pages[page].queued.count > 0 && !in->pages[page].is_stuck)

@@ -136,6 +136,7 @@ struct intent_io {
 	uint32_t first, count, room;
 	uint64_t sb_number;        /* of page 0 */
 	bool is_over, is_handled, is_bulk;
+	bool is_cut;               /* some disk did not get it, for the lease was over (D13) */
 	uint8_t *buffer;           /* a copy: the image changes while it is written */
 	struct intent_part parts[];
 };

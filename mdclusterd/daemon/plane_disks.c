@@ -44,6 +44,12 @@ void plane_disks_hear(struct plane_work *w)
 		hear(d);
 }
 
+/* D13: what was gathered, or waits for a disk that has enough to do, is begun later. */
+static bool may_change(void *work)
+{
+	return plane_has_lease(work);
+}
+
 int plane_disk_open(struct plane_work *w, uint32_t role, const struct metadata_disk *m,
 		    struct err *err)
 {
@@ -56,6 +62,7 @@ int plane_disk_open(struct plane_work *w, uint32_t role, const struct metadata_d
 	if (d->disk && loop_fd_add(w->loop, disk_poll_fd(d->disk), POLLIN, disk_is_ready, d,
 				   err) == 0) {
 		disk_gather(d->disk);
+		disk_guard(d->disk, may_change, w);
 		w->disks[role] = d;
 		return 0;
 	}

@@ -83,6 +83,7 @@ void plane_start(struct plane_work *w, struct plane_request *req);
 void plane_serve(struct plane_work *w, struct plane_request *req);
 void plane_stop(struct plane_work *w, struct plane_request *req);
 void plane_go_on_stopping(struct plane_work *w);
+bool plane_has_lease(const struct plane_work *w); /* D13, at this instant */
 
 /* plane_disks.c */
 int plane_disk_open(struct plane_work *w, uint32_t role, const struct metadata_disk *m,

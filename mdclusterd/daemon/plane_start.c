@@ -246,7 +246,7 @@ static void end_stop(struct plane_work *w)
 	plane_step_done(step, 0);
 }
 
-static bool has_lease(const struct plane_work *w)
+bool plane_has_lease(const struct plane_work *w)
 {
 	return clock_boot_ns() < atomic_load(&w->lease->until_ns);
 }
@@ -267,7 +267,7 @@ void plane_go_on_stopping(struct plane_work *w)
 	if (w->intent)
 		intent_set_gate(w->intent, !is_lost, atomic_load(&w->lease->until_ns));
 	/* without a lease nothing more is cleared; what is set is resynced some time */
-	if (w->intent && !is_lost && !w->is_settled && has_lease(w))
+	if (w->intent && !is_lost && !w->is_settled && plane_has_lease(w))
 		return;
 	if (w->intent && intent_has_io(w->intent))
 		return;

@@ -153,7 +153,7 @@ static void io_init(struct mirror *m, struct mirror_io *mi)
 	mi->change.range.low = mi->io.offset_bytes >> SECTOR_SHIFT;
 	mi->change.range.high = io_slice_end(mi, mi->change.range.low);
 	mi->has_intent = false;
-	mi->has_written = false;
+	mi->has_written = mi->is_cut = false;
 	mi->next = mi->change.range.low;
 	mi->awaited = 0;
 	mi->lost = 0;

@@ -50,7 +50,8 @@ struct transfer {
 	uint64_t at;               /* READ: sector of the array */
 	uint32_t tried;            /* READ: roles */
 	uint8_t role;
-	bool is_lost, is_pooled, is_refused;
+	bool is_lost, is_pooled;
+	int refused;                 /* by disk_submit(): why */
 };
 
 struct mirror_disk {
@@ -132,6 +133,7 @@ struct mirror_io {
 	struct intent_write intent;
 	bool has_intent;
 	bool has_written;          /* anything went to a disk */
+	bool is_cut;               /* some of it did not, for the lease was over (D13) */
 	uint64_t next;             /* all below went to the disks */
 	uint32_t awaited;          /* transfers */
 	uint32_t lost;             /* transfers that hang, and are its memory */

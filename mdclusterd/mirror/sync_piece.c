@@ -100,14 +100,18 @@ static void write_over(struct transfer *t, int result)
 	p->awaited--;
 	if (t->is_lost)
 		p->lost++;
-	if (result < 0) {
+	if (result == -ESHUTDOWN) {
+		p->is_cut = true;
+	} else if (result < 0) {
 		p->failed |= 1u << t->role;
 		failure_of_change(p->m, t->role, &t->req, result);
 	}
 	if (p->awaited > 0)
 		return;
-	/* one that stays though it has not got it: the copies differ still */
-	over(p, p->failed & p->m->writable ? -EIO : 0);
+	if (p->is_cut && p->lost == 0)
+		again(p); /* D13 */
+	else /* one that stays though it has not got it: the copies differ still */
+		over(p, p->is_cut || p->failed & p->m->writable ? -EIO : 0);
 }
 
 static void send_write(struct piece *p, uint32_t copy)
@@ -138,6 +142,7 @@ static void write_all(struct piece *p)
 	}
 	p->state = PIECE_WRITING;
 	p->failed = 0;
+	p->is_cut = false;
 	for (copy = 0; copy < p->m->map.copies; copy++)
 		if ((int)copy != p->source && is_writable(p, copy) &&
 		    p->span_low[copy] < p->span_high[copy])

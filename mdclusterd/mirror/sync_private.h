@@ -39,6 +39,7 @@ struct piece {
 	uint64_t disks_came;     /* the mirror's, when it began */
 	uint32_t tried;          /* roles that could not be read */
 	uint32_t failed;         /* roles that could not be written */
+	bool is_cut;             /* not all was begun: the lease was over (D13) */
 	int result;
 	uint64_t span_low[MIRROR_MAX_DISKS]; /* of a copy: bytes that differ */
 	uint64_t span_high[MIRROR_MAX_DISKS];

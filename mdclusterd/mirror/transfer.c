@@ -4,23 +4,21 @@
  * lost: whoever waits is told, and its memory stays until the disk gives it back after
  * all. Here everything that changes a disk is counted, so that a drain (A5) is over only
  * when the last of it is back, lost or not.
+ *
+ * -ESHUTDOWN: it was not begun, for the lease was over when its turn came (D13). The disk is
+ * not to blame, and who waits for the gate waits for it.
  */
 #include <errno.h>
 
 #include "base/err.h"
 #include "mdclusterd/mirror/mirror_private.h"
 
-static bool is_change(const struct disk_req *req)
-{
-	return req->op == DISK_WRITE || req->op == DISK_ZERO || req->op == DISK_DISCARD;
-}
-
 static void count_sent(struct mirror_disk *d, const struct disk_req *req)
 {
 	if (req->op == DISK_READ) {
 		d->reads++;
 		d->read_bytes += req->length_bytes;
-	} else if (is_change(req)) {
+	} else if (disk_req_changes(req)) {
 		d->writes++;
 		d->written_bytes += req->length_bytes;
 	}
@@ -36,7 +34,7 @@ static void gave_back(struct transfer *t)
 	else
 		m->disks[role].busy--;
 	qb_list_del(&t->link);
-	if (is_change(&t->req))
+	if (disk_req_changes(&t->req))
 		m->changes_on_disks--;
 }
 
@@ -49,7 +47,9 @@ static void req_done(struct disk_req *req, int result)
 
 	mirror_now(m);
 	gave_back(t);
-	if (result < 0)
+	if (result == -ESHUTDOWN)
+		m->lease_until_ns = 0; /* the gate is shut, until there is another */
+	else if (result < 0)
 		m->disks[role].errors++;
 	if (t->is_lost)
 		t->back(t);
@@ -69,7 +69,6 @@ void transfer_send(struct mirror *m, struct transfer *t, uint32_t role, enum dis
 	t->m = m;
 	t->role = (uint8_t)role;
 	t->is_lost = false;
-	t->is_refused = false;
 	t->since_ns = m->now_ns;
 	t->req = (struct disk_req){
 		.op = op,
@@ -82,14 +81,14 @@ void transfer_send(struct mirror *m, struct transfer *t, uint32_t role, enum dis
 	if (op != DISK_FLUSH)
 		t->req.offset_bytes = d->start_bytes + (sector << SECTOR_SHIFT);
 	d->busy++;
-	if (is_change(&t->req))
+	if (disk_req_changes(&t->req))
 		m->changes_on_disks++;
 	count_sent(d, &t->req);
 	qb_list_add_tail(&t->link, &d->in_flight);
-	if (disk_submit(d->disk, &t->req, &err) == 0)
+	t->refused = disk_submit(d->disk, &t->req, &err);
+	if (t->refused == 0)
 		return;
 	/* not this disk's fault alone, but what it is asked is what all are asked */
-	t->is_refused = true;
 	qb_list_del(&t->link);
 	qb_list_add_tail(&t->link, &m->refused);
 }
@@ -100,7 +99,7 @@ void transfer_deliver_refused(struct mirror *m)
 		struct transfer *t =
 			qb_list_first_entry(&m->refused, struct transfer, link);
 
-		req_done(&t->req, -EIO);
+		req_done(&t->req, t->refused == -ESHUTDOWN ? -ESHUTDOWN : -EIO);
 	}
 }
 

@@ -88,7 +88,7 @@ void write_back_out(struct mirror_io *mi)
 
 	job_end(m, &mi->job);
 	end_intent(mi, !mi->has_written); /* W4 */
-	mi->has_written = false;
+	mi->has_written = mi->is_cut = false;
 	mi->next = mi->change.range.low;
 	mi->bad = 0;
 	mi->failed = 0;
@@ -164,17 +164,17 @@ static void push_pieces(struct mirror_io *mi)
 
 void write_push(struct mirror_io *mi)
 {
-	if (is_sliced(mi))
+	if (!mi->is_cut && is_sliced(mi))
 		zero_push(mi);
-	else
+	else if (!mi->is_cut)
 		push_pieces(mi);
 	if (mi->awaited > 0)
 		return;
-	if (mi->next < mi->change.range.high && mi->lost == 0) {
+	if ((mi->is_cut || mi->next < mi->change.range.high) && mi->lost == 0) {
 		write_back_out(mi); /* the gate, for nothing of it is out */
 		return;
 	}
-	if (mi->next < mi->change.range.high)
+	if (mi->is_cut || mi->next < mi->change.range.high)
 		mi->result = -EIO; /* a hung disk has what is needed to go on */
 	region_over(mi);
 }
@@ -185,7 +185,9 @@ void write_transfer_over(struct transfer *t, int result)
 	struct mirror *m = mi->m;
 
 	mi->awaited--;
-	if (result < 0) {
+	if (result == -ESHUTDOWN) {
+		mi->is_cut = true;
+	} else if (result < 0) {
 		mi->bad |= 1u << t->role;
 		mi->failed |= 1u << t->role;
 		mi->is_out_of_space = result == -ENOSPC;

@@ -314,6 +314,29 @@ static void a_pump_starts_what_is_gathered(void **state)
 	assert_int_equal(all_done(&g), 0);
 }
 
+static bool may_change(void *owner)
+{
+	return *(bool *)owner;
+}
+
+/* This process stood still between the two: what has waited is not begun, but for reads. */
+static void what_was_gathered_is_not_begun_without_leave(void **state)
+{
+	bool is_allowed = true;
+	struct gathered g;
+
+	gather_on_busy(&g, disk_rig_or_skip(state)->disks[0]);
+	disk_guard(g.disk, may_change, &is_allowed);
+	while (g.count < BUSY + FEW)
+		add_write(&g, g.count + 1);
+	is_allowed = false;
+	disk_start(g.disk);
+	assert_int_equal(submitted, BUSY);
+	assert_int_equal(all_done(&g), FEW);
+	for (int i = BUSY; i < BUSY + FEW; i++)
+		assert_int_equal(g.counters[i].result, -ESHUTDOWN);
+}
+
 /* The kernel may take some, and refuse one: the others are no worse for it. */
 static void what_the_kernel_does_not_take_goes_next(void **state)
 {
@@ -657,6 +680,7 @@ int main(void)
 		TEST(a_busy_disk_is_given_many_at_a_time),
 		TEST(enough_goes_without_being_told),
 		TEST(a_pump_starts_what_is_gathered),
+		TEST(what_was_gathered_is_not_begun_without_leave),
 		TEST(what_the_kernel_does_not_take_goes_next),
 		TEST(what_meets_eagain_keeps_its_turn),
 		TEST(short_transfers_and_errors_are_named),

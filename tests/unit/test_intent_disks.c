@@ -500,6 +500,34 @@ static void nothing_is_written_when_the_lease_is_over(void **state)
 	intent_rig_fini(&rig);
 }
 
+static bool may_change(void *owner)
+{
+	return *(bool *)owner;
+}
+
+/* The disk says so: the page waits for the next lease, and no disk is to blame. */
+static void what_a_disk_did_not_begin_is_written_when_there_is_a_lease(void **state)
+{
+	bool is_allowed = false;
+	struct intent_rig rig;
+	struct rig_write w;
+
+	(void)state;
+	start(&rig, 2);
+	intent_set_gate(rig.in, true, UINT64_MAX);
+	disk_guard(rig.disks[1], may_change, &is_allowed);
+	assert_int_equal(rig_begin(&rig, &w, 5, 5), INTENT_WAIT);
+	intent_rig_pass(&rig, SECOND);
+	assert_int_equal(w.calls, 0);
+	assert_int_equal(rig.failures, 0);
+	assert_false(intent_has_io(rig.in));
+	is_allowed = true;
+	intent_set_gate(rig.in, true, UINT64_MAX);
+	intent_rig_drain(&rig);
+	assert_int_equal(w.calls, 1);
+	intent_rig_fini(&rig);
+}
+
 /* Also one that is with a disk that was taken out. */
 static void drained_is_who_has_no_request_with_any_disk(void **state)
 {
@@ -636,6 +664,7 @@ int main(void)
 		cmocka_unit_test(a_disk_that_goes_before_it_had_all_is_told),
 		cmocka_unit_test(nothing_is_written_while_the_gate_is_shut),
 		cmocka_unit_test(nothing_is_written_when_the_lease_is_over),
+		cmocka_unit_test(what_a_disk_did_not_begin_is_written_when_there_is_a_lease),
 		cmocka_unit_test(drained_is_who_has_no_request_with_any_disk),
 		cmocka_unit_test(without_a_disk_nothing_is_cleared_whatever_is_said),
 		cmocka_unit_test(a_stale_slot_is_stale_until_all_its_bits_are_on_disk),

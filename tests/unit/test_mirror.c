@@ -694,6 +694,45 @@ static void A5_D13_a_lease_that_is_over_shuts_the_gate(void **state)
 	mr_free(rig);
 }
 
+static bool may_change(void *owner)
+{
+	return *(bool *)owner;
+}
+
+/* The disk says so, for what has waited there: it is not to blame, and all goes again. */
+static void A5_D13_what_a_disk_did_not_begin_goes_when_there_is_a_lease(void **state)
+{
+	struct mirror_rig *rig = mr_new(2, 0, 0);
+	bool is_allowed = false;
+	struct mr_io *io, *zero, *read;
+
+	(void)state;
+	assert_int_equal(mr_write(rig, 0, 4 * K, 1), 0);
+	disk_guard(rig->disks[1], may_change, &is_allowed);
+	io = mr_submit(rig, VOLUME_WRITE, 0, 4 * K, 2, VOLUME_FUA);
+	zero = mr_submit(rig, VOLUME_ZERO, 8 * K, 4 * K, 0, 0);
+	mr_run(rig);
+	assert_int_equal(io->calls, 0);
+	assert_int_equal(zero->calls, 0);
+	assert_int_equal(mr_look(rig).parked_gate, 2);
+	assert_int_equal(rig->failed_calls, 0);
+	read = mr_submit(rig, VOLUME_READ, 0, 4 * K, 0, 0);
+	mr_run(rig);
+	assert_int_equal(read->calls, 0); /* the lease is over for all */
+	is_allowed = true;
+	mirror_set_gate(rig->m, true, UINT64_MAX);
+	assert_int_equal(mr_wait(io), 0);
+	assert_int_equal(mr_wait(zero), 0);
+	assert_int_equal(mr_wait(read), 0);
+	assert_int_equal(mr_on_disk(rig, 0, 0, 4 * K), 2);
+	assert_int_equal(mr_on_disk(rig, 1, 0, 4 * K), 2);
+	assert_int_equal(rig->intent->ended, rig->intent->begun);
+	mr_io_free(io);
+	mr_io_free(zero);
+	mr_io_free(read);
+	mr_free(rig);
+}
+
 static void A5_who_shall_not_park_gets_an_error(void **state)
 {
 	struct mirror_config config = mr_config(2, 0, 0);
@@ -1727,6 +1766,7 @@ int main(void)
 		cmocka_unit_test(A5_D13_nothing_goes_while_the_gate_is_shut),
 		cmocka_unit_test(A5_D13_the_gate_shuts_while_a_write_waits_for_its_intent),
 		cmocka_unit_test(A5_D13_a_lease_that_is_over_shuts_the_gate),
+		cmocka_unit_test(A5_D13_what_a_disk_did_not_begin_goes_when_there_is_a_lease),
 		cmocka_unit_test(A5_who_shall_not_park_gets_an_error),
 		cmocka_unit_test(A5_a_drain_is_over_when_nothing_changes_a_disk),
 		cmocka_unit_test(A5_a_drain_waits_for_the_intent),
