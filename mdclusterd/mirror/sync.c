@@ -118,12 +118,18 @@ static bool find_next(struct sync *sync)
 	return sync->next < high;
 }
 
+/* Looked at for each piece: applications may come amid a window. */
+static bool has_enough(const struct sync *sync)
+{
+	return sync->in_hand >= (is_active(sync->m) ? sync->most : sync->most_alone);
+}
+
 static struct piece *take_piece(struct sync *sync)
 {
 	struct mirror *m = sync->m;
 	struct piece *p;
 
-	if (sync->in_hand == sync->most || qb_list_empty(&m->spare_pieces))
+	if (has_enough(sync) || qb_list_empty(&m->spare_pieces))
 		return NULL;
 	p = qb_list_first_entry(&m->spare_pieces, struct piece, link);
 	qb_list_del(&p->link);
@@ -365,7 +371,7 @@ static bool provide_pieces(struct sync *sync)
 		mirror_sync_free(m);
 		n = 0;
 	}
-	for (; n < sync->most; n++) {
+	for (; n < sync->most_alone; n++) {
 		struct piece *p = piece_new(m, sync->buffers);
 
 		if (!p)
@@ -381,6 +387,12 @@ uint64_t sync_piece_sectors(const struct mirror *m)
 	return m->map.is_striped ?
 		       min_u64(PIECE_MAX_SECTORS, m->map.chunk_sectors) :
 		       PIECE_MAX_SECTORS;
+}
+
+static uint32_t pieces_of(const struct sync *sync, uint64_t sectors)
+{
+	return (uint32_t)max_u64(PIECES_MIN,
+				 min_u64(PIECES_MAX, sectors / sync->piece_sectors));
 }
 
 static bool is_whole(const struct mirror *m, uint64_t at)
@@ -412,10 +424,10 @@ int mirror_sync_begin(struct mirror *m, struct mirror_sync *s)
 	sync->run_low = UINT64_MAX;
 	sync->run_high = UINT64_MAX;
 	sync->piece_sectors = sync_piece_sectors(m);
-	sync->most = (uint32_t)max_u64(
-		PIECES_MIN,
-		min_u64(PIECES_MAX, SYNC_FLIGHT_SECTORS / sync->piece_sectors));
 	sync->buffers = sync_compares(sync) ? m->map.copies : 1;
+	sync->most = pieces_of(sync, SYNC_FLIGHT_SECTORS);
+	sync->most_alone = (uint32_t)max_u64(
+		sync->most, pieces_of(sync, SYNC_ALONE_SECTORS / sync->buffers));
 	sync->paced_ns = mirror_now(m);
 	sync->credit_bytes = 1; /* one piece at once */
 	if (!provide_pieces(sync)) {
@@ -474,7 +486,7 @@ uint64_t mirror_sync_deadline(const struct mirror *m)
 		return 0;
 	bytes = rate(m);
 	if (bytes == 0 || sync->credit_bytes > 0 || is_at_end(sync) ||
-	    sync->in_hand == sync->most)
+	    has_enough(sync))
 		return NEVER; /* a disk will wake us */
 	return sync->paced_ns + 1 +
 	       (uint64_t)((double)(1 - sync->credit_bytes) * NS_PER_S / (double)bytes);

@@ -11,7 +11,9 @@ enum {
 	PIECE_MAX_SECTORS = 1 << 11,
 	PIECES_MIN = 8,
 	PIECES_MAX = 64,
-	SYNC_FLIGHT_SECTORS = 8 << 11, /* in flight together */
+	/* In flight together: beside applications, which wait behind them; and alone. */
+	SYNC_FLIGHT_SECTORS = 8 << 11,
+	SYNC_ALONE_SECTORS = 16 << 11, /* buffers of all copies */
 };
 
 enum piece_state {
@@ -56,7 +58,7 @@ struct sync {
 	uint64_t run_low, run_high, run_disks_came;
 	uint64_t told_sectors;   /* of those: whole chunks that the intent was told of */
 	struct qb_list_head pieces; /* by address */
-	uint32_t in_hand, most;
+	uint32_t in_hand, most, most_alone;
 	uint32_t buffers;        /* a piece */
 	uint64_t piece_sectors;
 	int result;

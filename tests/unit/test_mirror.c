@@ -1321,6 +1321,41 @@ static void a_copy_makes_needed_chunks_equal_and_no_others(void **state)
 	mr_free(rig);
 }
 
+static uint32_t in_flight(struct mirror_rig *rig)
+{
+	struct mirror_look look = mr_look(rig);
+	uint32_t i, sum = 0;
+
+	for (i = 0; i < rig->count; i++)
+		sum += look.disks[i].in_flight;
+	return sum;
+}
+
+/* What a client writes waits behind what a resync has given the disk. */
+static void a_resync_takes_less_of_the_disks_beside_applications(void **state)
+{
+	struct mirror_rig *rig = mr_new(4, 2, 2048);
+	struct sync_run run;
+	struct mr_io *io;
+
+	(void)state;
+	disk_world_advance(rig->world, disk_world_now_ns(rig->world) + 1000000000);
+	memset(rig->intent->is_needed, true, 2 * MR_MEMBER_BYTES / (64 * K));
+	sync_start(rig, &run, MIRROR_SYNC_COPY, 0, 2 * MR_MEMBER_BYTES / 512);
+	assert_int_equal(in_flight(rig), 16);
+	sync_wait(rig, &run);
+	assert_int_equal(run.result, 0);
+
+	memset(rig->intent->is_needed, true, 2 * MR_MEMBER_BYTES / (64 * K));
+	io = mr_submit(rig, VOLUME_READ, 0, 4 * K, 0, 0);
+	sync_start(rig, &run, MIRROR_SYNC_COPY, 0, 2 * MR_MEMBER_BYTES / 512);
+	assert_int_equal(in_flight(rig), 1 + 8);
+	sync_wait(rig, &run);
+	assert_int_equal(run.result, 0);
+	mr_io_free(io);
+	mr_free(rig);
+}
+
 /* A slow disk may take minutes for a chunk: an operator sees that it moves. */
 static void progress_is_seen_within_a_chunk(void **state)
 {
@@ -1791,6 +1826,7 @@ int main(void)
 		cmocka_unit_test(a_disk_that_comes_is_in_use_when_older_writes_are_over),
 		cmocka_unit_test(a_stop_ends_what_is_parked),
 		cmocka_unit_test(a_copy_makes_needed_chunks_equal_and_no_others),
+		cmocka_unit_test(a_resync_takes_less_of_the_disks_beside_applications),
 		cmocka_unit_test(progress_is_seen_within_a_chunk),
 		cmocka_unit_test(a_resync_of_a_striped_array),
 		cmocka_unit_test(a_disk_that_joins_during_a_resync_gets_all_of_it),
