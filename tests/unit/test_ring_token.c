@@ -82,6 +82,27 @@ static void a_doubled_token_does_not_put_off_its_loss(void **state)
 	solo_free(s);
 }
 
+/* D13: the lease counts from there. All were there after we passed it on, not when it came. */
+static void a_token_that_waited_for_us_vouches_for_the_time_of_the_one_before(void **state)
+{
+	struct solo *s = three(N2, NULL);
+	uint64_t before, after;
+
+	(void)state;
+	solo_round(s);
+	before = s->now;
+	s->now += 60000ull * SOLO_MS; /* we stand still */
+	solo_round(s);
+	after = s->now;
+	assert_int_equal(ring_timing(s->ring).previous_at, before);
+	same_token(s); /* sent again while we stood */
+	assert_int_equal(ring_timing(s->ring).previous_at, before);
+	s->now += SOLO_MS;
+	solo_round(s);
+	assert_int_equal(ring_timing(s->ring).previous_at, after);
+	solo_free(s);
+}
+
 /* T3 */
 static const struct ring_config narrow = { .window_bytes = 10000,
 					   .visit_bytes = 4000,
@@ -445,6 +466,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(safe_is_what_two_visits_saw_received_by_all),
 		cmocka_unit_test(a_doubled_token_does_not_put_off_its_loss),
+		cmocka_unit_test(
+			a_token_that_waited_for_us_vouches_for_the_time_of_the_one_before),
 		cmocka_unit_test(a_visit_sends_no_more_than_its_share),
 		cmocka_unit_test(a_rotation_takes_no_more_than_the_window),
 		cmocka_unit_test(who_has_a_quarter_of_all_that_waits_gets_a_quarter),
