@@ -139,7 +139,7 @@ enum array_event_kind {
 	ARRAY_EVENT_CHECK_FINISHED,  /* bytes: of mismatches */
 	ARRAY_EVENT_MISMATCH,        /* low, high */
 	ARRAY_EVENT_DISK_FAILED,     /* role, text: why; said by the node where it failed */
-	ARRAY_EVENT_DEGRADED,        /* role: all nodes know */
+	ARRAY_EVENT_DEGRADED,        /* role, text: path; told by all nodes */
 	ARRAY_EVENT_GATE,            /* text: "open", "shut" */
 	ARRAY_EVENT_RETRY,           /* text: what failed, and is tried again */
 	ARRAY_EVENT_KINDS,

@@ -66,6 +66,7 @@ static void tell_degraded(struct array *a, const struct metadata_view *old)
 				.kind = ARRAY_EVENT_DEGRADED,
 				.role = role,
 				.is_ours = members_is_reporter(a),
+				.text = of_role(old, role)->path,
 			});
 }
 

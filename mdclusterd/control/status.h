@@ -124,7 +124,7 @@ int status_from_json(const json_t *json, struct status *s, struct err *err);
 struct status_event {
 	uint64_t number;             /* grows by one, of this daemon's life */
 	uint64_t time_us;            /* wall clock, since 1970 */
-	char kind[40];               /* array_event_name(), or "node-joined", "quorum-lost", ... */
+	char kind[40];               /* array_event_name(), or "node_joined", "quorum_lost", ... */
 	char array[64];              /* "" where it is of the cluster */
 	uint32_t node;               /* whom it is about; 0: nobody */
 	uint32_t from;               /* the node that tells */

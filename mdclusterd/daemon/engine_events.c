@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the cluster tells the engine, as events. */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -86,10 +88,10 @@ static void on_settled(void *owner, bool is_quorate)
 	e->was_quorate = is_quorate;
 	engine_look_at_quorum(e, &look);
 	if (is_quorate)
-		engine_tell(e, LOG_NOTICE, "quorum-gained", 0,
+		engine_tell(e, LOG_NOTICE, "quorum_gained", 0,
 			    "quorum: %" PRIu32 " of %" PRIu32 " votes", look.votes, look.expected);
 	else
-		engine_tell(e, LOG_ERR, "quorum-lost", 0, "no quorum: %s: no array is written to",
+		engine_tell(e, LOG_ERR, "quorum_lost", 0, "no quorum: %s: no array is written to",
 			    look.why);
 }
 
@@ -97,7 +99,7 @@ static void on_member(void *owner, uint32_t node, bool is_member)
 {
 	struct engine *e = owner;
 
-	engine_tell(e, LOG_NOTICE, is_member ? "node-joined" : "node-left", node,
+	engine_tell(e, LOG_NOTICE, is_member ? "node_joined" : "node_left", node,
 		    "node %s %s the ring", engine_node_name(e, node),
 		    is_member ? "is on" : "has left");
 	units_set_missing(e, node, !is_member);
@@ -107,7 +109,7 @@ static void on_dead(void *owner, uint32_t node, uint64_t incarnation, const char
 {
 	struct engine *e = owner;
 
-	engine_tell(e, LOG_NOTICE, "node-dead", node,
+	engine_tell(e, LOG_NOTICE, "node_dead", node,
 		    "node %s, incarnation %" PRIu64 ", is proven dead by %s",
 		    engine_node_name(e, node), incarnation, how);
 }
@@ -115,6 +117,42 @@ static void on_dead(void *owner, uint32_t node, uint64_t incarnation, const char
 static void on_deadlock(void *owner, const char *lockspace, const char *cycle)
 {
 	engine_tell(owner, LOG_WARNING, "deadlock", 0, "lockspace %s: %s", lockspace, cycle);
+}
+
+/* --- names ------------------------------------------------------------------------------- */
+
+/* The id behind "node ", and where the text goes on behind it; NULL: it is none of ours. */
+static const char *name_at(const struct engine *e, const char *text, const char **end)
+{
+	static const char word[] = "node ";
+	char *behind;
+	unsigned long id;
+	int index;
+
+	if (strncmp(text, word, strlen(word)) != 0 || !isdigit((unsigned char)text[strlen(word)]))
+		return NULL;
+	id = strtoul(text + strlen(word), &behind, 10);
+	*end = behind;
+	index = id <= UINT32_MAX ? config_node_by_id(e->config, (uint32_t)id) : -1;
+	return index < 0 ? NULL : e->config->nodes[index].name;
+}
+
+char *engine_name_nodes(const struct engine *e, const char *text, char *to, size_t room)
+{
+	size_t at = 0;
+
+	while (*text && at + 1 < room) {
+		const char *end, *name = name_at(e, text, &end);
+
+		if (!name) {
+			to[at++] = *text++;
+			continue;
+		}
+		at += (size_t)snprintf(to + at, room - at, "%s", name);
+		text = end;
+	}
+	to[at < room ? at : room - 1] = '\0';
+	return to;
 }
 
 /* --- arrays ------------------------------------------------------------------------------ */
@@ -159,7 +197,7 @@ static void describe(const struct engine *e, const struct array_event *event, ch
 		     size_t room)
 {
 	const char *separator = ": ";
-	char size[TEXT_SIZE_BYTES];
+	char size[TEXT_SIZE_BYTES], named[STATUS_TEXT];
 
 	snprintf(to, room, "%s", array_words[event->kind].text);
 	if (event->kind == ARRAY_EVENT_STATE || event->kind == ARRAY_EVENT_GATE) {
@@ -187,7 +225,8 @@ static void describe(const struct engine *e, const struct array_event *event, ch
 		separator = ", ";
 	}
 	if (*event->text)
-		add(to, room, "%s%s", separator, event->text);
+		add(to, room, "%s%s", separator,
+		    engine_name_nodes(e, event->text, named, sizeof(named)));
 }
 
 void engine_tell_array(struct engine *e, const struct array_event *event)

@@ -39,6 +39,11 @@ void engine_look_at_quorum(struct engine *e, struct quorum_look *look);
 void engine_tell(struct engine *e, int priority, const char *kind, uint32_t node,
 		 const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 const char *engine_node_name(const struct engine *e, uint32_t node);
+/*
+ * What arrays, locks and messages say of "node 3", which is all that they know, with its name.
+ * As much as there is room for. Returns `to`.
+ */
+char *engine_name_nodes(const struct engine *e, const char *text, char *to, size_t room);
 /* For who looks at the unit: one line. */
 void engine_tell_status(const struct engine *e);
 

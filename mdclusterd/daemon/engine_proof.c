@@ -104,13 +104,13 @@ static void attempt_is_over(struct engine_proof *ep, const struct attempt *a, bo
 	char words[FENCE_WORDS_BYTES];
 
 	if (a->action == FENCE_REVIVE) {
-		engine_tell(ep->engine, is_done ? LOG_NOTICE : LOG_WARNING, "fence-revived", a->node,
+		engine_tell(ep->engine, is_done ? LOG_NOTICE : LOG_WARNING, "fence_revived", a->node,
 			    "%s %s node %s on again: %s", fence_device_words(a->device, words),
 			    is_done ? "has switched" : "could not switch", name, why);
 		return;
 	}
 	if (!is_done)
-		engine_tell(ep->engine, LOG_WARNING, "fence-failed", a->node,
+		engine_tell(ep->engine, LOG_WARNING, "fence_failed", a->node,
 			    "%s has not proven node %s dead: %s",
 			    fence_device_words(a->device, words), name, why);
 	proof_answered(ep->proof, clock_boot_ns(), a->node, is_done, why);
@@ -146,7 +146,7 @@ static void op_level(void *owner, uint32_t node, uint32_t number)
 {
 	struct engine_proof *ep = owner;
 
-	engine_tell(ep->engine, LOG_NOTICE, "fence-level", node,
+	engine_tell(ep->engine, LOG_NOTICE, "fence_level", node,
 		    "node %s: its death is to be proven by level %" PRIu32,
 		    engine_node_name(ep->engine, node), number);
 }
@@ -190,7 +190,7 @@ static void op_run(void *owner, uint32_t node, uint64_t incarnation, uint32_t nu
 	};
 	char words[FENCE_WORDS_BYTES];
 
-	engine_tell(e, LOG_NOTICE, "fence-started", node,
+	engine_tell(e, LOG_NOTICE, "fence_started", node,
 		    "%s is asked to prove node %s dead, attempt %" PRIu32,
 		    fence_device_words(req.device, words), req.name, attempt);
 	begin_attempt(ep, &req);
@@ -262,7 +262,7 @@ static void op_over(void *owner, uint32_t node, uint32_t number, const char *why
 	if (number != 0)
 		revive(ep, node, level_of(ep->engine, number));
 	else
-		engine_tell(ep->engine, LOG_ERR, "fence-exhausted", node,
+		engine_tell(ep->engine, LOG_ERR, "fence_exhausted", node,
 			    "node %s: no level could prove its death (%s): it is tried again; `mdcluster confirm-dead %s` once you are certain that it is off",
 			    engine_node_name(ep->engine, node), why,
 			    engine_node_name(ep->engine, node));

@@ -203,30 +203,6 @@ static void fill_activity(const struct array_look *l, const struct plane_look *l
 		a->eta_ns = left * 512 / max_u64(l->speed_bytes / 1000, 1) * NS_PER_MS;
 }
 
-/* The array knows ids; people have names: "proof of death of node 3" is "... of host3". */
-static void name_nodes(const struct engine *e, const char *from, char *to, size_t room)
-{
-	static const char word[] = "node ";
-	size_t at = 0;
-
-	while (*from && at + 1 < room) {
-		unsigned int id, length = 0;
-		int index = -1;
-
-		if (strncmp(from, word, strlen(word)) == 0 &&
-		    sscanf(from + strlen(word), "%9u%n", &id, &length) == 1)
-			index = config_node_by_id(e->config, id);
-		if (index < 0) {
-			to[at++] = *from++;
-			continue;
-		}
-		snprintf(to + at, room - at, "%s", e->config->nodes[index].name);
-		at += strlen(to + at);
-		from += strlen(word) + length;
-	}
-	to[at] = '\0';
-}
-
 /* M8: what no array can know, for it is in no lockspace yet. */
 static bool say_absent(const struct engine *e, char to[STATUS_TEXT])
 {
@@ -251,7 +227,7 @@ static void say_waits(const struct engine *e, const char *waits, char to[STATUS_
 
 	if (strncmp(waits, word, strlen(word)) == 0)
 		waits += strlen(word);
-	name_nodes(e, waits, to, STATUS_TEXT);
+	(void)engine_name_nodes(e, waits, to, STATUS_TEXT);
 }
 
 void status_fill_waits(const struct engine *e, const struct array_look *l, char to[STATUS_TEXT])

@@ -239,6 +239,7 @@ story_unproven() {
   end_well 1 2 3
 }
 
+assembles() { ask "$1" assemble "$array" 2>/dev/null; }
 # Nobody is there who could know that a node stops: it stops, and they learn it later.
 story_stop_alone() {
   with_fence
@@ -248,6 +249,8 @@ story_stop_alone() {
   nbdcopy data "$(uri_of 1)" || fail "nbdcopy failed"
   kill_node 3 # whose death nobody proves
   await "n1 does not say that it waits for a proof" waits_for_proof 1 3
+  await "the array does not say for whom it waits" \
+    says 1 "$the_array | .waits" "waits: proof of death of n3"
   timeout 30 mdcluster stop --run-dir="$here_is/n2/run" "$array" ||
     fail "a stop beside an unproven death ends with $?"
   await "n2 has its array still" says 2 '.arrays | length' 0
@@ -265,7 +268,9 @@ story_stop_alone() {
   grep -q "waits for quorum" refused || fail "n1 says: $(cat refused)"
   rm fence-fails
   start 2 3
-  active 1 2 3 # n1 has left then, and assembles what is configured
+  active 2 3
+  await "n1 does not assemble it again" assembles 1 # when it has left
+  active 1
   idle 1 2 3
   nbdcopy "$(uri_of 3)" copy || fail "nbdcopy from n3 failed"
   cmp --bytes=4194304 data copy || fail "n3 does not see what n1 wrote"

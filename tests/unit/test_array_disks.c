@@ -46,6 +46,7 @@ static void writes_that_met_a_failing_disk_are_held_until_all_know(void **state)
 		assert_int_equal(rig->disks.state[1], METADATA_DISK_FAULTY);
 		array_rig_run(rig);
 		assert_int_equal(rig->nodes[1].events[ARRAY_EVENT_DEGRADED], 1);
+		assert_string_equal(rig->nodes[1].last_text, "disk1"); /* its path */
 		assert_int_equal(rig->nodes[2].events[ARRAY_EVENT_DISK_FAILED], 1);
 		assert_true(array_rig_look(rig, 1).degraded_since_ns > 0);
 		array_rig_free(rig);

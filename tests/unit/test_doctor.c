@@ -328,7 +328,7 @@ static void an_event_is_a_line(void **state)
 	setenv("TZ", "UTC0", 1);
 	assert_string_equal(event_line(&e, line), "2025-11-21 10:13:21  disk-failed       "
 			    "web: a disk failed: role 1");
-	strcpy(e.kind, "node-joined");
+	strcpy(e.kind, "node_joined");
 	e.array[0] = '\0';
 	strcpy(e.text, "node node2 is on the ring");
 	assert_string_equal(event_line(&e, line), "2025-11-21 10:13:21  node-joined       "
