@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a simulated plane answers, and what it asks of mirror and intent. */
+#include "tests/sim/sim_plane_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arith.h"
+#include "bitmap/disk.h"
+#include "tests/sim/rules.h"
+
+enum { MIN_DELAY_NS = 5000, DELAY_NS = 150000 };
+
+/* What it is told, on its way. */
+struct reply {
+	struct sim_plane *plane;
+	struct plane_request *req;
+	int result;
+	uint32_t role; /* req NULL: a disk failed */
+	struct err why;
+	struct qb_list_head link;
+};
+
+/* --- answers ------------------------------------------------------------------------- */
+
+/* When it arrives: later than what was sent before. */
+uint64_t plane_later(struct sim_plane *p, uint64_t *last)
+{
+	struct sim_world *w = plane_world(p);
+
+	*last = max_u64(*last, w->now + MIN_DELAY_NS + sim_below(w, DELAY_NS));
+	return *last - w->now;
+}
+
+static void arrives(void *owner)
+{
+	struct reply *y = owner;
+	struct sim_plane *p = y->plane;
+	struct plane_request *req = y->req;
+	int result = y->result;
+
+	qb_list_del(&y->link);
+	if (req)
+		req->done(req->owner, req, result);
+	else
+		p->plane.handlers->disk_failed(p->plane.owner, y->role, &y->why);
+	free(y);
+}
+
+static struct reply *reply_new(struct sim_plane *p)
+{
+	struct reply *y = calloc(1, sizeof(*y));
+
+	if (!y)
+		abort();
+	y->plane = p;
+	qb_list_add_tail(&y->link, &p->replies);
+	return y;
+}
+
+void plane_answer(struct sim_plane *p, struct plane_request *req, int result)
+{
+	struct reply *y;
+
+	if (p->is_dead)
+		return;
+	y = reply_new(p);
+	y->req = req;
+	y->result = result;
+	sim_call(plane_world(p), p->node->index, plane_later(p, &p->reply_at), arrives, y);
+}
+
+void plane_refuse(struct sim_plane *p, struct plane_request *req, int result,
+		   const char *why)
+{
+	err_set(&req->err, result, "%s", why);
+	plane_answer(p, req, result);
+}
+
+/* D9: once a role. */
+void plane_fails(struct sim_plane *p, uint32_t role, const struct err *why)
+{
+	struct reply *y;
+
+	if (p->is_dead || p->roles[role].is_told)
+		return;
+	sim_say(plane_world(p), p->node->index, "disk of role %u fails: %s", role, why->text);
+	p->roles[role].is_told = true;
+	rules_met(p->config.rules);
+	y = reply_new(p);
+	y->role = role;
+	y->why = *why;
+	sim_call(plane_world(p), p->node->index, plane_later(p, &p->reply_at), arrives, y);
+}
+
+void plane_forget(struct sim_plane *p)
+{
+	struct reply *y, *next_y;
+	struct work *work, *next_w;
+
+	qb_list_for_each_entry_safe(y, next_y, &p->replies, link)
+		free(y);
+	qb_list_for_each_entry_safe(work, next_w, &p->works, link)
+		free(work);
+}
+
+/* --- work of the mirror and the intent ----------------------------------------------- */
+
+static struct work *work_new(struct sim_plane *p, struct plane_request *req)
+{
+	struct work *work = calloc(1, sizeof(*work));
+
+	if (!work)
+		abort();
+	work->plane = p;
+	work->req = req;
+	work->mirror.owner = work;
+	work->intent.owner = work;
+	qb_list_add_tail(&work->link, &p->works);
+	return work;
+}
+
+void plane_work_over(struct work *work, int result)
+{
+	struct sim_plane *p = work->plane;
+	struct plane_request *req = work->req;
+
+	qb_list_del(&work->link);
+	free(work);
+	if (!p->is_dead && p->intent)
+		req->needed_chunks = intent_needed_count(p->intent);
+	plane_answer(p, req, result);
+}
+
+static void mirror_did(void *owner, struct mirror_request *m, int result)
+{
+	struct work *work = owner;
+	struct plane_request *req = work->req;
+	struct sim_plane *p = work->plane;
+
+	(void)m;
+	if (req->op == PLANE_SUSPEND && result == 0 && !p->is_dead)
+		rules_suspended(p->config.rules, p->node->index, req->slot, req->low,
+				req->high);
+	plane_work_over(work, result);
+}
+
+static void intent_did(void *owner, struct intent_request *i, int result)
+{
+	(void)i;
+	plane_work_over(owner, result);
+}
+
+/* --- disks --------------------------------------------------------------------------- */
+
+bool plane_serves(const struct metadata_disk *d)
+{
+	return d->state == METADATA_DISK_IN_SYNC || d->state == METADATA_DISK_REBUILD;
+}
+
+static void disk_is_set(void *owner, struct mirror_request *m, int result)
+{
+	struct sim_plane *p = owner;
+	struct role *r = container_of(m, struct role, done);
+	struct plane_request *req = r->setting;
+
+	r->setting = NULL;
+	r->is_gone = r->disk && !plane_serves(&req->view->disks[req->role]);
+	plane_answer(p, req, result);
+}
+
+void plane_set_disk(struct sim_plane *p, struct plane_request *req)
+{
+	const struct metadata_disk *d = &req->view->disks[req->role];
+	struct role *r = &p->roles[req->role];
+	enum mirror_disk_state state = d->state == METADATA_DISK_IN_SYNC ? MIRROR_DISK_IN_SYNC :
+				       d->state == METADATA_DISK_REBUILD ? MIRROR_DISK_REBUILD :
+									   MIRROR_DISK_MISSING;
+
+	sim_say(plane_world(p), p->node->index, "plane: role %u is %d", req->role, (int)d->state);
+	r->setting = req;
+	r->done = (struct mirror_request){ .done = disk_is_set, .owner = p };
+	intent_set_degraded(p->intent, req->view->degraded > 0 ||
+					       mirror_has_failing(p->mirror));
+	rules_disk(p->config.rules, p->node->index, (int)req->role, plane_serves(d));
+	if (!plane_serves(d))
+		intent_set_disk(p->intent, req->role, NULL, 0, NULL);
+	mirror_set_disk(p->mirror, req->role, state, r->disk, d->data_offset, &r->done);
+}
+
+/* A disk that went, once nothing of it is in flight. */
+void plane_close_disks(struct sim_plane *p)
+{
+	for (uint32_t i = 0; i < p->raid_disks; i++) {
+		struct role *r = &p->roles[i];
+
+		if (r->is_gone && r->disk->in_flight == 0) {
+			disk_close(r->disk);
+			*r = (struct role){ 0 };
+		}
+	}
+}
+
+/* --- windows ------------------------------------------------------------------------- */
+
+void plane_window(struct sim_plane *p, struct plane_request *req)
+{
+	static struct mirror_look look;
+
+	mirror_look(p->mirror, &look);
+	req->was_busy = look.is_busy;
+	req->low = mirror_window(p->mirror, req->low, req->bytes, PLANE_SPAN_BYTES,
+				 &req->high);
+	req->needed_chunks = intent_needed_count(p->intent);
+	plane_answer(p, req, 0);
+}
+
+static void sync_done(void *owner, struct mirror_sync *s, int result)
+{
+	struct sim_plane *p = owner;
+	struct plane_request *req = p->syncing;
+	static struct mirror_look look;
+
+	p->syncing = NULL;
+	if (p->is_dead)
+		return;
+	rules_sync_over(p->config.rules, p->node->index);
+	mirror_look(p->mirror, &look);
+	req->position = s->position;
+	req->copied_sectors = s->copied_sectors;
+	req->mismatch_sectors = s->mismatch_sectors;
+	req->took_ns = s->ended_ns - s->began_ns;
+	req->write_p99_ns = look.write_p99_ns;
+	req->was_busy = s->was_busy;
+	req->needed_chunks = intent_needed_count(p->intent);
+	plane_answer(p, req, result);
+}
+
+static void sync_differs(void *owner, struct mirror_sync *s, uint64_t sector, uint64_t sectors)
+{
+	struct sim_plane *p = owner;
+
+	(void)s;
+	if (!p->is_dead)
+		p->plane.handlers->differs(p->plane.owner, sector, sectors);
+}
+
+void plane_sync(struct sim_plane *p, struct plane_request *req)
+{
+	static const enum mirror_sync_kind kinds[] = {
+		[PLANE_COPY] = MIRROR_SYNC_COPY, [PLANE_COMPARE] = MIRROR_SYNC_COMPARE,
+		[PLANE_CHECK] = MIRROR_SYNC_CHECK, [PLANE_REPAIR] = MIRROR_SYNC_REPAIR };
+	int r;
+
+	p->sync = (struct mirror_sync){ .kind = kinds[req->kind], .low = req->low,
+					.high = req->high, .done = sync_done,
+					.differs = sync_differs, .owner = p };
+	if (p->syncing) {
+		plane_refuse(p, req, -EBUSY, "a resync runs");
+		return;
+	}
+	sim_say(plane_world(p), p->node->index, "plane: resyncs %lu..%lu",
+		(unsigned long)req->low, (unsigned long)req->high);
+	rules_sync(p->config.rules, p->node->index, req->low, req->high);
+	p->syncing = req;
+	r = mirror_sync_begin(p->mirror, &p->sync);
+	if (r < 0) {
+		p->syncing = NULL;
+		plane_refuse(p, req, r, "the resync cannot begin");
+	}
+}
+
+/* --- requests ------------------------------------------------------------------------ */
+
+void plane_suspend(struct sim_plane *p, struct plane_request *req)
+{
+	struct work *work = work_new(p, req);
+
+	/* what was suspended may be written from here on, but for what is new, soon */
+	rules_suspended(p->config.rules, p->node->index, req->slot, 0, 0);
+	work->mirror.done = mirror_did;
+	mirror_suspend(p->mirror, req->slot, req->low, req->high, &work->mirror);
+}
+
+void plane_drain(struct sim_plane *p, struct plane_request *req)
+{
+	struct work *work = work_new(p, req);
+
+	work->mirror.done = mirror_did;
+	p->is_open = false;
+	rules_gate(p->config.rules, p->node->index, false);
+	mirror_drain(p->mirror, &work->mirror);
+}
+
+void plane_need(struct sim_plane *p, struct plane_request *req)
+{
+	struct work *work = work_new(p, req);
+
+	work->intent.done = intent_did;
+	intent_need(p->intent, req->bits, &work->intent);
+}
+
+void plane_set_events(struct sim_plane *p, struct plane_request *req)
+{
+	struct work *work = work_new(p, req);
+
+	work->intent.done = intent_did;
+	intent_set_events(p->intent, req->view->events, &work->intent);
+}
+
+void plane_look_at(struct sim_plane *p, struct plane_request *req)
+{
+	static struct mirror_look m;
+	struct plane_look *l = req->look;
+
+	mirror_look(p->mirror, &m);
+	memset(l, 0, sizeof(*l));
+	l->is_gate_open = m.is_gate_open;
+	l->is_single_source = m.is_single_source;
+	l->in_flight = m.in_flight;
+	l->write_p99_ns = m.write_p99_ns;
+	plane_answer(p, req, 0);
+}
