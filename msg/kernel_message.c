@@ -21,7 +21,7 @@ enum msg_fault kernel_message_decode(const uint8_t *bytes, size_t length,
 	m->high = rd_u64(&rd);
 	rd_bytes(&rd, m->uuid, sizeof(m->uuid));
 	m->raid_slot = rd_u32(&rd);
-	return m->type < MSG_TYPES ? MSG_SOUND : MSG_BAD_TYPE;
+	return m->type < MSG_KERNEL_TYPES ? MSG_SOUND : MSG_BAD_TYPE;
 }
 
 void kernel_message_encode(const struct kernel_message *m,
@@ -42,7 +42,7 @@ char *kernel_message_text(const struct kernel_message *m, char to[MSG_TEXT_BYTES
 {
 	struct msg same = { .low = m->low, .high = m->high, .disk = m->raid_slot };
 
-	if (m->type >= MSG_TYPES) {
+	if (m->type >= MSG_KERNEL_TYPES) {
 		snprintf(to, MSG_TEXT_BYTES, "a message of unknown type %" PRIu32, m->type);
 	} else if (m->type == MSG_CHANGE_CAPACITY) {
 		/* the kernel does not say to what */

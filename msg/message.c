@@ -32,6 +32,7 @@ static const struct {
 	[MSG_BITMAP_RESIZE] = { .name = "BITMAP_RESIZE", .form = FORM_RANGE,
 				.has_high = true },
 	[MSG_RESYNCING_START] = { .name = "RESYNCING_START" },
+	[MSG_DISKS_GONE] = { .name = "DISKS_GONE", .form = FORM_DISK, .has_disk = true },
 };
 
 static bool is_zero(const uint8_t *bytes, size_t length)
@@ -209,6 +210,10 @@ char *msg_text(const struct msg *m, char to[MSG_TEXT_BYTES])
 		break;
 	case MSG_RESYNCING_START:
 		snprintf(to, MSG_TEXT_BYTES, "resync begins");
+		break;
+	case MSG_DISKS_GONE:
+		snprintf(to, MSG_TEXT_BYTES, "all do without the disks of roles %#" PRIx32,
+			 m->disk);
 		break;
 	case MSG_TYPES:
 		to[0] = '\0';

@@ -4,7 +4,7 @@
  * fit every engine. Little endian:
  *
  *	0  version   u8   1
- *	1  type      u8   the kernel's numbers
+ *	1  type      u8   the kernel's numbers; ours begin at MSG_KERNEL_TYPES
  *	2  slot      u16  of the sender
  *	4  sequence  u32  of serial arithmetic: D8
  *	8  operands       24 bytes, of one of two forms; what a type does not use is 0
@@ -40,6 +40,9 @@ enum msg_type {
 	MSG_CHANGE_CAPACITY,   /* high: sectors of the array */
 	MSG_BITMAP_RESIZE,     /* high: sectors that the bitmap is to cover */
 	MSG_RESYNCING_START,   /* the sender is the one that resyncs now */
+	MSG_KERNEL_TYPES,      /* those above are the kernel's, too */
+	/* disk: roles, bits: all nodes do without these disks */
+	MSG_DISKS_GONE = MSG_KERNEL_TYPES,
 	MSG_TYPES,
 };
 
@@ -49,7 +52,7 @@ struct msg {
 	uint32_t sequence;
 	uint64_t low, high;  /* sectors; high is the first behind */
 	uint8_t uuid[16];
-	uint32_t disk;       /* dev_number */
+	uint32_t disk;       /* dev_number; DISKS_GONE: roles, bits */
 	/*
 	 * METADATA_UPDATED: not 0 where it says again what a dead node may have said,
 	 * for the recovery of this generation (D7).

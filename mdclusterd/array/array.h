@@ -66,7 +66,8 @@
  *
  * A disk fails here: TOKEN -> METADATA_FAIL -> own slot's events -> METADATA_UPDATED -> failure_known
  * (D9). A node that hears METADATA_UPDATED: RELOAD -> SET_DISK of what differs -> msg_handled; where
- * a disk went, TOKEN -> METADATA_UPDATED -> failure_known, for until then it holds writes, too.
+ * a disk went, TOKEN -> METADATA_UPDATED -> failure_known, for until then it holds writes, too;
+ * unless it hears DISKS_GONE before, of one that knows already.
  * After any death, D7: recover() -> RELOAD -> msg_recovered.
  *
  * One thread, that of the lockspace engine. array_free() not from within its callbacks.

@@ -7,10 +7,11 @@
  *
  * Who hears of a failure writes without that disk from then on, and holds these writes
  * too: others may hear it later, and read there meanwhile what was acknowledged here. It
- * cannot see how the sender fared, who may die or give up as well; so it says METADATA_UPDATED
- * once more itself, TOKEN -> METADATA_UPDATED, and knows. Who starts without a disk does the
- * same before its gate opens. A node goes by its own word alone, so no death of another can
- * make it acknowledge too early, or wait for ever.
+ * cannot see how the sender fared, who may die or give up as well; so it wants to say
+ * METADATA_UPDATED once more itself, TOKEN -> METADATA_UPDATED, and then knows. Who starts
+ * without a disk does the same before its gate opens. So no death of another can make a node
+ * acknowledge too early, or wait for ever. That it need not come to that, whoever knows
+ * says so with the TOKEN that it has: DISKS_GONE, which nothing depends on.
  */
 #include "mdclusterd/array/array_private.h"
 
@@ -59,6 +60,34 @@ static void known(struct array *a, uint32_t roles)
 
 /* --- steps ---------------------------------------------------------------------------------- */
 
+/* Who has not heard it says METADATA_UPDATED itself. */
+static void on_told(void *owner, struct msg_send *send, const struct msg_result *result)
+{
+	struct array *a = owner;
+
+	(void)send;
+	(void)result;
+	if (is_over(a))
+		return;
+	give_back(a);
+	array_go(a);
+}
+
+static void tell(struct array *a)
+{
+	struct array_fail *f = &a->fail;
+	struct err err = ERR_INIT;
+
+	f->step = FAIL_TELL;
+	f->send = (struct msg_send){
+		.message = { .type = MSG_DISKS_GONE, .disk = f->said },
+		.done = on_told,
+		.owner = a,
+	};
+	if (msg_compound_send(a->channel, &f->compound, &f->send, &err) < 0)
+		give_back(a);
+}
+
 static void on_said(void *owner, struct msg_send *send, const struct msg_result *result)
 {
 	struct array *a = owner;
@@ -68,7 +97,7 @@ static void on_said(void *owner, struct msg_send *send, const struct msg_result 
 		return;
 	if (result->status == 0) {
 		known(a, a->fail.said);
-		give_back(a);
+		tell(a);
 	} else {
 		again(a, &result->why);
 	}
@@ -218,6 +247,19 @@ void fail_gone(struct array *a, uint32_t role)
 {
 	a->fail.gone |= 1u << role;
 	a->must_go = true;
+}
+
+/* The sender has TOKEN, and all have handled what it said before: of what went here, so far. */
+void fail_heard(struct array *a, uint32_t roles)
+{
+	struct array_fail *f = &a->fail;
+
+	if (is_over(a))
+		return;
+	known(a, roles & f->gone);
+	if ((f->waiting | f->gone) == 0 && f->step == FAIL_TOKEN &&
+	    msg_compound_cancel(a->channel, &f->compound) == 0)
+		f->step = FAIL_NONE;
 }
 
 static void on_disk_failed(void *owner, uint32_t role, const struct err *why)

@@ -64,6 +64,10 @@ static void on_handle(void *owner, const struct msg *m)
 			s->is_leaving = true;
 		answer(a, MSG_ACCEPTED, NULL);
 		break;
+	case MSG_DISKS_GONE:
+		fail_heard(a, m->disk);
+		answer(a, MSG_ACCEPTED, NULL);
+		break;
 	case MSG_RESYNCING_START:
 		answer(a, MSG_ACCEPTED, NULL);
 		break;

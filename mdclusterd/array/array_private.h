@@ -183,7 +183,7 @@ struct array_reload {
 };
 
 enum array_fail_step {
-	FAIL_NONE, FAIL_TOKEN, FAIL_WRITE, FAIL_RELOAD, FAIL_EVENTS, FAIL_SAY, FAIL_END,
+	FAIL_NONE, FAIL_TOKEN, FAIL_WRITE, FAIL_RELOAD, FAIL_EVENTS, FAIL_SAY, FAIL_TELL, FAIL_END,
 };
 
 struct array_fail {
@@ -426,6 +426,8 @@ void fail_go(struct array *a);
 void fail_want(struct array *a, uint32_t role, bool by_plane);
 /* This node does without it from now on: others may not have heard of that. */
 void fail_gone(struct array *a, uint32_t role);
+/* Another one knows that all do. */
+void fail_heard(struct array *a, uint32_t roles);
 bool fail_is_known(const struct array *a);
 
 extern const struct msg_channel_ops messages_ops;

@@ -132,6 +132,31 @@ static void who_hears_of_it_holds_writes_until_all_know(void **state)
 	}
 }
 
+static uint64_t said_by_all(struct array_rig *rig)
+{
+	uint64_t said = 0;
+
+	for (int i = 1; i <= rig->count; i++)
+		said += array_rig_said(rig, i);
+	return said;
+}
+
+static void all_hear_of_it_by_two_messages_however_many_they_are(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct array_rig *rig = running(8, 2, seed);
+		uint64_t before = said_by_all(rig);
+
+		array_rig_disk_fails(rig, 1, 1);
+		array_rig_run(rig);
+		for (int i = 1; i <= 8; i++)
+			assert_int_equal(rig->nodes[i].plane.known, 2);
+		assert_int_equal(said_by_all(rig), before + 2);
+		array_rig_free(rig);
+	}
+}
+
 /* Nobody is left who could tell how the message fared: who heard it says it once more. */
 static void who_hears_of_it_from_one_who_dies_tells_the_others(void **state)
 {
@@ -585,6 +610,7 @@ int main(void)
 		cmocka_unit_test(
 			who_hears_of_it_answers_when_its_plane_has_done_with_the_disk),
 		cmocka_unit_test(who_hears_of_it_holds_writes_until_all_know),
+		cmocka_unit_test(all_hear_of_it_by_two_messages_however_many_they_are),
 		cmocka_unit_test(who_hears_of_it_from_one_who_dies_tells_the_others),
 		cmocka_unit_test(who_hears_of_it_from_one_who_leaves_tells_the_others),
 		cmocka_unit_test(a_disk_that_goes_while_another_is_told_is_told_for_itself),

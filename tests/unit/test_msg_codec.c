@@ -51,6 +51,10 @@ static const struct vector {
 	  { 1, 7, 0, 0, 9, 0, 0, 0, [18] = 1 }, "bitmap for 65536 sectors" },
 	{ { .type = MSG_RESYNCING_START, .slot = 4, .sequence = 10 },
 	  { 1, 8, 4, 0, 10 }, "resync begins" },
+	/* not the kernel's */
+	{ { .type = MSG_DISKS_GONE, .slot = 1, .sequence = 11, .disk = 0x80000002 },
+	  { 1, 9, 1, 0, 11, [24] = 2, 0, 0, 0x80 },
+	  "all do without the disks of roles 0x80000002" },
 };
 
 static void check_equal(const struct msg *a, const struct msg *b)
@@ -128,7 +132,7 @@ static void what_cannot_be_is_refused_by_name(void **state)
 	assert_int_equal(FAULT_OF(0), MSG_NOTHING);
 	assert_int_equal(FAULT_OF(0, 1), MSG_BAD_VERSION);
 	assert_int_equal(FAULT_OF(2, 1), MSG_BAD_VERSION);
-	assert_int_equal(FAULT_OF(1, 9), MSG_BAD_TYPE);
+	assert_int_equal(FAULT_OF(1, 10), MSG_BAD_TYPE);
 	assert_int_equal(FAULT_OF(1, 255), MSG_BAD_TYPE);
 	assert_int_equal(FAULT_OF(1, 3, 128), MSG_BAD_FIELD);               /* slot */
 	assert_int_equal(FAULT_OF(1, 3, 0, 1), MSG_BAD_FIELD);
@@ -316,6 +320,8 @@ static void what_the_kernel_never_said_can_be_shown(void **state)
 	assert_int_equal(kernel_message_decode(bytes, 64, &m), MSG_BAD_TYPE);
 	assert_int_equal(m.slot, 1);
 	assert_string_equal(kernel_message_text(&m, text), "a message of unknown type 42");
+	bytes[0] = MSG_DISKS_GONE; /* ours alone */
+	assert_int_equal(kernel_message_decode(bytes, 64, &m), MSG_BAD_TYPE);
 	bytes[0] = 5;
 	assert_int_equal(kernel_message_decode(bytes, 64, &m), MSG_SOUND);
 	assert_string_equal(kernel_message_text(&m, text), "bitmap of slot 1 needs a resync");
