@@ -157,10 +157,10 @@ static void look_at_state(struct doctor *d, const struct status_array *a)
 
 	for_age(a->state_since_ns, age);
 	show_waits(a->waits, a->waits_since_ns, waits);
-	if (strcmp(a->state, "failed") == 0) {
+	if (strcmp(a->state, "failed") == 0 || (strcmp(a->state, "down") == 0 && waits[0])) {
 		f = find(d, STATUS_DOWN, "%s could not be started%s%s.", a->name,
 			 waits[0] ? ": " : "", waits[0] ? waits + strlen("waits: ") : "");
-		next(f, "Mend that, then assemble it again.");
+		next(f, "Mend that, then assemble it again, unless it comes by itself then.");
 		command(f, "mdcluster assemble %s", a->name);
 	} else if (strcmp(a->state, "down") == 0) {
 		f = find(d, STATUS_DOWN, "%s is not in use on this node.", a->name);

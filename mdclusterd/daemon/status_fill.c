@@ -236,6 +236,21 @@ void status_fill_waits(const struct engine *e, const struct array_look *l, char 
 		say_waits(e, l->waits, to);
 }
 
+/* It could not start: why, and when that is tried again. */
+static void fill_why(const struct engine *e, const struct unit *u, uint64_t now,
+		     struct status_array *a)
+{
+	uint64_t at = unit_retry_at_ns(u);
+	size_t length;
+
+	say_waits(e, unit_why(u), a->waits);
+	length = strlen(a->waits);
+	if (at > now && length > 0)
+		snprintf(a->waits + length, sizeof(a->waits) - length,
+			 "; it is tried again in %" PRIu64 " s",
+			 (uint64_t)((at - now) / NS_PER_S + 1));
+}
+
 void status_fill_down(const struct engine *e, const struct config_array *c,
 		      struct status_array *a)
 {
@@ -258,7 +273,7 @@ void status_fill_array(const struct engine *e, const struct unit *u,
 	snprintf(a->state, sizeof(a->state), "%s", array_state_name(ARRAY_DOWN));
 	fill_limits(unit_config(u), a);
 	if (!unit_array(u)) {
-		say_waits(e, unit_why(u), a->waits);
+		fill_why(e, u, now, a);
 		return;
 	}
 	array_look(unit_array(u), &l);

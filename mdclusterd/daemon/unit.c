@@ -139,6 +139,7 @@ static uint32_t next_retry_ms(struct unit *u)
 static void has_failed(struct unit *u, const struct err *why)
 {
 	struct err err = ERR_INIT;
+	uint32_t ms;
 
 	u->why = *why;
 	answer(&u->starters, why->code, why);
@@ -149,7 +150,9 @@ static void has_failed(struct unit *u, const struct err *why)
 	}
 	if (!u->config.is_auto || u->is_stopping || u->retry)
 		return;
-	u->retry = loop_timer_start(u->engine->loop, next_retry_ms(u), retry, u, &err);
+	ms = next_retry_ms(u);
+	u->retry = loop_timer_start(u->engine->loop, ms, retry, u, &err);
+	u->retry_at_ns = clock_boot_ns() + ms * NS_PER_MS;
 	u->is_due = false;
 }
 

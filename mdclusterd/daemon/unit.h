@@ -64,6 +64,8 @@ struct plane *unit_plane(const struct unit *u);
 const struct unit_reserve *unit_reserve(const struct unit *u);
 /* "" while it has an array that tells. */
 const char *unit_why(const struct unit *u);
+/* When it is tried again; 0: not by itself. */
+uint64_t unit_retry_at_ns(const struct unit *u);
 /* "" where it is not exported. */
 const char *unit_socket_path(const struct unit *u);
 

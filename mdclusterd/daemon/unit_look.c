@@ -180,6 +180,11 @@ const char *unit_why(const struct unit *u)
 	return u->array ? "" : u->why.text;
 }
 
+uint64_t unit_retry_at_ns(const struct unit *u)
+{
+	return u->retry ? u->retry_at_ns : 0;
+}
+
 const char *unit_socket_path(const struct unit *u)
 {
 	return u->config.is_exported ? u->socket_path : "";

@@ -36,6 +36,7 @@ struct unit {
 
 	struct loop_timer *timer, *retry;
 	uint32_t retry_ms;
+	uint64_t retry_at_ns;          /* of the timer */
 	uint64_t degraded_at_ns;       /* not before, if at all */
 	bool is_due;                   /* a disk came while it was being tried */
 	bool is_stopping, is_looking, is_asking, was_active;

@@ -127,6 +127,13 @@ out=$(answer Check '{"continue": {"done": 65536, "total": 131072, "mismatches": 
 	script -qec "stty cols 80; mdcluster repair web" /dev/null </dev/null) || :
 [[ $out == *"[==========>..........]  repair = 50.0%  4.00 KiB differed"* ]] || fail "the bar: $out"
 
+# "not now" is an answer, and not waited for
+for method in Check:check Detail:detail; do
+	answer ${method%:*} '{"refuse": "web: is not active here", "errno": 11}'
+	ends_with 1 timeout 8 mdcluster ${method#*:} web
+	expect_equal "not now" "mdcluster: web: is not active here" "$out"
+done
+
 # --- detail -------------------------------------------------------------------------------
 detail()
 {

@@ -71,6 +71,21 @@ expect_fail 1 mdcluster assemble wbe "$PWD/c.img"
 [[ $error == *"$PWD/c.img"* ]] || fail "assemble: $error"
 expect_equal "arrays" web "$(mdcluster status --json | jq -r '[.arrays[].name] | join(" ")')"
 
+# --- disks that are not there: it says so, and when it looks again; and then it is there ----------
+mdcluster stop web || fail "stop"
+mv a.img a.away
+expect_fail 1 mdcluster assemble web
+await "it does not say when it is tried again" \
+  eval 'mdcluster status | grep -qE "waits: .*$PWD/a.img: No such file or directory.*; it is tried again in [0-9]+ s$"'
+expect_fail 1 timeout 8 mdcluster detail web
+[[ $error == *"its disks are not read yet"* ]] || fail "detail: $error"
+code=0
+mdcluster doctor >out || code=$?
+expect_equal "doctor" 2 "$code"
+grep -q "web could not be started: .*$PWD/a.img: No such file" out || fail "doctor: $(cat out)"
+mv a.away a.img
+active
+
 kill -TERM "${pid_of[1]}"
 finished 1
 start 1

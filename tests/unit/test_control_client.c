@@ -111,6 +111,9 @@ static void what_a_daemon_refuses_is_text_and_errno(void **state)
 	(void)state;
 	expect_refused(c, mdcluster_call(c, "test.Fail", "{\"text\":\"web: busy\",\"errno\":16}",
 					 NULL), -EBUSY, "web: busy", "org.mdcluster.Refused");
+	/* which would mean that there is no answer yet */
+	expect_refused(c, mdcluster_call(c, "test.Fail", "{\"text\":\"not now\",\"errno\":11}",
+					 NULL), -EBUSY, "not now", "org.mdcluster.Refused");
 	expect_refused(c, mdcluster_call(c, "test.Fail", NULL, NULL), -EINVAL, "'text'",
 		       "org.varlink.service.InvalidParameter");
 	expect_refused(c, mdcluster_call(c, "test.Nothing", NULL, NULL), -EOPNOTSUPP,
