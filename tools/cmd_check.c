@@ -19,6 +19,7 @@ enum { SECTOR = 512 };
 
 static const struct cli_option options[] = {
 	{ "cancel", 0, NULL, "end the one that runs on this node" },
+	CLI_JSON_OPTION,
 	DAEMON_OPTIONS,
 	CLI_COMMON_OPTIONS
 };
@@ -145,14 +146,23 @@ static int scrub_array(struct scrub *scrub, struct err *err)
 	return r;
 }
 
-/*
- * What differed is what a script wants to know. Of one that ended early, whoever ended it,
- * nobody knows about the rest.
- */
-static enum cli_exit tell(const struct scrub *scrub)
+static void print_json(const struct scrub *scrub)
+{
+	json_t *json = json_pack("{s:s, s:b, s:I, s:I, s:I, s:b}", "array", scrub->array,
+				 "repair", scrub->is_repair,
+				 "done_sectors", (json_int_t)scrub->done,
+				 "total_sectors", (json_int_t)scrub->total,
+				 "mismatch_sectors", (json_int_t)scrub->mismatches,
+				 "is_complete", scrub->done >= scrub->total);
+
+	json_dumpf(json, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(json);
+}
+
+static void print(const struct scrub *scrub, bool is_early)
 {
 	char done[TEXT_SIZE_BYTES], total[TEXT_SIZE_BYTES], differ[TEXT_SIZE_BYTES];
-	bool is_early = scrub->done < scrub->total;
 
 	text_size(scrub->done * SECTOR, done);
 	text_size(scrub->total * SECTOR, total);
@@ -166,13 +176,28 @@ static enum cli_exit tell(const struct scrub *scrub)
 	else
 		printf(scrub->is_repair ? ", %s differed and are equal now\n" :
 					  ", %s differ\n", differ);
+}
+
+/*
+ * What differed is what a script wants to know. Of one that ended early, whoever ended it,
+ * nobody knows about the rest.
+ */
+static enum cli_exit tell(const struct scrub *scrub)
+{
+	bool is_early = scrub->done < scrub->total;
+
+	if (cli_has(scrub->args, "json"))
+		print_json(scrub);
+	else
+		print(scrub, is_early);
 	return is_early || (scrub->mismatches && !scrub->is_repair) ? CLI_FAILED : CLI_OK;
 }
 
 static enum cli_exit run(const struct cli_args *args, const char *name, bool is_repair)
 {
 	struct scrub scrub = { .args = args, .is_repair = is_repair,
-			       .is_shown = isatty(STDOUT_FILENO) && !cli_has(args, "quiet") };
+			       .is_shown = isatty(STDOUT_FILENO) && !cli_has(args, "quiet") &&
+					  !cli_has(args, "json") };
 	struct err err = ERR_INIT;
 	char *const *operands;
 	size_t count;

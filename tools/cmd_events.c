@@ -319,13 +319,15 @@ static const struct cli_option monitor_options[] = {
 	{ "program", 'p', "PROGRAM", "call it for each event that this node reports" },
 	{ "alert", 0, "PROGRAM", "the same" },
 	{ "scan", 's', NULL, "all arrays; that is so unless one is named" },
+	CLI_JSON_OPTION,
 	DAEMON_OPTIONS,
 	CLI_COMMON_OPTIONS
 };
 
 static enum cli_exit run_monitor(const struct cli_args *args)
 {
-	struct watcher w = { .args = args, .is_ours_only = true };
+	struct watcher w = { .args = args, .is_ours_only = true,
+			     .is_json = cli_has(args, "json") };
 	struct err err = ERR_INIT;
 	const char *program;
 	char *const *operands;

@@ -87,6 +87,7 @@ const struct cli_command cmd_set = {
 /* --- reload ----------------------------------------------------------------------------- */
 
 static const struct cli_option reload_options[] = {
+	CLI_JSON_OPTION,
 	DAEMON_OPTIONS,
 	CLI_COMMON_OPTIONS
 };
@@ -116,6 +117,12 @@ static enum cli_exit run_reload(const struct cli_args *args)
 	answer = daemon_ask(args, "org.mdcluster.Reload", NULL, &err);
 	if (!answer)
 		return cli_fail(&err);
+	if (cli_has(args, "json")) {
+		json_dumpf(answer, stdout, JSON_INDENT(2));
+		putchar('\n');
+		json_decref(answer);
+		return CLI_OK;
+	}
 	changed = json_object_get(answer, "changed");
 	later = json_object_get(answer, "needs_restart");
 	print_names("changed: ", changed);

@@ -2,6 +2,7 @@
 /* mdcluster record: a copy of what an array's flight recorder has, for mdcluster replay. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@ enum { COPY_BYTES = 1 << 16 };
 static const struct cli_option options[] = {
 	{ "before", 0, NULL, "the one before: of its time until it was assembled last" },
 	{ "force", 'f', NULL, "overwrite FILE" },
+	CLI_JSON_OPTION,
 	DAEMON_OPTIONS,
 	CLI_COMMON_OPTIONS
 };
@@ -96,7 +98,10 @@ static enum cli_exit run(const struct cli_args *args)
 	copy.to = operands[1];
 	if (record(args, daemon_array_name(operands[0]), &copy, &err) < 0)
 		return cli_fail(&err);
-	if (strcmp(copy.to, "-") != 0 && !cli_has(args, "quiet"))
+	if (cli_has(args, "json"))
+		fprintf(strcmp(copy.to, "-") == 0 ? stderr : stdout, "{\"bytes\": %" PRIu64 "}\n",
+			copy.bytes);
+	else if (strcmp(copy.to, "-") != 0 && !cli_has(args, "quiet"))
 		printf("%s: %s; mdcluster replay steps through it\n", copy.to,
 		       text_size(copy.bytes, size));
 	return CLI_OK;

@@ -103,6 +103,8 @@ expect_equal "check" "web: 64.00 MiB compared, all equal" "$out"
 answer Check '{"reply": {"done": 131072, "total": 131072, "mismatches": 8}}'
 ends_with 1 mdcluster check web
 expect_equal "check" "web: 64.00 MiB compared, 4.00 KiB differ" "$out"
+expect_equal "check, JSON" '["web",false,131072,131072,8,true]' "$(mdcluster check --json web |
+	jq -c '[.array, .repair, .done_sectors, .total_sectors, .mismatch_sectors, .is_complete]')"
 asks '["Check",{"array":"web","repair":true}]' "mdcluster repair /dev/md/web"
 expect_equal "repair" "web: 64.00 MiB compared, 4.00 KiB differed and are equal now" "$out"
 answer CheckCancel "$done_"
