@@ -51,12 +51,29 @@ done
 
 # --- an engine is killed: the others are told, and it comes back as somebody new -----------------
 was=$(incarnation 1 3)
+declare -A monitor_of=()
+for i in 1 2; do
+  mdcluster monitor --json --run-dir="run.$i" >"monitor.$i" 2>&1 &
+  monitor_of[$i]=$!
+done
+follows() { ss -xH state connected | grep -q "run.$1/control.sock"; }
+command -v ss >/dev/null || follows() { sleep 1; }
+for i in 1 2; do await "the monitor of node$i is not connected" follows "$i"; done
 kill -KILL "$(engine_of 3)"
 await "node1 has no obituary" says 1 "is proven dead by its supervisor's obituary"
 await "node2 has no obituary" says 2 "is proven dead by its supervisor's obituary"
 await "node3's supervisor does not say who has heard it" says 3 "its death is told: 2 of 2 other nodes have heard it"
 ring_of 1 2 3
 await "node3 is no new incarnation" grows 1 3 "$was"
+# all nodes see it, and one of them reports it
+death='select(.kind == "node-dead" and .node == 3)'
+await "nobody reports the death" eval 'grep -q "\"node-dead\"" monitor.1 monitor.2'
+sleep 0.3 # for who would report it a second time
+expect_equal "who reports the death" 1 "$(cat monitor.* | jq -c "$death" | wc -l)"
+for i in 1 2; do
+  kill "${monitor_of[$i]}"
+  wait "${monitor_of[$i]}" || :
+done
 [ ! -e fenced ] || fail "the fence command ran for an engine whose obituary came"
 
 # --- a supervisor is killed: its engine leaves in order -------------------------------------------
