@@ -9,8 +9,12 @@ need stat
 
 # all of them are looked at here, or where it is said
 page=$srcdir/man/mdclusterd.conf.5
-elsewhere="name id address port votes token_ms sync_deadline_ms multicast multicast_ttl \
-  methods command timeout_ms retries delay_ms" # daemon.sh, ring-network.sh, test_daemon_*
+elsewhere="name id address port votes token_ms sync_deadline_ms multicast multicast_ttl" # daemon.sh, ring-network.sh
+elsewhere+=" methods command timeout_ms retries delay_ms" # daemon.sh, test_daemon_proof
+elsewhere+=" expected_votes two_node wait_for_all auto_tie_breaker auto_tie_breaker_node last_man_standing \
+  last_man_standing_window allow_downscale tie_breaker tie_breaker_votes tie_breaker_io_timeout" # daemon-quorum.sh, quorum-stories.sh
+elsewhere+=" type agent action user abort options devices nodes" # fence.sh, test_daemon_config
+elsewhere+=" incremental degraded_after_ms" # incremental.sh
 here="this_node run_dir state_dir key_file lock_memory crypto mtu lease_ms disks uuid scan auto \
   start_degraded no_quorum resync_min resync_max intent_budget export export_mode export_group \
   target level group"

@@ -67,9 +67,9 @@ static void without_a_quorum_that_is_said_first(void **state)
 	s.arrays[0].parked = 3;
 	s.arrays[0].parked_since_ns = 40 * SECOND;
 	examine(&s);
-	assert_string_equal(findings[0].command, "mdcluster nodes");
+	assert_string_equal(findings[0].command, "mdcluster quorum");
 	says("has 1 of 3 votes and needs 2. It does no I/O, since another part may. "
-	     "Not here: node2, node3", "mdcluster nodes");
+	     "Not here: node2, node3", "mdcluster quorum");
 	says("node2 has been away for 2 h.", "ssh node2 systemctl start mdclusterd");
 	assert_int_equal(found, 3); /* what follows from it is not said again */
 }
@@ -222,7 +222,7 @@ static void more_trouble_than_fits_is_no_trouble(void **state)
 	s.is_quorate = false;
 	examine(&s);
 	assert_int_equal(found, DOCTOR_MAX_FINDINGS - 1);
-	assert_string_equal(findings[0].command, "mdcluster nodes");
+	assert_string_equal(findings[0].command, "mdcluster quorum");
 }
 
 /* --- the terminal ----------------------------------------------------------------------- */
