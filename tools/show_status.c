@@ -192,9 +192,12 @@ static void show_activity(const struct status_array *a, struct terminal *t)
 	terminal_word(t, TERMINAL_YELLOW, "%s = %u.%u%% (%" PRIu64 "/%" PRIu64 " MiB)",
 		      a->activity, per_mille / 10, per_mille % 10,
 		      a->done_sectors / (mib / SECTOR), a->total_sectors / (mib / SECTOR));
-	if (a->eta_ns)
+	if (a->eta_ns >= 60 * NS_PER_S)
 		terminal_word(t, TERMINAL_PLAIN, "finish=%.1fmin",
 			      (double)a->eta_ns / (60.0 * (double)NS_PER_S));
+	else if (a->eta_ns) /* 0.0min would say nothing */
+		terminal_word(t, TERMINAL_PLAIN, "finish=%" PRIu64 "s",
+			      (uint64_t)(a->eta_ns / NS_PER_S + 1));
 	if (a->speed_bytes) /* not yet known, in the first window */
 		terminal_word(t, TERMINAL_PLAIN, "speed=%" PRIu64 ".%" PRIu64 "MiB/s",
 		      a->speed_bytes / mib, a->speed_bytes % mib * 10 / mib);

@@ -43,7 +43,7 @@ web  raid1  active  8.00 GiB  [2/1] [U_]  degraded for 3 min 5 s  dirty 12.00 Mi
 is resyncing 1 'cluster alpha  3/3 nodes  quorate  ring 1.17  token 0.21 ms
 
 web  raid1  active  8.00 GiB  [2/2] [UU]  dirty 12.00 MiB  2 clients
-  [========>............]  resync = 42.7% (3503/8192 MiB)  finish=0.2min  speed=311.5MiB/s
+  [========>............]  resync = 42.7% (3503/8192 MiB)  finish=16s  speed=311.5MiB/s
   [===============>.....]  resync by node2  at 75.0% (6144/8192 MiB)
   SLOT NODE   STATE   INCARNATION       RESYNCS     DIRTY
      0 node1* resyncs           4 3503-3535 MiB 12.00 MiB
