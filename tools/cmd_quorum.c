@@ -5,9 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "base/printable.h"
 #include "base/text.h"
+#include "bitmap/disk.h"
+#include "mdclusterd/quorum/tie_breaker.h"
 #include "tools/commands.h"
 #include "tools/daemon.h"
 
@@ -16,6 +19,9 @@ enum { NOT_QUORATE = 2, MOST_VOTES = 65535 };
 static const struct cli_option options[] = {
 	{ "expected", 'e', "VOTES", "expect so many votes from now on, of the nodes that are here" },
 	{ "yes", 'y', NULL, "do not ask: no other part of the cluster has a quorum" },
+	{ "format", 0, "DISK", "make it the tie-breaker disk of a cluster" },
+	{ "home-cluster", 0, "CLUSTER", "with --format: its name" },
+	{ "force", 'f', NULL, "with --format: whatever is on it" },
 	CLI_JSON_OPTION,
 	DAEMON_OPTIONS,
 	CLI_COMMON_OPTIONS
@@ -176,6 +182,55 @@ static enum cli_exit set_expected(const struct cli_args *args)
 	return CLI_OK;
 }
 
+/* --- the disk ----------------------------------------------------------------------------------- */
+
+static bool is_blank(const uint8_t *bytes, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if (bytes[i])
+			return false;
+	return true;
+}
+
+static int format_disk(struct disk *disk, const char *cluster, bool is_forced, struct err *err)
+{
+	const size_t bytes = (size_t)TIE_SECTORS * TIE_SECTOR_BYTES;
+	CLEANUP_FREE uint8_t *all = disk_buffer_new(bytes);
+	struct err ignored = ERR_INIT;
+	int r;
+
+	if (!all)
+		return err_nomem(err, "sectors");
+	if (disk->size_bytes < bytes)
+		return err_set(err, -EINVAL, "%s: is smaller than %zu bytes", disk->name, bytes);
+	r = disk_read_wait(disk, 0, all, bytes, err);
+	if (r < 0)
+		return r;
+	if (!is_forced && !is_blank(all, bytes))
+		return err_set(err, -EEXIST, tie_breaker_check(all, NULL, &ignored) == 0 ?
+			       "%s: is a tie-breaker disk already (--force makes it one anew: no node may use it)" :
+			       "%s: is not blank (--force takes it whatever is on it)", disk->name);
+	memset(all, 0, bytes);
+	tie_breaker_format(all, cluster);
+	r = disk_write_wait(disk, TIE_SECTOR_BYTES, all + TIE_SECTOR_BYTES,
+			    bytes - TIE_SECTOR_BYTES, true, err);
+	return r < 0 ? r : disk_write_wait(disk, 0, all, TIE_SECTOR_BYTES, true, err);
+}
+
+static enum cli_exit format(const struct cli_args *args)
+{
+	const char *cluster = cli_value(args, "home-cluster");
+	CLEANUP(disk_close_ptr) struct disk *disk = NULL;
+	struct err err = ERR_INIT;
+
+	if (!cluster || !*cluster || strlen(cluster) >= TIE_NAME_BYTES)
+		return cli_usage("quorum: --format: --home-cluster=CLUSTER says whose disk it is");
+	disk = disk_aio_open(cli_value(args, "format"), DISK_RDWR, &err);
+	if (!disk || format_disk(disk, cluster, cli_has(args, "force"), &err) < 0)
+		return cli_fail(&err);
+	return CLI_OK;
+}
+
 static enum cli_exit run(const struct cli_args *args)
 {
 	size_t count;
@@ -183,6 +238,8 @@ static enum cli_exit run(const struct cli_args *args)
 	cli_operands(args, &count);
 	if (count > 0)
 		return cli_usage("quorum: takes no operand");
+	if (cli_has(args, "format"))
+		return format(args);
 	return cli_has(args, "expected") ? set_expected(args) : show(args);
 }
 

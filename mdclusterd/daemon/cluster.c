@@ -382,8 +382,8 @@ static int open_voting(struct cluster *c, struct err *err)
 {
 	static const struct voting_ops ops = { .again = op_again, .changed = op_votes_changed };
 
-	c->voting = voting_open(c->config, totem_sync(station_totem(c->station)), c->loop, &ops, c,
-				err);
+	c->voting = voting_open(c->config, station_incarnation(c->station),
+				totem_sync(station_totem(c->station)), c->loop, &ops, c, err);
 	return c->voting ? 0 : err->code;
 }
 

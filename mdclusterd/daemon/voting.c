@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "mdclusterd/daemon/config.h"
 #include "mdclusterd/daemon/quorum_file.h"
+#include "mdclusterd/daemon/tie_breaker_disk.h"
 #include "mdclusterd/quorum/quorum_sync.h"
 
 LOG_SUBSYSTEM(quorum);
@@ -26,6 +27,9 @@ struct voting {
 	struct quorum_sync *sync;
 	struct quorum_file *file;
 	struct loop_timer *timer;
+	struct tie_breaker tie;
+	struct tie_breaker_disk *disk; /* NULL: none is configured */
+	bool has_lease, is_disk_bad;   /* as was told */
 };
 
 /* --- time ---------------------------------------------------------------------------------- */
@@ -41,9 +45,16 @@ static void time_has_come(void *owner)
 	look(v);
 }
 
+static uint64_t next_at(const struct voting *v)
+{
+	uint64_t at = quorum_deadline(v->q);
+
+	return v->disk ? min_u64(at, tie_breaker_deadline(&v->tie)) : at;
+}
+
 static void arm(struct voting *v)
 {
-	uint64_t at = quorum_deadline(v->q), now = clock_boot_ns();
+	uint64_t at = next_at(v), now = clock_boot_ns();
 	uint64_t ms = at > now ? div_round_up(at - now, NS_PER_MS) : 1;
 	struct err err = ERR_INIT;
 
@@ -56,12 +67,98 @@ static void arm(struct voting *v)
 		log_error("MDC5601", "%s: changes of the quorum are late", err.text);
 }
 
+/* --- the disk ---------------------------------------------------------------------------------- */
+
+static void tell_lease(struct voting *v, bool has_lease)
+{
+	if (v->has_lease == has_lease)
+		return;
+	v->has_lease = has_lease;
+	if (has_lease)
+		log_notice("MDC5604", "the tie-breaker disk's votes are ours");
+	else
+		log_notice("MDC5605", "the tie-breaker disk's votes are not ours any more");
+}
+
+/* What is wanted, what is to be done for it, and what it has come to. */
+static void work_on_disk(struct voting *v)
+{
+	static uint8_t sector[TIE_SECTOR_BYTES];
+	uint64_t now = clock_boot_ns(), until;
+
+	if (!v->disk)
+		return;
+	tie_breaker_want(&v->tie, now, quorum_wants_device(v->q));
+	switch (tie_breaker_next(&v->tie, now, sector)) {
+	case TIE_READ:
+		tie_breaker_disk_read(v->disk);
+		break;
+	case TIE_WRITE:
+		tie_breaker_disk_write(v->disk, sector);
+		break;
+	case TIE_NOTHING:
+		break;
+	}
+	until = tie_breaker_until(&v->tie);
+	tell_lease(v, until > now);
+	quorum_set_device(v->q, now, until);
+	quorum_set_device_usable(v->q, tie_breaker_is_usable(&v->tie));
+}
+
 static void look(struct voting *v)
 {
+	work_on_disk(v);
 	arm(v);
 	v->ops.changed(v->owner);
 	if (quorum_wants_again(v->q))
 		v->ops.again(v->owner);
+}
+
+static void tell_disk(struct voting *v, int result, const char *why)
+{
+	if (result < 0 && !v->is_disk_bad)
+		log_warning("MDC5603", "the tie-breaker disk cannot be used: %s", why);
+	v->is_disk_bad = result < 0;
+}
+
+static void has_read(void *owner, int result, const uint8_t *sectors, const char *why)
+{
+	struct voting *v = owner;
+
+	tell_disk(v, result, why);
+	tie_breaker_has_read(&v->tie, clock_boot_ns(), result, sectors);
+	look(v);
+}
+
+static void has_written(void *owner, int result, const char *why)
+{
+	struct voting *v = owner;
+
+	tell_disk(v, result, why);
+	tie_breaker_has_written(&v->tie, clock_boot_ns(), result);
+	look(v);
+}
+
+static int open_disk(struct voting *v, const struct config *config, uint64_t generation,
+		     struct err *err)
+{
+	static const struct tie_breaker_disk_ops ops = { has_read, has_written };
+	const struct tie_breaker_disk_config disk = {
+		.path = config->tie_breaker, .cluster = config->cluster,
+		.nodes = config->node_count, .self = config->self,
+	};
+	const struct tie_breaker_config tie = {
+		.nodes = config->node_count, .self = config->self,
+		.id = config->nodes[config->self].id, .generation = generation,
+		.io_timeout_ns = config->tie_breaker_io_timeout_ms * NS_PER_MS,
+		.margin_ns = (config->lease_ms + config->token_ms) * NS_PER_MS,
+	};
+
+	if (!config->tie_breaker)
+		return 0;
+	tie_breaker_init(&v->tie, &tie);
+	v->disk = tie_breaker_disk_new(&disk, v->loop, &ops, v, err);
+	return v->disk ? 0 : err->code;
 }
 
 /* --- the sync service ------------------------------------------------------------------------ */
@@ -125,8 +222,9 @@ static int make_machine(struct voting *v, const struct config *config, struct er
 	return 0;
 }
 
-struct voting *voting_open(const struct config *config, struct sync *sync, struct loop *loop,
-			   const struct voting_ops *ops, void *owner, struct err *err)
+struct voting *voting_open(const struct config *config, uint64_t incarnation, struct sync *sync,
+			   struct loop *loop, const struct voting_ops *ops, void *owner,
+			   struct err *err)
 {
 	static const struct quorum_sync_ops sync_ops = { op_now, op_keep, op_changed };
 	struct voting *v = calloc(1, sizeof(*v));
@@ -145,8 +243,10 @@ struct voting *voting_open(const struct config *config, struct sync *sync, struc
 		if (!v->sync)
 			err_nomem(err, "the quorum");
 	}
-	if (v->sync)
+	if (v->sync && open_disk(v, config, incarnation, err) == 0) {
+		arm(v);
 		return v;
+	}
 	voting_close(v);
 	return NULL;
 }
@@ -156,6 +256,7 @@ void voting_close(struct voting *v)
 	if (!v)
 		return;
 	loop_timer_cancel(v->timer);
+	tie_breaker_disk_free(v->disk);
 	quorum_file_close(v->file);
 	quorum_sync_free(v->sync);
 	quorum_free(v->q);

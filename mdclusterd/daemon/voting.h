@@ -21,8 +21,9 @@ struct voting_ops {
 };
 
 /* Before the sync's first configuration; sync and loop outlive it. NULL with a sentence. */
-struct voting *voting_open(const struct config *config, struct sync *sync, struct loop *loop,
-			   const struct voting_ops *ops, void *owner, struct err *err);
+struct voting *voting_open(const struct config *config, uint64_t incarnation, struct sync *sync,
+			   struct loop *loop, const struct voting_ops *ops, void *owner,
+			   struct err *err);
 /* When the sync runs no more. NULL is fine. */
 void voting_close(struct voting *v);
 

@@ -135,9 +135,14 @@ static void go(struct tie_breaker *t, enum tie_breaker_state state, uint64_t at)
 	t->next_at = at;
 }
 
-/* The flag may be up on the disk: down with it, then from the start. */
+/*
+ * The flag may be up on the disk: down with it, then from the start. Not at once where it was
+ * believed in: others of this part may do so yet (T4).
+ */
 static void start_over(struct tie_breaker *t, uint64_t at)
 {
+	if (t->until > 0 || t->state == TIE_HELD)
+		at += t->config.margin_ns;
 	t->until = 0;
 	go(t, TIE_LOWERING, at);
 }
@@ -166,8 +171,6 @@ static void expire(struct tie_breaker *t, uint64_t now)
 enum tie_breaker_action tie_breaker_next(struct tie_breaker *t, uint64_t now,
 					 uint8_t sector[TIE_SECTOR_BYTES])
 {
-	if (!t->is_wanted)
-		t->until = 0;
 	if (t->is_busy)
 		return TIE_NOTHING;
 	expire(t, now);

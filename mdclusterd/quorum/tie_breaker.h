@@ -20,6 +20,8 @@
  *	T3  A sector that cannot be read, or makes no sense, is of somebody alive; but one of
  *	    zeroes is of nobody.
  *
+ *	T4  Who gives it up does not let others have it before the margin is over.
+ *
  * Clocks may differ in rate by a fifth. The margin is how long the other members of a
  * holder's part may go on after its belief ended: until they have lost the ring.
  *

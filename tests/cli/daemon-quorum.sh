@@ -72,3 +72,42 @@ start 3
 finished 3
 [ "$code" -ne 0 ] || fail "a damaged state_dir/quorum is taken"
 says 3 "state.3/quorum: is damaged" || fail "$(tail -3 log.3)"
+
+# --- two nodes and a disk: exactly one of them goes on ------------------------------------------------
+end_all
+rm -rf state.* run.* log.*
+truncate -s 1M tie
+mdcluster quorum --format=tie --home-cluster=alpha
+configure 2 "quorum { tie_breaker = \"$PWD/tie\" tie_breaker_io_timeout = 100 lease_ms = 300 }"
+sed -i 's/token_ms = 1000/token_ms = 300/' c.1 c.2
+start 1
+await "one with the disk is no quorum" quorum_is 1 '.is_quorate and .votes == 2 and .has_device'
+start 2
+for i in 1 2; do
+  await "two are no quorum" quorum_is "$i" '.is_quorate and .expected == 3 and
+    ([.nodes[] | select(.is_member)] | length == 2)'
+done
+await "the lease is kept for nothing" quorum_is 1 '.has_device | not'
+
+# node1 stands still, all of it: node2 takes the disk; when node1 goes on they are two again
+stopped=$(engine_of 1)
+kill -STOP "${pid_of[1]}" "$stopped"
+await "node2 does not go on alone" quorum_is 2 '.is_quorate and .has_device and .votes == 2'
+kill -CONT "${pid_of[1]}" "$stopped"
+await "node1 is not back" quorum_is 1 '.is_quorate and .votes >= 2 and
+  ([.nodes[] | select(.is_member)] | length == 2)'
+
+# node2 has the disk and dies with it: node1 waits until its lease is surely over
+kill -STOP "${pid_of[1]}" "$stopped"
+await "node2 does not go on alone again" quorum_is 2 '.is_quorate and .has_device'
+kill_node 2
+kill -CONT "${pid_of[1]}" "$stopped"
+await "node1 never goes on" quorum_is 1 '.is_quorate and .has_device'
+says 1 "the tie-breaker disk's votes are ours" || fail "node1: $(cat log.1)"
+
+# a disk that is not ours is told, and is worth nothing
+kill_node 1
+await "the disk is in use for ever" mdcluster quorum --format=tie --home-cluster=beta --force
+start 2
+await "a foreign disk is not told" says 2 "is that of another cluster, 'beta'"
+await "why" quorum_is 2 '(.is_quorate | not) and (.waits | contains("no node here can use the tie-breaker disk"))'

@@ -25,7 +25,7 @@ allowed() { # ROOM -> rooms it may include
       mdclusterd/nbd mdclusterd/array mdclusterd/record mdclusterd/quorum \
       mdclusterd/control mdclusterd/fence mdclusterd/daemon" ;;
     tools) echo "base bitmap totem lockres msg mdclusterd/array mdclusterd/record \
-      mdclusterd/control tools" ;;
+      mdclusterd/quorum mdclusterd/control tools" ;;
     *) fail "room $1 has no line in house-rules.sh" ;;
   esac
 }

@@ -41,3 +41,13 @@ ends_with 0 mdcluster quorum
 mdcluster quorum --expected=3
 answer QuorumExpected '{"refuse": "7 expected votes: they would have no quorum", "errno": 22}'
 expect_fail 2 mdcluster quorum --expected=7
+
+# --- the tie-breaker disk ---------------------------------------------------------------
+truncate -s 600K tie
+expect_fail 2 mdcluster quorum --format=tie
+mdcluster quorum --format=tie --home-cluster=alpha
+expect_equal "its head" MDCTIEBR "$(head -c 8 tie)"
+expect_fail 1 mdcluster quorum --format=tie --home-cluster=beta
+mdcluster quorum --format=tie --home-cluster=beta --force
+truncate -s 500K small
+expect_fail 2 mdcluster quorum --format=small --home-cluster=alpha
