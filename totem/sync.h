@@ -62,6 +62,7 @@ enum sync_service_id {
 	SYNC_CHECKPOINTS = 1,
 	SYNC_LOCKS = 2,
 	SYNC_QUORUM = 3, /* what it tells decides sync_ops.is_quorate(), which comes first */
+	SYNC_GUARDS = 4, /* the daemon's watchdogs */
 	SYNC_GROUPS = 31, /* the last: who is told of a change finds the rest done */
 	SYNC_SERVICE_LIMIT = 32,
 };

@@ -107,6 +107,7 @@ struct plane {
 /* Numbers for status; ages in ns. */
 struct plane_look {
 	bool is_gate_open, is_single_source;
+	bool is_drained;         /* no change is under way on any disk */
 	struct {
 		uint64_t reads, writes, read_bytes, written_bytes, errors;
 		uint64_t oldest_ns;

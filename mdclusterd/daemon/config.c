@@ -162,6 +162,9 @@ static cfg_opt_t fence_options[] = {
 	CFG_SEC("level", fence_level_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
 	CFG_END(),
 };
+static cfg_opt_t watchdog_options[] = {
+	TEXT("device"), TEXT("timeout_s"), TEXT("drain_ms"), TEXT("software"), CFG_END(),
+};
 static cfg_opt_t log_options[] = { TEXT("target"), TEXT("level"), CFG_END() };
 static cfg_opt_t control_options[] = { TEXT("group"), CFG_END() };
 static cfg_opt_t file_options[] = {
@@ -172,6 +175,7 @@ static cfg_opt_t file_options[] = {
 	CFG_SEC("quorum", quorum_options, CFGF_NONE),
 	CFG_SEC("array", array_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
 	CFG_SEC("fence", fence_options, CFGF_NONE),
+	CFG_SEC("watchdog", watchdog_options, CFGF_NONE),
 	CFG_SEC("log", log_options, CFGF_NONE),
 	CFG_SEC("control", control_options, CFGF_NONE),
 	CFG_END(),
@@ -373,6 +377,7 @@ void config_free(struct config *c)
 	free(c->key_file);
 	free(c->tie_breaker);
 	fence_plan_fini(&c->fence.plan);
+	free(c->watchdog.device);
 	free(c->run_dir);
 	free(c->state_dir);
 	free(c);

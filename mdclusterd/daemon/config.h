@@ -79,6 +79,12 @@ struct config {
 		struct fence_plan plan; /* a command that methods name is its level */
 	} fence;
 
+	struct {
+		char *device;           /* NULL: none */
+		uint32_t timeout_s, drain_ms;
+		bool takes_software;
+	} watchdog;
+
 	char *run_dir, *state_dir;
 	char control_group[CONFIG_NAME_BYTES];
 	bool locks_memory;

@@ -101,7 +101,7 @@ static void take_targets(const struct section *s, const struct config *c,
 
 static const char *const type_words[] = {
 	[FENCE_COMMAND] = "command", [FENCE_AGENT] = "agent",
-	[FENCE_RESERVATION] = "reservation", NULL,
+	[FENCE_RESERVATION] = "reservation", [FENCE_WATCHDOG] = "watchdog", NULL,
 };
 
 /* What it is, is told by the program that it names. */
@@ -117,15 +117,15 @@ static enum fence_type type_of(const struct section *s)
 		complain(s, "type", 0, "agent is missing");
 	else if (type == FENCE_COMMAND && !command)
 		complain(s, "type", 0, "agent or command is missing");
-	else if (type == FENCE_RESERVATION && (agent || command))
-		complain(s, "type", 0, "type: a reservation needs no program");
+	else if (type >= FENCE_RESERVATION && (agent || command))
+		complain(s, "type", 0, "type: a %s needs no program", type_words[type]);
 	return (enum fence_type)type;
 }
 
 static char *program_of(const struct section *s, enum fence_type type)
 {
 	const char *option = type == FENCE_AGENT ? "agent" : "command";
-	const char *word = type == FENCE_RESERVATION ? NULL : text_of(s, option);
+	const char *word = type >= FENCE_RESERVATION ? NULL : text_of(s, option);
 	char path[512];
 	char *copy;
 
@@ -170,12 +170,20 @@ static void take_device(struct config_reader *r, const struct config *c, cfg_t *
 	d->aborts = truth_of(&s, "abort", true);
 	if (text_of(&s, "abort") && d->type != FENCE_RESERVATION)
 		complain(&s, "abort", 0, "abort: is for reservations alone");
-	if (text_of(&s, "user") && d->type == FENCE_RESERVATION)
-		complain(&s, "user", 0, "user: a reservation runs no program");
+	if (text_of(&s, "user") && d->type >= FENCE_RESERVATION)
+		complain(&s, "user", 0, "user: a %s runs no program", type_words[d->type]);
+	if (d->type == FENCE_WATCHDOG && !c->watchdog.device)
+		complain(&s, "type", 0, "type: there is no watchdog { device = ... }");
 	take_options(&s, &d->options);
 	take_targets(&s, c, d);
 	d->delay_ms = (uint32_t)number_of(&s, "delay_ms", 0, MAX_MS, 0);
 	take_patience(&s, all, d);
+	if (d->type != FENCE_WATCHDOG)
+		return;
+	if (text_of(&s, "timeout_ms") || text_of(&s, "retries"))
+		complain(&s, text_of(&s, "retries") ? "retries" : "timeout_ms", 0,
+			 "timeout_ms, retries: a watchdog takes the time that it takes, once");
+	d->timeout_ms = d->retries = 0;
 }
 
 static void check_devices(struct config_reader *r, struct config *c, cfg_t *fence,
@@ -361,6 +369,21 @@ static void check_command(const struct section *s, struct config *c,
 	p->levels[p->level_count++] = first;
 }
 
+static void check_watchdog(struct config_reader *r, struct config *c)
+{
+	struct section s = section_of(r, cfg_getsec(r->cfg, "watchdog"));
+
+	if (text_of(&s, "device"))
+		c->watchdog.device = path_of(&s, "device", "");
+	else
+		for (const char *o = "timeout_s\0drain_ms\0software\0"; *o; o += strlen(o) + 1)
+			if (text_of(&s, o))
+				complain(&s, o, 0, "%s: device is missing", o);
+	c->watchdog.timeout_s = (uint32_t)number_of(&s, "timeout_s", 2, 600, 10);
+	c->watchdog.drain_ms = (uint32_t)number_of(&s, "drain_ms", 100, 600000, 5000);
+	c->watchdog.takes_software = truth_of(&s, "software", false);
+}
+
 void config_check_fence(struct config_reader *r, struct config *c)
 {
 	const struct fence_device usual = { .timeout_ms = TIMEOUT_MS, .retries = RETRIES };
@@ -368,6 +391,7 @@ void config_check_fence(struct config_reader *r, struct config *c)
 	struct fence_device all = { .type = FENCE_COMMAND };
 	uint32_t delay_ms = (uint32_t)number_of(&s, "delay_ms", 0, MAX_MS, DELAY_MS);
 
+	check_watchdog(r, c);
 	take_patience(&s, &usual, &all);
 	check_methods(&s, c);
 	check_devices(r, c, s.cfg, &all);

@@ -150,6 +150,8 @@ static int begin(struct engine *e, struct err *err)
 			station_incarnation(cluster_station(e->cluster)));
 	r = engine_proof_open(e, err);
 	if (r == 0)
+		r = engine_guard_open(e, err);
+	if (r == 0)
 		r = methods_open(e, err);
 	if (r == 0)
 		cluster_start(e->cluster);
@@ -230,10 +232,12 @@ static void end(struct engine *e)
 	loop_timer_cancel(e->alive);
 	loop_timer_cancel(e->last_word);
 	methods_close(e);
+	engine_guard_close(e);
 	units_free(e);
 	autostart_free(e->autostart);
 	engine_proof_close(e);
 	cluster_close(e->cluster);
+	engine_guard_free(e);
 	event_hub_free(e->events);
 	loop_free(e->loop);
 	config_free(e->config);

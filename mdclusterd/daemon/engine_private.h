@@ -17,6 +17,7 @@ struct engine {
 	struct qb_list_head units;  /* unit_private.h */
 	struct autostart *autostart;
 	struct engine_proof *proof;
+	struct engine_guard *guard;
 	struct control_server *control;
 	struct qb_list_head calls;  /* under way: methods_private.h */
 	uint64_t started_ns;
@@ -57,6 +58,14 @@ void engine_proof_look(struct engine *e); /* something has changed */
 void engine_proof_reload(struct engine *e);
 /* "" where nothing is waited for; to: PROOF_TEXT_BYTES. Returns `to`. */
 char *engine_proof_waits(const struct engine *e, uint32_t node, char *to);
+
+/* engine_guard.c: watchdogs, this node's and what the others say of theirs. */
+int engine_guard_open(struct engine *e, struct err *err); /* before cluster_start() */
+void engine_guard_close(struct engine *e);
+void engine_guard_free(struct engine *e);                 /* after cluster_close() */
+struct fence_guard;
+void engine_guard_of(const struct engine *e, int index, uint64_t incarnation,
+		     struct fence_guard *to);
 
 /* This node was fenced by others: it stops, gates first. */
 void engine_is_fenced(struct engine *e, const char *why);

@@ -54,6 +54,7 @@ static const struct fence_method *method_of(enum fence_type type)
 		[FENCE_COMMAND] = &fence_method_command,
 		[FENCE_AGENT] = &fence_method_agent,
 		[FENCE_RESERVATION] = &fence_method_reservation,
+		[FENCE_WATCHDOG] = &fence_method_watchdog,
 	};
 
 	return methods[type];
@@ -67,6 +68,7 @@ static struct fence_job *start_job(struct engine *e, const struct fence_request 
 {
 	struct fence_reservation reservation;
 	struct fence_request whole = *req;
+	struct fence_guard guard;
 	char **paths = NULL;
 	struct fence_job *job;
 
@@ -78,6 +80,11 @@ static struct fence_job *start_job(struct engine *e, const struct fence_request 
 		}
 		engine_reservation(e, req->node, &reservation, paths, MAX_PATHS);
 		whole.reservation = &reservation;
+	}
+	if (req->device->type == FENCE_WATCHDOG) {
+		engine_guard_of(e, config_node_by_id(e->config, req->node), req->incarnation,
+				&guard);
+		whole.guard = &guard;
 	}
 	job = method_of(req->device->type)->start(e->loop, &whole, done, owner, err);
 	free(paths);

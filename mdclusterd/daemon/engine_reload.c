@@ -104,6 +104,10 @@ static void compare(const struct reload *r)
 	NOTE_TEXT(r, state_dir, "state_dir", true);
 	NOTE_TEXT(r, control_group, "control.group", true);
 	NOTE(r, locks_memory, "lock_memory", true);
+	NOTE_TEXT(r, watchdog.device, "watchdog.device", true);
+	NOTE(r, watchdog.timeout_s, "watchdog.timeout_s", true);
+	NOTE(r, watchdog.drain_ms, "watchdog.drain_ms", true);
+	NOTE(r, watchdog.takes_software, "watchdog.software", true);
 	NOTE(r, fence.methods, "fence.methods", false);
 	NOTE(r, fence.plan.delay_ms, "fence.delay_ms", false);
 	note(r, "fence: devices and levels",
@@ -239,6 +243,11 @@ static void keep_what_stays(struct config *c, struct config *old)
 	c->multicast = old->multicast;
 	c->multicast_ttl = old->multicast_ttl;
 	c->locks_memory = old->locks_memory;
+	c->watchdog.timeout_s = old->watchdog.timeout_s;
+	c->watchdog.drain_ms = old->watchdog.drain_ms;
+	c->watchdog.takes_software = old->watchdog.takes_software;
+	swap = c->watchdog.device, c->watchdog.device = old->watchdog.device;
+	old->watchdog.device = swap;
 	c->log_target = old->log_target;
 	swap = c->key_file, c->key_file = old->key_file, old->key_file = swap;
 	swap = c->run_dir, c->run_dir = old->run_dir, old->run_dir = swap;

@@ -178,11 +178,12 @@ int main(int argc, char **argv)
 		{ "log", required_argument, NULL, 'l' },
 		{ "log-level", required_argument, NULL, 'L' },
 		{ "engine", required_argument, NULL, 'e' }, /* of the supervisor's making */
+		{ "guard", required_argument, NULL, 'g' },  /* the same */
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	struct options options = { CONFIG_DEFAULT_PATH, -1, -1, -1 };
+	struct options options = { CONFIG_DEFAULT_PATH, -1, -1, -1, 0 };
 	struct err err = ERR_INIT;
 	bool is_check = false;
 	uint64_t fd;
@@ -207,6 +208,10 @@ int main(int argc, char **argv)
 		case 'e':
 			if (text_parse_u64(optarg, "--engine", 3, INT_MAX, &fd, &err) == 0)
 				options.engine_fd = (int)fd;
+			break;
+		case 'g':
+			if (text_parse_u64(optarg, "--guard", 1, 600, &fd, &err) == 0)
+				options.guard_s = (int)fd;
 			break;
 		case 'V':
 			printf("mdclusterd %s (%s)\n", PACKAGE_VERSION, MDC_FEATURES);

@@ -19,6 +19,7 @@
 /* A request on its way: first in todo, then as a letter. */
 struct job {
 	struct letter letter;
+	struct metadata_thread *thread;
 	struct metadata_request *req;
 	int result;
 };
@@ -27,6 +28,7 @@ struct metadata_thread {
 	struct metadata_runner runner;
 	struct metadata *metadata; /* the thread's while it runs */
 	const struct lease *lease;
+	size_t asked;              /* and not answered; the asker's */
 	struct mailbox *answers;
 	pthread_t thread;
 	bool has_thread;
@@ -42,6 +44,7 @@ static void answer(struct letter *letter)
 	struct metadata_request *req = job->req;
 	int result = job->result;
 
+	job->thread->asked--;
 	free(job);
 	req->done(req->owner, req, result);
 }
@@ -81,10 +84,17 @@ static void submit(struct metadata_runner *runner, struct metadata_request *req)
 
 	job->letter.open = answer;
 	job->req = req;
+	job->thread = t;
+	t->asked++;
 	pthread_mutex_lock(&t->mutex);
 	qb_list_add_tail(&job->letter.link, &t->todo);
 	pthread_cond_signal(&t->has_work);
 	pthread_mutex_unlock(&t->mutex);
+}
+
+bool metadata_thread_is_idle(const struct metadata_thread *t)
+{
+	return t->asked == 0;
 }
 
 static bool has_lease(void *owner)

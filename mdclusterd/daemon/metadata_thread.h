@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 struct err;
 struct lease;
 struct loop;
@@ -20,5 +22,8 @@ struct metadata_thread *metadata_thread_new(struct loop *loop, const struct leas
 					    struct err *err);
 /* Waits for what is being done; what was not begun is not, and not answered. NULL is fine. */
 void metadata_thread_free(struct metadata_thread *t);
+
+/* Nothing is asked that was not answered. */
+bool metadata_thread_is_idle(const struct metadata_thread *t);
 
 struct metadata_runner *metadata_thread_runner(struct metadata_thread *t);

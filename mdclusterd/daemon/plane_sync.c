@@ -146,6 +146,7 @@ static void look_at_mirror(const struct plane_work *w, struct plane_look *look)
 	mirror_look(w->mirror, &m);
 	look->is_gate_open = m.is_gate_open;
 	look->is_single_source = m.is_single_source;
+	look->is_drained = m.is_drained;
 	for (uint32_t i = 0; i < METADATA_MAX_DISKS; i++) {
 		look->disks[i].reads = m.disks[i].reads;
 		look->disks[i].writes = m.disks[i].writes;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -23,6 +24,7 @@
 #include "mdclusterd/daemon/config.h"
 #include "mdclusterd/daemon/notify.h"
 #include "mdclusterd/daemon/obituary.h"
+#include "mdclusterd/fence/watchdog.h"
 
 LOG_SUBSYSTEM(supervisor);
 
@@ -53,6 +55,10 @@ struct supervisor {
 
 	uint64_t beat_at;
 	unsigned int silent_beats;
+	struct watchdog *watchdog; /* NULL: none; as configured when it was opened: */
+	uint32_t guard_s, guard_drain_ms;
+	uint64_t guard_until_ns;  /* the engine's word */
+	uint64_t pet_at;          /* UINT64_MAX: not */
 
 	int stops;                /* how often we were told to */
 	uint64_t kill_at;         /* UINT64_MAX: not */
@@ -105,8 +111,8 @@ static int take_lock(struct supervisor *s, struct err *err)
 
 static void become_engine(const struct supervisor *s, int fd)
 {
-	char fd_word[32], level[32], target[32];
-	const char *words[8];
+	char fd_word[32], level[32], target[32], guard[32];
+	const char *words[9];
 	int n = 0;
 
 	/* signals stay blocked: one that comes before the engine watches them waits */
@@ -126,6 +132,10 @@ static void become_engine(const struct supervisor *s, int fd)
 		words[n++] = level;
 	if (s->options->log_target >= 0)
 		words[n++] = target;
+	if (s->watchdog) {
+		snprintf(guard, sizeof(guard), "--guard=%" PRIu32, s->guard_s);
+		words[n++] = guard;
+	}
 	words[n] = NULL;
 	execv("/proc/self/exe", (char **)(uintptr_t)words);
 	_exit(EXIT_FAILED);
@@ -152,6 +162,8 @@ static int start_engine(struct supervisor *s, struct err *err)
 	s->has_said_goodbye = false;
 	s->silent_beats = 0;
 	s->started_at = now_ms();
+	/* it begins with nothing open, and says more before it has */
+	s->guard_until_ns = clock_boot_ns() + s->guard_drain_ms * NS_PER_MS;
 	s->start_at = UINT64_MAX;
 	return 0;
 }
@@ -173,6 +185,8 @@ static void take_word(struct supervisor *s, const char *word)
 		s->incarnation = strtoull(word + 12, NULL, 10);
 	} else if (strcmp(word, "goodbye") == 0) {
 		s->has_said_goodbye = true;
+	} else if (strncmp(word, "guard ", 6) == 0) {
+		s->guard_until_ns = strtoull(word + 6, NULL, 10);
 	} else if (strncmp(word, "status ", 7) == 0) {
 		notify_status(word + 7);
 	}
@@ -269,6 +283,42 @@ static void reap(struct supervisor *s)
 		engine_is_dead(s, status);
 }
 
+/* --- the watchdog --------------------------------------------------------------------------- */
+
+/* One that was reaped writes nothing (W2): between two engines it is petted for ever. */
+static void pet(struct supervisor *s)
+{
+	uint64_t period_ms = s->guard_s * 1000 / 4;
+	int r = 0;
+
+	s->pet_at = now_ms() + period_ms;
+	if (!s->engine || clock_boot_ns() <= s->guard_until_ns)
+		r = watchdog_pet(s->watchdog);
+	else
+		log_error("MDC5658", "the engine may be writing without a lease: the watchdog is not petted, and will reset this host");
+	if (r < 0)
+		log_error("MDC5659", "the watchdog cannot be petted: %s", strerror(-r));
+}
+
+static int open_watchdog(struct supervisor *s, struct err *err)
+{
+	const struct watchdog_config c = { s->config->watchdog.device,
+					   s->config->watchdog.timeout_s,
+					   s->config->watchdog.takes_software };
+
+	if (!c.path)
+		return 0;
+	s->watchdog = watchdog_open(&watchdog_kernel, &c, err);
+	if (!s->watchdog)
+		return err->code;
+	log_notice("MDC5656", "%s, %s, guards this node: %" PRIu32 " s", c.path,
+		   watchdog_identity(s->watchdog), c.timeout_s);
+	s->guard_s = c.timeout_s;
+	s->guard_drain_ms = s->config->watchdog.drain_ms;
+	s->pet_at = now_ms();
+	return 0;
+}
+
 /* --- what people want -------------------------------------------------------------------------- */
 
 static void stop(struct supervisor *s)
@@ -346,6 +396,8 @@ static void do_what_is_due(struct supervisor *s)
 
 	if (now >= s->beat_at)
 		beat(s, now);
+	if (s->watchdog && now >= s->pet_at)
+		pet(s);
 	if (s->engine && now >= s->kill_at) {
 		log_error("MDC5406", "the engine does not stop: it is killed");
 		kill(s->engine, SIGKILL);
@@ -367,6 +419,7 @@ static void run(struct supervisor *s)
 					 { .fd = s->engine_fd, .events = POLLIN } };
 
 		now = now_ms();
+		next = min_u64(next, s->pet_at);
 		if (poll(fds, 2, next > now ? (int)(next - now) : 0) < 0 && errno != EINTR)
 			return;
 		if (fds[1].revents)
@@ -393,13 +446,16 @@ static int begin(struct supervisor *s, struct err *err)
 	r = make_folder(s->config->run_dir, 0755, err);
 	if (r == 0)
 		r = make_folder(s->config->state_dir, 0700, err);
-	return r < 0 ? r : take_lock(s, err);
+	if (r == 0)
+		r = take_lock(s, err);
+	return r < 0 ? r : open_watchdog(s, err);
 }
 
 int supervisor_run(const struct options *options)
 {
 	struct supervisor s = { .options = options, .lock_fd = -1, .signal_fd = -1,
-				.engine_fd = -1, .kill_at = UINT64_MAX };
+				.engine_fd = -1, .kill_at = UINT64_MAX,
+				.pet_at = UINT64_MAX };
 	struct err err = ERR_INIT;
 
 	s.config = daemon_config_read(options->config_path, &err);
@@ -414,6 +470,7 @@ int supervisor_run(const struct options *options)
 	} else {
 		run(&s);
 	}
+	watchdog_close(s.watchdog, s.engine == 0);
 	if (s.signal_fd >= 0)
 		close(s.signal_fd);
 	if (s.lock_fd >= 0)

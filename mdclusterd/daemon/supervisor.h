@@ -20,7 +20,8 @@
  * signal handlers of its own making, and nothing of it can linger here.
  *
  * They talk by a socket pair, a word a datagram: the engine says "incarnation N" before it
- * sends anything to anybody, "ready", "status TEXT", "alive" (W5), "goodbye"; the
+ * sends anything to anybody, "ready", "status TEXT", "alive" (W5), "guard NS" (until when, on
+ * the clock of boot, a watchdog may be petted: fence/guard.h), "goodbye"; the
  * supervisor "stop", "now", "reload", which are not signals, since a terminal or systemd
  * sends these to both, and twice means "at once". That it breaks off tells each of the
  * other's death.
@@ -45,6 +46,7 @@ struct options {
 	const char *config_path;
 	int log_target, log_level; /* -1: as configured */
 	int engine_fd;             /* -1: this is the supervisor */
+	int guard_s;               /* the engine's: timeout of the watchdog that runs; 0: none */
 };
 
 /* Runs until it is told to stop. Returns an exit_code. */

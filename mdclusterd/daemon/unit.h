@@ -60,6 +60,7 @@ const struct config_array *unit_config(const struct unit *u);
  */
 struct array *unit_array(const struct unit *u);
 struct plane *unit_plane(const struct unit *u);
+bool unit_metadata_is_idle(const struct unit *u);
 /* NULL: its disks are under none. */
 const struct unit_reserve *unit_reserve(const struct unit *u);
 /* "" while it has an array that tells. */

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "mdclusterd/daemon/engine_private.h"
 #include "mdclusterd/daemon/metadata_thread.h"
+#include "mdclusterd/daemon/metadata_thread.h"
 #include "mdclusterd/daemon/plane_thread.h"
 #include "mdclusterd/daemon/unit_private.h"
 #include "mdclusterd/record/recorder.h"
@@ -168,6 +169,11 @@ struct array *unit_array(const struct unit *u)
 struct plane *unit_plane(const struct unit *u)
 {
 	return plane_thread_plane(u->plane);
+}
+
+bool unit_metadata_is_idle(const struct unit *u)
+{
+	return !u->metadata || metadata_thread_is_idle(u->metadata);
 }
 
 const struct unit_reserve *unit_reserve(const struct unit *u)

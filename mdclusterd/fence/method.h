@@ -31,6 +31,13 @@ struct fence_reservation {
 	char why_not[128];                 /* "": nothing is in the way */
 };
 
+/* For watchdogs: what the node has said of itself. */
+struct fence_guard {
+	uint64_t expiry_ns;                /* 0: of that incarnation nothing */
+	bool is_missing;
+	uint64_t since_ns;                 /* missing; clock of boot */
+};
+
 struct fence_request {
 	const struct fence_device *device; /* all of the request is borrowed for start() */
 	enum fence_action action;
@@ -38,6 +45,7 @@ struct fence_request {
 	uint32_t node;
 	uint64_t incarnation;
 	const struct fence_reservation *reservation; /* NULL: of other methods */
+	const struct fence_guard *guard;   /* the same */
 	bool is_one_of_many;               /* of its level: off alone will do, not a reboot */
 };
 
@@ -64,3 +72,5 @@ extern const struct fence_method fence_method_command;
 extern const struct fence_method fence_method_agent;
 /* Its key is preempted on the disks that it may write to. */
 extern const struct fence_method fence_method_reservation;
+/* Its own watchdog resets it, or has. */
+extern const struct fence_method fence_method_watchdog;

@@ -98,14 +98,14 @@ void mirror_set_gate(struct mirror *m, bool is_open, uint64_t lease_until)
 }
 
 /* Also the intent's pages: they are changes, whoever sends them. */
-static bool is_drained(const struct mirror *m)
+bool gate_is_drained(const struct mirror *m)
 {
 	return m->changes_on_disks == 0 && (!m->intent || !intent_has_io(m->intent));
 }
 
 void gate_check_drains(struct mirror *m)
 {
-	if (qb_list_empty(&m->drains) || !is_drained(m))
+	if (qb_list_empty(&m->drains) || !gate_is_drained(m))
 		return;
 	while (!qb_list_empty(&m->drains)) {
 		struct mirror_request *req = qb_list_first_entry(

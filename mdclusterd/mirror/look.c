@@ -104,6 +104,7 @@ void mirror_look(const struct mirror *m, struct mirror_look *look)
 	*look = (struct mirror_look){
 		.failed = (uint32_t)m->ios_failed,
 		.in_flight = m->reports,
+		.is_drained = gate_is_drained(m),
 		.parked_gate = length(&m->parked_gate),
 		.parked_suspended = length(&m->parked_suspended),
 		.held_by_failure = length(&m->held),

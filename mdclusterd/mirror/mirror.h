@@ -214,6 +214,7 @@ struct mirror_look {
 	struct mirror_disk_look disks[MIRROR_MAX_DISKS];
 	uint64_t ios[VOLUME_OPS], bytes[VOLUME_OPS], failed;
 	uint32_t in_flight, parked_gate, parked_suspended, held_by_failure;
+	bool is_drained;             /* no change is under way on any disk, the intent's neither */
 	uint64_t parked_since_ns;    /* age; 0: none */
 	uint64_t write_p99_ns;       /* of the last seconds: resync windows adapt to it */
 	uint64_t resync_bytes;

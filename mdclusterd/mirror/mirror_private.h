@@ -178,6 +178,7 @@ void gate_park(struct mirror_io *mi);
 /* By seq. */
 void park_in_order(struct mirror_io *mi, struct qb_list_head *list);
 void gate_unpark(struct mirror *m);
+bool gate_is_drained(const struct mirror *m);
 void gate_check_drains(struct mirror *m);
 
 /* --- suspend.c ------------------------------------------------------------------------ */

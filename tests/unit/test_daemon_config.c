@@ -365,7 +365,9 @@ static void mistakes_of_fencing_have_their_lines(void **state)
 			"	level 4 { devices = { e } agnt = x }\n"
 			"	device g { type = reservation agent = fence_x user = me }\n"
 			"	device h { command = /h abort = no } level 5 { devices = { g, h } }\n"
-			"}\n",
+			"	device i { type = watchdog retries = 1 } level 6 { devices = { i } }\n"
+			"}\n"
+			"watchdog { timeout_s = 1 }\n",
 			"5: device a: command: there is an agent: one of both is enough\n"
 			"7: device b: options: 'action' is said by mdclusterd itself\n"
 			"7: device b: options: 'ip' is not NAME=VALUE\n"
@@ -375,7 +377,7 @@ static void mistakes_of_fencing_have_their_lines(void **state)
 			"10: device d: options: is for agents alone\n"
 			"11: device e: command: 'b' is no path from the root\n"
 			"12: device f: is in no level: it would never be used\n"
-			"12: device f: type: 'magic' is none of: command, agent, reservation\n"
+			"12: device f: type: 'magic' is none of: command, agent, reservation, watchdog\n"
 			"13: level 0: devices: 'a' is there twice\n"
 			"13: level 0: its number: 0 is outside 1..9\n"
 			"14: level 2: devices: no node is in the maps of all of them\n"
@@ -385,7 +387,11 @@ static void mistakes_of_fencing_have_their_lines(void **state)
 			"16: agnt: is no option here\n"
 			"17: device g: type: a reservation needs no program\n"
 			"17: device g: user: a reservation runs no program\n"
-			"18: device h: abort: is for reservations alone\n");
+			"18: device h: abort: is for reservations alone\n"
+			"19: device i: timeout_ms, retries: a watchdog takes the time that it takes, once\n"
+			"19: device i: type: there is no watchdog { device = ... }\n"
+			"21: watchdog: timeout_s: 1 is outside 2..600\n"
+			"21: watchdog: timeout_s: device is missing\n");
 }
 
 static void a_lease_shorter_than_tokens_come_is_refused(void **state)

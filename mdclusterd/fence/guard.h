@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A hardware watchdog that guards a node's writes (design 7(e)): until when it may be petted,
+ * and from when on its expiry is proof. Pure; times on the clock of boot, in ns.
+ *
+ *	T1  It is petted only as long as the lease is valid, or nothing is under way on any
+ *	    disk and nothing can begin; and for drain_ns after either was so the last time.
+ *	T2  So a node that writes without a lease is reset at the latest at
+ *	    lease + drain + timeout from the last token that it had. Who misses it adds a
+ *	    margin, for clocks differ and a reset takes its time: guard_expiry_ns(), from when
+ *	    it was missed, which was later than that token.
+ *	T3  That is proof only of a process that has said itself that it is guarded, before
+ *	    anybody could miss it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct guard {
+	uint64_t drain_ns;
+	uint64_t safe_at; /* the last time that it was */
+};
+
+/* T1: until when it may be petted. lease_until: 0: there is none. */
+uint64_t guard_until(struct guard *g, uint64_t now, uint64_t lease_until, bool is_drained);
+/* T2 */
+uint64_t guard_expiry_ns(uint64_t lease_ns, uint64_t drain_ns, uint64_t timeout_ns);
