@@ -342,7 +342,7 @@ story_cut_and_fenced() {
   end_well 1 2 3
 }
 
-# A node stands still under load for longer than its lease, and than a disk may take; and when it
+# A machine sleeps under load for longer than its lease, and than a disk may take; and when it
 # goes on, the token that waited for it is there, and the others are not. That is no reason to
 # write, nor that nobody took what its disks had done one to fail them. What it was about to give
 # its disks when it was stopped, at most what they gather, goes there still: no process can help
@@ -357,12 +357,12 @@ story_standstill() {
   start_fio 2 2
   sleep 1
   engine=$(engine_of 2)
-  kill -STOP "$engine"
+  kill -STOP "${supervisor[2]}" "$engine"
   sleep 0.2 # the token comes, and nothing yet of what they do without us
   unplug 2
   sleep 33
   for i in 0 1; do cp --sparse=always "${disks[$i]}" "before.$i"; done
-  kill -CONT "$engine"
+  kill -CONT "${supervisor[2]}" "$engine"
   await "n2 is alone, and its gate is open" is_shut 2
   sleep 0.5
   for i in 0 1; do
