@@ -121,7 +121,9 @@ static bool find_next(struct sync *sync)
 /* Looked at for each piece: applications may come amid a window. */
 static bool has_enough(const struct sync *sync)
 {
-	return sync->in_hand >= (sync_is_busy(sync->m, sync->m->now_ns) ? sync->most : sync->most_alone);
+	bool is_busy = sync_is_busy(sync->m, sync->m->now_ns);
+
+	return sync->in_hand >= (is_busy ? sync->most : sync->most_alone);
 }
 
 static struct piece *take_piece(struct sync *sync)
