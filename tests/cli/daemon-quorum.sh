@@ -9,13 +9,15 @@ own_network "$0"
 # quorum_of I: as JSON; whatever it comes to
 quorum_of() { mdcluster quorum --json --run-dir="run.$1" 2>/dev/null || :; }
 # quorum_is I JQ: true of it
-quorum_is() { quorum_of "$1" | jq -e "$2" >/dev/null 2>&1; }
+quorum_is() { [ "$(quorum_of "$1" | jq "$2" 2>/dev/null)" = true ]; }
+gone() { ! kill -0 "$1" 2>/dev/null; }
 kill_node() {
   local engine
   engine=$(engine_of "$1")
   kill -KILL "${pid_of[$1]}"
   kill -KILL "$engine" 2>/dev/null || :
   finished "$1"
+  await "its engine answers yet" gone "$engine"
 }
 
 configure 3 "quorum { last_man_standing = yes last_man_standing_window = 500 }"
