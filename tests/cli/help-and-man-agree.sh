@@ -240,7 +240,7 @@ cat "$srcdir"/mdclusterd/*/*.c | tr '\n\t' '  ' >daemon.source
 {
 	grep -oE '\[ARRAY_EVENT_[A-Z_]+\] = "[a-z_]+"' daemon.source
 	grep -oE 'engine_tell\([^;]*;' daemon.source |
-		grep -oE 'LOG_[A-Z]+,[^"]*"[a-z-]+"( : "[a-z-]+")?'
+		grep -oE 'LOG_[A-Z]+,[^"]*"[a-z_-]+"( : "[a-z_-]+")?'
 } | grep -oE '"[a-z_-]+"' | tr -d '"' | sort -u >kinds.source
 plain "$srcdir/man/mdcluster-events.7" | sed -nE 's/^@([a-z_-]+) "? ?\([a-z]+.*/\1/p' | sort >kinds.page
 [ "$(wc -l <kinds.source)" -ge 20 ] || fail "the kinds of events are not found"
