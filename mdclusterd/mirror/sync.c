@@ -373,14 +373,14 @@ static bool provide_pieces(struct sync *sync)
 		mirror_sync_free(m);
 		n = 0;
 	}
+	m->spare_buffers = (uint32_t)max_u64(m->spare_buffers, sync->buffers);
 	for (; n < sync->most_alone; n++) {
-		struct piece *p = piece_new(m, sync->buffers);
+		struct piece *p = piece_new(m, m->spare_buffers);
 
 		if (!p)
 			return false;
 		qb_list_add(&p->link, &m->spare_pieces);
 	}
-	m->spare_buffers = (uint32_t)max_u64(m->spare_buffers, sync->buffers);
 	return true;
 }
 

@@ -200,6 +200,29 @@ static void a_check_tells_and_a_repair_mends(void **state)
 	mr_free(rig);
 }
 
+/* A copy has more pieces, of a buffer each: none of these may come to one that compares. */
+static void a_copy_between_two_repairs_leaves_them_their_buffers(void **state)
+{
+	struct mirror_rig *rig = mr_new(3, 0, 0);
+	struct sync_run run;
+
+	(void)state;
+	sync_start(rig, &run, MIRROR_SYNC_REPAIR, 0, MR_MEMBER_BYTES / 512);
+	sync_wait(rig, &run);
+	mr_poke(rig, 0, 0, 4 * M, 1);
+	memset(rig->intent->is_needed, 1, 64);
+	sync_start(rig, &run, MIRROR_SYNC_COPY, 0, 4 * 2048);
+	sync_wait(rig, &run);
+	mr_poke(rig, 2, 0, 4 * K, 3);
+	sync_start(rig, &run, MIRROR_SYNC_REPAIR, 0, MR_MEMBER_BYTES / 512);
+	sync_wait(rig, &run);
+	assert_int_equal(run.result, 0);
+	assert_int_equal(mr_on_disk(rig, 2, 0, 4 * M), 1);
+	for (uint32_t role = 0; role < 3; role++)
+		assert_int_equal(mr_look(rig).disks[role].errors, 0); /* of reads into nowhere */
+	mr_free(rig);
+}
+
 static void A3_a_resync_waits_for_writes_and_they_for_its_pieces(void **state)
 {
 	struct mirror_rig *rig = mr_new(2, 0, 0);
@@ -513,6 +536,7 @@ int main(void)
 		cmocka_unit_test(a_disk_that_joins_during_a_resync_gets_all_of_it),
 		cmocka_unit_test(a_disk_that_joins_amid_a_chunk_gets_all_of_it),
 		cmocka_unit_test(a_check_tells_and_a_repair_mends),
+		cmocka_unit_test(a_copy_between_two_repairs_leaves_them_their_buffers),
 		cmocka_unit_test(A3_a_resync_waits_for_writes_and_they_for_its_pieces),
 		cmocka_unit_test(A5_D13_a_resync_stops_at_the_gate_and_goes_on),
 		cmocka_unit_test(a_resync_that_is_cancelled_says_how_far_it_came),
