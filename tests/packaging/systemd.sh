@@ -111,6 +111,8 @@ if [ -e /dev/fuse ] && command -v nbdfuse nbdinfo >/dev/null; then
   cmp -n 1048576 "$device" <(head -c 1M /dev/zero | tr '\0' '\7') || end "the device has other data"
 fi
 
+# what the dead engine left is resynced first: a stop amid that would hand its bits over
+until_true "web is resynced for ever" mdcluster status --wait=idle web
 systemctl stop mdclusterd
 is Result success || end "it did not end well: $(property Result)"
 [ ! -e /run/mdcluster/web.attached ] || end "the device is still attached"
