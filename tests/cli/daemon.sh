@@ -66,8 +66,8 @@ await "node3's supervisor does not say who has heard it" says 3 "its death is to
 ring_of 1 2 3
 await "node3 is no new incarnation" grows 1 3 "$was"
 # all nodes see it, and one of them reports it
-death='select(.kind == "node-dead" and .node == 3)'
-await "nobody reports the death" eval 'grep -q "\"node-dead\"" monitor.1 monitor.2'
+death='select(.kind == "node_dead" and .node == 3)'
+await "nobody reports the death" eval 'grep -q "\"node_dead\"" monitor.1 monitor.2'
 sleep 0.3 # for who would report it a second time
 expect_equal "who reports the death" 1 "$(cat monitor.* | jq -c "$death" | wc -l)"
 for i in 1 2; do
