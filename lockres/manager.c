@@ -146,8 +146,10 @@ static void note_leavers(struct lock_manager *m, const struct group_change *chan
 
 		if (left->reason != GROUP_LEAVE || node == TOTEM_NO_INDEX)
 			continue;
-		if (manager_is_running(m) && !has_lockspace(m, left->node))
+		if (manager_is_running(m) && !has_lockspace(m, left->node)) {
 			roster_close(m, node, m->incarnations[node]);
+			set_remove(&m->members, node); /* and waited for no more */
+		}
 		if (node == m->self)
 			m->group = NULL; /* freed behind this call */
 	}

@@ -108,6 +108,8 @@ static void make_live(struct lock_manager *m)
 	m->members = p->partners;
 	roster_go_live(m);
 	for (int i = 0; i < TOTEM_MAX_NODES; i++) {
+		if (p->heads[i].is_leaving)
+			set_remove(&m->members, i);
 		m->incarnations[i] = p->heads[i].incarnation;
 		m->deaths[i].is_said = false;
 	}

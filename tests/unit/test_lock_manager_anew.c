@@ -125,11 +125,28 @@ static void who_has_left_stays_so_in_the_next_configuration(void **state)
 	lock_manager_leave(scene_manager(s, 5));
 	scene_run(s, SCENE_QUIET_MS);
 	scene_crash(s, 4);
+	scene_prove(s, 1, 4, scene_incarnation(s, 4), LOCK_DEATH_NODE);
+	guest_open(&g, s, 1, "y"); /* and holds up nobody */
 	scene_start(s, 4);
 	sim_leave(s->world, 4);
 	scene_run(s, SCENE_RING_MS);
 	crash_and_start(s, 4);
 	guest_open(&g, s, 1, "x");
+	scene_free(s);
+}
+
+/* It may be long before its process is off the ring. */
+static void who_has_left_holds_up_nobody(void **state)
+{
+	struct scene *s = scene_new(3);
+	struct guest g;
+
+	(void)state;
+	lock_manager_leave(scene_manager(s, 3));
+	scene_run(s, SCENE_QUIET_MS);
+	guest_open(&g, s, 1, "x");
+	guest_close(&g);
+	assert_int_equal(g.closes, 1);
 	scene_free(s);
 }
 
@@ -194,6 +211,7 @@ int main(void)
 		cmocka_unit_test(what_was_proven_dead_brings_no_lockspace_back),
 		cmocka_unit_test(who_has_left_is_not_waited_for),
 		cmocka_unit_test(who_has_left_stays_so_in_the_next_configuration),
+		cmocka_unit_test(who_has_left_holds_up_nobody),
 		cmocka_unit_test(who_leaves_with_a_lockspace_open_has_not_left),
 		cmocka_unit_test(what_all_have_left_is_made_again_without_who_is_away),
 		cmocka_unit_test(the_first_start_waits_for_all),
