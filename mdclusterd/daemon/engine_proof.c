@@ -289,10 +289,22 @@ static size_t note(struct proof_missing *all, size_t count, uint32_t node, uint6
 	return count;
 }
 
-static size_t note_member(struct proof_missing *all, size_t count,
+/* A node that is back says itself that its earlier processes are dead: W1. It is not shot. */
+static bool speaks_for_itself(const struct engine *e, uint32_t node)
+{
+	struct node_set members = cluster_members(e->cluster);
+	int index = config_node_by_id(e->config, node);
+
+	return e->config->fence.methods & CONFIG_FENCE_OBITUARY && index >= 0 &&
+	       set_has(&members, index);
+}
+
+static size_t note_member(const struct engine *e, struct proof_missing *all, size_t count,
 			  const struct lockspace_member_look *m)
 {
-	return m->is_missing && !m->is_proven ? note(all, count, m->node, m->incarnation) : count;
+	if (!m->is_missing || m->is_proven || speaks_for_itself(e, m->node))
+		return count;
+	return note(all, count, m->node, m->incarnation);
 }
 
 void engine_proof_look(struct engine *e)
@@ -307,7 +319,7 @@ void engine_proof_look(struct engine *e)
 
 	for (size_t i = 0; lock_manager_look(cluster_manager(e->cluster), i, &look); i++)
 		for (size_t j = 0; j < look.member_count; j++)
-			count = note_member(all, count, &look.members[j]);
+			count = note_member(e, all, count, &look.members[j]);
 	for (size_t i = 0; lock_manager_absent(cluster_manager(e->cluster), i, &absent); i++)
 		count = note(all, count, absent.node, absent.incarnation);
 	proof_set_duty(ep->proof, now, cluster_is_quorate(e->cluster),
