@@ -200,7 +200,7 @@ static void abort_all(struct sync *s)
 {
 	s->stats.aborts++;
 	for (int id = 0; id < SYNC_SERVICE_LIMIT; id++)
-		if (s->services[id].name)
+		if (s->services[id].name && s->services[id].ops->abort)
 			s->services[id].ops->abort(s->services[id].owner);
 }
 

@@ -79,7 +79,7 @@ enum sync_progress {
 	SYNC_WAITS, /* the same, but for what others have to tell first: not to blame */
 };
 
-/* All called with the owner that was registered. The last two may be NULL. */
+/* All called with the owner that was registered. abort, ending and torn may be NULL. */
 struct sync_service_ops {
 	/* Members may differ from those of the last activate: begin anew. */
 	void (*init)(void *owner, const struct sync_configuration *c);

@@ -184,6 +184,29 @@ static void an_attempt_that_ends_early_is_aborted_everywhere(void **state)
 	}
 }
 
+/* One that keeps nothing of an attempt has nothing to forget. */
+static void a_service_without_an_abort_begins_anew(void **state)
+{
+	static const struct sync_service_ops ops = {
+		.init = on_init,
+		.process = on_process,
+		.deliver = on_deliver,
+		.activate = on_activate,
+	};
+	struct bus *bus = bus_new();
+	struct service s;
+
+	(void)state;
+	s = (struct service){ .node = &bus->nodes[0], .id = NOTES, .tells = "x" };
+	sync_register(s.node->sync, NOTES, "notes", &ops, &s);
+	bus_configure(bus, "12");
+	bus_crash(bus, 1);
+	bus_configure(bus, "1");
+	bus_run(bus);
+	saw(&s, "i i 1:x active ");
+	bus_free(bus);
+}
+
 static void a_full_queue_is_filled_again(void **state)
 {
 	struct bus *bus = bus_new();
@@ -527,6 +550,7 @@ int main(void)
 		cmocka_unit_test(all_tell_all_and_activate_together),
 		cmocka_unit_test(all_services_begin_before_any_hears),
 		cmocka_unit_test(an_attempt_that_ends_early_is_aborted_everywhere),
+		cmocka_unit_test(a_service_without_an_abort_begins_anew),
 		cmocka_unit_test(a_full_queue_is_filled_again),
 		cmocka_unit_test(who_waits_for_something_goes_on_later),
 		cmocka_unit_test(who_does_not_finish_is_named_then_leaves_then_is_evicted),
