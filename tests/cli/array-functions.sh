@@ -201,6 +201,7 @@ complain() {
   for i in "${!supervisor[@]}"; do
     echo "--- n$i:"
     timeout 5 mdcluster status --run-dir="$here_is/n$i/run" 2>&1 | head -n 30 || :
+    grep -E ": (error|warning|notice): (engine|supervisor):" "n$i/log" | tail -n 12
     tail -n 15 "n$i/log"
   done >&2
 }
