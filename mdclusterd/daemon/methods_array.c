@@ -14,12 +14,15 @@
 #include "mdclusterd/daemon/status_fill.h"
 #include "mdclusterd/daemon/stopped.h"
 
+enum { LOOK_MS = 1000 };
+
 /* --- several units waited for by one call ------------------------------------------------- */
 
 struct units_call {
 	struct method_call method;
 	struct event_subscriber subscriber; /* states on the way, of Assemble */
 	bool is_subscribed;
+	struct loop_timer *look;            /* for what they wait, which is no event */
 	struct err why;                     /* the first that went wrong */
 	uint32_t room, awaited;
 	bool is_beginning, is_stop;
@@ -27,6 +30,7 @@ struct units_call {
 		struct unit_waiter waiter;
 		struct units_call *call;
 		char name[CONFIG_NAME_BYTES];
+		char waits[STATUS_TEXT];    /* told last */
 		bool is_awaited;
 	} waited[CONFIG_MAX_ARRAYS];
 };
@@ -40,6 +44,7 @@ static void drop_units(struct method_call *m)
 			unit_forget(&c->waited[i].waiter);
 	if (c->is_subscribed)
 		event_hub_unsubscribe(&c->subscriber);
+	loop_timer_cancel(c->look);
 	free(c);
 }
 
@@ -98,32 +103,52 @@ static void all_begun(struct units_call *c)
 
 /* --- Assemble --------------------------------------------------------------------------------- */
 
-static bool is_waited_for(const struct units_call *c, const char *name)
+static struct waited *waited_named(struct units_call *c, const char *name)
 {
 	for (uint32_t i = 0; i < c->room; i++)
 		if (c->waited[i].is_awaited && strcmp(c->waited[i].name, name) == 0)
-			return true;
-	return false;
+			return &c->waited[i];
+	return NULL;
+}
+
+/* Its state, and for what it waits; or only where that is another than was told. */
+static void tell(struct units_call *c, struct waited *w, bool is_news)
+{
+	struct engine *e = c->method.engine;
+	struct unit *u = unit_find(e, w->name);
+	struct array_look look;
+	char waits[STATUS_TEXT];
+
+	if (!u || !unit_array(u))
+		return;
+	array_look(unit_array(u), &look);
+	status_fill_waits(e, &look, waits);
+	if (!is_news && strcmp(waits, w->waits) == 0)
+		return;
+	memcpy(w->waits, waits, sizeof(waits));
+	control_continue(c->method.call,
+			 json_pack("{s:s, s:s, s:s}", "array", w->name, "state",
+				   array_state_name(look.state), "waits", waits));
 }
 
 static void happened(void *owner, const struct status_event *event)
 {
 	struct units_call *c = owner;
-	struct unit *u;
-	struct array_look look;
-	char waits[STATUS_TEXT];
+	struct waited *w = waited_named(c, event->array);
 
-	if (strcmp(event->kind, array_event_name(ARRAY_EVENT_STATE)) != 0 ||
-	    !is_waited_for(c, event->array))
-		return;
-	u = unit_find(c->method.engine, event->array);
-	if (!u || !unit_array(u))
-		return;
-	array_look(unit_array(u), &look);
-	status_fill_waits(c->method.engine, &look, waits);
-	control_continue(c->method.call,
-			 json_pack("{s:s, s:s, s:s}", "array", event->array, "state",
-				   array_state_name(look.state), "waits", waits));
+	if (w && strcmp(event->kind, array_event_name(ARRAY_EVENT_STATE)) == 0)
+		tell(c, w, true);
+}
+
+static void look_at_all(void *owner)
+{
+	struct units_call *c = owner;
+	struct err err = ERR_INIT;
+
+	for (uint32_t i = 0; i < c->room; i++)
+		if (c->waited[i].is_awaited)
+			tell(c, &c->waited[i], false);
+	c->look = loop_timer_start(c->method.engine->loop, LOOK_MS, look_at_all, c, &err);
 }
 
 /* One that is active already is fine. */
@@ -204,6 +229,7 @@ void method_assemble(void *owner, struct control_call *call, const json_t *param
 		c->subscriber = (struct event_subscriber){ .happened = happened, .owner = c };
 		event_hub_subscribe(e->events, &c->subscriber);
 		c->is_subscribed = true;
+		c->look = loop_timer_start(e->loop, LOOK_MS, look_at_all, c, &err);
 	}
 	begin_units(c);
 	for (size_t i = 0; is_scan && i < e->config->array_count; i++)

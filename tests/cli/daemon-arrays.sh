@@ -151,7 +151,13 @@ start 1
 start 2
 is_begun() { is_active 1 || status_of 1 | grep -q 'proof of death of node3'; }
 await "node1 neither begins nor says for whom it waits" is_begun
-is_active 1 || mdcluster confirm-dead --yes node3 --run-dir=run.1 || fail "confirm-dead"
+if ! is_active 1; then
+  script -qc "mdcluster assemble web --run-dir=run.1" /dev/null >assembling 2>&1 &
+  teller=$!
+  await "assemble does not say for whom it waits" grep -q "waits: proof of death of node3" assembling
+  mdcluster confirm-dead --yes node3 --run-dir=run.1 || fail "confirm-dead"
+  wait "$teller" || fail "assemble, when it waits no longer: $(cat assembling)"
+fi
 for i in 1 2; do await "node$i: web is not active" is_active "$i"; done
 all_idle 1 2
 expect_at 1 50M 61
