@@ -148,6 +148,7 @@ enum array_scrub_step { SCRUB_NONE, SCRUB_LOCK, SCRUB_RUNS, SCRUB_UNLOCK };
 
 struct array_resync {
 	bool is_running;       /* told as started */
+	bool compares;         /* before it writes: hardly anything differs */
 	enum plane_sync_kind kind;
 	struct array_range current, next;
 	bool is_syncing;

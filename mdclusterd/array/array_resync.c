@@ -9,6 +9,11 @@
  * under one of them is looked for again later; where two cross, who was acknowledged first
  * refuses the other (array_messages.c), which then tells its old range again, and waits.
  *
+ * What a node had under way when it died is little of what its bits cover: of a few needed
+ * chunks all copies are read, and only what differs is written. Where most of the array is
+ * needed, as one that never was in sync, or where a window has shown that most of it differs,
+ * the source is copied unseen.
+ *
  * Nothing is copied while there is nothing to copy to: what is needed stays needed. While
  * applications are at work there are pauses between windows, and none is announced ahead.
  */
@@ -237,6 +242,11 @@ static void look_for_next(struct array *a)
 
 /* --- copying ------------------------------------------------------------------------------ */
 
+static bool is_mostly_different(const struct plane_request *req)
+{
+	return req->kind == PLANE_COMPARE && req->copied_sectors > (req->high - req->low) / 2;
+}
+
 static void synced(struct array *a, struct plane_request *req, int result)
 {
 	struct array_resync *r = &a->resync;
@@ -247,6 +257,8 @@ static void synced(struct array *a, struct plane_request *req, int result)
 	if (result != -ESHUTDOWN)
 		resync_set_needed(a, req->needed_chunks);
 	if (result == 0) {
+		if (is_mostly_different(req))
+			r->compares = false;
 		r->is_wrapped = false;
 		r->is_busy = req->was_busy;
 		retry_fine(&r->retry);
@@ -272,7 +284,7 @@ static void sync(struct array *a)
 	r->sync.req = (struct plane_request){
 		.low = r->current.low,
 		.high = r->current.high,
-		.kind = r->kind,
+		.kind = r->kind == PLANE_COPY && r->compares ? PLANE_COMPARE : r->kind,
 	};
 	array_ask(a, &r->sync, PLANE_SYNC, synced);
 }
@@ -319,6 +331,7 @@ static void begin(struct array *a, enum plane_sync_kind kind)
 	if (is_scrub(a) || r->is_running)
 		return;
 	r->is_running = true;
+	r->compares = a->needed_chunks <= a->view.geo.chunks / 2;
 	r->done_chunks = 0;
 	r->began_ns = array_now(a);
 	array_tell_event(a, (struct array_event){

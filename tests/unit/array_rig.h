@@ -61,6 +61,7 @@ struct rig_plane {
 	uint32_t failing;                /* roles whose writes are held, bits */
 	uint32_t known;                  /* failure_known(), bits */
 	uint64_t synced_chunks;          /* in this life */
+	unsigned int copies, compares;   /* windows of these kinds */
 	uint64_t biggest_suspended;      /* sectors at once, of one slot */
 	int fail_need, fail_suspend, fail_start, fail_sync; /* how often, -ENOMEM, -EIO */
 	uint64_t max_speed;

@@ -332,10 +332,13 @@ static int finish_sync(struct rig_plane *p, struct plane_request *req)
 		return 0;
 	}
 	p->synced_chunks += (uint64_t)__builtin_popcountll(p->needed & mask);
-	req->copied_sectors = (uint64_t)__builtin_popcountll(p->needed & mask) *
-			      RIG_CHUNK_SECTORS;
-	if (req->kind == PLANE_COPY)
+	p->copies += req->kind == PLANE_COPY;
+	p->compares += req->kind == PLANE_COMPARE;
+	if (req->kind != PLANE_REPAIR)
 		mask &= p->needed;
+	req->copied_sectors = RIG_CHUNK_SECTORS *
+			      (uint64_t)__builtin_popcountll(
+				      req->kind == PLANE_COPY ? mask : p->rig->disks.differ & mask);
 	p->rig->disks.differ &= ~mask;
 	p->rig->disks.synced |= mask & ~writing_mask(p);
 	p->needed &= ~mask;

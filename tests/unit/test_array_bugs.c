@@ -249,6 +249,55 @@ static void chunk_0_alone_is_synced(void **state)
 	array_rig_free(rig);
 }
 
+/* --- copy, or compare and write ---------------------------------------------------------------- */
+
+static void what_a_dead_node_wrote_is_compared_before_it_is_written(void **state)
+{
+	struct array_rig *rig = running(2, 1);
+	struct rig_plane *p = &rig->nodes[1].plane;
+
+	(void)state;
+	for (int chunk = 0; chunk < 6; chunk++)
+		assert_true(array_rig_write(rig, 2, chunk));
+	rig->disks.differ &= 1; /* of the others nothing was under way any more */
+	array_rig_bury(rig, 2);
+	assert_int_equal(p->synced_chunks, 6);
+	assert_true(p->compares > 0);
+	array_rig_check_healthy(rig);
+	array_rig_free(rig);
+}
+
+static void what_was_never_in_sync_is_copied(void **state)
+{
+	struct array_rig *rig = array_rig_new(1, 1);
+
+	(void)state;
+	rig->disks.resync_offset = 0;
+	rig->disks.slots[0] = rig->disks.differ = ~0ull;
+	array_rig_start(rig, 1);
+	array_rig_run(rig);
+	assert_int_equal(rig->nodes[1].plane.compares, 0);
+	assert_true(rig->nodes[1].plane.copies > 0);
+	assert_int_equal(rig->disks.differ, 0);
+	array_rig_free(rig);
+}
+
+/* Reading all copies is for nothing where they have to be written anyway. */
+static void a_window_that_differs_ends_the_comparing(void **state)
+{
+	struct array_rig *rig = array_rig_new(1, 1);
+
+	(void)state;
+	rig->disks.resync_offset = 0;
+	rig->disks.slots[0] = rig->disks.differ = 0xffff;
+	array_rig_start(rig, 1);
+	array_rig_run(rig);
+	assert_int_equal(rig->nodes[1].plane.compares, 1);
+	assert_true(rig->nodes[1].plane.copies > 0);
+	assert_int_equal(rig->disks.differ, 0);
+	array_rig_free(rig);
+}
+
 /* --- B42 ------------------------------------------------------------------------------------------ */
 
 static void what_was_gathered_is_not_gathered_again(void **state)
@@ -519,6 +568,9 @@ int main(void)
 		cmocka_unit_test(what_one_node_synced_no_other_syncs),
 		cmocka_unit_test(disks_fail_while_others_resync),
 		cmocka_unit_test(chunk_0_alone_is_synced),
+		cmocka_unit_test(what_a_dead_node_wrote_is_compared_before_it_is_written),
+		cmocka_unit_test(what_was_never_in_sync_is_copied),
+		cmocka_unit_test(a_window_that_differs_ends_the_comparing),
 		cmocka_unit_test(what_was_gathered_is_not_gathered_again),
 		cmocka_unit_test(the_end_of_one_resync_leaves_the_range_of_another),
 		cmocka_unit_test(who_joins_an_array_in_use_writes_no_superblock),
