@@ -40,6 +40,7 @@
 
 #include "base/arith.h"
 #include "base/clock.h"
+#include "base/codec.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -212,11 +213,17 @@ static int open_lockspace(struct load *load, const struct station_config *c,
 		.name = "bench", .name_length = 5, .lvb_bytes = LOCK_LARGE_LVB,
 		.wanted_slot = -1,
 	};
+	static const uint8_t nobody[] = { 0 }; /* was ever met: those to come are not waited for */
+	struct rd rd = rd_over(nobody, sizeof(nobody));
+	struct roster roster;
 	const struct lock_manager_config config = {
 		.nodes = c->nodes, .self = c->self, .incarnation = clock_wall_us(),
+		.roster = &roster,
 	};
 	struct totem *totem = station_totem(load->station);
 
+	if (!roster_read(&rd, &roster, &c->nodes))
+		return err_set(err, -EBADMSG, "no roster");
 	load->locks = lock_manager_new(&config, totem_sync(totem), totem_groups(totem),
 				       &ops, load, err);
 	if (!load->locks)
