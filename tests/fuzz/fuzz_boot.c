@@ -65,7 +65,7 @@ static void build(struct rd *rd)
 	char text[BOOT_RECORD_BYTES];
 	size_t length = boot_record_write(&record, text);
 	bool has_room = record.ring_seq <= WIRE_MAX_NUMBER - RING_SEQ_STRIDE &&
-			record.number < UINT64_MAX;
+			record.number <= UINT64_MAX - 2 * BOOT_NUMBERS;
 
 	EXPECT(length < sizeof(text) && text[length] == '\0');
 	EXPECT((parse(text, length, &back) == 0) == has_room); /* F2 */
