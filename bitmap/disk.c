@@ -110,9 +110,14 @@ static int check_request(const struct disk *disk, const struct disk_req *req,
 	r = check_range(disk, req, err);
 	if (r == 0 && (req->op == DISK_READ || req->op == DISK_WRITE))
 		r = check_buffer(disk, req, err);
-	if (r == 0 && disk_req_changes(req) && disk->may_change && !disk->may_change(disk->guard))
+	if (r == 0 && disk_is_forbidden(disk, req))
 		r = refuse(disk, req, -ESHUTDOWN, "not now: this node may change nothing", err);
 	return r;
+}
+
+bool disk_is_forbidden(const struct disk *disk, const struct disk_req *req)
+{
+	return disk_req_changes(req) && disk->may_change && !disk->may_change(disk->guard);
 }
 
 void disk_guard(struct disk *disk, bool (*may_change)(void *owner), void *owner)

@@ -130,10 +130,10 @@ void disk_close_ptr(struct disk **slot); /* for CLEANUP() */
 int disk_submit(struct disk *disk, struct disk_req *req, struct err *err);
 
 /*
- * From here on may_change(owner) is asked before each write, zero or discard, in the
- * disk's thread: -ESHUTDOWN. In disk_submit(), which refuses it; and again just before
- * the kernel gets what has waited meanwhile, for this process may have stood still (D13):
- * that is given back by done(), and was not begun.
+ * From here on may_change(owner) is asked before each write, zero or discard, from any
+ * thread of the disk's: -ESHUTDOWN. In disk_submit(), which refuses it; and again just
+ * before the kernel gets what has waited meanwhile, for this process may have stood still
+ * (D13): that is given back by done(), and was not begun, or a zero was not gone on with.
  */
 void disk_guard(struct disk *disk, bool (*may_change)(void *owner), void *owner);
 
@@ -212,5 +212,7 @@ void disk_batch_flush(struct disk_batch *batch, struct disk *disk);
 int disk_batch_wait(struct disk_batch *batch, struct disk **failed,
 		    struct err *err);
 
+/* For implementations: the guard forbids it, now. */
+bool disk_is_forbidden(const struct disk *disk, const struct disk_req *req);
 /* For implementations, from pump only: the request is over. Runs done(). */
 void disk_complete(struct disk *disk, struct disk_req *req, int result);

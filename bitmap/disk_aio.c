@@ -105,18 +105,12 @@ static void submitted(struct aio_disk *aio, int r)
 }
 
 /* What waited for its turn, and may not have it any more (disk_guard()). */
-static bool is_forbidden(const struct aio_disk *aio, const struct disk_req *req)
-{
-	return disk_req_changes(req) && aio->disk.may_change &&
-	       !aio->disk.may_change(aio->disk.guard);
-}
-
 static void drop_forbidden(struct aio_disk *aio)
 {
 	struct aio_slot *slot, *next;
 
 	qb_list_for_each_entry_safe(slot, next, &aio->ready, link) {
-		if (!is_forbidden(aio, slot->req))
+		if (!disk_is_forbidden(&aio->disk, slot->req))
 			continue;
 		qb_list_del(&slot->link);
 		finish(aio, slot, -ESHUTDOWN);
@@ -161,7 +155,7 @@ static int give_slot(struct aio_disk *aio, struct disk_req *req)
 		qb_list_add_tail(&slot->link, &aio->ready);
 		return 0;
 	}
-	r = is_forbidden(aio, req) ? -ESHUTDOWN : aio_helper_submit(aio, slot);
+	r = aio_helper_submit(aio, slot);
 	if (r == -EAGAIN) {
 		qb_list_add(&slot->link, &aio->free);
 	} else if (r < 0) {

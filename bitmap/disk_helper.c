@@ -51,8 +51,11 @@ static int write_zeroes(const struct aio_disk *aio, const struct disk_req *req)
 		return -ENOMEM;
 	while (at < end) {
 		size_t length = (size_t)min_u64(end - at, ZEROES_BYTES);
-		ssize_t n = pwrite(aio->fd, zeroes, length, (off_t)at);
+		ssize_t n;
 
+		if (disk_is_forbidden(&aio->disk, req)) /* it takes long */
+			return -ESHUTDOWN;
+		n = pwrite(aio->fd, zeroes, length, (off_t)at);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -106,6 +109,13 @@ static struct aio_slot *helper_next(struct aio_helper *helper)
 	return slot;
 }
 
+static int call(const struct aio_disk *aio, const struct disk_req *req)
+{
+	if (disk_is_forbidden(&aio->disk, req)) /* it may have waited long */
+		return -ESHUTDOWN;
+	return req->op == DISK_ZERO ? zero_range(aio, req) : discard_range(aio, req);
+}
+
 static void *helper_main(void *arg)
 {
 	struct aio_disk *aio = arg;
@@ -115,9 +125,7 @@ static void *helper_main(void *arg)
 	pthread_mutex_lock(&helper->mutex);
 	while ((slot = helper_next(helper)) != NULL) {
 		pthread_mutex_unlock(&helper->mutex);
-		slot->result = slot->req->op == DISK_ZERO
-				       ? zero_range(aio, slot->req)
-				       : discard_range(aio, slot->req);
+		slot->result = call(aio, slot->req);
 		pthread_mutex_lock(&helper->mutex);
 		qb_list_add_tail(&slot->link, &helper->done);
 		aio_make_readable(aio);

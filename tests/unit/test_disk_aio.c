@@ -9,6 +9,7 @@
 #include "tests/unit/disk_rig.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <fcntl.h>
 #include <libaio.h>
 #include <poll.h>
@@ -335,6 +336,46 @@ static void what_was_gathered_is_not_begun_without_leave(void **state)
 	assert_int_equal(all_done(&g), FEW);
 	for (int i = BUSY; i < BUSY + FEW; i++)
 		assert_int_equal(g.counters[i].result, -ESHUTDOWN);
+}
+
+static int asked, allowed;
+static pthread_t asker; /* the last */
+
+static bool may_so_often(void *owner)
+{
+	(void)owner;
+	asker = pthread_self(); /* one after the other */
+	return asked++ < allowed;
+}
+
+/* Zeroes wait in a thread, where they are asked for once more when their turn comes. */
+static void zeroes_are_not_begun_without_leave(void **state)
+{
+	struct disk *disk = disk_rig_or_skip(state)->disks[0];
+	CLEANUP_FREE uint8_t *page = page_of(7);
+	struct err err = ERR_INIT;
+	struct counter counter;
+	int r;
+
+	for (allowed = 0;; allowed++) {
+		struct disk_req req = { .op = DISK_ZERO, .length_bytes = PAGE,
+					.done = count_done, .owner = &counter };
+
+		disk_guard(disk, NULL, NULL);
+		assert_ok(disk_write_wait(disk, 0, page, PAGE, false, &err), err);
+		disk_guard(disk, may_so_often, NULL);
+		asked = 0;
+		counter = (struct counter){ 0, 0 };
+		r = disk_submit(disk, &req, &err);
+		while (disk->in_flight > 0)
+			assert_true(disk_pump(disk, -1) >= 0);
+		r = r < 0 ? r : counter.result;
+		expect_page(disk, 0, r < 0 ? 7 : 0);
+		if (r == 0)
+			break;
+		assert_int_equal(r, -ESHUTDOWN);
+	}
+	assert_false(pthread_equal(asker, pthread_self())); /* by who was to do it */
 }
 
 /* The kernel may take some, and refuse one: the others are no worse for it. */
@@ -681,6 +722,7 @@ int main(void)
 		TEST(enough_goes_without_being_told),
 		TEST(a_pump_starts_what_is_gathered),
 		TEST(what_was_gathered_is_not_begun_without_leave),
+		TEST(zeroes_are_not_begun_without_leave),
 		TEST(what_the_kernel_does_not_take_goes_next),
 		TEST(what_meets_eagain_keeps_its_turn),
 		TEST(short_transfers_and_errors_are_named),
