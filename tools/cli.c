@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/printable.h"
@@ -142,6 +143,18 @@ static const struct given *last_given(const struct cli_args *args,
 		if (strcmp(args->given[i].option->name, option) == 0)
 			return &args->given[i];
 	return NULL;
+}
+
+bool cli_is_sure(const struct cli_args *args, const char *question)
+{
+	char answer[8];
+
+	if (cli_has(args, "yes"))
+		return true;
+	if (!isatty(STDIN_FILENO))
+		return false;
+	fputs(question, stderr);
+	return fgets(answer, sizeof(answer), stdin) && strcmp(answer, "yes\n") == 0;
 }
 
 bool cli_has(const struct cli_args *args, const char *option)

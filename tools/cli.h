@@ -53,6 +53,11 @@ struct cli_args *cli_parse(const struct cli_command *command, int argc,
 void cli_free(struct cli_args *args);
 
 bool cli_has(const struct cli_args *args, const char *option);
+/*
+ * What nobody does by accident: --yes, or a person at a terminal who answers yes in full;
+ * `question` ends with a blank.
+ */
+bool cli_is_sure(const struct cli_args *args, const char *question);
 /* Last value given, or NULL. Borrowed from argv. */
 const char *cli_value(const struct cli_args *args, const char *option);
 /* All values of an option that may be repeated: start with *cursor = 0. */

@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/err.h"
 #include "base/printable.h"
@@ -149,14 +148,11 @@ static enum cli_exit test(const struct cli_args *args, json_t *parameters)
 
 static bool is_sure(const struct cli_args *args, const char *node)
 {
-	char answer[8];
+	char question[256];
 
-	if (cli_has(args, "yes"))
-		return true;
-	if (!isatty(STDIN_FILENO))
-		return false;
-	fprintf(stderr, "%s will be switched off, with all that runs there. Do it? (yes/no) ", node);
-	return fgets(answer, sizeof(answer), stdin) && strcmp(answer, "yes\n") == 0;
+	snprintf(question, sizeof(question), "%.100s will be switched off, with all that runs there. "
+		 "Do it? (yes/no) ", node);
+	return cli_is_sure(args, question);
 }
 
 static enum cli_exit fence(const struct cli_args *args, json_t *parameters, const char *node)

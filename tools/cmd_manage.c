@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -193,15 +192,11 @@ static const struct cli_option confirm_options[] = {
 /* The one command by which an operator can lose data: it is not given by accident. */
 static bool is_sure(const struct cli_args *args, const char *node)
 {
-	char answer[8];
+	char question[512];
 
-	if (cli_has(args, "yes"))
-		return true;
-	if (!isatty(STDIN_FILENO))
-		return false;
-	fprintf(stderr, "If %s still runs, it and the others will write over each other, and data "
-		"is lost.\nIs it off, or cut from the disks? (yes/no) ", node);
-	return fgets(answer, sizeof(answer), stdin) && strcmp(answer, "yes\n") == 0;
+	snprintf(question, sizeof(question), "If %.100s still runs, it and the others will write over "
+		 "each other, and data is lost.\nIs it off, or cut from the disks? (yes/no) ", node);
+	return cli_is_sure(args, question);
 }
 
 static enum cli_exit run_confirm(const struct cli_args *args)

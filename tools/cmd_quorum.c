@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -127,16 +126,9 @@ static enum cli_exit show(const struct cli_args *args)
 /* Two parts that both write destroy what is on the disks: nobody says so by accident. */
 static bool is_sure(const struct cli_args *args)
 {
-	char answer[8];
-
-	if (cli_has(args, "yes"))
-		return true;
-	if (!isatty(STDIN_FILENO))
-		return false;
-	fprintf(stderr, "If other nodes of the cluster run, and have a quorum, they and this part "
-		"will write over each other, and data is lost.\n"
-		"Are all others off, or cut from the disks? (yes/no) ");
-	return fgets(answer, sizeof(answer), stdin) && strcmp(answer, "yes\n") == 0;
+	return cli_is_sure(args, "If other nodes of the cluster run, and have a quorum, they and this "
+			   "part will write over each other, and data is lost.\n"
+			   "Are all others off, or cut from the disks? (yes/no) ");
 }
 
 /* 1: yes. 0: no. -1: it cannot be asked. */

@@ -2,8 +2,10 @@
 #include "mdclusterd/fence/pr_bytes.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/codec.h"
+#include "base/fnv.h"
 
 enum { OPCODE_IN = 0x5e, OPCODE_OUT = 0x5f, APTPL = 0x01, PTPL_C = 0x01, TMV = 0x80,
        WR_EX_RO = 0x20 };
@@ -110,9 +112,7 @@ struct pr_sense pr_read_sense(const uint8_t *bytes, size_t length)
 /* FNV-1a, folded: clusters on one array of disks shall not have the same. */
 uint64_t pr_key(const char *cluster, uint32_t node)
 {
-	uint64_t hash = 0xcbf29ce484222325;
+	uint64_t hash = fnv_add(FNV_START, cluster, strlen(cluster));
 
-	for (; *cluster; cluster++)
-		hash = (hash ^ (uint8_t)*cluster) * 0x100000001b3;
 	return ((hash ^ hash >> 32) << 32) | node;
 }

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "base/codec.h"
+#include "base/fnv.h"
 #include "mdclusterd/quorum/quorum_private.h"
 
 enum {
@@ -167,17 +168,6 @@ bool quorum_get_told(struct rd *rd, struct quorum_told *t, int nodes)
 	       get_record(rd, &t->record) && !rd->failed && rd->at == rd->length;
 }
 
-static uint64_t hash_of(const uint8_t *bytes, size_t length)
-{
-	uint64_t hash = 0xcbf29ce484222325ull;
-
-	for (size_t i = 0; i < length; i++) {
-		hash ^= bytes[i];
-		hash *= 0x100000001b3ull;
-	}
-	return hash;
-}
-
 void quorum_put_memory(uint8_t to[QUORUM_MEMORY_BYTES], const struct quorum_memory *m)
 {
 	struct wr wr = wr_over(to, QUORUM_MEMORY_BYTES);
@@ -193,7 +183,7 @@ void quorum_put_memory(uint8_t to[QUORUM_MEMORY_BYTES], const struct quorum_memo
 	wr_bytes(&wr, magic, sizeof(magic));
 	wr_u32(&wr, WIRE_VERSION);
 	wr_u32(&wr, (uint32_t)(end - HEAD_BYTES));
-	wr_u64(&wr, hash_of(to + HEAD_BYTES, end - HEAD_BYTES));
+	wr_u64(&wr, fnv_add(FNV_START, to + HEAD_BYTES, end - HEAD_BYTES));
 }
 
 bool quorum_get_memory(const uint8_t from[QUORUM_MEMORY_BYTES], struct quorum_memory *m)
@@ -208,7 +198,7 @@ bool quorum_get_memory(const uint8_t from[QUORUM_MEMORY_BYTES], struct quorum_me
 	length = rd_u32(&rd);
 	if (memcmp(from, magic, sizeof(magic)) != 0 || version != WIRE_VERSION ||
 	    length > QUORUM_MEMORY_BYTES - HEAD_BYTES ||
-	    rd_u64(&rd) != hash_of(from + HEAD_BYTES, length))
+	    rd_u64(&rd) != fnv_add(FNV_START, from + HEAD_BYTES, length))
 		return false;
 	rd = rd_over(from + HEAD_BYTES, length);
 	rd_bytes(&rd, m->boot, sizeof(m->boot));

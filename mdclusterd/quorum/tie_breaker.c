@@ -14,6 +14,7 @@
 
 #include "base/arith.h"
 #include "base/codec.h"
+#include "base/fnv.h"
 #include "base/err.h"
 
 enum {
@@ -29,17 +30,6 @@ enum { FLAG_DOWN, FLAG_RAISED, FLAG_HELD };
 static const char head_magic[8] = { 'M', 'D', 'C', 'T', 'I', 'E', 'B', 'R' };
 static const char node_magic[8] = { 'M', 'D', 'C', 'T', 'I', 'E', 'N', 'O' };
 
-static uint64_t hash_of(const uint8_t *bytes, size_t length)
-{
-	uint64_t hash = 0xcbf29ce484222325ull;
-
-	for (size_t i = 0; i < length; i++) {
-		hash ^= bytes[i];
-		hash *= 0x100000001b3ull;
-	}
-	return hash;
-}
-
 /* --- bytes ----------------------------------------------------------------------------------- */
 
 static void put_sector(const struct tie_breaker *t, uint8_t state, uint8_t sector[TIE_SECTOR_BYTES])
@@ -53,7 +43,7 @@ static void put_sector(const struct tie_breaker *t, uint8_t state, uint8_t secto
 	wr_u64(&wr, t->config.generation);
 	wr_u64(&wr, t->stamp);
 	wr_u8(&wr, state);
-	wr_u64(&wr, hash_of(sector, NODE_HASH_AT));
+	wr_u64(&wr, fnv_add(FNV_START, sector, NODE_HASH_AT));
 }
 
 /* T3: what makes no sense is up. */
@@ -68,7 +58,7 @@ static uint8_t state_of(const uint8_t sector[TIE_SECTOR_BYTES])
 	rd_seek(&rd, NODE_HASH_AT - 1);
 	state = rd_u8(&rd);
 	if (memcmp(sector, node_magic, sizeof(node_magic)) != 0 || state > FLAG_HELD ||
-	    rd_u64(&rd) != hash_of(sector, NODE_HASH_AT))
+	    rd_u64(&rd) != fnv_add(FNV_START, sector, NODE_HASH_AT))
 		return FLAG_HELD;
 	return state;
 }
@@ -85,7 +75,7 @@ void tie_breaker_format(uint8_t sector[TIE_SECTOR_BYTES], const char *cluster)
 	wr_u32(&wr, TIE_SECTOR_BYTES);
 	wr_u32(&wr, TOTEM_MAX_NODES);
 	wr_bytes(&wr, name, sizeof(name));
-	wr_u64(&wr, hash_of(sector, HEAD_HASH_AT));
+	wr_u64(&wr, fnv_add(FNV_START, sector, HEAD_HASH_AT));
 }
 
 int tie_breaker_check(const uint8_t sector[TIE_SECTOR_BYTES], const char *cluster,
@@ -103,7 +93,7 @@ int tie_breaker_check(const uint8_t sector[TIE_SECTOR_BYTES], const char *cluste
 	sectors = rd_u32(&rd);
 	rd_bytes(&rd, name, sizeof(name));
 	name[sizeof(name) - 1] = '\0';
-	if (rd_u64(&rd) != hash_of(sector, HEAD_HASH_AT))
+	if (rd_u64(&rd) != fnv_add(FNV_START, sector, HEAD_HASH_AT))
 		return err_set(err, -EBADMSG, "its first sector is damaged");
 	if (version != VERSION || bytes != TIE_SECTOR_BYTES || sectors != TOTEM_MAX_NODES)
 		return err_set(err, -EBADMSG, "is of another version, %u", version);
@@ -195,7 +185,7 @@ static void note(struct tie_breaker *t, uint64_t now, const uint8_t *sectors)
 {
 	for (int i = 0; i < t->config.nodes; i++) {
 		const uint8_t *sector = sectors + (size_t)i * TIE_SECTOR_BYTES;
-		uint64_t key = hash_of(sector, HASHED_MOST);
+		uint64_t key = fnv_add(FNV_START, sector, HASHED_MOST);
 
 		if (t->seen[i].is_known && t->seen[i].key == key)
 			continue;
