@@ -77,6 +77,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <qb/qblist.h>
+
 #include "base/err.h"
 #include "mdclusterd/array/metadata.h"
 #include "mdclusterd/array/plane.h"
@@ -207,6 +209,30 @@ void array_set_speed(struct array *a, uint64_t min_bytes, uint64_t max_bytes);
 /* As if it had failed: mdadm --fail. -EBUSY: the last one in sync. */
 int array_fail_disk(struct array *a, uint32_t role, struct err *err);
 
+/*
+ * A disk comes, or goes, on all nodes. In its owner's memory until done(). ADD: as a spare, or as
+ * what it was where that can be; a role without a disk then gets it by itself. RE_ADD: only as
+ * what it was. REMOVE: a spare, or one that is faulty.
+ */
+enum array_change_kind { ARRAY_ADD, ARRAY_ADD_SPARE, ARRAY_RE_ADD, ARRAY_REMOVE };
+
+struct array_change {
+	enum array_change_kind kind;
+	const char *path;        /* of one that comes; borrowed */
+	bool is_forced;          /* what it holds else is lost */
+	uint32_t number;         /* dev_number: REMOVE; of one that comes: -> */
+	bool is_re_added;        /* -> */
+	/* 0: all nodes have it so. -ENODEV: a node does not see it, `err` says who. */
+	void (*done)(void *owner, struct array_change *c, int result);
+	void *owner;
+	struct err err;
+	struct qb_list_head link;
+};
+/* -EAGAIN: the array is not active. */
+int array_change(struct array *a, struct array_change *c, struct err *err);
+/* Who asked has gone: done() does not come; what was begun goes on to its end. */
+void array_change_forget(struct array *a, struct array_change *c);
+
 /* --- for people and programs that look ----------------------------------------------- */
 
 struct array_member_look {
@@ -231,7 +257,7 @@ struct array_look {
 	size_t member_count;
 	uint64_t recovery_map;       /* slots, V2 */
 	/* What this node resyncs, or checks; kind_text NULL: nothing */
-	const char *kind_text;       /* "resync", "check", "repair" */
+	const char *kind_text;       /* "resync", "check", "repair", "recovery" */
 	uint64_t total_sectors, done_sectors, mismatch_sectors;
 	uint64_t began_ns, speed_bytes; /* a second, of the last windows */
 	/* V6: "" or one clause: "waits: proof of death of node 3" */

@@ -48,6 +48,7 @@ struct metadata_disk {
 	uint8_t device_uuid[16];
 	uint64_t data_offset;      /* sectors */
 	uint64_t recovery_offset;  /* sectors */
+	bool is_by_bitmap;         /* REBUILD: only what some slot's bits cover is not there */
 	uint64_t bitmap_start_bytes; /* of slot 0 */
 };
 
@@ -90,6 +91,36 @@ enum metadata_op {
 	 * it is so already. -EBUSY: the last one in sync of its set. -> view
 	 */
 	METADATA_FAIL,
+	/*
+	 * Of a disk that comes, in this order; all but FIND with TOKEN. PREPARE: the disk at `path`
+	 * gets a superblock of this array as a spare of it, and a bitmap area with all its slots
+	 * empty, and is open here from then on -> number, device_uuid. Of a former member whose
+	 * bits were kept all the time (its events are not behind any slot's events_cleared) nothing
+	 * is written -> is_re_add. is_re_add: only that: else -ESTALE. -EEXIST: it is a member
+	 * here; -ENOSPC: too small; -EBUSY: it holds something else, unless is_forced.
+	 */
+	METADATA_PREPARE,
+	/* The disk of device_uuid is open here from now on; -ENODEV: this node does not see it. */
+	METADATA_FIND,
+	METADATA_ADD,        /* `number` is a spare in all superblocks, events + 1 -> view */
+	METADATA_UNPREPARE,  /* what PREPARE wrote goes, and it is closed */
+	/*
+	 * `number`, a spare, gets `role`; or, is_re_add, the former member that was PREPAREd its
+	 * old one (-> role). All slots are copied to it first (D10), durably; then the superblocks:
+	 * RECOVERY_OFFSET 0, of a re-add with RECOVERY_BITMAP; events + 1 -> view. -EALREADY: the
+	 * role has a disk by now.
+	 */
+	METADATA_REBUILD,
+	/* recovery_offset of role's disk becomes `position`, in its superblock alone. With TOKEN. */
+	METADATA_PROGRESS,
+	/*
+	 * role's disk holds all that the others do: of `slots`, which nobody has, its copies are
+	 * made equal to the others' first (D10). Events + 1. With TOKEN -> view
+	 */
+	METADATA_IN_SYNC,
+	/* `number`, a spare or faulty, belongs to the array no more. With TOKEN. -EBUSY -> view */
+	METADATA_REMOVE,
+	METADATA_FORGET,     /* `number` is closed here; nothing is written -> view */
 	METADATA_CLOSE,
 	METADATA_OPS,
 };
@@ -105,7 +136,13 @@ struct metadata_request {
 	/* READ: made and owned by the asker from done() on; CLEAR: its own. bits_bytes(). */
 	uint8_t *bits;
 	uint64_t dirty;            /* READ: chunks */
-	/* FAIL: whose. READ, CLEAR: who failed; METADATA_NO_ROLE: nobody by name. */
+	const char *path;          /* PREPARE; borrowed until done() */
+	bool is_forced, is_re_add;
+	uint32_t number;           /* dev_number */
+	uint8_t device_uuid[16];   /* FIND; PREPARE -> */
+	uint64_t position;         /* PROGRESS: sectors of the member's data */
+	uint64_t slots;            /* IN_SYNC: bits */
+	/* FAIL, REBUILD, PROGRESS, IN_SYNC: whose. READ, CLEAR: who failed; METADATA_NO_ROLE: nobody by name. */
 	uint32_t role;
 	struct metadata_view *view; /* the asker's memory; written where the op says so */
 

@@ -31,7 +31,9 @@ enum plane_op {
 	PLANE_SUSPEND,  /* `slot` resyncs [low, high): done when drained (D6); 0, 0: no more */
 	/*
 	 * `role` as in `view`. Where it is in use no more, writes without it are held until
-	 * failure_known(), as where it failed here.
+	 * failure_known(), as where it failed here. Of one that comes the own slot is on it when it
+	 * is done (D10), and all writes from then on go to it; where it is rebuilt by the bitmap,
+	 * all that the own slot's bits cover is needed -> needed_chunks.
 	 */
 	PLANE_SET_DISK,
 	PLANE_EVENTS,   /* own slot's superblock gets view->events */
@@ -50,7 +52,8 @@ enum plane_op {
 
 enum { PLANE_SPAN_BYTES = 256 << 20 };
 
-enum plane_sync_kind { PLANE_COPY, PLANE_COMPARE, PLANE_CHECK, PLANE_REPAIR };
+/* REBUILD: all of it, to the disks that are rebuilt, alone; durable there when it is done. */
+enum plane_sync_kind { PLANE_COPY, PLANE_COMPARE, PLANE_CHECK, PLANE_REPAIR, PLANE_REBUILD };
 
 struct plane_look;
 
@@ -69,7 +72,7 @@ struct plane_request {
 	uint64_t took_ns;        /* SYNC */
 	uint64_t write_p99_ns;   /* SYNC: of applications meanwhile */
 	bool was_busy;           /* WINDOW, SYNC: applications are at work */
-	uint64_t needed_chunks;  /* START, NEED, WINDOW, SYNC: left now */
+	uint64_t needed_chunks;  /* START, NEED, SET_DISK, WINDOW, SYNC: left */
 	struct plane_look *look;
 
 	/* 0, -ECANCELED (SYNC), -EIO, -ESHUTDOWN (stopped meanwhile), -ENOMEM */
