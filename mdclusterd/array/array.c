@@ -154,7 +154,8 @@ static void start_go(struct array *a)
 static void gather_go(struct array *a)
 {
 	if (!members_all_recovered(a) || !slots_are_settled(a) || a->is_reload_owed ||
-	    !tell_is_stored(a) || a->recovery.step != RECOVERY_NONE || !fail_is_known(a))
+	    !tell_is_stored(a) || a->recovery.step != RECOVERY_NONE || !fail_is_known(a) ||
+	    a->reload.must_tell)
 		return;
 	a->was_active = true;
 	retry_fine(&a->life_retry);
@@ -265,6 +266,8 @@ void array_go(struct array *a)
 		recovery_go(a);
 		messages_go(a);
 		fail_go(a);
+		change_go(a);
+		rebuild_go(a);
 		scrub_go(a);
 		resync_go(a);
 		tell_go(a);
@@ -304,6 +307,7 @@ struct array *array_new(const struct array_config *config, struct lockspace_engi
 	a->our_slot = -1;
 	a->deadline_ns = UINT64_MAX;
 	a->reload.setting = ARRAY_NO_ROLE;
+	change_init(a);
 	a->state_since_ns = array_now(a);
 	array_set_speed(a, config->resync_min_bytes, config->resync_max_bytes);
 	for (int i = 0; i < ARRAY_MAX_NODES; i++) {

@@ -35,6 +35,13 @@ static enum metadata_disk_state state_of(const struct metadata_view *view, uint3
 	return d && takes_part(d->state) ? d->state : METADATA_DISK_MISSING;
 }
 
+static uint32_t number_of(const struct metadata_view *view, uint32_t role)
+{
+	const struct metadata_disk *d = of_role(view, role);
+
+	return d ? d->dev_number : ARRAY_NO_ROLE;
+}
+
 static uint32_t roles_of(const struct metadata_view *view)
 {
 	return (uint32_t)min_u64(view->raid_disks, METADATA_MAX_DISKS);
@@ -141,11 +148,35 @@ void disks_started(struct array *a)
 {
 	for (uint32_t role = 0; role < METADATA_MAX_DISKS; role++)
 		a->reload.told[role] = METADATA_DISK_MISSING;
+	/* disks in sync alone: one that is rebuilt comes now */
 	for (uint32_t role = 0; role < roles_of(&a->plane_view); role++) {
-		a->reload.told[role] = state_of(&a->plane_view, role);
-		if (a->reload.told[role] == METADATA_DISK_MISSING)
+		enum metadata_disk_state state = state_of(&a->plane_view, role);
+
+		if (state == METADATA_DISK_IN_SYNC) {
+			a->reload.told[role] = state;
+			a->reload.told_number[role] = number_of(&a->plane_view, role);
+		} else if (state == METADATA_DISK_MISSING) {
 			fail_gone(a, role);
+		} else {
+			a->reload.must_tell = true;
+		}
 	}
+}
+
+/* The plane does not have it: nobody may count on it here. */
+static void not_set(struct array *a, const struct plane_request *req)
+{
+	struct array_reload *r = &a->reload;
+
+	if (state_of(&a->plane_view, req->role) == METADATA_DISK_REBUILD)
+		fail_want(a, req->role, false);
+	r->told[req->role] = METADATA_DISK_FAULTY; /* as no state_of() is: unknown */
+	r->failed = r->loaded;
+	r->must_tell = false; /* the next reading tells it again */
+	r->why = req->err;
+	array_retry(a, &r->retry, &req->err);
+	a->is_reload_owed = true;
+	a->death_ticket = UINT64_MAX;
 }
 
 static void disk_set(struct array *a, struct plane_request *req, int result)
@@ -154,15 +185,12 @@ static void disk_set(struct array *a, struct plane_request *req, int result)
 
 	r->setting = ARRAY_NO_ROLE;
 	if (result == 0) {
+		if (a->plane_view.disks[req->role].is_by_bitmap)
+			resync_set_needed(a, req->needed_chunks);
 		r->told[req->role] = state_of(&a->plane_view, req->role);
+		r->told_number[req->role] = number_of(&a->plane_view, req->role);
 	} else if (array_has_plane(a)) {
-		r->told[req->role] = METADATA_DISK_FAULTY; /* as no state_of() is: unknown */
-		r->failed = r->loaded;
-		r->must_tell = false; /* the next reading tells it again */
-		r->why = req->err;
-		array_retry(a, &r->retry, &req->err);
-		a->is_reload_owed = true;
-		a->death_ticket = UINT64_MAX;
+		not_set(a, req);
 	}
 }
 
@@ -171,6 +199,10 @@ static void set_disk(struct array *a, uint32_t role)
 	struct array_reload *r = &a->reload;
 
 	a->plane_view = a->view;
+	/* another one in its place: what was there goes first */
+	if (r->told[role] != METADATA_DISK_MISSING &&
+	    r->told_number[role] != number_of(&a->view, role))
+		a->plane_view.disks[role].state = METADATA_DISK_MISSING;
 	if (state_of(&a->plane_view, role) == METADATA_DISK_MISSING)
 		fail_gone(a, role);
 	r->setting = role;
@@ -184,13 +216,22 @@ static bool is_borrowed(const struct array *a)
 	return a->life_ask.is_out || a->reload.set_disk.is_out || a->fail.events.is_out;
 }
 
+static bool is_told(const struct array *a, uint32_t role)
+{
+	enum metadata_disk_state state = state_of(&a->view, role);
+
+	return state == a->reload.told[role] &&
+	       (state == METADATA_DISK_MISSING ||
+		a->reload.told_number[role] == number_of(&a->view, role));
+}
+
 static void tell_plane(struct array *a)
 {
 	struct array_reload *r = &a->reload;
 
 	if (array_has_plane(a))
 		for (uint32_t role = 0; role < roles_of(&a->view); role++) {
-			if (state_of(&a->view, role) == r->told[role])
+			if (is_told(a, role))
 				continue;
 			if (!is_borrowed(a))
 				set_disk(a, role);

@@ -147,7 +147,7 @@ bool join_open(struct array *a)
 		return false;
 	}
 	a->channel = msg_channel_new(a->space, &defaults, &messages_ops, a, &err);
-	if (!a->channel || !slots_init(a, &err) || !scrub_init(a, &err)) {
+	if (!a->channel || !slots_init(a, &err) || !sweep_init(a, &err)) {
 		array_cannot(a, &err);
 		return false;
 	}
@@ -158,9 +158,10 @@ void join_forget(struct array *a)
 {
 	recovery_forget(a);
 	slots_fini(a);
-	scrub_fini(a);
+	sweep_fini(a);
 	msg_channel_free(a->channel);
 	a->channel = NULL;
+	change_fini(a);
 	a->space = NULL;
 	a->needed_chunks = 0;
 	a->is_plane_started = a->is_plane_stopping = a->is_serving = false;
@@ -168,7 +169,8 @@ void join_forget(struct array *a)
 	memset(&a->activate, 0, sizeof(a->activate));
 	memset(&a->tell, 0, sizeof(a->tell));
 	memset(&a->resync, 0, sizeof(a->resync));
-	memset(&a->scrub, 0, sizeof(a->scrub));
+	memset(&a->sweep, 0, sizeof(a->sweep));
+	memset(&a->rebuild, 0, sizeof(a->rebuild));
 	memset(&a->fail, 0, sizeof(a->fail));
 	memset(&a->reload, 0, sizeof(a->reload));
 	a->reload.setting = ARRAY_NO_ROLE;

@@ -36,6 +36,8 @@ static void abandon(struct array *a)
 		(void)msg_compound_cancel(a->channel, &a->activate.compound);
 	if (a->fail.step != FAIL_NONE)
 		(void)msg_compound_cancel(a->channel, &a->fail.compound);
+	deed_abandon(a, &a->change.deed);
+	deed_abandon(a, &a->rebuild.deed);
 }
 
 /* --- steps ------------------------------------------------------------------------------------ */

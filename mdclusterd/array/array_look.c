@@ -241,17 +241,19 @@ static void look_resync(const struct array *a, struct array_look *look)
 	uint64_t chunk = a->view.geo.chunk_bytes / SECTOR_BYTES;
 
 	look->speed_bytes = r->speed_bytes;
-	look->mismatch_sectors = a->scrub.mismatch_sectors;
+	look->mismatch_sectors = a->sweep.mismatch_sectors;
 	if (r->is_running) {
 		look->kind_text = "resync";
 		look->done_sectors = r->done_chunks * chunk;
 		look->total_sectors = look->done_sectors + a->needed_chunks * chunk;
 		look->began_ns = r->began_ns;
-	} else if (a->scrub.step == SCRUB_RUNS) {
-		look->kind_text = a->scrub.is_repair ? "repair" : "check";
-		look->done_sectors = a->scrub.position;
+	} else if (a->sweep.step == SWEEP_RUNS && a->sweep.is_on) {
+		look->kind_text = a->sweep.kind == PLANE_REBUILD ? "recovery" :
+				  a->sweep.kind == PLANE_REPAIR	 ? "repair" :
+								   "check";
+		look->done_sectors = a->sweep.position;
 		look->total_sectors = a->view.sync_size;
-		look->began_ns = a->scrub.began_ns;
+		look->began_ns = a->sweep.began_ns;
 	}
 }
 

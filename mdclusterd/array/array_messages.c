@@ -9,7 +9,7 @@
 
 #include <errno.h>
 
-static void answer(struct array *a, enum msg_refusal code, const char *text)
+void messages_answer(struct array *a, enum msg_refusal code, const char *text)
 {
 	a->is_handling = false;
 	a->must_go = true;
@@ -30,11 +30,11 @@ static void resyncing(struct array *a, const struct msg *m)
 	struct array_slot *s = sender(a);
 
 	if (!s || (!s->is_member && !s->is_mapped)) {
-		answer(a, MSG_ACCEPTED, NULL);
+		messages_answer(a, MSG_ACCEPTED, NULL);
 		return;
 	}
 	if (m->high && resync_holds(a, (struct array_range){ m->low, m->high })) {
-		answer(a, MSG_REFUSED_BUSY, "resyncs there itself");
+		messages_answer(a, MSG_REFUSED_BUSY, "resyncs there itself");
 		return;
 	}
 	s->is_overtaken = true;
@@ -62,17 +62,23 @@ static void on_handle(void *owner, const struct msg *m)
 		s = sender(a);
 		if (s && s->is_member)
 			s->is_leaving = true;
-		answer(a, MSG_ACCEPTED, NULL);
+		messages_answer(a, MSG_ACCEPTED, NULL);
 		break;
 	case MSG_DISKS_GONE:
 		fail_heard(a, m->disk);
-		answer(a, MSG_ACCEPTED, NULL);
+		messages_answer(a, MSG_ACCEPTED, NULL);
+		break;
+	case MSG_NEWDISK:
+		change_find(a, m);
+		break;
+	case MSG_REMOVE:
+		change_close(a, m);
 		break;
 	case MSG_RESYNCING_START:
-		answer(a, MSG_ACCEPTED, NULL);
+		messages_answer(a, MSG_ACCEPTED, NULL);
 		break;
 	default:
-		answer(a, MSG_REFUSED_UNKNOWN, "not served here");
+		messages_answer(a, MSG_REFUSED_UNKNOWN, "not served here");
 		break;
 	}
 	array_go(a);
@@ -85,7 +91,7 @@ static bool is_resyncing_handled(struct array *a)
 	struct array_slot *s = sender(a);
 
 	if (array_has_plane(a) && s->suspend_retry.at_ns && !s->suspend.is_out) {
-		answer(a, MSG_REFUSED_NO_MEMORY, "cannot suspend it");
+		messages_answer(a, MSG_REFUSED_NO_MEMORY, "cannot suspend it");
 		return false;
 	}
 	return !array_has_plane(a) || slot_is_settled(s);
@@ -96,10 +102,12 @@ static bool is_metadata_handled(struct array *a)
 	if (a->ending && !array_has_plane(a))
 		return true;
 	if (reload_has_failed(a, a->handling_ticket)) {
-		answer(a, MSG_REFUSED_IO, a->reload.why.text);
+		messages_answer(a, MSG_REFUSED_IO, a->reload.why.text);
 		return false;
 	}
-	return reload_is_done(a, a->handling_ticket);
+	/* what the plane made needed, others must be able to read in the lock value */
+	return reload_is_done(a, a->handling_ticket) &&
+	       (!array_has_plane(a) || !a->is_owner || tell_is_stored(a));
 }
 
 /* Messages went by unheard: the superblocks, and what the members' lock values say. */
@@ -109,7 +117,7 @@ static bool is_caught_up(struct array *a)
 		return true;
 	if (reload_has_failed(a, a->missed_ticket)) {
 		a->missed_ticket = reload_want(a);
-		answer(a, MSG_REFUSED_IO, a->reload.why.text);
+		messages_answer(a, MSG_REFUSED_IO, a->reload.why.text);
 		return false;
 	}
 	if (!reload_is_done(a, a->missed_ticket))
@@ -129,7 +137,7 @@ static void handler_go(struct array *a)
 	else if (a->handling.type == MSG_METADATA_UPDATED)
 		is_done = is_metadata_handled(a);
 	if (is_done)
-		answer(a, MSG_ACCEPTED, NULL);
+		messages_answer(a, MSG_ACCEPTED, NULL);
 }
 
 /* --- D7 --------------------------------------------------------------------------------------- */

@@ -12,7 +12,11 @@
  *	array_recover.c  a slot that nobody has (V2, D3, shares)
  *	array_tell.c     the own lock value and RESYNCING: what others know of this node
  *	array_resync.c   windows (V5)
+ *	array_sweep.c    the lock `resync`: who goes over all of the array
  *	array_scrub.c    check and repair
+ *	array_rebuild.c  spares get roles, and become equal to the others
+ *	array_change.c   disks that people add and remove
+ *	array_deed.c     what is done with TOKEN, one thing after the other
  *	array_disks.c    superblocks read anew (D7)
  *	array_fail.c     disks that fail (D9)
  *	array_messages.c what others say
@@ -32,6 +36,8 @@
 #define ARRAY_LAST_WORDS_NS  (400 * 1000000ull)  /* V7: as long as a leaver talks */
 #define ARRAY_CLOSE_NS       (400 * 1000000ull)  /* V7: and waits for its lockspace */
 #define ARRAY_WRITES_SUFFER_NS (50 * 1000000ull)
+#define ARRAY_PROGRESS_NS    (10 * 1000000000ull) /* of a rebuild, saved: that often, or */
+#define ARRAY_PROGRESS_PARTS 16                   /* ... a part of the array further */
 
 #define ARRAY_NO_ROLE METADATA_NO_ROLE
 
@@ -144,8 +150,6 @@ struct array_tell {
 	struct array_retry retry;
 };
 
-enum array_scrub_step { SCRUB_NONE, SCRUB_LOCK, SCRUB_RUNS, SCRUB_UNLOCK };
-
 struct array_resync {
 	bool is_running;       /* told as started */
 	bool compares;         /* before it writes: hardly anything differs */
@@ -164,12 +168,77 @@ struct array_resync {
 	struct array_retry retry;
 };
 
-struct array_scrub {
-	enum array_scrub_step step;
-	bool is_repair, is_cancelled;
+enum array_sweep_step { SWEEP_NONE, SWEEP_LOCK, SWEEP_RUNS, SWEEP_UNLOCK };
+
+struct array_sweep {
+	enum array_sweep_step step;
+	enum plane_sync_kind kind; /* CHECK, REPAIR, REBUILD */
+	bool is_on;            /* windows go on */
+	bool is_cancelled;
 	uint64_t position, mismatch_sectors, began_ns;
 	struct lockres lock;   /* `resync` */
 	bool is_initialised, has_null;
+};
+
+/* What is done with TOKEN. */
+enum array_deed_step {
+	DEED_NONE, DEED_TOKEN, DEED_THINKS, DEED_WORK, DEED_PLANE, DEED_SAY, DEED_END,
+};
+
+struct array_deed {
+	enum array_deed_step step;
+	/* TOKEN is here, or what was asked for is over; result < 0: `why`. */
+	void (*next)(struct array *a, struct array_deed *d, int result);
+	/* It is idle again; it never had TOKEN: `why`. */
+	void (*ended)(struct array *a, struct array_deed *d);
+	struct array *array;
+	uint64_t ticket;       /* of the view that it made */
+	struct err why;
+	struct msg_compound compound;
+	struct msg_send send;
+	struct array_work work;
+};
+
+enum array_change_step {
+	CHANGE_NONE, CHANGE_TOKEN, CHANGE_PREPARE, CHANGE_ANNOUNCE, CHANGE_WRITE, CHANGE_PLANE,
+	CHANGE_SAY, CHANGE_FORGET, CHANGE_UNDO,
+};
+
+struct array_changing {
+	struct qb_list_head waiting; /* array_change.link */
+	enum array_change_step step;
+	bool is_running;
+	struct array_change *who;    /* NULL: who asked has gone */
+	enum array_change_kind kind;
+	char path[256];
+	bool is_forced, is_re_add;
+	bool is_written, is_said;
+	uint32_t number;
+	int result;
+	struct err why;              /* of result */
+	struct array_deed deed;
+	struct array_retry retry;
+};
+
+enum array_rebuild_deed { REBUILD_ASSIGNS, REBUILD_SAVES, REBUILD_FINISHES };
+enum array_rebuild_step {
+	REBUILD_NONE, REBUILD_TOKEN, REBUILD_LOOK, REBUILD_WRITE, REBUILD_SAVE, REBUILD_PLANE,
+	REBUILD_SAY,
+};
+
+struct array_rebuild {
+	uint64_t ticket;       /* of what the superblocks said after the lock came */
+	uint32_t seen;         /* roles that are rebuilt, and were told */
+	uint32_t pass;         /* those of them that the sweep is for */
+	uint8_t uuids[METADATA_MAX_DISKS][16]; /* of `seen` */
+	uint64_t saved, saving, save_at_ns; /* position */
+	uint32_t refused;      /* dev_number of a spare that could not be used */
+	enum array_rebuild_deed deeds;
+	enum array_rebuild_step step;
+	uint32_t role;         /* of the deed */
+	bool is_say_owed;      /* the superblocks say it, and not all may know */
+	struct array_deed deed;
+	struct array_retry retry;
 };
 
 struct array_reload {
@@ -178,6 +247,7 @@ struct array_reload {
 	struct err why;        /* of `failed` */
 	struct array_work work;
 	enum metadata_disk_state told[METADATA_MAX_DISKS];
+	uint32_t told_number[METADATA_MAX_DISKS]; /* dev_number */
 	uint32_t setting;      /* role; ARRAY_NO_ROLE: none */
 	struct array_ask set_disk;
 	struct array_retry retry;
@@ -296,6 +366,7 @@ struct array {
 	bool is_handling;
 	struct msg handling;
 	uint64_t handling_ticket;
+	struct array_work hear_work;    /* for it */
 	bool is_missed;                 /* of what went by before it */
 	uint64_t missed_ticket;
 
@@ -316,7 +387,9 @@ struct array {
 	struct array_recovery recovery;
 	struct array_tell tell;
 	struct array_resync resync;
-	struct array_scrub scrub;
+	struct array_sweep sweep;
+	struct array_rebuild rebuild;
+	struct array_changing change;
 	struct array_reload reload;
 	struct array_fail fail;
 	struct array_leave leave;
@@ -407,10 +480,44 @@ void resync_set_needed(struct array *a, uint64_t chunks);
 /* Does a window of this node overlap, that all have acknowledged? */
 bool resync_holds(const struct array *a, struct array_range r);
 
-bool scrub_init(struct array *a, struct err *err);
-void scrub_fini(struct array *a);
+bool sweep_init(struct array *a, struct err *err);
+void sweep_fini(struct array *a);
+/* flags: LOCK_NOQUEUE, or 0. ..._granted() comes; false: the lockspace takes no request. */
+bool sweep_ask(struct array *a, enum plane_sync_kind kind, uint32_t flags);
+bool sweep_is_ours(const struct array *a);
+void sweep_end(struct array *a);
+bool sweep_is_in_window(const struct array *a);
+/* The window under way ends soon, if it is the sweep's. */
+void sweep_break_off(struct array *a);
+void sweep_synced(struct array *a, struct array_range range, const struct plane_request *req);
+
 void scrub_go(struct array *a);
-void scrub_synced(struct array *a, struct array_range range, const struct plane_request *req);
+void scrub_granted(struct array *a, bool is_granted);
+
+void rebuild_go(struct array *a);
+void rebuild_granted(struct array *a, bool is_granted);
+bool rebuild_is_wanted(const struct array *a);
+
+void change_init(struct array *a);
+void change_fini(struct array *a);
+void change_go(struct array *a);
+/* NEWDISK, REMOVE of another node */
+void change_find(struct array *a, const struct msg *m);
+void change_close(struct array *a, const struct msg *m);
+
+bool deed_is_idle(const struct array_deed *d);
+/* Asks for TOKEN; false: not now. */
+bool deed_begin(struct array *a, struct array_deed *d);
+/* d->work.req is filled in; what it gives as a view is taken. */
+void deed_work(struct array *a, struct array_deed *d, enum metadata_op op);
+/* Until the plane goes by that view. */
+void deed_plane(struct array_deed *d);
+void deed_say(struct array *a, struct array_deed *d, const struct msg *m);
+void deed_say_updated(struct array *a, struct array_deed *d);
+void deed_end(struct array *a, struct array_deed *d);
+void deed_go(struct array *a, struct array_deed *d);
+/* Of one who leaves. */
+void deed_abandon(struct array *a, struct array_deed *d);
 
 /* Superblocks as they are from now on, and the plane knows: when reload.done >= ticket. */
 uint64_t reload_want(struct array *a);
@@ -433,6 +540,7 @@ bool fail_is_known(const struct array *a);
 
 extern const struct msg_channel_ops messages_ops;
 void messages_go(struct array *a);
+void messages_answer(struct array *a, enum msg_refusal code, const char *text);
 
 extern const struct plane_handlers array_plane_handlers;
 

@@ -5,7 +5,7 @@
  * to the high end of the next; so where the next one is far off, it is announced alone,
  * when its time comes: never more than a few windows are suspended at once (B3).
  *
- * Chunks that are needed come before a scrub. Windows of others are kept clear of: what is
+ * Chunks that are needed come before a sweep. Windows of others are kept clear of: what is
  * under one of them is looked for again later; where two cross, who was acknowledged first
  * refuses the other (array_messages.c), which then tells its old range again, and waits.
  *
@@ -32,9 +32,9 @@ static uint64_t chunk_sectors(const struct array *a)
 	return a->view.geo.chunk_bytes / SECTOR_BYTES;
 }
 
-static bool is_scrub(const struct array *a)
+static bool is_sweep(const struct array *a)
 {
-	return a->resync.kind == PLANE_CHECK || a->resync.kind == PLANE_REPAIR;
+	return a->resync.kind != PLANE_COPY;
 }
 
 static bool wants_resync(const struct array *a)
@@ -42,9 +42,9 @@ static bool wants_resync(const struct array *a)
 	return a->needed_chunks > 0 && disks_in_sync(a) >= 2;
 }
 
-static bool wants_scrub(const struct array *a)
+static bool wants_sweep(const struct array *a)
 {
-	return a->scrub.step == SCRUB_RUNS && !a->scrub.is_cancelled &&
+	return a->sweep.step == SWEEP_RUNS && a->sweep.is_on && !a->sweep.is_cancelled &&
 	       disks_in_sync(a) >= 2;
 }
 
@@ -98,7 +98,7 @@ static uint64_t window_bytes(struct array *a)
 static uint64_t done_bytes(const struct array *a, struct array_range range,
 			   const struct plane_request *req)
 {
-	if (is_scrub(a))
+	if (is_sweep(a))
 		return (range.high - range.low) * SECTOR_BYTES;
 	if (req->needed_chunks >= a->resync.needed_before)
 		return 0; /* as many have come meanwhile */
@@ -186,7 +186,7 @@ static void chosen(struct array *a, struct array_range found)
 	if (!range_is_none(range)) {
 		r->next = range;
 		r->position = range.high;
-	} else if (is_scrub(a)) {
+	} else if (is_sweep(a)) {
 		retry_later(a, &r->retry);
 	} else if (behind >= a->view.sync_size) {
 		look_later(a);
@@ -206,7 +206,7 @@ static void window_found(struct array *a, struct plane_request *req, int result)
 	}
 	resync_set_needed(a, req->needed_chunks);
 	r->is_busy = req->was_busy;
-	if (!may_run(a) || is_scrub(a) || !range_is_none(r->next))
+	if (!may_run(a) || is_sweep(a) || !range_is_none(r->next))
 		return;
 	if (req->low < req->high)
 		chosen(a, (struct array_range){ req->low, req->high });
@@ -219,12 +219,12 @@ static void window_found(struct array *a, struct plane_request *req, int result)
 static void look_for_next(struct array *a)
 {
 	struct array_resync *r = &a->resync;
-	uint64_t low = a->scrub.position;
+	uint64_t low = a->sweep.position;
 
 	if (!range_is_none(r->next) || r->window.is_out || r->is_exhausted ||
 	    is_pausing(a) || !retry_may(a, &r->retry))
 		return;
-	if (is_scrub(a)) {
+	if (is_sweep(a)) {
 		low = max_u64(low, r->current.high);
 		if (low < a->view.sync_size)
 			chosen(a, (struct array_range){
@@ -269,8 +269,9 @@ static void synced(struct array *a, struct plane_request *req, int result)
 	} else if (array_has_plane(a)) {
 		array_retry(a, &r->retry, &req->err);
 	}
-	if (is_scrub(a) && result != -ECANCELED)
-		scrub_synced(a, range, req);
+	/* what cannot be read is no reason to end a check; a rebuild must have it */
+	if (is_sweep(a) && result != -ECANCELED && (result == 0 || req->kind != PLANE_REBUILD))
+		sweep_synced(a, range, req);
 }
 
 static void sync(struct array *a)
@@ -328,7 +329,7 @@ static void begin(struct array *a, enum plane_sync_kind kind)
 	r->next = none;
 	r->position = 0;
 	r->is_wrapped = false;
-	if (is_scrub(a) || r->is_running)
+	if (is_sweep(a) || r->is_running)
 		return;
 	r->is_running = true;
 	r->compares = a->needed_chunks <= a->view.geo.chunks / 2;
@@ -356,10 +357,8 @@ static void finish(struct array *a)
 void resync_go(struct array *a)
 {
 	struct array_resync *r = &a->resync;
-	bool is_wanted = wants_resync(a) || wants_scrub(a);
-	enum plane_sync_kind kind = wants_resync(a)	  ? PLANE_COPY :
-				    a->scrub.is_repair ? PLANE_REPAIR :
-							 PLANE_CHECK;
+	bool is_wanted = wants_resync(a) || wants_sweep(a);
+	enum plane_sync_kind kind = wants_resync(a) ? PLANE_COPY : a->sweep.kind;
 
 	finish(a);
 	if (!may_run(a))

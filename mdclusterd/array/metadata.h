@@ -138,6 +138,7 @@ struct metadata_request {
 	uint64_t dirty;            /* READ: chunks */
 	const char *path;          /* PREPARE; borrowed until done() */
 	bool is_forced, is_re_add;
+	bool is_new;               /* PREPARE: it is no former member, whatever it says */
 	uint32_t number;           /* dev_number */
 	uint8_t device_uuid[16];   /* FIND; PREPARE -> */
 	uint64_t position;         /* PROGRESS: sectors of the member's data */

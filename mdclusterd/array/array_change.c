@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Disks that people add and remove. All of it with TOKEN, one at a time:
+ *
+ *	add      PREPARE -> NEWDISK, all see it -> ADD, or REBUILD of one that was here before
+ *	         -> the plane -> METADATA_UPDATED
+ *	remove   REMOVE -> the plane -> METADATA_UPDATED -> REMOVE, all close it
+ *
+ * Who does not see a new disk says so, and it is no member of anything (UNPREPARE). What is in
+ * the superblocks is said until all have heard it, by this node or, after its death, by D7.
+ */
+#include "mdclusterd/array/array_private.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool is_add(const struct array_changing *c)
+{
+	return c->kind != ARRAY_REMOVE;
+}
+
+/* --- the end of it -------------------------------------------------------------------- */
+
+static void answer(struct array_change *who, int result)
+{
+	who->done(who->owner, who, result);
+}
+
+static void tell(struct array *a)
+{
+	const struct array_changing *c = &a->change;
+
+	array_tell_event(a, (struct array_event){
+		.kind = is_add(c) ? ARRAY_EVENT_DISK_ADDED : ARRAY_EVENT_DISK_REMOVED,
+		.role = c->number,
+		.text = c->path,
+	});
+}
+
+static void over(struct array *a, struct array_deed *d)
+{
+	struct array_changing *c = &a->change;
+	struct array_change *who = c->who;
+
+	if (d->why.code && c->step == CHANGE_TOKEN) {
+		c->result = d->why.code;
+		c->why = d->why;
+	}
+	if (c->is_written && !c->is_said) {
+		array_retry(a, &c->retry, &d->why);
+		return; /* it is said again */
+	}
+	if (c->is_written)
+		tell(a);
+	c->is_running = false;
+	c->who = NULL;
+	c->step = CHANGE_NONE;
+	retry_fine(&c->retry);
+	a->must_go = true;
+	if (!who)
+		return;
+	who->number = c->number;
+	who->is_re_added = c->is_re_add;
+	who->err = c->why;
+	answer(who, c->result);
+}
+
+static void end(struct array *a, int result, const struct err *why)
+{
+	struct array_changing *c = &a->change;
+
+	c->result = result;
+	c->why = result < 0 ? *why : (struct err)ERR_INIT;
+	deed_end(a, &c->deed);
+}
+
+/* --- a disk that comes ------------------------------------------------------------------ */
+
+static void prepare(struct array *a)
+{
+	struct array_changing *c = &a->change;
+
+	c->step = CHANGE_PREPARE;
+	c->deed.work.req = (struct metadata_request){
+		.path = c->path,
+		.is_forced = c->is_forced,
+		.is_re_add = c->kind == ARRAY_RE_ADD,
+		.is_new = c->kind == ARRAY_ADD_SPARE,
+	};
+	deed_work(a, &c->deed, METADATA_PREPARE);
+}
+
+static void announce(struct array *a)
+{
+	struct array_changing *c = &a->change;
+	const struct metadata_request *req = &c->deed.work.req;
+	struct msg m = { .type = MSG_NEWDISK, .disk = req->number };
+
+	c->step = CHANGE_ANNOUNCE;
+	c->number = req->number;
+	c->is_re_add = req->is_re_add;
+	memcpy(m.uuid, req->device_uuid, sizeof(m.uuid));
+	deed_say(a, &c->deed, &m);
+}
+
+static void undo(struct array *a, int result, const struct err *why)
+{
+	struct array_changing *c = &a->change;
+
+	c->step = CHANGE_UNDO;
+	c->result = result == -EREMOTEIO ? -ENODEV : result;
+	c->why = *why;
+	c->deed.work.req = (struct metadata_request){ .number = c->number };
+	deed_work(a, &c->deed, METADATA_UNPREPARE);
+}
+
+/* --- what is written -------------------------------------------------------------------- */
+
+static void write(struct array *a)
+{
+	struct array_changing *c = &a->change;
+	enum metadata_op op = METADATA_REMOVE;
+
+	if (is_add(c))
+		op = c->is_re_add ? METADATA_REBUILD : METADATA_ADD;
+	c->step = CHANGE_WRITE;
+	c->deed.work.req = (struct metadata_request){
+		.number = c->number,
+		.role = ARRAY_NO_ROLE,
+		.is_re_add = c->is_re_add,
+	};
+	deed_work(a, &c->deed, op);
+}
+
+static void written(struct array *a, int result, const struct err *why)
+{
+	struct array_changing *c = &a->change;
+
+	if (result < 0 && is_add(c)) {
+		undo(a, result, why);
+	} else if (result < 0) {
+		end(a, result, why);
+	} else {
+		c->is_written = true;
+		c->step = CHANGE_PLANE;
+		deed_plane(&c->deed);
+	}
+}
+
+static void say(struct array *a)
+{
+	a->change.step = CHANGE_SAY;
+	deed_say_updated(a, &a->change.deed);
+}
+
+/* Who refuses has heard it, and sees to it that it comes to know, or fails the disk. */
+static void said(struct array *a, int result, const struct err *why)
+{
+	struct array_changing *c = &a->change;
+	const struct msg m = { .type = MSG_REMOVE, .disk = c->number };
+
+	c->is_said = result == 0 || result == -EREMOTEIO;
+	if (result < 0 || is_add(c)) {
+		end(a, result, why);
+	} else {
+		c->step = CHANGE_FORGET;
+		deed_say(a, &c->deed, &m);
+	}
+}
+
+static void next(struct array *a, struct array_deed *d, int result)
+{
+	struct array_changing *c = &a->change;
+	const struct err why = d->why;
+
+	switch (c->step) {
+	case CHANGE_TOKEN:
+		if (c->is_written)
+			say(a);
+		else if (is_add(c))
+			prepare(a);
+		else
+			write(a);
+		break;
+	case CHANGE_PREPARE:
+		if (result < 0)
+			end(a, result, &why);
+		else
+			announce(a);
+		break;
+	case CHANGE_ANNOUNCE:
+		if (result < 0)
+			undo(a, result, &why);
+		else
+			write(a);
+		break;
+	case CHANGE_WRITE:
+		written(a, result, &why);
+		break;
+	case CHANGE_PLANE: /* where it could not be told, that is tried again */
+		say(a);
+		break;
+	case CHANGE_SAY:
+		said(a, result, &why);
+		break;
+	case CHANGE_FORGET: /* who did not close it has it open, and that is all */
+		end(a, 0, NULL);
+		break;
+	case CHANGE_UNDO:
+		deed_end(a, d);
+		break;
+	case CHANGE_NONE:
+		break;
+	}
+}
+
+/* --- beginning -------------------------------------------------------------------------- */
+
+static void take(struct array *a, struct array_change *who)
+{
+	struct array_changing *c = &a->change;
+
+	qb_list_del(&who->link);
+	c->who = who;
+	c->kind = who->kind;
+	c->is_forced = who->is_forced;
+	c->number = who->number;
+	c->is_re_add = c->is_written = c->is_said = false;
+	c->result = 0;
+	c->why = (struct err)ERR_INIT;
+	snprintf(c->path, sizeof(c->path), "%s", who->path ? who->path : "");
+	c->is_running = true;
+}
+
+void change_go(struct array *a)
+{
+	struct array_changing *c = &a->change;
+
+	deed_go(a, &c->deed);
+	if (a->state != ARRAY_ACTIVE || !deed_is_idle(&c->deed) || !retry_may(a, &c->retry))
+		return;
+	if (!c->is_running && !qb_list_empty(&c->waiting))
+		take(a, qb_list_first_entry(&c->waiting, struct array_change, link));
+	if (!c->is_running)
+		return;
+	c->deed.next = next;
+	c->deed.ended = over;
+	if (deed_begin(a, &c->deed))
+		c->step = CHANGE_TOKEN;
+}
+
+int array_change(struct array *a, struct array_change *c, struct err *err)
+{
+	if (a->state != ARRAY_ACTIVE || a->ending)
+		return err_set(err, -EAGAIN, "%s: it is not active here", a->name);
+	c->err = (struct err)ERR_INIT;
+	c->is_re_added = false;
+	qb_list_add_tail(&c->link, &a->change.waiting);
+	array_go(a);
+	return 0;
+}
+
+void array_change_forget(struct array *a, struct array_change *c)
+{
+	if (a->change.who == c)
+		a->change.who = NULL;
+	else
+		qb_list_del(&c->link);
+}
+
+void change_init(struct array *a)
+{
+	memset(&a->change, 0, sizeof(a->change));
+	QB_INIT_LIST_HEAD(&a->change.waiting);
+}
+
+/* The array is not active any more: nobody knows what will come of it. */
+void change_fini(struct array *a)
+{
+	struct array_changing *c = &a->change;
+	struct qb_list_head all;
+	struct array_change *who;
+
+	QB_INIT_LIST_HEAD(&all);
+	if (c->who)
+		qb_list_add_tail(&c->who->link, &all);
+	while (!qb_list_empty(&c->waiting)) {
+		who = qb_list_first_entry(&c->waiting, struct array_change, link);
+		qb_list_del(&who->link);
+		qb_list_add_tail(&who->link, &all);
+	}
+	change_init(a);
+	while (!qb_list_empty(&all)) {
+		who = qb_list_first_entry(&all, struct array_change, link);
+		qb_list_del(&who->link);
+		err_set(&who->err, -ESHUTDOWN,
+			"%s: it was stopped meanwhile: look whether the disk is in it", a->name);
+		answer(who, -ESHUTDOWN);
+	}
+}
+
+/* --- what others say -------------------------------------------------------------------- */
+
+static void found(struct array *a, struct metadata_request *req, int result)
+{
+	if (!a->is_handling)
+		return;
+	if (result < 0 && !a->ending)
+		messages_answer(a, MSG_REFUSED_NO_DISK, req->err.text);
+	else
+		messages_answer(a, MSG_ACCEPTED, NULL);
+}
+
+/* Who leaves needs no disk. */
+void change_find(struct array *a, const struct msg *m)
+{
+	if (a->ending) {
+		messages_answer(a, MSG_ACCEPTED, NULL);
+		return;
+	}
+	a->hear_work.req = (struct metadata_request){ .number = m->disk };
+	memcpy(a->hear_work.req.device_uuid, m->uuid, sizeof(m->uuid));
+	array_work(a, &a->hear_work, METADATA_FIND, found);
+}
+
+static void forgotten(struct array *a, struct metadata_request *req, int result)
+{
+	(void)req;
+	(void)result; /* it was not here */
+	if (!a->is_handling)
+		return;
+	(void)reload_want(a); /* for those who look */
+	messages_answer(a, MSG_ACCEPTED, NULL);
+}
+
+void change_close(struct array *a, const struct msg *m)
+{
+	if (a->ending) {
+		messages_answer(a, MSG_ACCEPTED, NULL);
+		return;
+	}
+	a->hear_work.req = (struct metadata_request){
+		.number = m->disk,
+		.view = &a->hear_work.view,
+	};
+	array_work(a, &a->hear_work, METADATA_FORGET, forgotten);
+}
