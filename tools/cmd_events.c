@@ -46,6 +46,7 @@ static void put_environment(const struct status_event *e)
 	setenv("MDCLUSTER_EVENT", e->kind, 1);
 	setenv("MDCLUSTER_ARRAY", e->array, 1);
 	setenv("MDCLUSTER_TEXT", e->text, 1);
+	setenv("MDCLUSTER_DISK", e->disk, 1);
 	put_number("MDCLUSTER_NUMBER", e->number);
 	put_number("MDCLUSTER_TIME", e->time_us / 1000000);
 	put_number("MDCLUSTER_NODE", e->node);
@@ -85,7 +86,9 @@ static bool find_component(const struct watcher *w, const struct status_event *e
 	const struct status_array *a;
 	struct status s;
 
-	to[0] = '\0';
+	snprintf(to, STATUS_TEXT, "%s", e->disk);
+	if (to[0])
+		return true;
 	if (e->role < 0 || daemon_status(w->args, &s, &ignored) < 0)
 		return false;
 	a = show_find_array(&s, e->array, &ignored);

@@ -46,6 +46,9 @@ const char *event_mdadm_name(const struct status_event *e, char to[sizeof(e->kin
 		{ "resync-finished", NULL, "RebuildFinished" },
 		{ "check-started", NULL, "RebuildStarted" },
 		{ "check-finished", NULL, "RebuildFinished" },
+		{ "recovery-started", NULL, "RebuildStarted" },
+		{ "recovery-finished", "sync", "SpareActive" },
+		{ "recovery-finished", NULL, "RebuildFinished" },
 		{ "state", "active", "NewArray" },
 		{ "state", "down", "DeviceDisappeared" },
 	};

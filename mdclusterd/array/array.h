@@ -145,6 +145,11 @@ enum array_event_kind {
 	ARRAY_EVENT_DEGRADED,        /* role, text: path; told by all nodes */
 	ARRAY_EVENT_GATE,            /* text: "open", "shut" */
 	ARRAY_EVENT_RETRY,           /* text: what failed, and is tried again */
+	/* By the node that was asked, or that copies; text of the first two: path there */
+	ARRAY_EVENT_DISK_ADDED,      /* role: its dev number */
+	ARRAY_EVENT_DISK_REMOVED,    /* role: its dev number */
+	ARRAY_EVENT_RECOVERY_STARTED,  /* role; bytes: to be copied */
+	ARRAY_EVENT_RECOVERY_FINISHED, /* role; text: "" where it is in sync, or why not */
 	ARRAY_EVENT_KINDS,
 };
 

@@ -47,6 +47,10 @@ const char *array_event_name(enum array_event_kind kind)
 		[ARRAY_EVENT_DEGRADED] = "degraded",
 		[ARRAY_EVENT_GATE] = "gate",
 		[ARRAY_EVENT_RETRY] = "retry",
+		[ARRAY_EVENT_DISK_ADDED] = "disk_added",
+		[ARRAY_EVENT_DISK_REMOVED] = "disk_removed",
+		[ARRAY_EVENT_RECOVERY_STARTED] = "recovery_started",
+		[ARRAY_EVENT_RECOVERY_FINISHED] = "recovery_finished",
 	};
 
 	return (uint32_t)kind < ARRAY_EVENT_KINDS ? names[kind] : "?";

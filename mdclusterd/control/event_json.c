@@ -15,6 +15,7 @@ static const struct json_field fields[] = {
 	JSON_FIELD(status_event, is_ours, FIELD_BOOL, "is_ours"),
 	JSON_FIELD(status_event, slot, FIELD_NUMBER_OR_NONE, "slot"),
 	JSON_FIELD(status_event, role, FIELD_NUMBER_OR_NONE, "role"),
+	JSON_FIELD(status_event, disk, FIELD_TEXT, "disk"),
 	JSON_FIELD(status_event, low, FIELD_U64, "low_sectors"),
 	JSON_FIELD(status_event, high, FIELD_U64, "high_sectors"),
 	JSON_FIELD(status_event, bytes, FIELD_U64, "bytes"),

@@ -131,6 +131,7 @@ struct status_event {
 	bool is_ours;                /* this node reports it for the whole cluster */
 	int32_t slot;                /* -1: none */
 	int32_t role;                /* -1: none */
+	char disk[STATUS_TEXT];      /* path of the one that it is about; "": of none, or unknown */
 	uint64_t low, high, bytes;
 	char text[STATUS_TEXT];      /* a sentence for people */
 	int32_t priority;            /* LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO */

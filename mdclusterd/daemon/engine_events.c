@@ -178,7 +178,43 @@ static const struct {
 	[ARRAY_EVENT_DEGRADED] = { LOG_ERR, "is degraded" },
 	[ARRAY_EVENT_GATE] = { LOG_DEBUG, "gate" },
 	[ARRAY_EVENT_RETRY] = { LOG_WARNING, "is tried again" },
+	[ARRAY_EVENT_DISK_ADDED] = { LOG_NOTICE, "has a disk more" },
+	[ARRAY_EVENT_DISK_REMOVED] = { LOG_NOTICE, "has a disk less" },
+	[ARRAY_EVENT_RECOVERY_STARTED] = { LOG_NOTICE, "recovery begins" },
+	[ARRAY_EVENT_RECOVERY_FINISHED] = { LOG_NOTICE, "recovery is over" },
 };
+
+static bool has_role(enum array_event_kind kind)
+{
+	return kind == ARRAY_EVENT_DISK_FAILED || kind == ARRAY_EVENT_DEGRADED ||
+	       kind == ARRAY_EVENT_RECOVERY_STARTED || kind == ARRAY_EVENT_RECOVERY_FINISHED;
+}
+
+static bool has_a_path(enum array_event_kind kind)
+{
+	return kind == ARRAY_EVENT_DEGRADED || kind == ARRAY_EVENT_DISK_ADDED ||
+	       kind == ARRAY_EVENT_DISK_REMOVED;
+}
+
+/* Of the disk that it is about, as far as it is known; "" */
+static void find_disk(const struct engine *e, const struct array_event *event,
+		      char to[STATUS_TEXT])
+{
+	const struct unit *u = unit_find(e, event->array);
+	struct array_look look = { 0 };
+
+	to[0] = '\0';
+	if (has_a_path(event->kind)) {
+		snprintf(to, STATUS_TEXT, "%s", event->text);
+		return;
+	}
+	if (!has_role(event->kind) || !u || !unit_array(u))
+		return;
+	array_look(unit_array(u), &look);
+	for (uint32_t i = 0; look.view && i < look.view->disk_count; i++)
+		if (look.view->disks[i].role == event->role)
+			snprintf(to, STATUS_TEXT, "%s", look.view->disks[i].path);
+}
 
 static void add(char *to, size_t room, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -208,8 +244,11 @@ static void describe(const struct engine *e, const struct array_event *event, ch
 		add(to, room, "%snode %s", separator, engine_node_name(e, event->node));
 		separator = ", ";
 	}
-	if (event->kind == ARRAY_EVENT_DISK_FAILED || event->kind == ARRAY_EVENT_DEGRADED) {
+	if (has_role(event->kind)) {
 		add(to, room, "%srole %" PRIu32, separator, event->role);
+		separator = ", ";
+	} else if (has_a_path(event->kind)) {
+		add(to, room, "%snumber %" PRIu32, separator, event->role);
 		separator = ", ";
 	} else if (event->slot >= 0 && event->kind <= ARRAY_EVENT_SUSPENDED) {
 		add(to, room, "%sslot %d", separator, event->slot);
@@ -224,6 +263,8 @@ static void describe(const struct engine *e, const struct array_event *event, ch
 		add(to, room, "%s%s", separator, text_size(event->bytes, size));
 		separator = ", ";
 	}
+	if (event->kind == ARRAY_EVENT_RECOVERY_FINISHED && !*event->text)
+		add(to, room, "%sin sync", separator);
 	if (*event->text)
 		add(to, room, "%s%s", separator,
 		    engine_name_nodes(e, event->text, named, sizeof(named)));
@@ -231,13 +272,11 @@ static void describe(const struct engine *e, const struct array_event *event, ch
 
 void engine_tell_array(struct engine *e, const struct array_event *event)
 {
-	bool has_role = event->kind == ARRAY_EVENT_DISK_FAILED ||
-			event->kind == ARRAY_EVENT_DEGRADED;
 	struct status_event s = {
 		.node = event->node,
 		.is_ours = event->is_ours,
 		.slot = event->slot,
-		.role = has_role ? (int32_t)event->role : -1,
+		.role = has_role(event->kind) ? (int32_t)event->role : -1,
 		.low = event->low,
 		.high = event->high,
 		.bytes = event->bytes,
@@ -246,6 +285,7 @@ void engine_tell_array(struct engine *e, const struct array_event *event)
 
 	snprintf(s.kind, sizeof(s.kind), "%s", array_event_name(event->kind));
 	snprintf(s.array, sizeof(s.array), "%s", event->array);
+	find_disk(e, event, s.disk);
 	describe(e, event, s.text, sizeof(s.text));
 	event_hub_add(e->events, &s);
 }

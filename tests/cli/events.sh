@@ -15,7 +15,7 @@ event()
 events=(
 	"$(event 1 node_dead "" "node node3 is proven dead" '"node": 3')"
 	"$(event 2 resync-started web "resync of 12.00 MiB" '"bytes": 12582912, "slot": 2')"
-	"$(event 3 disk_failed web "disk 1, /dev/sdb: Input/output error" '"role": 1')"
+	"$(event 3 disk_failed web "disk 1, /dev/sdb: Input/output error" '"role": 1, "disk": "/dev/sdb"')"
 	"$(event 4 degraded web "told elsewhere" '"role": 1, "is_ours": false' | jq -c .)"
 	"$(event 5 resync_finished logs "is in sync")"
 )

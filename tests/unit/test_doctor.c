@@ -312,6 +312,11 @@ static void events_have_mdadms_names_where_there_are_such(void **state)
 	assert_string_equal(mdadm_name("degraded", "is degraded: role 1"), "DegradedArray");
 	assert_string_equal(mdadm_name("resync_started", ""), "RebuildStarted");
 	assert_string_equal(mdadm_name("check_finished", ""), "RebuildFinished");
+	assert_string_equal(mdadm_name("recovery_started", ""), "RebuildStarted");
+	assert_string_equal(mdadm_name("recovery_finished", "recovery is over: role 1, in sync"),
+			    "SpareActive");
+	assert_string_equal(mdadm_name("recovery_finished", "recovery is over: role 1, it failed"),
+			    "RebuildFinished");
 	assert_string_equal(mdadm_name("state", "is active"), "NewArray");
 	assert_string_equal(mdadm_name("state", "is down"), "DeviceDisappeared");
 	assert_string_equal(mdadm_name("state", "is gathering"), "state");

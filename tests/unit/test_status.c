@@ -201,7 +201,7 @@ static void an_event_is_read_as_it_was_written(void **state)
 	struct status_event e = {
 		.number = 1, .time_us = 2, .kind = "disk-failed", .array = "web", .node = 3,
 		.from = 4, .is_ours = true, .slot = 5, .role = 6, .low = 7, .high = 8,
-		.bytes = 9, .text = "web: /dev/sda failed", .priority = 3,
+		.bytes = 9, .disk = "/dev/sda", .text = "web: /dev/sda failed", .priority = 3,
 	}, found;
 	struct err err = ERR_INIT;
 	json_t *json;
