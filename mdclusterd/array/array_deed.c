@@ -42,7 +42,7 @@ static void on_begun(void *owner, struct msg_compound *c, const struct msg_resul
 	} else {
 		d->step = DEED_NONE;
 		d->why = result->why;
-		d->ended(a, d, result->status);
+		d->ended(a, d);
 	}
 	array_go(a);
 }
@@ -57,7 +57,7 @@ static void on_ended(void *owner, struct msg_compound *c, int status)
 	if (is_over(a))
 		return;
 	d->step = DEED_NONE;
-	d->ended(a, d, 0);
+	d->ended(a, d);
 	array_go(a);
 }
 

@@ -35,6 +35,7 @@ enum record_kind {
 	RECORD_CHECK_CANCEL,
 	RECORD_SPEED,      /* low, high: bytes a second */
 	RECORD_FAIL_DISK,  /* number: role */
+	RECORD_CHANGE,     /* op: kind; number: dev_number; flag: is_forced; text: path */
 	/* inputs: the lockspace */
 	RECORD_PREP,
 	RECORD_SLOT,       /* number: node; slot */

@@ -240,3 +240,17 @@ int recorded_fail_disk(struct recorded *r, uint32_t role, struct err *err)
 	recorder_put(r, &record);
 	return array_fail_disk(r->array, role, err);
 }
+
+int recorded_change(struct recorded *r, struct array_change *c, struct err *err)
+{
+	struct record record = {
+		.kind = RECORD_CHANGE,
+		.op = (uint8_t)c->kind,
+		.number = c->number,
+		.flag = c->is_forced,
+	};
+
+	snprintf(record.text, sizeof(record.text), "%s", c->path ? c->path : "");
+	recorder_put(r, &record);
+	return array_change(r->array, c, err);
+}

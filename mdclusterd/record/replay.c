@@ -170,6 +170,44 @@ static int feed_begin(struct replay *p, const struct record *r, struct err *err)
 	return p->array ? 0 : err->code;
 }
 
+/* Freed when the array is done with it. */
+struct replayed_change {
+	struct array_change change;
+	char path[RECORD_TEXT];
+};
+
+static void on_changed(void *owner, struct array_change *c, int result)
+{
+	(void)c;
+	(void)result;
+	free(owner);
+}
+
+static int feed_change(struct replay *p, const struct record *r, struct err *err)
+{
+	struct replayed_change *c = calloc(1, sizeof(*c));
+	struct err refused = ERR_INIT;
+
+	if (!c)
+		return err_nomem(err, "a change of the disks");
+	if (r->op > ARRAY_REMOVE) {
+		free(c);
+		return err_set(err, -EBADMSG, "a change of the disks that there is not: %u", r->op);
+	}
+	snprintf(c->path, sizeof(c->path), "%s", r->text);
+	c->change = (struct array_change){
+		.kind = (enum array_change_kind)r->op,
+		.path = c->path,
+		.is_forced = r->flag,
+		.number = (uint32_t)r->number,
+		.done = on_changed,
+		.owner = c,
+	};
+	if (array_change(p->array, &c->change, &refused) < 0)
+		free(c);
+	return 0;
+}
+
 static int feed(struct replay *p, const struct record *r, struct err *err)
 {
 	struct err refused = ERR_INIT; /* was refused then, too */
@@ -206,6 +244,8 @@ static int feed(struct replay *p, const struct record *r, struct err *err)
 	case RECORD_FAIL_DISK:
 		array_fail_disk(p->array, (uint32_t)r->number, &refused);
 		return 0;
+	case RECORD_CHANGE:
+		return feed_change(p, r, err);
 	case RECORD_METADATA:
 	case RECORD_PLANE:
 	case RECORD_DISK_FAILED:
