@@ -363,13 +363,15 @@ static bool is_whole(const struct array_look *look, int count)
 	return (int)look->member_count == count;
 }
 
-bool array_node_is_at_rest(const struct array_node *a, int count)
+bool array_node_is_at_rest(const struct array_node *a, int count, bool must_be_whole)
 {
 	const struct array_look *look;
 
 	if (!array_node_is_active(a))
 		return false;
 	look = look_at(a);
+	if (must_be_whole && look->view->degraded > 0)
+		return false;
 	return look->is_gate_open && look->recovery_map == 0 && is_whole(look, count) &&
 	       (sim_plane_needed(a->plane) == 0 || look->view->degraded > 0);
 }

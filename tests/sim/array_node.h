@@ -47,7 +47,8 @@ void array_node_start(struct array_node *a);
 bool array_node_is_stopped(const struct array_node *a);
 bool array_node_is_active(const struct array_node *a);
 /* ACTIVE, nothing to resync or recover, all members there: `count` of them. */
-bool array_node_is_at_rest(const struct array_node *a, int count);
+/* is_whole: and no disk is missing, or rebuilt. */
+bool array_node_is_at_rest(const struct array_node *a, int count, bool is_whole);
 /* Why not, in a few words. */
 void array_node_complain(const struct array_node *a);
 

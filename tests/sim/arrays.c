@@ -13,6 +13,7 @@
 #include "lockres/lock_manager.h"
 #include "tests/sim/array_node.h"
 #include "tests/sim/layout.h"
+#include "tests/sim/members.h"
 #include "tests/sim/oracle.h"
 #include "tests/sim/quorum_node.h"
 #include "tests/sim/rules.h"
@@ -53,6 +54,8 @@ struct sim_arrays {
 	uint64_t budget_bytes;
 	int failed_disk; /* -1: none */
 	bool has_slow_disks;
+	struct members *members;
+	bool is_managed; /* the array is whole in the end */
 	bool is_cutting; /* the power */
 };
 
@@ -188,6 +191,8 @@ static void on_free(void *rider)
 	struct sim_arrays *all = rider;
 
 	writers_free(all->writers);
+	layout_fini(&all->layout);
+	members_free(all->members);
 	sim_disks_free(all->disks);
 	oracle_free(all->oracle);
 	rules_free(all->rules);
@@ -225,7 +230,10 @@ static bool is_failing(void *owner, int node, int disk)
 {
 	struct sim_arrays *all = owner;
 
-	return sim_plane_is_failing(array_node_plane(all->nodes[node]), (uint32_t)disk);
+	int role = layout_look(&all->layout)->role[disk];
+
+	return role < 0 ||
+	       sim_plane_is_failing(array_node_plane(all->nodes[node]), (uint32_t)role);
 }
 
 static struct volume *volume_of(void *owner, int node)
@@ -240,7 +248,7 @@ static struct volume *volume_of(void *owner, int node)
 static const struct rules_ops rules_ops = { is_failing };
 static const struct sim_disks_ops disks_ops = { on_submitted, on_drained };
 
-static struct layout_params some_array(struct sim_world *w)
+static struct layout_params some_array(struct sim_world *w, int spare_count)
 {
 	struct layout_params p = {
 		.is_raid10 = sim_below(w, 4) == 0,
@@ -248,6 +256,7 @@ static struct layout_params some_array(struct sim_world *w)
 		.unit_sectors = 8u << sim_below(w, 5),
 		.nodes = (uint32_t)w->count + (uint32_t)sim_below(w, 2),
 		.is_assume_clean = sim_below(w, 3) != 0,
+		.spare_count = spare_count,
 	};
 	uint64_t chunks = 32 + sim_below(w, 100);
 
@@ -259,20 +268,21 @@ static struct layout_params some_array(struct sim_world *w)
 	return p;
 }
 
-struct sim_arrays *sim_use_arrays(struct sim_world *w)
+struct sim_arrays *sim_use_arrays(struct sim_world *w, int spare_count)
 {
 	struct sim_arrays *all = calloc(1, sizeof(*all));
-	struct layout_params p = some_array(w);
+	struct layout_params p = some_array(w, spare_count);
 
 	if (!all)
 		abort();
 	sim_use_locks(w);
 	all->world = w;
-	all->disks = sim_disks_new(w, p.disk_count, layout_disk_bytes(&p), &disks_ops, all);
+	all->disks = sim_disks_new(w, p.disk_count + spare_count, layout_disk_bytes(&p), &disks_ops, all);
 	layout_create(&all->layout, &p, all->disks);
 	all->oracle = oracle_new(all->layout.array_sectors);
 	all->rules = rules_new(w, &all->layout, all->oracle, &rules_ops, all);
 	all->writers = writers_new(w, &all->layout, all->oracle, all->rules, volume_of, all);
+	all->members = members_new(w, &all->layout, all->disks, &all->failed_disk, active_of, all);
 	all->budget_bytes = (1 + sim_below(w, 12)) * p.chunk_bytes;
 	all->has_obituaries = sim_below(w, 3) != 0;
 	all->failed_disk = -1;
@@ -329,6 +339,7 @@ static void disks_are_fine(struct sim_arrays *all)
 void arrays_calm(struct sim_arrays *all)
 {
 	disks_are_fine(all);
+	members_calm(all->members);
 	for (int i = 0; i < all->world->count; i++)
 		sim_disks_crash_at(all->disks, i, 0);
 }
@@ -365,7 +376,7 @@ void arrays_fail_disk(struct sim_arrays *all)
 
 	if (all->failed_disk >= 0)
 		return;
-	all->failed_disk = (int)sim_below(w, (uint64_t)all->layout.disk_count);
+	all->failed_disk = (int)sim_below(w, (uint64_t)all->layout.raid_disks);
 	oracle_other_sources(all->oracle);
 	sim_disks_fail(all->disks, all->failed_disk,
 		       sim_below(w, 2) ? DISK_MEM_FAIL_WRITES :
@@ -375,7 +386,7 @@ void arrays_fail_disk(struct sim_arrays *all)
 void arrays_disk_trouble(struct sim_arrays *all)
 {
 	struct sim_world *w = all->world;
-	int disk = (int)sim_below(w, (uint64_t)all->layout.disk_count);
+	int disk = (int)sim_below(w, (uint64_t)all->layout.raid_disks);
 
 	all->has_slow_disks = true;
 	oracle_other_sources(all->oracle);
@@ -393,6 +404,22 @@ void arrays_disk_trouble(struct sim_arrays *all)
 		disks_are_fine(all);
 		break;
 	}
+}
+
+static struct array *active_of(void *owner, int node)
+{
+	struct sim_arrays *all = owner;
+
+	return is_at_work(all, node) && array_node_is_active(all->nodes[node]) ?
+		       array_node_array(all->nodes[node]) :
+		       NULL;
+}
+
+void arrays_manage(struct sim_arrays *all)
+{
+	all->is_managed = true;
+	oracle_other_sources(all->oracle);
+	members_manage(all->members);
 }
 
 /* --- proofs ------------------------------------------------------------------------------------------- */
@@ -443,13 +470,20 @@ static bool pass(struct sim_arrays *all, bool (*is_so)(struct sim_arrays *all))
 	return false;
 }
 
+static bool is_at_rest(const struct sim_arrays *all, int node)
+{
+	return array_node_is_at_rest(all->nodes[node], all->world->count, all->is_managed);
+}
+
 static bool are_at_rest(struct sim_arrays *all)
 {
 	arrays_start(all);
 	arrays_tidy(all);
+	if (all->is_managed)
+		members_make_whole(all->members);
 	for (int i = 0; i < all->world->count; i++)
 		if (!all->nodes[i] ||
-		    !array_node_is_at_rest(all->nodes[i], all->world->count))
+		    !is_at_rest(all, i))
 			return false;
 	return writers_are_idle(all->writers);
 }
@@ -474,7 +508,7 @@ static void complain(struct sim_arrays *all, const char *what)
 {
 	for (int i = 0; i < all->world->count; i++)
 		if (all->nodes[i] &&
-		    !array_node_is_at_rest(all->nodes[i], all->world->count))
+		    !is_at_rest(all, i))
 			array_node_complain(all->nodes[i]);
 	sim_fail(all->world, "%s", what);
 }
@@ -489,7 +523,7 @@ static void expect_sound(struct sim_arrays *all)
 	int count = 0;
 
 	for (int i = 0; i < all->layout.disk_count; i++)
-		if (i != all->failed_disk)
+		if (layout_look(&all->layout)->role[i] >= 0)
 			disks[count++] = disk_mem_clone(sim_disks_store(all->disks, i), time);
 	if (md_array_load(&array, disks, (size_t)count, NULL, &err) < 0)
 		sim_fail(all->world, "in the end: %s", err.text);
@@ -524,7 +558,7 @@ void arrays_expect_end(struct sim_arrays *all)
 	if (w->failure[0])
 		return;
 	rules_check_marks(all->rules, "in the end");
-	if (all->failed_disk < 0)
+	if (all->failed_disk < 0 || all->is_managed)
 		rules_check_clean(all->rules);
 	expect_sound(all);
 }

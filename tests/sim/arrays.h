@@ -10,8 +10,8 @@
 struct sim_arrays;
 struct sim_world;
 
-/* Behind sim_use_totems(); an array that chance makes. */
-struct sim_arrays *sim_use_arrays(struct sim_world *w);
+/* Behind sim_use_totems(); an array that chance makes, and disks that may be added to it. */
+struct sim_arrays *sim_use_arrays(struct sim_world *w, int spare_count);
 
 /* Programs of all nodes get something to do. */
 void arrays_stir(struct sim_arrays *all);
@@ -30,6 +30,11 @@ void arrays_cut_power(struct sim_arrays *all);
 /* One thing about the disks: one fails for good, or one hangs, is slow, or no more. */
 void arrays_disk_trouble(struct sim_arrays *all);
 void arrays_fail_disk(struct sim_arrays *all);
+/*
+ * An operator fails, removes, adds a disk; or one is not seen by a node for a while. From then
+ * on the array is expected to be whole in the end.
+ */
+void arrays_manage(struct sim_arrays *all);
 
 /* Those whose time has come are said to be dead: by supervisors, agents, operators. */
 void arrays_prove(struct sim_arrays *all);

@@ -74,8 +74,11 @@ void layout_create(struct layout *l, const struct layout_params *p,
 	};
 	struct md_create_plan plan;
 
-	*l = (struct layout){ .disks = disks, .disk_count = p->disk_count,
-			      .level = params.level };
+	*l = (struct layout){ .disks = disks, .disk_count = p->disk_count + p->spare_count,
+			      .raid_disks = p->disk_count, .level = params.level };
+	l->roles = calloc(1, sizeof(*l->roles));
+	if (!l->roles)
+		abort();
 	make(&params, l, &plan);
 	l->near_copies = p->is_raid10 ? 2 : (uint32_t)p->disk_count;
 	l->unit_sectors = p->unit_sectors;
@@ -86,41 +89,121 @@ void layout_create(struct layout *l, const struct layout_params *p,
 	l->chunk_sectors = plan.geo.chunk_bytes / SECTOR_BYTES;
 }
 
+void layout_fini(struct layout *l)
+{
+	free(l->roles);
+	l->roles = NULL;
+}
+
+/* --- who is who --------------------------------------------------------------------------- */
+
+static void peek_superblock(const struct layout *l, int disk, void *to, size_t length)
+{
+	disk_mem_peek(sim_disks_store(l->disks, disk), SUPERBLOCK_SECTOR * SECTOR_BYTES, to,
+		      length);
+}
+
+/* Its events and its checksum, which nothing escapes. */
+static bool has_changed(const struct layout *l)
+{
+	bool is_any = false;
+
+	for (int i = 0; i < l->disk_count; i++) {
+		uint8_t head[256];
+		uint64_t now[2] = { 1, 0 };
+
+		peek_superblock(l, i, head, sizeof(head));
+		memcpy(&now[0], head + 200, sizeof(now[0]));
+		memcpy(&now[1], head + 208, sizeof(now[1]));
+		for (int at = 0; at < 256; at++)
+			now[0] = now[0] * 31 + head[at];
+		is_any |= memcmp(now, l->roles->seen[i], sizeof(now)) != 0;
+		memcpy(l->roles->seen[i], now, sizeof(now));
+	}
+	return is_any;
+}
+
+static void find_roles(const struct layout *l)
+{
+	static struct md_sb sbs[SIM_MAX_DISKS];
+	struct layout_roles *r = l->roles;
+	bool is_sound[SIM_MAX_DISKS] = { false };
+	uint8_t block[MD_SB_BYTES];
+	int freshest = -1;
+
+	for (int i = 0; i < l->disk_count; i++) {
+		struct err err = ERR_INIT;
+
+		peek_superblock(l, i, block, sizeof(block));
+		is_sound[i] = md_sb_parse(block, SUPERBLOCK_SECTOR,
+					  disk_sectors(sim_disks_store(l->disks, i)), &sbs[i],
+					  &err) == 0;
+		if (is_sound[i] && (freshest < 0 || sbs[i].events > sbs[freshest].events))
+			freshest = i;
+		r->role[i] = r->disk[i] = -1;
+		r->is_in_sync[i] = false;
+	}
+	for (int i = 0; i < l->disk_count; i++) {
+		uint16_t role;
+
+		if (!is_sound[i] || sbs[i].events + 1 < sbs[freshest].events)
+			continue;
+		role = sbs[freshest].roles[sbs[i].dev_number];
+		if (role >= l->raid_disks)
+			continue;
+		r->role[i] = role;
+		r->disk[role] = i;
+		r->is_in_sync[i] = !(sbs[i].feature_map & MD_FEATURE_RECOVERY_OFFSET);
+	}
+}
+
+const struct layout_roles *layout_look(const struct layout *l)
+{
+	if (has_changed(l))
+		find_roles(l);
+	return l->roles;
+}
+
 /* --- where things are -------------------------------------------------------------------- */
 
 int layout_copies(const struct layout *l, uint64_t sector,
 		  struct layout_copy copies[SIM_MAX_DISKS])
 {
-	uint64_t unit = l->unit_sectors, disks = (uint64_t)l->disk_count;
+	uint64_t unit = l->unit_sectors, disks = (uint64_t)l->raid_disks;
+	const struct layout_roles *roles = layout_look(l);
+	int count = 0;
 
 	for (uint32_t k = 0; k < l->near_copies; k++) {
 		uint64_t at = sector;
+		int role = (int)k;
 
-		copies[k].disk = (int)k;
 		if (l->level == MD_LEVEL_RAID10) {
 			uint64_t place = sector / unit * l->near_copies + k;
 
-			copies[k].disk = (int)(place % disks);
+			role = (int)(place % disks);
 			at = place / disks * unit + sector % unit;
 		}
-		copies[k].offset_bytes = (l->data_offset + at) * SECTOR_BYTES;
+		if (roles->disk[role] >= 0)
+			copies[count++] = (struct layout_copy){
+				roles->disk[role], (l->data_offset + at) * SECTOR_BYTES };
 	}
-	return (int)l->near_copies;
+	return count;
 }
 
 bool layout_array_sector(const struct layout *l, int disk, uint64_t offset_bytes,
 			 uint64_t *sector, uint64_t *run_sectors)
 {
 	uint64_t at = offset_bytes / SECTOR_BYTES, unit = l->unit_sectors, place;
+	int role = layout_look(l)->role[disk];
 
-	if (at < l->data_offset || at >= l->data_offset + l->member_sectors)
+	if (role < 0 || at < l->data_offset || at >= l->data_offset + l->member_sectors)
 		return false;
 	at -= l->data_offset;
 	*sector = at;
 	*run_sectors = l->member_sectors - at;
 	if (l->level != MD_LEVEL_RAID10)
 		return true;
-	place = at / unit * (uint64_t)l->disk_count + (uint64_t)disk;
+	place = at / unit * (uint64_t)l->raid_disks + (uint64_t)role;
 	*sector = place / l->near_copies * unit + at % unit;
 	*run_sectors = unit - at % unit;
 	return *sector < l->array_sectors;
@@ -151,25 +234,11 @@ bool layout_is_marked(const struct layout *l, const bool in_sync[SIM_MAX_DISKS],
 
 int layout_in_sync(const struct layout *l, bool in_sync[SIM_MAX_DISKS])
 {
-	static struct md_sb sbs[SIM_MAX_DISKS];
-	bool is_sound[SIM_MAX_DISKS] = { false };
-	uint8_t block[MD_SB_BYTES];
-	int freshest = -1, count = 0;
+	const struct layout_roles *roles = layout_look(l);
+	int count = 0;
 
 	for (int i = 0; i < l->disk_count; i++) {
-		const struct disk *disk = sim_disks_store(l->disks, i);
-		struct err err = ERR_INIT;
-
-		disk_mem_peek(disk, SUPERBLOCK_SECTOR * SECTOR_BYTES, block, sizeof(block));
-		is_sound[i] = md_sb_parse(block, SUPERBLOCK_SECTOR, disk_sectors(disk),
-					  &sbs[i], &err) == 0;
-		if (is_sound[i] && (freshest < 0 || sbs[i].events > sbs[freshest].events))
-			freshest = i;
-	}
-	for (int i = 0; i < l->disk_count; i++) {
-		in_sync[i] = freshest >= 0 && is_sound[i] &&
-			     sbs[freshest].roles[sbs[i].dev_number] < MD_ROLE_MAX &&
-			     sbs[i].events + 1 >= sbs[freshest].events;
+		in_sync[i] = roles->is_in_sync[i];
 		count += in_sync[i];
 	}
 	return count;

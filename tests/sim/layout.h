@@ -14,13 +14,22 @@
 struct sim_world;
 
 struct layout {
-	const struct sim_disks *disks; /* disk i is role i at first */
-	int disk_count;
+	const struct sim_disks *disks; /* disk i is role i at first; then come those to be added */
+	int disk_count, raid_disks;
+	struct layout_roles *roles;    /* as the superblocks have them: looked up anew by itself */
 	int32_t level;
 	uint32_t near_copies, unit_sectors; /* raid10; raid1: as many as disks, and all */
 	uint64_t data_offset, member_sectors, array_sectors;
 	struct bitmap_geometry geo;
 	uint32_t chunk_sectors;             /* of the bitmap */
+};
+
+/* Who has which role: of the freshest superblock, and of those that are not stale. */
+struct layout_roles {
+	int disk[SIM_MAX_DISKS];          /* by role; -1: none */
+	int role[SIM_MAX_DISKS];          /* by disk; -1: none */
+	bool is_in_sync[SIM_MAX_DISKS];   /* by disk */
+	uint64_t seen[SIM_MAX_DISKS][2];  /* what of each superblock it rests on */
 };
 
 struct layout_copy {
@@ -30,7 +39,7 @@ struct layout_copy {
 
 struct layout_params {
 	bool is_raid10;
-	int disk_count;
+	int disk_count, spare_count;
 	uint32_t chunk_bytes, unit_sectors;
 	uint64_t member_sectors;
 	uint32_t nodes;
@@ -43,7 +52,10 @@ uint64_t layout_disk_bytes(const struct layout_params *p);
 void layout_create(struct layout *l, const struct layout_params *p,
 		   const struct sim_disks *disks);
 
-/* Where an array sector is; returns how many copies. */
+void layout_fini(struct layout *l);
+const struct layout_roles *layout_look(const struct layout *l);
+
+/* Where an array sector is; returns how many copies there are: roles without a disk have none. */
 int layout_copies(const struct layout *l, uint64_t sector,
 		  struct layout_copy copies[SIM_MAX_DISKS]);
 /*

@@ -34,7 +34,8 @@ struct node_rule {
 	struct space space;
 	uint64_t lease, unquorate_at, started_at;
 	uint64_t single_since; /* moment of the oracle's; 0: they are not */
-	bool uses[SIM_MAX_DISKS];
+	bool uses[SIM_MAX_DISKS];  /* writes to it, and has its bits on it */
+	bool reads[SIM_MAX_DISKS]; /* takes it to be in sync */
 	struct range sync;
 	struct range suspended[MAX_SLOTS];
 	uint64_t proven; /* incarnations up to here */
@@ -163,6 +164,7 @@ void rules_stopped(struct rules *r, int node)
 	r->slots[n->slot].is_held = false;
 	n->is_started = n->is_open = false;
 	memset(n->uses, 0, sizeof(n->uses));
+	memset(n->reads, 0, sizeof(n->reads));
 }
 
 void rules_ended(struct rules *r, int node)
@@ -176,6 +178,7 @@ void rules_ended(struct rules *r, int node)
 	n->is_started = n->is_open = n->is_quorate = false;
 	n->sync = (struct range){ 0 };
 	memset(n->uses, 0, sizeof(n->uses));
+	memset(n->reads, 0, sizeof(n->reads));
 }
 
 void rules_clears(struct rules *r, int node, uint32_t slot)
@@ -205,11 +208,14 @@ void rules_lease(struct rules *r, int node, uint64_t until)
 	r->nodes[node].lease = until;
 }
 
-void rules_disk(struct rules *r, int node, int disk, bool is_used)
+void rules_disk(struct rules *r, int node, int disk, bool is_used, bool is_read)
 {
-	if (r->nodes[node].uses[disk] != is_used)
+	struct node_rule *n = &r->nodes[node];
+
+	if (n->reads[disk] != is_read)
 		oracle_other_sources(r->oracle);
-	r->nodes[node].uses[disk] = is_used;
+	n->uses[disk] = is_used;
+	n->reads[disk] = is_read;
 }
 
 void rules_met(struct rules *r)
@@ -362,7 +368,7 @@ static void check_copy(const struct rules *r, int node, uint64_t moment, uint64_
 	if (oracle_check(r->oracle, moment, bytes, sector, 1, why, sizeof(why)))
 		return;
 	for (int i = 0; i < r->world->count; i++)
-		if (may_write(r, i) && r->nodes[i].uses[c->disk] && !r->ops->is_failing(r->owner, i, c->disk))
+		if (may_write(r, i) && r->nodes[i].reads[c->disk] && !r->ops->is_failing(r->owner, i, c->disk))
 			sim_fail(r->world, "D9: n%d's write is acknowledged, n%d uses disk%d, "
 				 "which does not have it: %s", node + 1, i + 1, c->disk, why);
 }
@@ -405,7 +411,7 @@ void rules_check_clean(struct rules *r)
 	bool in_sync[SIM_MAX_DISKS];
 	uint64_t at;
 
-	if (layout_in_sync(l, in_sync) != l->disk_count)
+	if (layout_in_sync(l, in_sync) != l->raid_disks)
 		sim_fail(r->world, "in the end a disk is not in sync, and none failed");
 	for (uint64_t c = 0; c < l->geo.chunks && !r->world->failure[0]; c++) {
 		if (!layout_is_equal(l, in_sync, c, &at))
@@ -413,7 +419,7 @@ void rules_check_clean(struct rules *r)
 				 PRIu64, c, at);
 		for (uint32_t s = 0; s < l->geo.nodes; s++)
 			for (int i = 0; i < l->disk_count; i++)
-				if (layout_is_set(l, i, s, c))
+				if (in_sync[i] && layout_is_set(l, i, s, c))
 					sim_fail(r->world, "in the end chunk %" PRIu64 " is marked "
 						 "in slot %u", c, s);
 	}

@@ -35,7 +35,7 @@ void rules_stopped(struct rules *r, int node);
 void rules_ended(struct rules *r, int node);
 void rules_gate(struct rules *r, int node, bool is_open);
 void rules_lease(struct rules *r, int node, uint64_t until);
-void rules_disk(struct rules *r, int node, int disk, bool is_used);
+void rules_disk(struct rules *r, int node, int disk, bool is_used, bool is_read);
 /* Somebody found that a disk fails: it is a source no more. */
 void rules_met(struct rules *r);
 /* It acknowledges that the range of this slot is suspended; 0, 0: it is not any more. */

@@ -26,3 +26,4 @@ void scenario_arrays(struct sim_world *w);
 void scenario_arrays_disks(struct sim_world *w);
 void scenario_arrays_power(struct sim_world *w);
 void scenario_arrays_leave(struct sim_world *w);
+void scenario_arrays_members(struct sim_world *w);

@@ -418,5 +418,6 @@ const struct scenario scenarios[] = {
 	{ "arrays-power", "the power of all fails, also while they recover", 5,
 	  scenario_arrays_power },
 	{ "arrays-leave", "nodes join and leave under load", 5, scenario_arrays_leave },
+	{ "arrays-members", "disks are failed, removed, added, rebuilt", 5, scenario_arrays_members },
 	{ NULL, NULL, 0, NULL },
 };

@@ -9,19 +9,24 @@
 #include "tests/sim/world.h"
 
 /* Three to five take part. */
-static struct sim_arrays *begin(struct sim_world *w)
+static struct sim_arrays *begin_with(struct sim_world *w, int spare_count)
 {
 	struct sim_arrays *all;
 
 	w->count = 3 + (int)sim_below(w, 3);
 	sim_use_totems(w);
-	all = sim_use_arrays(w);
+	all = sim_use_arrays(w, spare_count);
 	w->sync_deadline_ns = 60000ull * SIM_MS;
 	w->config.token_ns = 150ull * SIM_MS;
 	sim_bad_weather(w);
 	sim_start_all(w);
 	sim_run(w, w->now + 400ull * SIM_MS);
 	return all;
+}
+
+static struct sim_arrays *begin(struct sim_world *w)
+{
+	return begin_with(w, 0);
 }
 
 /* Not a whole number of anything: a crash may come anywhere. */
@@ -151,6 +156,23 @@ void scenario_arrays_leave(struct sim_world *w)
 			arrays_crash_writing(all, (int)sim_below(w, (uint64_t)w->count));
 		if (sim_below(w, 6) == 0)
 			arrays_start(all);
+	}
+	end(w, all);
+}
+
+/* Disks are failed, removed, added, and rebuilt, by whom death does not spare. */
+void scenario_arrays_members(struct sim_world *w)
+{
+	struct sim_arrays *all = begin_with(w, 2);
+
+	for (int step = 0; step < 60 && !w->failure[0]; step++) {
+		a_while(w);
+		arrays_stir(all);
+		arrays_prove(all);
+		if (sim_below(w, 3) == 0)
+			arrays_manage(all);
+		if (sim_below(w, 3) == 0)
+			some_trouble(w, all);
 	}
 	end(w, all);
 }

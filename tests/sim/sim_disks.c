@@ -44,6 +44,7 @@ struct sim_disks {
 	uint64_t armed_at;
 	unsigned int left_behind[SIM_MAX_NODES]; /* flights of dead processes */
 	unsigned int crash_in[SIM_MAX_NODES];    /* changes; 0: does not */
+	bool is_hidden[SIM_MAX_DISKS][SIM_MAX_NODES];
 	struct on_node { struct sim_disks *disks; int node; } on_nodes[SIM_MAX_NODES];
 };
 
@@ -339,7 +340,7 @@ struct disk *sim_disks_open(struct sim_disks *d, int node, enum sim_disk_user us
 	struct store *s = store_by_name(d, path);
 	struct handle *h;
 
-	if (!s) {
+	if (!s || d->is_hidden[s - d->stores][node]) {
 		err_set(err, -ENOENT, "%s: no such disk", path);
 		return NULL;
 	}
@@ -357,6 +358,21 @@ struct disk *sim_disks_open(struct sim_disks *d, int node, enum sim_disk_user us
 	QB_INIT_LIST_HEAD(&h->flights);
 	qb_list_add_tail(&h->link, &d->handles);
 	return &h->disk;
+}
+
+int sim_disks_index(const struct sim_disks *d, const char *path)
+{
+	for (int i = 0; i < d->count; i++)
+		if (strcmp(d->stores[i].mem->name, path) == 0)
+			return i;
+	return -1;
+}
+
+void sim_disks_hide(struct sim_disks *d, int disk, int node, bool is_hidden)
+{
+	if (d->is_hidden[disk][node] != is_hidden)
+		sim_say(d->world, node, "disk%d is %s", disk, is_hidden ? "hidden" : "seen");
+	d->is_hidden[disk][node] = is_hidden;
 }
 
 /* --- a process dies -------------------------------------------------------------------- */

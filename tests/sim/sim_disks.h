@@ -62,5 +62,9 @@ void sim_disks_crash_at(struct sim_disks *d, int node, unsigned int n);
 void sim_disks_fail(struct sim_disks *d, int disk, unsigned int faults);
 /* What is submitted from now on stays in flight until it hangs no more. */
 void sim_disks_hang(struct sim_disks *d, int disk, bool is_hung);
+/* The node cannot open it any more; who has it open keeps it. */
+void sim_disks_hide(struct sim_disks *d, int disk, int node, bool is_hidden);
+/* "disk3" is 3; -1: none. */
+int sim_disks_index(const struct sim_disks *d, const char *path);
 /* So many times slower than others; 1: no more. */
 void sim_disks_slow(struct sim_disks *d, int disk, unsigned int times);
