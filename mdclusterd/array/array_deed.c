@@ -169,3 +169,11 @@ void deed_abandon(struct array *a, struct array_deed *d)
 	if (d->step != DEED_NONE)
 		(void)msg_compound_cancel(a->channel, &d->compound);
 }
+
+bool deed_forget(struct array *a, struct array_deed *d)
+{
+	if (d->step != DEED_TOKEN || msg_compound_cancel(a->channel, &d->compound) != 0)
+		return false;
+	d->step = DEED_NONE;
+	return true;
+}

@@ -17,16 +17,10 @@
 
 #include <errno.h>
 
-static void give_back(struct array *a)
-{
-	a->fail.step = FAIL_END;
-	msg_compound_end(a->channel, &a->fail.compound);
-}
-
 static void again(struct array *a, const struct err *why)
 {
 	array_retry(a, &a->fail.retry, why);
-	give_back(a);
+	deed_end(a, &a->fail.deed);
 }
 
 static bool is_over(const struct array *a)
@@ -60,64 +54,38 @@ static void known(struct array *a, uint32_t roles)
 
 /* --- steps ---------------------------------------------------------------------------------- */
 
-/* Who has not heard it says METADATA_UPDATED itself. */
-static void on_told(void *owner, struct msg_send *send, const struct msg_result *result)
-{
-	struct array *a = owner;
-
-	(void)send;
-	(void)result;
-	if (is_over(a))
-		return;
-	give_back(a);
-	array_go(a);
-}
-
-static void tell(struct array *a)
+static void write(struct array *a)
 {
 	struct array_fail *f = &a->fail;
-	struct err err = ERR_INIT;
 
-	f->step = FAIL_TELL;
-	f->send = (struct msg_send){
-		.message = { .type = MSG_DISKS_GONE, .disk = f->said },
-		.done = on_told,
-		.owner = a,
-	};
-	if (msg_compound_send(a->channel, &f->compound, &f->send, &err) < 0)
-		give_back(a);
+	f->step = FAIL_WRITE;
+	f->deed.work.req = (struct metadata_request){ .role = f->role };
+	deed_work(a, &f->deed, METADATA_FAIL);
 }
 
-static void on_said(void *owner, struct msg_send *send, const struct msg_result *result)
+static void written(struct array *a, int result, const struct err *why)
 {
-	struct array *a = owner;
+	struct array_fail *f = &a->fail;
 
-	(void)send;
-	if (is_over(a))
-		return;
-	if (result->status == 0) {
-		known(a, a->fail.said);
-		tell(a);
+	if (result == -EBUSY) { /* the last one: its errors are its clients' */
+		a->why = *why;
+		known(a, failed_now(f));
+		deed_end(a, &f->deed);
+	} else if (result < 0) {
+		again(a, why);
 	} else {
-		again(a, &result->why);
+		f->step = FAIL_PLANE;
+		deed_plane(&f->deed);
 	}
-	array_go(a);
 }
 
 static void say(struct array *a)
 {
 	struct array_fail *f = &a->fail;
-	struct err err = ERR_INIT;
 
 	f->step = FAIL_SAY;
 	f->said = f->gone | failed_now(f);
-	f->send = (struct msg_send){
-		.message = { .type = MSG_METADATA_UPDATED, .disk = disks_good_one(a) },
-		.done = on_said,
-		.owner = a,
-	};
-	if (msg_compound_send(a->channel, &f->compound, &f->send, &err) < 0)
-		again(a, &err);
+	deed_say_updated(a, &f->deed);
 }
 
 static void events_written(struct array *a, struct plane_request *req, int result)
@@ -134,77 +102,68 @@ static void write_events(struct array *a)
 {
 	struct array_fail *f = &a->fail;
 
-	if (a->life_ask.is_out || a->reload.set_disk.is_out)
-		return;
-	if (reload_has_failed(a, f->ticket)) {
-		again(a, &a->reload.why);
-		return;
-	}
-	if (!reload_is_done(a, f->ticket) || !array_has_plane(a))
+	if (f->events.is_out || a->life_ask.is_out || a->reload.set_disk.is_out ||
+	    !array_has_plane(a))
 		return;
 	a->plane_view = a->view;
-	f->step = FAIL_EVENTS;
 	f->events.req = (struct plane_request){ .view = &a->plane_view };
 	array_ask(a, &f->events, PLANE_EVENTS, events_written);
 }
 
-static void written(struct array *a, struct metadata_request *req, int result)
+static void said(struct array *a, int result, const struct err *why)
 {
 	struct array_fail *f = &a->fail;
+	const struct msg gone = { .type = MSG_DISKS_GONE, .disk = f->said };
 
-	if (is_over(a))
+	if (result < 0) {
+		again(a, why);
 		return;
-	if (result == -EBUSY) { /* the last one: its errors are its clients' */
-		a->why = req->err;
-		known(a, failed_now(f));
-		give_back(a);
-	} else if (result < 0) {
-		again(a, &req->err);
-	} else {
-		disks_take_view(a, req->view);
-		f->ticket = a->reload.loaded;
-		f->step = FAIL_RELOAD;
+	}
+	known(a, f->said);
+	f->step = FAIL_TELL;
+	deed_say(a, &f->deed, &gone);
+}
+
+static void next(struct array *a, struct array_deed *d, int result)
+{
+	struct array_fail *f = &a->fail;
+	const struct err why = d->why;
+
+	switch (f->step) {
+	case FAIL_TOKEN:
+		if (f->role == ARRAY_NO_ROLE)
+			say(a);
+		else
+			write(a);
+		break;
+	case FAIL_WRITE:
+		written(a, result, &why);
+		break;
+	case FAIL_PLANE:
+		if (result < 0)
+			again(a, &why);
+		else
+			f->step = FAIL_EVENTS;
+		a->must_go = true;
+		break;
+	case FAIL_SAY:
+		said(a, result, &why);
+		break;
+	case FAIL_TELL: /* who has not heard it says METADATA_UPDATED itself */
+		deed_end(a, d);
+		break;
+	case FAIL_EVENTS:
+	case FAIL_NONE:
+		break;
 	}
 }
 
-static void write(struct array *a)
+static void ended(struct array *a, struct array_deed *d)
 {
-	struct array_fail *f = &a->fail;
-
-	f->work.req = (struct metadata_request){
-		.role = f->role,
-		.view = &f->work.view,
-	};
-	array_work(a, &f->work, METADATA_FAIL, written);
-}
-
-static void on_begun(void *owner, struct msg_compound *c, const struct msg_result *result)
-{
-	struct array *a = owner;
-
-	(void)c;
-	if (is_over(a))
-		return;
-	if (result->status == 0 && a->fail.role == ARRAY_NO_ROLE) {
-		say(a);
-	} else if (result->status == 0) {
-		a->fail.step = FAIL_WRITE;
-		write(a);
-	} else {
-		a->fail.step = FAIL_NONE;
-		array_retry(a, &a->fail.retry, &result->why);
-	}
-	array_go(a);
-}
-
-static void on_ended(void *owner, struct msg_compound *c, int status)
-{
-	struct array *a = owner;
-
-	(void)c;
-	(void)status;
+	if (a->fail.step == FAIL_TOKEN)
+		array_retry(a, &a->fail.retry, &d->why);
 	a->fail.step = FAIL_NONE;
-	array_go(a);
+	a->must_go = true;
 }
 
 /* --- beginning -------------------------------------------------------------------------------- */
@@ -212,25 +171,19 @@ static void on_ended(void *owner, struct msg_compound *c, int status)
 void fail_go(struct array *a)
 {
 	struct array_fail *f = &a->fail;
-	struct err err = ERR_INIT;
 
 	if (is_over(a))
 		return;
-	if (f->step == FAIL_RELOAD)
+	deed_go(a, &f->deed);
+	if (f->step == FAIL_EVENTS)
 		write_events(a);
-	if (f->step != FAIL_NONE || (f->waiting | f->gone) == 0 || !array_has_plane(a) ||
-	    !array_may_say(a) || !retry_may(a, &f->retry))
+	if (!deed_is_idle(&f->deed) || (f->waiting | f->gone) == 0 || !retry_may(a, &f->retry))
 		return;
 	f->role = f->waiting ? (uint32_t)__builtin_ctz(f->waiting) : ARRAY_NO_ROLE;
-	f->compound = (struct msg_compound){
-		.begun = on_begun,
-		.ended = on_ended,
-		.owner = a,
-	};
-	if (msg_compound_begin(a->channel, &f->compound, &err) == 0)
+	f->deed.next = next;
+	f->deed.ended = ended;
+	if (deed_begin(a, &f->deed))
 		f->step = FAIL_TOKEN;
-	else
-		array_retry(a, &f->retry, &err);
 }
 
 void fail_want(struct array *a, uint32_t role, bool by_plane)
@@ -257,8 +210,7 @@ void fail_heard(struct array *a, uint32_t roles)
 	if (is_over(a))
 		return;
 	known(a, roles & f->gone);
-	if ((f->waiting | f->gone) == 0 && f->step == FAIL_TOKEN &&
-	    msg_compound_cancel(a->channel, &f->compound) == 0)
+	if ((f->waiting | f->gone) == 0 && f->step == FAIL_TOKEN && deed_forget(a, &f->deed))
 		f->step = FAIL_NONE;
 }
 

@@ -34,8 +34,7 @@ static void abandon(struct array *a)
 		a->tell.is_saying = false;
 	if (a->activate.step != ACTIVATE_NONE)
 		(void)msg_compound_cancel(a->channel, &a->activate.compound);
-	if (a->fail.step != FAIL_NONE)
-		(void)msg_compound_cancel(a->channel, &a->fail.compound);
+	deed_abandon(a, &a->fail.deed);
 	deed_abandon(a, &a->change.deed);
 	deed_abandon(a, &a->rebuild.deed);
 }

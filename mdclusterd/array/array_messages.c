@@ -107,7 +107,7 @@ static bool is_metadata_handled(struct array *a)
 	}
 	/* what the plane made needed, others must be able to read in the lock value */
 	return reload_is_done(a, a->handling_ticket) &&
-	       (!array_has_plane(a) || !a->is_owner || tell_is_stored(a));
+	       (a->ending || !array_has_plane(a) || tell_owes_is_stored(a));
 }
 
 /* Messages went by unheard: the superblocks, and what the members' lock values say. */

@@ -168,16 +168,16 @@ struct array_resync {
 	struct array_retry retry;
 };
 
-enum array_sweep_step { SWEEP_NONE, SWEEP_LOCK, SWEEP_RUNS, SWEEP_UNLOCK };
-
-struct array_sweep {
-	enum array_sweep_step step;
-	enum plane_sync_kind kind; /* CHECK, REPAIR, REBUILD */
-	bool is_on;            /* windows go on */
-	bool is_cancelled;
-	uint64_t position, mismatch_sectors, began_ns;
-	struct lockres lock;   /* `resync` */
-	bool is_initialised, has_null;
+struct array_reload {
+	uint64_t wanted, running, loaded, done, failed; /* tickets */
+	bool must_tell;        /* the view is not the plane's yet */
+	struct err why;        /* of `failed` */
+	struct array_work work;
+	enum metadata_disk_state told[METADATA_MAX_DISKS];
+	uint32_t told_number[METADATA_MAX_DISKS]; /* dev_number */
+	uint32_t setting;      /* role; ARRAY_NO_ROLE: none */
+	struct array_ask set_disk;
+	struct array_retry retry;
 };
 
 /* What is done with TOKEN. */
@@ -197,6 +197,35 @@ struct array_deed {
 	struct msg_compound compound;
 	struct msg_send send;
 	struct array_work work;
+};
+
+enum array_fail_step {
+	FAIL_NONE, FAIL_TOKEN, FAIL_WRITE, FAIL_PLANE, FAIL_EVENTS, FAIL_SAY, FAIL_TELL,
+};
+
+struct array_fail {
+	enum array_fail_step step;
+	/* Roles, bits. The plane holds writes without those of `by_plane` and `gone`. */
+	uint32_t waiting;      /* they are to be failed */
+	uint32_t by_plane;     /* and of these: found by the plane */
+	uint32_t gone;         /* by the superblocks; whether all know is not known here */
+	uint32_t said;         /* `gone` as the message began that tells all */
+	uint32_t role;         /* that is failed now; ARRAY_NO_ROLE: none, it is said only */
+	struct array_deed deed;
+	struct array_ask events;
+	struct array_retry retry;
+};
+
+enum array_sweep_step { SWEEP_NONE, SWEEP_LOCK, SWEEP_RUNS, SWEEP_UNLOCK };
+
+struct array_sweep {
+	enum array_sweep_step step;
+	enum plane_sync_kind kind; /* CHECK, REPAIR, REBUILD */
+	bool is_on;            /* windows go on */
+	bool is_cancelled;
+	uint64_t position, mismatch_sectors, began_ns;
+	struct lockres lock;   /* `resync` */
+	bool is_initialised, has_null;
 };
 
 enum array_change_step {
@@ -238,39 +267,6 @@ struct array_rebuild {
 	uint32_t role;         /* of the deed */
 	bool is_say_owed;      /* the superblocks say it, and not all may know */
 	struct array_deed deed;
-	struct array_retry retry;
-};
-
-struct array_reload {
-	uint64_t wanted, running, loaded, done, failed; /* tickets */
-	bool must_tell;        /* the view is not the plane's yet */
-	struct err why;        /* of `failed` */
-	struct array_work work;
-	enum metadata_disk_state told[METADATA_MAX_DISKS];
-	uint32_t told_number[METADATA_MAX_DISKS]; /* dev_number */
-	uint32_t setting;      /* role; ARRAY_NO_ROLE: none */
-	struct array_ask set_disk;
-	struct array_retry retry;
-};
-
-enum array_fail_step {
-	FAIL_NONE, FAIL_TOKEN, FAIL_WRITE, FAIL_RELOAD, FAIL_EVENTS, FAIL_SAY, FAIL_TELL, FAIL_END,
-};
-
-struct array_fail {
-	enum array_fail_step step;
-	/* Roles, bits. The plane holds writes without those of `by_plane` and `gone`. */
-	uint32_t waiting;      /* they are to be failed */
-	uint32_t by_plane;     /* and of these: found by the plane */
-	uint32_t gone;         /* by the superblocks; whether all know is not known here */
-	uint32_t said;         /* `gone` as the message began that tells all */
-	uint32_t role;         /* that is failed now; ARRAY_NO_ROLE: none, it is said only */
-	uint64_t ticket;
-	struct msg_compound compound;
-	bool is_compound;      /* asked for */
-	struct msg_send send;
-	struct array_work work;
-	struct array_ask events;
 	struct array_retry retry;
 };
 
@@ -474,6 +470,8 @@ void tell_go(struct array *a);
 void tell_stored(struct array *a, const struct lock_result *result);
 /* The own lock value says that a resync is owed, or not; and the window is `want`. */
 bool tell_is_stored(const struct array *a);
+/* Where a resync is owed, the own lock value says so. */
+bool tell_owes_is_stored(const struct array *a);
 
 void resync_go(struct array *a);
 void resync_set_needed(struct array *a, uint64_t chunks);
@@ -516,6 +514,8 @@ void deed_say(struct array *a, struct array_deed *d, const struct msg *m);
 void deed_say_updated(struct array *a, struct array_deed *d);
 void deed_end(struct array *a, struct array_deed *d);
 void deed_go(struct array *a, struct array_deed *d);
+/* It need not have TOKEN any more: true, where it had not come yet. */
+bool deed_forget(struct array *a, struct array_deed *d);
 /* Of one who leaves. */
 void deed_abandon(struct array *a, struct array_deed *d);
 

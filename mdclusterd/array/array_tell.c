@@ -33,6 +33,11 @@ bool tell_is_stored(const struct array *a)
 	       t->stored_owes == owes_now(a);
 }
 
+bool tell_owes_is_stored(const struct array *a)
+{
+	return a->tell.stored_owes || !owes_now(a);
+}
+
 static bool is_heard(const struct array_tell *t)
 {
 	return !t->is_unsure && !t->is_saying && range_equal(t->heard, t->want) &&

@@ -363,7 +363,7 @@ struct disk *sim_disks_open(struct sim_disks *d, int node, enum sim_disk_user us
 int sim_disks_index(const struct sim_disks *d, const char *path)
 {
 	for (int i = 0; i < d->count; i++)
-		if (strcmp(d->stores[i].mem->name, path) == 0)
+		if (strcmp(d->stores[i].name, path) == 0)
 			return i;
 	return -1;
 }
