@@ -344,8 +344,11 @@ struct array_rig *array_rig_new(int nodes, uint64_t seed)
 	rig->disks.nodes = (uint32_t)nodes;
 	rig->disks.events = 10;
 	rig->disks.resync_offset = UINT64_MAX;
-	for (int i = 0; i < ARRAY_RIG_DISKS; i++)
+	for (uint32_t i = 0; i < ARRAY_RIG_DISKS; i++) {
 		rig->disks.state[i] = METADATA_DISK_IN_SYNC;
+		rig->disks.number[i] = i;
+	}
+	rig->disks.next_number = ARRAY_RIG_DISKS;
 	for (int i = 1; i <= nodes; i++) {
 		struct rig_array *n = &rig->nodes[i];
 

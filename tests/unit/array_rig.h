@@ -11,6 +11,7 @@
  *	what one node copies no other writes                                       V5, D6
  *	writes without a failed disk are let go when all who serve know            D9
  *	a slot is read and cleared by one node at a time, and by no owner          V2
+ *	a disk that is rebuilt is in sync when it has all chunks, not before       D10, B29
  */
 #pragma once
 
@@ -25,6 +26,7 @@ enum {
 	ARRAY_RIG_NODES = 8,
 	ARRAY_RIG_CHUNKS = 64,
 	ARRAY_RIG_DISKS = 3,
+	ARRAY_RIG_SPARES = 4,
 	ARRAY_RIG_ASKS = 128,
 };
 #define RIG_CHUNK_BYTES   (64u << 20)
@@ -39,6 +41,15 @@ struct rig_disks {
 	uint64_t events, resync_offset;
 	enum metadata_disk_state state[ARRAY_RIG_DISKS];
 	uint32_t disks, nodes;
+	/* of the disk that has, or had, a role */
+	uint32_t number[ARRAY_RIG_DISKS];
+	bool by_bitmap[ARRAY_RIG_DISKS];
+	uint64_t recovery_offset[ARRAY_RIG_DISKS];
+	uint64_t missing[ARRAY_RIG_DISKS]; /* chunks that it does not have */
+	struct { bool is_member; uint32_t number; } spares[ARRAY_RIG_SPARES];
+	uint32_t next_number;
+	uint32_t unseen;                 /* nodes that do not see a disk that comes, bits */
+	bool has_cleared;                /* bits, since a disk went: no re-add */
 };
 
 struct rig_ask {
@@ -68,6 +79,8 @@ struct rig_plane {
 	bool is_busy;                    /* applications are at work */
 	bool holds_sync;                 /* SYNC ends only when it is cancelled */
 	bool holds_set_disk, holds_start;
+	int fail_set_disk;               /* of one that comes: how often, -EIO */
+	uint64_t rebuilt;                /* chunks, by REBUILD, in this life */
 	unsigned int syncs;              /* taken */
 	uint64_t sync_ns, write_p99_ns;  /* what SYNC tells; 0: 1 ms */
 	uint64_t biggest_sync, last_sync; /* sectors */

@@ -33,6 +33,7 @@ void rig_view(const struct array_rig *rig, struct metadata_view *view)
 		view->disks[i].state = d->state[i];
 		view->degraded += d->state[i] != METADATA_DISK_IN_SYNC;
 	}
+	rig_disks_view(d, view);
 }
 
 static bool fails(int *times)
@@ -126,19 +127,9 @@ static int activate(struct rig_metadata *m, struct metadata_request *req)
 
 static int fail_disk(struct rig_metadata *m, struct metadata_request *req)
 {
-	struct rig_disks *d = &m->rig->disks;
-	uint32_t left = 0;
-
 	if (fails(&m->fail_fail))
 		return err_set(&req->err, -EIO, "the superblocks cannot be written");
-	for (uint32_t i = 0; i < d->disks; i++)
-		left += i != req->role && d->state[i] == METADATA_DISK_IN_SYNC;
-	if (left == 0)
-		return err_set(&req->err, -EBUSY, "the last one");
-	if (d->state[req->role] != METADATA_DISK_FAULTY)
-		d->events++;
-	d->state[req->role] = METADATA_DISK_FAULTY;
-	return 0;
+	return rig_disk_fail(m->rig, req->role, &req->err);
 }
 
 static int run(struct rig_metadata *m, struct metadata_request *req)
@@ -149,15 +140,15 @@ static int run(struct rig_metadata *m, struct metadata_request *req)
 		m->rig->is_fenced[m->node] = false; /* a member anew */
 	/* its lease is over (D13) */
 	if (rig_is_out(m->rig, m->node) &&
-	    (req->op == METADATA_ACTIVATE || req->op == METADATA_CLEAR_SLOT ||
-	     req->op == METADATA_FAIL))
+	    req->op != METADATA_ASSEMBLE && req->op != METADATA_RELOAD &&
+	    req->op != METADATA_READ_SLOT && req->op != METADATA_FIND &&
+	    req->op != METADATA_FORGET && req->op != METADATA_CLOSE)
 		return err_set(&req->err, -ESHUTDOWN, "the lease is over");
 	switch (req->op) {
 	case METADATA_ASSEMBLE: /* a new life */
 		m->rig->is_fenced[m->node] = false;
 		break;
 	case METADATA_CLOSE:
-	case METADATA_OPS:
 		break;
 	case METADATA_RELOAD:
 		if (fails(&m->fail_reload))
@@ -174,6 +165,9 @@ static int run(struct rig_metadata *m, struct metadata_request *req)
 		break;
 	case METADATA_FAIL:
 		r = fail_disk(m, req);
+		break;
+	default:
+		r = rig_disks_run(m, req);
 		break;
 	}
 	if (r == 0 && req->view)

@@ -147,7 +147,8 @@ static bool serves(const struct rig_plane *p)
 static void check_disks(const struct rig_plane *p)
 {
 	for (uint32_t role = 0; role < p->rig->disks.disks && serves(p); role++) {
-		if (p->told[role] == METADATA_DISK_IN_SYNC || p->failing >> role & 1)
+		if (p->told[role] == METADATA_DISK_IN_SYNC ||
+		    p->told[role] == METADATA_DISK_REBUILD || p->failing >> role & 1)
 			continue;
 		for (int i = 1; i <= p->rig->count; i++) {
 			const struct rig_plane *other = &p->rig->nodes[i].plane;
@@ -266,7 +267,8 @@ static int start(struct rig_plane *p, struct plane_request *req)
 	p->is_started = true;
 	p->slot = req->slot;
 	for (uint32_t i = 0; i < p->rig->disks.disks; i++)
-		p->told[i] = req->view->disks[i].state;
+		p->told[i] = req->view->disks[i].state == METADATA_DISK_IN_SYNC ?
+				     METADATA_DISK_IN_SYNC : METADATA_DISK_MISSING;
 	p->needed = *own_slot(p);
 	memset(p->suspended, 0, sizeof(p->suspended));
 	req->needed_chunks = (uint64_t)__builtin_popcountll(p->needed);
@@ -331,11 +333,19 @@ static int finish_sync(struct rig_plane *p, struct plane_request *req)
 			p->rig->disks.differ & mask);
 		return 0;
 	}
-	p->synced_chunks += (uint64_t)__builtin_popcountll(p->needed & mask);
+	p->synced_chunks += req->kind == PLANE_REBUILD ? 0 :
+			    (uint64_t)__builtin_popcountll(p->needed & mask);
 	p->copies += req->kind == PLANE_COPY;
 	p->compares += req->kind == PLANE_COMPARE;
+	if (req->kind == PLANE_REBUILD) {
+		rig_disks_copied(p, mask);
+		p->rebuilt |= mask;
+		req->copied_sectors = req->high - req->low;
+		return 0;
+	}
 	if (req->kind != PLANE_REPAIR)
 		mask &= p->needed;
+	rig_disks_copied(p, mask);
 	req->copied_sectors = RIG_CHUNK_SECTORS *
 			      (uint64_t)__builtin_popcountll(
 				      req->kind == PLANE_COPY ? mask : p->rig->disks.differ & mask);
@@ -354,6 +364,23 @@ static int stop(struct rig_plane *p, const struct plane_request *req)
 		*own_slot(p) &= p->needed;
 	p->is_started = p->is_serving = false;
 	p->needed = p->failing = 0;
+	return 0;
+}
+
+static int set_disk(struct rig_plane *p, struct plane_request *req)
+{
+	const struct metadata_disk *d = &req->view->disks[req->role];
+	bool comes = d->state == METADATA_DISK_REBUILD &&
+		     p->told[req->role] != METADATA_DISK_IN_SYNC &&
+		     p->told[req->role] != METADATA_DISK_REBUILD;
+
+	if (comes && p->fail_set_disk > 0) {
+		p->fail_set_disk--;
+		return err_set(&req->err, -EIO, "the disk cannot be opened");
+	}
+	p->told[req->role] = d->state;
+	if (comes && d->is_by_bitmap)
+		p->needed |= *own_slot(p);
 	return 0;
 }
 
@@ -377,7 +404,7 @@ static int finish(struct rig_plane *p, struct plane_request *req)
 		}
 		break;
 	case PLANE_SET_DISK:
-		p->told[req->role] = req->view->disks[req->role].state;
+		r = set_disk(p, req);
 		break;
 	case PLANE_WINDOW:
 		r = window(p, req);
@@ -485,6 +512,7 @@ bool array_rig_write(struct array_rig *rig, int node, int chunk)
 			return false;
 	check_write_alone(p, chunk);
 	*own_slot(p) |= UINT64_C(1) << chunk;
+	rig_disks_written(p, UINT64_C(1) << chunk);
 	p->writing[chunk]++;
 	return true;
 }
@@ -511,6 +539,7 @@ void rig_plane_die(struct rig_plane *p)
 {
 	p->rig->disks.differ |= writing_mask(p);
 	p->rig->disks.synced &= ~writing_mask(p);
+	rig_disks_torn(p, writing_mask(p));
 	memset(p->writing, 0, sizeof(p->writing));
 	p->count = 0;
 	p->failing = 0;

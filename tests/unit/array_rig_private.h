@@ -20,6 +20,14 @@ void rig_metadata_init(struct rig_metadata *m, struct array_rig *rig, int node);
 bool rig_metadata_step(struct rig_metadata *m);
 void rig_view(const struct array_rig *rig, struct metadata_view *view);
 
+/* array_rig_disks.c */
+int rig_disk_fail(struct array_rig *rig, uint32_t role, struct err *err);
+int rig_disks_run(struct rig_metadata *m, struct metadata_request *req);
+void rig_disks_view(const struct rig_disks *d, struct metadata_view *view);
+void rig_disks_written(struct rig_plane *p, uint64_t mask);
+void rig_disks_copied(struct rig_plane *p, uint64_t mask);
+void rig_disks_torn(struct rig_plane *p, uint64_t mask);
+
 /* Its lease is over: it changes no disk (D13). */
 bool rig_is_out(const struct array_rig *rig, int node);
 /* The rules, after each step. */
