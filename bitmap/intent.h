@@ -131,6 +131,11 @@ struct intent_request {
  * done() says that they are durable: the first half of a merge (D3).
  */
 void intent_need(struct intent *in, const uint8_t *map, struct intent_request *req);
+/*
+ * All chunks that are set are needed: they are not on a disk that comes back. done(): durable.
+ * -ENOMEM: nothing is changed, and done() does not come.
+ */
+int intent_need_all(struct intent *in, struct intent_request *req);
 /* Lowest chunk at or above `from` that is needed, or BITS_NONE. */
 uint64_t intent_next_needed(const struct intent *in, uint64_t from);
 uint64_t intent_needed_count(const struct intent *in);

@@ -207,6 +207,55 @@ void intent_need(struct intent *in, const uint8_t *map, struct intent_request *r
 	intent_kick(in);
 }
 
+/* --- intent_need_all() --------------------------------------------------------------- */
+
+static bool has_some(const struct intent *in, uint32_t page)
+{
+	return in->pages[page].clearing.count > 0 ||
+	       bits_any(page_bits(in->slot->bits, page), page_chunks(in, page));
+}
+
+static bool get_all_maps(struct intent *in)
+{
+	struct intent_page *p = in->pages;
+	uint32_t page;
+
+	for (page = 0; page < in->page_count; page++)
+		if (has_some(in, page) && !get_map(&p[page]))
+			break;
+	if (page == in->page_count)
+		return true;
+	while (page-- > 0)
+		if (p[page].needed_count == 0) {
+			free(p[page].needed);
+			p[page].needed = NULL;
+		}
+	return false;
+}
+
+int intent_need_all(struct intent *in, struct intent_request *req)
+{
+	uint8_t *pages = calloc(1, bits_bytes(in->page_count));
+	struct chunk_list *clearing;
+	uint32_t page;
+
+	if (!pages || !get_all_maps(in)) {
+		free(pages);
+		return -ENOMEM;
+	}
+	intent_request_add(in, req, REQUEST_PAGES);
+	req->pages = pages;
+	for (page = 0; page < in->page_count; page++) {
+		clearing = &in->pages[page].clearing;
+		while (clearing->count > 0)
+			intent_clear_take_back(in, clearing->first);
+		(void)need_page(in, page, page_bits(in->slot->bits, page), req);
+	}
+	intent_request_ready(in, req);
+	intent_kick(in);
+	return 0;
+}
+
 /* --- intent_synced() ----------------------------------------------------------------- */
 
 /* Bits [first, last] of the page's map, which has some. */

@@ -25,7 +25,11 @@
 struct plane;
 
 enum plane_op {
-	PLANE_START,    /* mirror and intent of `view`, own slot `slot`: loads it. Gate shut */
+	/*
+	 * Mirror and intent of `view`, own slot `slot`: loads it. Gate shut. Of the disks those in
+	 * sync: one that is rebuilt comes by SET_DISK, before the gate opens.
+	 */
+	PLANE_START,
 	PLANE_SERVE,    /* front ends take clients from here on */
 	PLANE_NEED,     /* the chunks of `bits` are needed, durably (D3's first half) */
 	PLANE_SUSPEND,  /* `slot` resyncs [low, high): done when drained (D6); 0, 0: no more */
@@ -33,7 +37,8 @@ enum plane_op {
 	 * `role` as in `view`. Where it is in use no more, writes without it are held until
 	 * failure_known(), as where it failed here. Of one that comes the own slot is on it when it
 	 * is done (D10), and all writes from then on go to it; where it is rebuilt by the bitmap,
-	 * all that the own slot's bits cover is needed -> needed_chunks.
+	 * all that the own slot's bits cover is needed -> needed_chunks. Failed: it has not come,
+	 * and is closed. -EBUSY: the one that had the role hangs still.
 	 */
 	PLANE_SET_DISK,
 	PLANE_EVENTS,   /* own slot's superblock gets view->events */
@@ -52,7 +57,11 @@ enum plane_op {
 
 enum { PLANE_SPAN_BYTES = 256 << 20 };
 
-/* REBUILD: all of it, to the disks that are rebuilt, alone; durable there when it is done. */
+/*
+ * REBUILD: all of it, to the disks that are rebuilt, alone; durable there when it is done, also
+ * up to `position` when it is not. -ECANCELED with `low` as position: another such disk came
+ * meanwhile, that has not got it. 0, and little copied: none is left.
+ */
 enum plane_sync_kind { PLANE_COPY, PLANE_COMPARE, PLANE_CHECK, PLANE_REPAIR, PLANE_REBUILD };
 
 struct plane_look;

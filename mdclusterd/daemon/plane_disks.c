@@ -135,62 +135,43 @@ static enum mirror_disk_state state_of(const struct metadata_disk *m)
 	return m->state == METADATA_DISK_REBUILD ? MIRROR_DISK_REBUILD : MIRROR_DISK_MISSING;
 }
 
-static void mirror_goes_by_it(void *owner, struct mirror_request *req, int result)
+static void disk_is_set(void *owner, struct mirror_change *c, int result)
 {
 	struct plane_step *step = owner;
+	struct plane_work *w = step->work;
 
-	(void)req;
-	if (state_of(&step->disk) == MIRROR_DISK_MISSING)
-		plane_disk_leave(step->work, step->role);
+	if (c->state == MIRROR_DISK_MISSING || (c->disk && result < 0))
+		plane_disk_leave(w, c->role);
+	if (result < 0)
+		step->req->err = c->err;
+	step->req->needed_chunks = intent_needed_count(w->intent);
 	plane_step_done(step, result);
 }
 
-static void tell_mirror(struct plane_step *step)
-{
-	struct plane_work *w = step->work;
-	struct plane_disk *d = w->disks[step->role];
-	enum mirror_disk_state state = state_of(&step->disk);
-
-	step->mirror.done = mirror_goes_by_it;
-	mirror_set_disk(w->mirror, step->role, state,
-			state == MIRROR_DISK_MISSING || !d ? NULL : d->disk,
-			step->disk.data_offset, &step->mirror);
-	plane_kick(w);
-}
-
-static void intent_has_written(void *owner, struct intent_request *req, int result)
-{
-	struct plane_step *step = owner;
-
-	(void)req;
-	if (result < 0)
-		plane_step_done(step, result);
-	else
-		tell_mirror(step);
-}
-
-/* The intent first: what waits for a disk that fails goes on without it (I9). */
 void plane_set_disk(struct plane_work *w, struct plane_request *req)
 {
 	struct plane_step *step = plane_step_new(w, req);
 	const struct metadata_disk *m = &req->view->disks[req->role];
-	bool is_there = state_of(m) != MIRROR_DISK_MISSING;
+	struct mirror_change *c = &step->change;
 
-	step->role = req->role;
-	step->disk = *m;
-	/* the view may be older than a failure that this node is still telling (D2) */
-	intent_set_degraded(w->intent, req->view->degraded > 0 ||
-					       mirror_has_failing(w->mirror));
-	if (!is_there) {
-		intent_set_disk(w->intent, req->role, NULL, 0, NULL);
-		tell_mirror(step);
-	} else if (w->disks[req->role]) {
-		tell_mirror(step);
-	} else if (plane_disk_open(w, req->role, m, &req->err) < 0) {
-		plane_step_done(step, req->err.code);
-	} else {
-		step->intent.done = intent_has_written;
-		intent_set_disk(w->intent, req->role, w->disks[req->role]->disk,
-				m->bitmap_start_bytes, &step->intent);
+	*c = (struct mirror_change){
+		.role = req->role,
+		.state = state_of(m),
+		.is_degraded = req->view->degraded > 0,
+		.data_offset = m->data_offset,
+		.bitmap_start_bytes = m->bitmap_start_bytes,
+		.is_by_bitmap = m->is_by_bitmap,
+		.done = disk_is_set,
+		.owner = step,
+	};
+	if (c->state != MIRROR_DISK_MISSING && !w->disks[req->role]) {
+		if (plane_disk_open(w, req->role, m, &req->err) < 0) {
+			plane_step_done(step, req->err.code);
+			return;
+		}
+		c->disk = w->disks[req->role]->disk;
+		c->is_rotational = plane_disk_is_rotational(m->path);
 	}
+	mirror_change_disk(w->mirror, c);
+	plane_kick(w);
 }

@@ -32,8 +32,7 @@ struct plane_step {
 	struct mirror_request mirror;
 	struct intent_request intent;
 	struct mirror_sync sync;
-	struct metadata_disk disk; /* SET_DISK */
-	uint32_t role;
+	struct mirror_change change;
 };
 
 struct plane_work {

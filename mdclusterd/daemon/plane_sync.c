@@ -121,6 +121,7 @@ void plane_sync(struct plane_work *w, struct plane_request *req)
 		[PLANE_COMPARE] = MIRROR_SYNC_COMPARE,
 		[PLANE_CHECK] = MIRROR_SYNC_CHECK,
 		[PLANE_REPAIR] = MIRROR_SYNC_REPAIR,
+		[PLANE_REBUILD] = MIRROR_SYNC_REBUILD,
 	};
 	struct plane_step *step = plane_step_new(w, req);
 	int r;

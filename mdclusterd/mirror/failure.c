@@ -129,6 +129,8 @@ void mirror_intent_failed(struct mirror *m, uint32_t role, int error)
 	struct mirror_disk *d = &m->disks[role];
 
 	mirror_now(m);
+	if (change_failed(m, role, -abs(error)))
+		return;
 	if (!is_out(m, role)) {
 		d->is_intent_error = true;
 		d->errors++;

@@ -31,11 +31,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/err.h"
 #include "bitmap/intent.h"
 #include "mdclusterd/volume.h"
 
 struct disk;
-struct err;
 struct mirror;
 
 enum {
@@ -137,6 +137,36 @@ void mirror_set_disk(struct mirror *m, uint32_t role, enum mirror_disk_state sta
 		     struct disk *disk, uint64_t data_offset,
 		     struct mirror_request *req);
 /*
+ * The same with the intent told, in the order that both need: what a plane does. Of a disk that
+ * comes (REBUILD) the own slot is on it when it is done (D10), and every write that ends
+ * from then on is. By bitmap, all that the slot's bits cover is needed then, durably, and
+ * with it each write that the disk has not got. result < 0: -EBUSY, -EINVAL, -ENOMEM, what the
+ * disk gave for its slot; err says why, and it is neither in the mirror nor in the intent,
+ * but may have requests still. In its owner's memory until done(), which never comes from
+ * within the call. One at a time a role.
+ */
+struct mirror_change {
+	uint32_t role;
+	enum mirror_disk_state state;
+	bool is_degraded;             /* as the superblocks say */
+	/* of one that comes */
+	struct disk *disk;            /* borrowed as by mirror_set_disk(), if it is done */
+	uint64_t data_offset;
+	uint64_t bitmap_start_bytes;
+	bool is_rotational, is_by_bitmap;
+	void (*done)(void *owner, struct mirror_change *c, int result);
+	void *owner;
+	struct err err;
+
+	/* the mirror's own */
+	struct mirror *m;
+	struct mirror_request mirror;
+	struct intent_request intent;
+	uint32_t awaited;
+	int error, result;
+};
+void mirror_change_disk(struct mirror *m, struct mirror_change *c);
+/*
  * A disk failed here, or went, and not all nodes know. As long as that is so the intent is
  * degraded, whatever the superblocks say: who tells it that the array is whole asks this
  * first.
@@ -154,6 +184,12 @@ enum mirror_sync_kind {
 	MIRROR_SYNC_COMPARE, /* needed chunks: read all, write what differs */
 	MIRROR_SYNC_CHECK,   /* all: read all, tell what differs */
 	MIRROR_SYNC_REPAIR,  /* all: and write it */
+	/*
+	 * All, to the disks that are rebuilt, alone: read the source, or the next one where that
+	 * cannot be read. The intent is not told. Where a disk that is rebuilt came meanwhile
+	 * nothing counts: -ECANCELED, `position` is `low`.
+	 */
+	MIRROR_SYNC_REBUILD,
 };
 
 /*

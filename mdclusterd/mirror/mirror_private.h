@@ -76,6 +76,7 @@ struct mirror_disk {
 	bool is_intent_error;
 
 	struct mirror_request *request; /* mirror_set_disk() */
+	struct mirror_change *coming; /* its slot is being written */
 	uint64_t request_seq;
 
 	uint64_t reads, writes, read_bytes, written_bytes, errors;
@@ -236,6 +237,11 @@ void failure_end_held(struct mirror *m);
 void disks_changed(struct mirror *m);
 void disk_check_request(struct mirror *m, uint32_t role);
 
+/* --- change.c -------------------------------------------------------------------------- */
+
+/* The bits could not be written: true, if that is to a disk that comes. */
+bool change_failed(struct mirror *m, uint32_t role, int error);
+
 /* --- sync.c --------------------------------------------------------------------------- */
 
 struct sync;
@@ -337,6 +343,12 @@ struct mirror {
 	struct latency latency;
 	uint64_t ios_done[VOLUME_OPS], bytes_done[VOLUME_OPS], ios_failed;
 };
+
+/* Roles that are written, and read by nobody. */
+static inline uint32_t disks_rebuilt(const struct mirror *m)
+{
+	return m->writable & ~m->readable;
+}
 
 uint64_t mirror_now(struct mirror *m);
 /* done() of a request at the next mirror_advance(). */

@@ -14,6 +14,8 @@
  *
  *	Y5  When it is done what it wrote to disks that are rebuilt is durable there: no bit
  *	    speaks for them once they are told in sync.
+ *	Y6  What REBUILD says is done is on every disk that is rebuilt then, also on one that
+ *	    came amid it: it says nothing then.
  *
  * Pieces are kept for the next window, since their buffers are costly to map anew, and
  * given back when there was none for a while.
@@ -35,7 +37,12 @@ bool sync_writes(const struct sync *sync)
 
 bool sync_compares(const struct sync *sync)
 {
-	return sync->owner->kind != MIRROR_SYNC_COPY;
+	return sync->owner->kind != MIRROR_SYNC_COPY && !sync_rebuilds(sync);
+}
+
+bool sync_rebuilds(const struct sync *sync)
+{
+	return sync->owner->kind == MIRROR_SYNC_REBUILD;
 }
 
 static bool is_of_needed(const struct sync *sync)
@@ -105,6 +112,8 @@ static bool find_next(struct sync *sync)
 	struct mirror *m = sync->m;
 	uint64_t high = sync->owner->high, chunk;
 
+	if (sync_rebuilds(sync) && disks_rebuilt(m) == 0)
+		sync->next = high;
 	if (sync->next < high && is_of_needed(sync)) {
 		chunk = intent_next_needed(m->intent,
 					   sync->next / m->bitmap_chunk_sectors);
@@ -162,15 +171,22 @@ static bool begin_piece(struct sync *sync)
 
 /* --- how far ------------------------------------------------------------------------------ */
 
+/* A REPAIR writes a disk that is rebuilt only where others differ. */
+static bool is_left_out(const struct sync *sync, const struct piece *p)
+{
+	return sync->owner->kind == MIRROR_SYNC_REPAIR &&
+	       (p->rebuilt & sync->m->map.set_roles[p->map.set]);
+}
+
 /* Y2: whole chunks that end in what was copied just now */
 static void tell_synced(struct sync *sync, const struct piece *p)
 {
 	struct mirror *m = sync->m;
 	uint64_t size = m->bitmap_chunk_sectors, from, to, was = sync->run_high;
 
-	if (!m->intent || !sync_writes(sync))
+	if (!m->intent || !sync_writes(sync) || sync_rebuilds(sync))
 		return;
-	if (p->disks_came != m->disks_came)
+	if (p->disks_came != m->disks_came || is_left_out(sync, p))
 		return;
 	if (p->map.at != sync->run_high || p->disks_came != sync->run_disks_came) {
 		sync->run_disks_came = p->disks_came;
@@ -349,6 +365,10 @@ void mirror_sync_deliver(struct mirror *m)
 		result = -ECANCELED;
 	if (result == 0)
 		owner->position = owner->high;
+	if (sync_rebuilds(sync) && sync->disks_came != m->disks_came) { /* Y6 */
+		owner->position = owner->low;
+		result = -ECANCELED;
+	}
 	owner->ended_ns = m->now_ns;
 	owner->was_busy = sync_is_busy(m, m->now_ns);
 	owner->state = NULL;
@@ -423,6 +443,7 @@ int mirror_sync_begin(struct mirror *m, struct mirror_sync *s)
 		return -EINVAL; /* Y2 */
 	}
 	sync->next = s->low;
+	sync->disks_came = m->disks_came;
 	sync->run_low = UINT64_MAX;
 	sync->run_high = UINT64_MAX;
 	sync->piece_sectors = sync_piece_sectors(m);

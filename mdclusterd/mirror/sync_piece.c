@@ -4,8 +4,12 @@
  *
  *	COPY     reads the source (A6), writes all others; a source that cannot be read is
  *	         written as well, from the next one
- *	others   read all of them, the first that could be read is right; where the rest
+ *	REBUILD  reads it, too, and writes those that are rebuilt
+ *	others   read all in sync, the first that could be read is right; where the rest
  *	         differs they are written (but for CHECK)
+ *
+ * What is on a disk that is rebuilt is not asked: COMPARE writes all of it there, REPAIR what
+ * differs among the others, CHECK does not know it.
  *
  * The bits of needed chunks are on the disks already. REPAIR writes elsewhere, too, and
  * asks for an intent like any write (A1).
@@ -27,6 +31,19 @@ static uint32_t role_of(const struct piece *p, uint32_t copy)
 static bool is_writable(const struct piece *p, uint32_t copy)
 {
 	return p->m->writable >> role_of(p, copy) & 1;
+}
+
+static bool is_rebuilt(const struct piece *p, uint32_t copy)
+{
+	return p->rebuilt >> role_of(p, copy) & 1;
+}
+
+/* Is it written, where there is anything to write? */
+static bool is_target(const struct piece *p, uint32_t copy)
+{
+	if ((int)copy == p->source || !is_writable(p, copy))
+		return false;
+	return is_rebuilt(p, copy) || !sync_rebuilds(p->sync);
 }
 
 static uint64_t length_bytes(const struct piece *p)
@@ -124,7 +141,7 @@ static void send_write(struct piece *p, uint32_t copy)
 	t->over = write_over;
 	t->back = back;
 	p->awaited++;
-	if (!(p->m->readable >> role_of(p, copy) & 1))
+	if (is_rebuilt(p, copy) || !(p->m->readable >> role_of(p, copy) & 1))
 		p->sync->rebuilt |= 1u << role_of(p, copy);
 	p->sync->owner->copied_sectors += (high - low) >> SECTOR_SHIFT;
 	transfer_send(p->m, t, role_of(p, copy), DISK_WRITE,
@@ -144,8 +161,7 @@ static void write_all(struct piece *p)
 	p->failed = 0;
 	p->is_cut = false;
 	for (copy = 0; copy < p->m->map.copies; copy++)
-		if ((int)copy != p->source && is_writable(p, copy) &&
-		    p->span_low[copy] < p->span_high[copy])
+		if (is_target(p, copy) && p->span_low[copy] < p->span_high[copy])
 			send_write(p, copy);
 	if (p->awaited == 0)
 		over(p, 0);
@@ -198,17 +214,12 @@ static void write_differences(struct piece *p)
 
 /* --- comparing ---------------------------------------------------------------------------- */
 
-static bool was_read(const struct piece *p, uint32_t copy)
-{
-	return !(p->tried >> role_of(p, copy) & 1);
-}
-
 /* Of one copy, in blocks; what could not be read differs all through. */
 static bool differs_at(const struct piece *p, uint32_t copy, uint64_t at, uint64_t length)
 {
-	if ((int)copy == p->source || !is_writable(p, copy))
+	if (!is_target(p, copy) || !((p->got | p->tried) >> role_of(p, copy) & 1))
 		return false;
-	return !was_read(p, copy) ||
+	return !(p->got >> role_of(p, copy) & 1) ||
 	       memcmp(p->buffer[copy] + at, p->buffer[p->source] + at, length) != 0;
 }
 
@@ -241,22 +252,30 @@ static void tell(struct piece *p, uint64_t from, uint64_t to)
 			   (to - from) >> SECTOR_SHIFT);
 }
 
+static bool find_at(struct piece *p, uint64_t at, uint64_t end)
+{
+	bool is_any = false;
+	uint32_t copy;
+
+	for (copy = 0; copy < p->m->map.copies; copy++) {
+		if (!differs_at(p, copy, at, end - at))
+			continue;
+		is_any = true;
+		widen(p, copy, at, end);
+	}
+	for (copy = 0; is_any && copy < p->m->map.copies; copy++)
+		if (is_rebuilt(p, copy))
+			widen(p, copy, at, end);
+	return is_any;
+}
+
 static void find_differences(struct piece *p)
 {
 	uint64_t at, end, from = 0, to = 0;
-	uint32_t copy;
-	bool is_any;
 
 	for (at = 0; at < length_bytes(p); at = end) {
 		end = min_u64(at + COMPARE_BYTES, length_bytes(p));
-		is_any = false;
-		for (copy = 0; copy < p->m->map.copies; copy++) {
-			if (!differs_at(p, copy, at, end - at))
-				continue;
-			is_any = true;
-			widen(p, copy, at, end);
-		}
-		if (!is_any)
+		if (!find_at(p, at, end))
 			continue;
 		if (to != at) {
 			tell(p, from, to);
@@ -267,19 +286,39 @@ static void find_differences(struct piece *p)
 	tell(p, from, to);
 }
 
+/* COMPARE */
+static bool write_rebuilt(struct piece *p)
+{
+	bool is_any = false;
+	uint32_t copy;
+
+	if (p->sync->owner->kind != MIRROR_SYNC_COMPARE)
+		return false;
+	for (copy = 0; copy < p->m->map.copies; copy++) {
+		if (!is_rebuilt(p, copy))
+			continue;
+		p->span_low[copy] = 0;
+		p->span_high[copy] = length_bytes(p);
+		is_any = true;
+	}
+	return is_any;
+}
+
 static void compare(struct piece *p)
 {
-	p->source = read_source(p->m, &p->map, p->tried);
+	bool is_equal;
+
+	p->source = read_source(p->m, &p->map, ~p->got);
 	if (p->source < 0) {
 		over(p, -EIO);
 		return;
 	}
-	if (is_all_equal(p)) {
+	is_equal = is_all_equal(p);
+	if (!is_equal)
+		find_differences(p);
+	if (!write_rebuilt(p) && is_equal)
 		over(p, 0);
-		return;
-	}
-	find_differences(p);
-	if (sync_writes(p->sync))
+	else if (sync_writes(p->sync))
 		write_differences(p);
 	else
 		over(p, 0);
@@ -301,7 +340,7 @@ static void send_read(struct piece *p, uint32_t copy, uint8_t *buffer)
 		      p->map.sectors, buffer, false);
 }
 
-/* COPY: all of it to all others, once there is one to read. */
+/* COPY, REBUILD: all of it to all others, once there is one to read. */
 static void copy_all(struct piece *p)
 {
 	uint32_t copy;
@@ -344,6 +383,8 @@ static void read_over(struct transfer *t, int result)
 	if (result < 0) {
 		p->tried |= 1u << t->role;
 		failure_of_read(p->m, t->role, &t->req, result);
+	} else {
+		p->got |= 1u << t->role;
 	}
 	if (p->awaited == 0)
 		all_read(p);
@@ -351,9 +392,11 @@ static void read_over(struct transfer *t, int result)
 
 static bool has_others(const struct piece *p)
 {
-	uint32_t roles = p->m->map.set_roles[p->map.set] & p->m->writable;
+	uint32_t roles = p->m->map.set_roles[p->map.set];
 
-	return __builtin_popcount(roles) > 1;
+	if (sync_rebuilds(p->sync))
+		return (roles & p->rebuilt) != 0;
+	return __builtin_popcount(roles & p->m->writable) > 1;
 }
 
 static void read_all(struct piece *p)
@@ -361,7 +404,7 @@ static void read_all(struct piece *p)
 	uint32_t copy;
 
 	for (copy = 0; copy < p->m->map.copies; copy++)
-		if (is_writable(p, copy))
+		if (p->m->readable >> role_of(p, copy) & 1)
 			send_read(p, copy, p->buffer[copy]);
 	if (p->awaited == 0)
 		over(p, -EIO);
@@ -373,6 +416,8 @@ static void begin(struct piece *p)
 	p->change.is_started = true;
 	job_begin(p->m, &p->job);
 	p->tried = 0;
+	p->got = 0;
+	p->rebuilt = disks_rebuilt(p->m);
 	p->disks_came = p->m->disks_came;
 	memset(p->span_low, 0, sizeof(p->span_low));
 	memset(p->span_high, 0, sizeof(p->span_high));

@@ -40,6 +40,8 @@ struct piece {
 	uint32_t awaited, lost;
 	uint64_t disks_came;     /* the mirror's, when it began */
 	uint32_t tried;          /* roles that could not be read */
+	uint32_t got;            /* roles that were */
+	uint32_t rebuilt;        /* roles that were rebuilt when it began */
 	uint32_t failed;         /* roles that could not be written */
 	bool is_cut;             /* not all was begun: the lease was over (D13) */
 	int result;
@@ -54,6 +56,7 @@ struct sync {
 	struct mirror *m;
 	struct mirror_sync *owner;
 	uint64_t next;           /* all below went into pieces, or needs none */
+	uint64_t disks_came;     /* the mirror's, when it began */
 	/* Copied without a hole, up to what is retired, all to the same disks. */
 	uint64_t run_low, run_high, run_disks_came;
 	uint64_t told_sectors;   /* of those: whole chunks that the intent was told of */
@@ -73,6 +76,7 @@ struct sync {
 
 bool sync_writes(const struct sync *sync);
 bool sync_compares(const struct sync *sync);
+bool sync_rebuilds(const struct sync *sync);
 
 struct piece *piece_new(struct mirror *m, uint32_t buffers);
 void piece_free(struct piece *p);

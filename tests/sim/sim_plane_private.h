@@ -19,7 +19,7 @@ struct role {
 	bool is_told;   /* that it fails */
 	bool is_gone;   /* it takes no part any more, and is for closing */
 	struct plane_request *setting;
-	struct mirror_request done;
+	struct mirror_change change;
 };
 
 /* A request that the mirror or the intent has. */
@@ -76,8 +76,6 @@ void plane_work_over(struct work *work, int result);
 /* What is on its way, and asked for, is forgotten. */
 void plane_forget(struct sim_plane *p);
 
-/* Does the disk take part? */
-bool plane_serves(const struct metadata_disk *d);
 void plane_set_disk(struct sim_plane *p, struct plane_request *req);
 void plane_close_disks(struct sim_plane *p);
 void plane_window(struct sim_plane *p, struct plane_request *req);
@@ -90,6 +88,8 @@ void plane_look_at(struct sim_plane *p, struct plane_request *req);
 
 /* --- sim_plane_start.c --------------------------------------------------------------- */
 
+int plane_disk_open(struct sim_plane *p, uint32_t role, const struct metadata_view *v,
+		    struct err *err);
 void plane_start(struct sim_plane *p, struct plane_request *req);
 void plane_stop(struct sim_plane *p, struct plane_request *req);
 /* Not from within a callback of what is freed. */

@@ -59,15 +59,16 @@ static uint64_t op_now(void *owner)
 	return sim_clock(p->node);
 }
 
-static int open_disk(struct sim_plane *p, uint32_t role, const struct metadata_view *v,
-		     struct err *err)
+int plane_disk_open(struct sim_plane *p, uint32_t role, const struct metadata_view *v,
+		    struct err *err)
 {
 	struct role *r = &p->roles[role];
 
 	r->is_told = false;
 	r->disk = sim_disks_open(p->config.disks, p->node->index, SIM_DISK_PLANE,
 				 v->disks[role].path, err);
-	rules_disk(p->config.rules, p->node->index, (int)role, r->disk != NULL);
+	if (v->disks[role].state == METADATA_DISK_IN_SYNC)
+		rules_disk(p->config.rules, p->node->index, (int)role, r->disk != NULL);
 	return r->disk ? 0 : -ENOENT;
 }
 
@@ -130,8 +131,8 @@ static int start(struct sim_plane *p, const struct plane_request *req, struct er
 	p->raid_disks = v->raid_disks;
 	p->number = req->slot;
 	for (uint32_t i = 0; i < v->raid_disks && r == 0; i++)
-		if (plane_serves(&v->disks[i]))
-			r = open_disk(p, i, v, err);
+		if (v->disks[i].state == METADATA_DISK_IN_SYNC)
+			r = plane_disk_open(p, i, v, err);
 	if (r == 0)
 		r = load_slot(p, v, err);
 	if (r == 0)

@@ -154,39 +154,65 @@ static void intent_did(void *owner, struct intent_request *i, int result)
 
 /* --- disks --------------------------------------------------------------------------- */
 
-bool plane_serves(const struct metadata_disk *d)
+static enum mirror_disk_state state_of(const struct metadata_disk *d)
 {
-	return d->state == METADATA_DISK_IN_SYNC || d->state == METADATA_DISK_REBUILD;
+	if (d->state == METADATA_DISK_IN_SYNC)
+		return MIRROR_DISK_IN_SYNC;
+	return d->state == METADATA_DISK_REBUILD ? MIRROR_DISK_REBUILD : MIRROR_DISK_MISSING;
 }
 
-static void disk_is_set(void *owner, struct mirror_request *m, int result)
+static void disk_is_set(void *owner, struct mirror_change *c, int result)
 {
 	struct sim_plane *p = owner;
-	struct role *r = container_of(m, struct role, done);
+	struct role *r = &p->roles[c->role];
 	struct plane_request *req = r->setting;
 
 	r->setting = NULL;
-	r->is_gone = r->disk && !plane_serves(&req->view->disks[req->role]);
+	r->is_gone = r->disk && (c->state == MIRROR_DISK_MISSING || (c->disk && result < 0));
+	if (result < 0)
+		req->err = c->err;
+	if (!p->is_dead)
+		req->needed_chunks = intent_needed_count(p->intent);
 	plane_answer(p, req, result);
+}
+
+/* The one that had the role may hang: it is closed later, when it does not any more. */
+static int open_coming(struct sim_plane *p, struct plane_request *req)
+{
+	struct role *r = &p->roles[req->role];
+
+	if (r->is_gone)
+		return err_set(&req->err, -EBUSY, "the disk that had its role hangs still");
+	return plane_disk_open(p, req->role, req->view, &req->err);
 }
 
 void plane_set_disk(struct sim_plane *p, struct plane_request *req)
 {
 	const struct metadata_disk *d = &req->view->disks[req->role];
 	struct role *r = &p->roles[req->role];
-	enum mirror_disk_state state = d->state == METADATA_DISK_IN_SYNC ? MIRROR_DISK_IN_SYNC :
-				       d->state == METADATA_DISK_REBUILD ? MIRROR_DISK_REBUILD :
-									   MIRROR_DISK_MISSING;
+	struct mirror_change *c = &r->change;
+	int result = 0;
 
-	sim_say(plane_world(p), p->node->index, "plane: role %u is %d", req->role, (int)d->state);
+	sim_say(plane_world(p), p->node->index, "plane: role %u is %d%s", req->role,
+		(int)d->state, d->is_by_bitmap ? ", by bitmap" : "");
+	*c = (struct mirror_change){ .role = req->role, .state = state_of(d),
+				     .is_degraded = req->view->degraded > 0,
+				     .data_offset = d->data_offset,
+				     .bitmap_start_bytes = d->bitmap_start_bytes,
+				     .is_by_bitmap = d->is_by_bitmap,
+				     .done = disk_is_set, .owner = p };
+	if (c->state != MIRROR_DISK_MISSING && (!r->disk || r->is_gone)) {
+		result = open_coming(p, req);
+		c->disk = r->disk;
+	}
+	if (result < 0) {
+		plane_answer(p, req, result);
+		return;
+	}
 	r->setting = req;
-	r->done = (struct mirror_request){ .done = disk_is_set, .owner = p };
-	intent_set_degraded(p->intent, req->view->degraded > 0 ||
-					       mirror_has_failing(p->mirror));
-	rules_disk(p->config.rules, p->node->index, (int)req->role, plane_serves(d));
-	if (!plane_serves(d))
-		intent_set_disk(p->intent, req->role, NULL, 0, NULL);
-	mirror_set_disk(p->mirror, req->role, state, r->disk, d->data_offset, &r->done);
+	rules_disk(p->config.rules, p->node->index, (int)req->role,
+		   c->state == MIRROR_DISK_IN_SYNC);
+	mirror_change_disk(p->mirror, c);
 }
 
 /* A disk that went, once nothing of it is in flight. */
@@ -250,7 +276,8 @@ void plane_sync(struct sim_plane *p, struct plane_request *req)
 {
 	static const enum mirror_sync_kind kinds[] = {
 		[PLANE_COPY] = MIRROR_SYNC_COPY, [PLANE_COMPARE] = MIRROR_SYNC_COMPARE,
-		[PLANE_CHECK] = MIRROR_SYNC_CHECK, [PLANE_REPAIR] = MIRROR_SYNC_REPAIR };
+		[PLANE_CHECK] = MIRROR_SYNC_CHECK, [PLANE_REPAIR] = MIRROR_SYNC_REPAIR,
+		[PLANE_REBUILD] = MIRROR_SYNC_REBUILD };
 	int r;
 
 	p->sync = (struct mirror_sync){ .kind = kinds[req->kind], .low = req->low,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tests/unit/fake_intent.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "bitmap/bits.h"
@@ -109,10 +110,44 @@ void intent_synced(struct intent *in, uint64_t first, uint64_t last)
 void intent_set_disk(struct intent *in, uint32_t role, struct disk *disk,
 		     uint64_t start_bytes, struct intent_request *req)
 {
+	struct intent_request *asked = in->coming;
+
 	(void)start_bytes;
-	(void)req;
-	if (!disk)
-		in->gone |= 1u << role;
+	if (disk) {
+		assert_null(asked);
+		in->gone &= ~(1u << role);
+		in->coming = req;
+		if (req)
+			req->role = role;
+		return;
+	}
+	in->gone |= 1u << role;
+	if (asked && asked->role == role)
+		in->coming_result = -ENODEV;
+}
+
+void fake_intent_answer(struct intent *in)
+{
+	struct intent_request *coming = in->coming, *needing = in->needing;
+
+	in->coming = in->needing = NULL;
+	if (coming)
+		coming->done(coming->owner, coming, in->coming_result);
+	if (needing)
+		needing->done(needing->owner, needing, 0);
+}
+
+int intent_need_all(struct intent *in, struct intent_request *req)
+{
+	uint64_t chunk;
+
+	if (in->has_no_memory)
+		return -ENOMEM;
+	assert_null(in->needing);
+	for (chunk = 0; chunk < FAKE_CHUNKS; chunk++)
+		in->is_needed[chunk] |= in->is_dirty[chunk] || in->writing[chunk] > 0;
+	in->needing = req;
+	return 0;
 }
 
 void intent_set_degraded(struct intent *in, bool is_degraded)

@@ -21,7 +21,13 @@ struct intent {
 	uint64_t lease_until;
 	bool has_io;
 	uint32_t gone;            /* roles that were taken out */
+	/* fake_intent_answer() */
+	struct intent_request *coming, *needing;
+	int coming_result;
+	bool has_no_memory;
 };
 
 struct intent *fake_intent_new(void);
 void fake_intent_release(struct intent *in);
+/* The slot is on a disk that comes; then what is needed is durable. */
+void fake_intent_answer(struct intent *in);
