@@ -16,6 +16,7 @@ struct fiber;
 
 struct role {
 	struct disk *disk;
+	int index;      /* of the disk */
 	bool is_told;   /* that it fails */
 	bool is_gone;   /* it takes no part any more, and is for closing */
 	struct plane_request *setting;

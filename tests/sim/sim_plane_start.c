@@ -67,8 +67,9 @@ int plane_disk_open(struct sim_plane *p, uint32_t role, const struct metadata_vi
 	r->is_told = false;
 	r->disk = sim_disks_open(p->config.disks, p->node->index, SIM_DISK_PLANE,
 				 v->disks[role].path, err);
-	if (v->disks[role].state == METADATA_DISK_IN_SYNC)
-		rules_disk(p->config.rules, p->node->index, (int)role, r->disk != NULL);
+	r->index = sim_disks_index(p->config.disks, v->disks[role].path);
+	if (r->disk && v->disks[role].state == METADATA_DISK_IN_SYNC)
+		rules_disk(p->config.rules, p->node->index, r->index, true, true);
 	return r->disk ? 0 : -ENOENT;
 }
 

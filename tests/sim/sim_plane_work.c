@@ -161,6 +161,12 @@ static enum mirror_disk_state state_of(const struct metadata_disk *d)
 	return d->state == METADATA_DISK_REBUILD ? MIRROR_DISK_REBUILD : MIRROR_DISK_MISSING;
 }
 
+static void tell_rules(struct sim_plane *p, const struct mirror_change *c)
+{
+	rules_disk(p->config.rules, p->node->index, p->roles[c->role].index,
+		   c->state != MIRROR_DISK_MISSING, c->state == MIRROR_DISK_IN_SYNC);
+}
+
 static void disk_is_set(void *owner, struct mirror_change *c, int result)
 {
 	struct sim_plane *p = owner;
@@ -173,6 +179,8 @@ static void disk_is_set(void *owner, struct mirror_change *c, int result)
 		req->err = c->err;
 	if (!p->is_dead)
 		req->needed_chunks = intent_needed_count(p->intent);
+	if (result == 0)
+		tell_rules(p, c);
 	plane_answer(p, req, result);
 }
 
@@ -210,8 +218,8 @@ void plane_set_disk(struct sim_plane *p, struct plane_request *req)
 		return;
 	}
 	r->setting = req;
-	rules_disk(p->config.rules, p->node->index, (int)req->role,
-		   c->state == MIRROR_DISK_IN_SYNC);
+	if (c->state != MIRROR_DISK_REBUILD)
+		tell_rules(p, c);
 	mirror_change_disk(p->mirror, c);
 }
 

@@ -43,6 +43,12 @@ static uint32_t role_of_number(const struct rig_disks *d, uint32_t number)
 	return METADATA_NO_ROLE;
 }
 
+static void set_uuid(uint8_t uuid[16], uint32_t number)
+{
+	memset(uuid, 0xd0, 16);
+	uuid[15] = (uint8_t)number;
+}
+
 static int prepare(struct rig_disks *d, struct metadata_request *req)
 {
 	uint32_t role;
@@ -52,6 +58,7 @@ static int prepare(struct rig_disks *d, struct metadata_request *req)
 			return err_set(&req->err, -EEXIST, "%s: is a member", req->path);
 		req->is_re_add = !req->is_new && !d->has_cleared;
 		req->number = d->number[role];
+		set_uuid(req->device_uuid, req->number);
 		if (req->is_re_add)
 			return 0;
 	} else if (req->is_re_add) {
@@ -59,6 +66,7 @@ static int prepare(struct rig_disks *d, struct metadata_request *req)
 	}
 	req->is_re_add = false;
 	req->number = d->next_number++;
+	set_uuid(req->device_uuid, req->number);
 	return 0;
 }
 
@@ -175,7 +183,7 @@ void rig_disks_view(const struct rig_disks *d, struct metadata_view *view)
 {
 	for (uint32_t i = 0; i < d->disks; i++) {
 		view->disks[i].dev_number = d->number[i];
-		view->disks[i].device_uuid[0] = (uint8_t)d->number[i];
+		set_uuid(view->disks[i].device_uuid, d->number[i]);
 		view->disks[i].is_by_bitmap = d->by_bitmap[i] &&
 					      d->state[i] == METADATA_DISK_REBUILD;
 		view->disks[i].recovery_offset = d->recovery_offset[i];
@@ -188,7 +196,7 @@ void rig_disks_view(const struct rig_disks *d, struct metadata_view *view)
 		snprintf(m->path, sizeof(m->path), "new%u", d->spares[i].number);
 		m->role = view->disk_count++;
 		m->dev_number = d->spares[i].number;
-		m->device_uuid[0] = (uint8_t)m->dev_number;
+		set_uuid(m->device_uuid, m->dev_number);
 		m->state = METADATA_DISK_SPARE;
 	}
 }
