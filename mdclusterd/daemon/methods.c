@@ -213,6 +213,8 @@ static const struct control_method methods[] = {
 	ADMIN("Set", method_set),
 	ADMIN("Check", method_check),
 	ADMIN("CheckCancel", method_check_cancel),
+	ADMIN("Add", method_add),
+	ADMIN("Remove", method_remove),
 	ADMIN("Fail", method_fail),
 	ADMIN("ConfirmDead", method_confirm_dead),
 	ADMIN("QuorumExpected", method_quorum_expected),

@@ -47,6 +47,10 @@ void method_detail(void *owner, struct control_call *call, const json_t *paramet
 void method_assemble(void *owner, struct control_call *call, const json_t *parameters);
 void method_stop(void *owner, struct control_call *call, const json_t *parameters);
 void method_set(void *owner, struct control_call *call, const json_t *parameters);
+
+/* methods_disks.c */
+void method_add(void *owner, struct control_call *call, const json_t *parameters);
+void method_remove(void *owner, struct control_call *call, const json_t *parameters);
 void method_fail(void *owner, struct control_call *call, const json_t *parameters);
 
 /* methods_incremental.c */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Methods that change arrays: Assemble, Stop, Set, Fail. */
+/* Methods that change arrays: Assemble, Stop, Set. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -335,47 +335,5 @@ void method_set(void *owner, struct control_call *call, const json_t *parameters
 	if (!u)
 		return;
 	set_of_array(u, key, value, &err);
-	method_answer(call, &err);
-}
-
-/* --- Fail ------------------------------------------------------------------------------------------- */
-
-static int role_of(const struct metadata_view *v, const char *word, uint32_t *role,
-		   struct err *err)
-{
-	struct err ignored = ERR_INIT;
-	uint64_t number;
-
-	for (uint32_t i = 0; i < v->disk_count; i++)
-		if (strcmp(v->disks[i].path, word) == 0) {
-			*role = v->disks[i].role;
-			return 0;
-		}
-	if (text_parse_u64(word, "disk", 0, v->raid_disks - 1, &number, &ignored) < 0)
-		return err_set(err, -ENOENT, "%s: is no disk of this array, and no role", word);
-	*role = (uint32_t)number;
-	return 0;
-}
-
-void method_fail(void *owner, struct control_call *call, const json_t *parameters)
-{
-	struct unit *u = method_unit(owner, call, parameters, "array");
-	const char *word = method_text(parameters, "disk");
-	struct array_look look = { 0 };
-	struct err err = ERR_INIT;
-	uint32_t role = 0;
-
-	if (!u)
-		return;
-	if (!word) {
-		control_fail_parameter(call, "disk");
-		return;
-	}
-	if (unit_array(u))
-		array_look(unit_array(u), &look);
-	if (look.state != ARRAY_ACTIVE || !look.view)
-		err_set(&err, -EAGAIN, "%s: is not active here", unit_name(u));
-	else if (role_of(look.view, word, &role, &err) == 0)
-		unit_fail_disk(u, role, &err);
 	method_answer(call, &err);
 }

@@ -51,6 +51,7 @@ struct unit {
 	struct unit_looker for_clients; /* before a stop that is not forced */
 	struct loop_job soon, news, failure, closed, removal;
 	struct qb_list_head starters, stoppers; /* unit_waiter.link */
+	struct qb_list_head changes;   /* unit_change.link */
 };
 
 /* unit_look.c: whoever waits is answered; NULL: there is no plane. */
