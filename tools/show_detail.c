@@ -92,10 +92,23 @@ static struct counts count_disks(const struct status_array *a)
 
 		n.in_sync += strcmp(state, "in_sync") == 0;
 		n.failed += strcmp(state, "faulty") == 0;
-		n.spare += strcmp(state, "spare") == 0;
+		n.spare += strcmp(state, "spare") == 0 || strcmp(state, "rebuild") == 0;
 		n.total += strcmp(state, "missing") != 0;
 	}
 	return n;
+}
+
+static const struct status_disk *rebuilt_disk(const struct status_array *a)
+{
+	for (uint32_t i = 0; i < a->disk_count; i++)
+		if (strcmp(a->disks[i].state, "rebuild") == 0)
+			return &a->disks[i];
+	return NULL;
+}
+
+static bool is_rebuilt(const struct status_array *a)
+{
+	return rebuilt_disk(a) != NULL;
 }
 
 static void state_line(FILE *to, const struct status_array *a)
@@ -103,15 +116,25 @@ static void state_line(FILE *to, const struct status_array *a)
 	bool is_active = strcmp(a->state, "active") == 0;
 	const char *what = is_active ? (a->dirty_bytes ? "active" : "clean") : a->state;
 
-	line(to, "State", "%s%s%s%s%s ", what, a->disks_in_sync < a->raid_disks ? ", degraded" : "",
-	     strcmp(a->activity, "resync") == 0 ? ", resyncing" : "",
+	line(to, "State", "%s%s%s%s%s%s ", what,
+	     a->disks_in_sync < a->raid_disks ? ", degraded" : "",
+	     is_rebuilt(a) ? ", recovering" : "",
+	     strcmp(a->activity, "resync") == 0 && !is_rebuilt(a) ? ", resyncing" : "",
 	     strcmp(a->activity, "check") == 0 ? ", checking" : "",
 	     is_active && !a->is_gate_open ? ", suspended" : "");
 }
 
 static void progress_line(FILE *to, const struct status_array *a)
 {
-	if (a->activity[0])
+	const struct status_disk *d = rebuilt_disk(a);
+
+	if (d && !d->is_by_bitmap && strcmp(a->activity, "recovery") != 0)
+		line(to, "Rebuild Status", "%u%% complete", /* by another node */
+		     terminal_per_mille(d->recovered_sectors, a->member_sectors) / 10);
+	else if (d && a->activity[0])
+		line(to, "Rebuild Status", "%u%% complete",
+		     terminal_per_mille(a->done_sectors, a->total_sectors) / 10);
+	else if (a->activity[0])
 		line(to, strcmp(a->activity, "resync") == 0 ? "Resync Status" : "Check Status",
 		     "%u%% complete",
 		     terminal_per_mille(a->done_sectors, a->total_sectors) / 10);

@@ -208,6 +208,14 @@ static void show_activity(const struct status_array *a, struct terminal *t)
 	terminal_end(t);
 }
 
+static bool has_rebuild(const struct status_array *a)
+{
+	for (uint32_t i = 0; i < a->disk_count; i++)
+		if (strcmp(a->disks[i].state, "rebuild") == 0)
+			return true;
+	return false;
+}
+
 /* Of others only the window is known: how far they are, not how fast. */
 static void show_others(const struct status *s, const struct status_array *a,
 			struct terminal *t)
@@ -223,7 +231,7 @@ static void show_others(const struct status *s, const struct status_array *a,
 			continue;
 		terminal_begin(t, 2);
 		terminal_word(t, TERMINAL_YELLOW, "%s", terminal_bar(m->low, total, bar));
-		terminal_word(t, TERMINAL_YELLOW, "resync by %s",
+		terminal_word(t, TERMINAL_YELLOW, "%s by %s", has_rebuild(a) ? "recovery" : "resync",
 			      show_status_node(s, m->node, name));
 		terminal_word(t, TERMINAL_YELLOW, "at %u.%u%% (%" PRIu64 "/%" PRIu64 " MiB)",
 			      per_mille / 10, per_mille % 10, m->low / (mib / SECTOR),
@@ -283,6 +291,21 @@ bool show_is_bad_disk(const struct status_array *a, const struct status_disk *di
 	return strcmp(disk->state, "in_sync") != 0 && strcmp(disk->state, "spare") != 0;
 }
 
+/* How far it is, whoever copies to it. */
+static void show_recovered(const struct status_array *a, const struct status_disk *d,
+			   struct terminal *t)
+{
+	unsigned int per_mille = terminal_per_mille(d->recovered_sectors, a->member_sectors);
+
+	if (strcmp(d->state, "rebuild") != 0)
+		return;
+	if (d->is_by_bitmap)
+		terminal_word(t, TERMINAL_PLAIN, "gets what it missed");
+	else if (a->member_sectors)
+		terminal_word(t, TERMINAL_PLAIN, "recovered up to %u.%u%%", per_mille / 10,
+			      per_mille % 10);
+}
+
 static void show_bad_disks(const struct status_array *a, struct terminal *t)
 {
 	for (uint32_t i = 0; i < a->disk_count; i++) {
@@ -297,6 +320,7 @@ static void show_bad_disks(const struct status_array *a, struct terminal *t)
 			terminal_word(t, TERMINAL_RED, "disk %s", d->state);
 		if (d->path[0])
 			terminal_word(t, TERMINAL_PLAIN, "%s", d->path);
+		show_recovered(a, d, t);
 		if (d->errors)
 			terminal_word(t, TERMINAL_PLAIN, "%" PRIu64 " error%s", d->errors,
 				      d->errors == 1 ? "" : "s");

@@ -48,7 +48,9 @@ struct status_node {
 struct status_disk {
 	char path[STATUS_TEXT];
 	char state[16];              /* in_sync faulty spare rebuild missing stale */
-	uint32_t role;
+	uint32_t role, number;       /* number: kept as long as it is a member */
+	uint64_t recovered_sectors;  /* rebuild: below it holds everything; of member_sectors */
+	bool is_by_bitmap;           /* rebuild: only what was written without it is missing */
 	uint64_t reads, writes, read_bytes, written_bytes, errors;
 	uint32_t in_flight;
 };
@@ -71,12 +73,13 @@ struct status_array {
 	bool is_stopped;             /* down on purpose: by hand, or nobody has assembled it */
 	uint64_t state_since_ns;
 	uint64_t size_bytes;
+	uint64_t member_sectors;     /* of each disk */
 	uint32_t raid_disks, disks_in_sync;
 	uint64_t degraded_since_ns;  /* age; 0: it is not */
 	int32_t slot;
 	bool is_gate_open, is_single_source;
 	uint64_t dirty_bytes, needed_bytes, chunk_bytes;
-	char activity[16];           /* "" resync check repair */
+	char activity[16];           /* "" resync check repair recovery */
 	uint64_t done_sectors, total_sectors, mismatch_sectors, speed_bytes, eta_ns;
 	/* a second; and how much may be dirty, 0: as much as is resynced in 30 s */
 	uint64_t resync_min_bytes, resync_max_bytes, intent_budget_bytes;

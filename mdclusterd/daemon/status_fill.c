@@ -104,6 +104,11 @@ static void fill_disks(const struct metadata_view *v, const struct plane_look *l
 		snprintf(d->path, sizeof(d->path), "%s", m->path);
 		snprintf(d->state, sizeof(d->state), "%s", disk_state(m));
 		d->role = m->role;
+		d->number = m->dev_number;
+		if (m->state == METADATA_DISK_REBUILD) {
+			d->recovered_sectors = min_u64(m->recovery_offset, v->member_sectors);
+			d->is_by_bitmap = m->is_by_bitmap;
+		}
 		a->disks_in_sync += m->state == METADATA_DISK_IN_SYNC;
 		if (!look || m->role >= METADATA_MAX_DISKS)
 			continue;
@@ -147,6 +152,7 @@ static void fill_view(const struct metadata_view *v, struct status_array *a)
 	text_uuid(v->uuid, a->uuid);
 	snprintf(a->level, sizeof(a->level), "raid%d", v->level);
 	a->size_bytes = v->array_sectors * 512;
+	a->member_sectors = v->member_sectors;
 	a->raid_disks = v->raid_disks;
 	a->chunk_bytes = v->geo.chunk_bytes;
 }
