@@ -13,10 +13,10 @@
 #include "base/err.h"
 #include "base/printable.h"
 
-enum { MAX_OPTIONS = 48, LONG_ONLY = 256 };
+enum { MAX_OPTIONS = 48, OPERAND = 1, LONG_ONLY = 256 };
 
 struct given {
-	const struct cli_option *option;
+	const struct cli_option *option; /* NULL: an operand */
 	const char *value;
 };
 
@@ -30,11 +30,12 @@ struct cli_args {
 /* Builds what getopt_long() wants; val is an index, offset by LONG_ONLY. */
 static void make_tables(const struct cli_option *options,
 			struct option longs[MAX_OPTIONS + 1],
-			char letters[2 * MAX_OPTIONS + 2])
+			char letters[2 * MAX_OPTIONS + 3])
 {
 	char *l = letters;
 	int i;
 
+	*l++ = '-'; /* operands come where they stand, as option 1 */
 	*l++ = ':';
 	memset(longs, 0, sizeof(*longs) * (MAX_OPTIONS + 1));
 	for (i = 0; options[i].name; i++) {
@@ -84,11 +85,17 @@ static void complain(const struct cli_command *command, int c, char **argv,
 			  command->name, word, command->name);
 }
 
+static void take_operand(struct cli_args *args, char *word)
+{
+	args->operands[args->operand_count++] = word;
+	args->given[args->given_count++].value = word;
+}
+
 struct cli_args *cli_parse(const struct cli_command *command, int argc,
 			   char **argv)
 {
 	struct option longs[MAX_OPTIONS + 1];
-	char letters[2 * MAX_OPTIONS + 2];
+	char letters[2 * MAX_OPTIONS + 3];
 	struct cli_args *args = calloc(1, sizeof(*args));
 	/* getopt starts at 1; it gets a vector with the command's name in 0 */
 	char **vector = calloc((size_t)argc + 2, sizeof(*vector));
@@ -115,12 +122,15 @@ struct cli_args *cli_parse(const struct cli_command *command, int argc,
 			free(vector);
 			return NULL;
 		}
-		args->given[args->given_count++] = (struct given){
-			find_option(command->options, c), optarg
-		};
+		if (c == OPERAND)
+			take_operand(args, optarg);
+		else
+			args->given[args->given_count++] = (struct given){
+				find_option(command->options, c), optarg
+			};
 	}
 	for (i = optind; i < argc + 1; i++)
-		args->operands[args->operand_count++] = vector[i];
+		take_operand(args, vector[i]);
 	free(vector);
 	return args;
 }
@@ -134,13 +144,18 @@ void cli_free(struct cli_args *args)
 	free(args);
 }
 
+static bool is_option(const struct given *g, const char *name)
+{
+	return g->option && strcmp(g->option->name, name) == 0;
+}
+
 static const struct given *last_given(const struct cli_args *args,
 				      const char *option)
 {
 	size_t i = args->given_count;
 
 	while (i-- > 0)
-		if (strcmp(args->given[i].option->name, option) == 0)
+		if (is_option(&args->given[i], option))
 			return &args->given[i];
 	return NULL;
 }
@@ -175,10 +190,23 @@ const char *cli_next_value(const struct cli_args *args, const char *option,
 	while (*cursor < args->given_count) {
 		const struct given *g = &args->given[(*cursor)++];
 
-		if (strcmp(g->option->name, option) == 0)
+		if (is_option(g, option))
 			return g->value;
 	}
 	return NULL;
+}
+
+bool cli_next(const struct cli_args *args, size_t *cursor, const char **option,
+	      const char **value)
+{
+	const struct given *g = &args->given[*cursor];
+
+	if (*cursor == args->given_count)
+		return false;
+	*option = g->option ? g->option->name : NULL;
+	*value = g->value;
+	(*cursor)++;
+	return true;
 }
 
 char *const *cli_operands(const struct cli_args *args, size_t *count)

@@ -29,6 +29,7 @@ struct cli_command {
 	const char *name;         /* "create" */
 	const char *mdadm_long;   /* mdadm's word for it, "create"; NULL for none */
 	char mdadm_letter;        /* 'C'; 0 for none */
+	bool is_action;           /* mdadm's word is no mode, but an action of its manage mode */
 	const char *operands;     /* "NAME DISK..." */
 	const char *summary;      /* one line */
 	const struct cli_option *options; /* ends with name == NULL */
@@ -63,6 +64,12 @@ const char *cli_value(const struct cli_args *args, const char *option);
 /* All values of an option that may be repeated: start with *cursor = 0. */
 const char *cli_next_value(const struct cli_args *args, const char *option,
 			   size_t *cursor);
+/*
+ * All that was given, in its order: the option, or NULL and its operand as *value. False: that
+ * was all. Starts with *cursor = 0.
+ */
+bool cli_next(const struct cli_args *args, size_t *cursor, const char **option,
+	      const char **value);
 /* Operands that are not options, in order. */
 char *const *cli_operands(const struct cli_args *args, size_t *count);
 

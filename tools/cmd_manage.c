@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* mdcluster set, reload, fail, confirm-dead: what an operator tells a daemon. */
+/* mdcluster set, reload, confirm-dead: what an operator tells a daemon. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "base/err.h"
 #include "base/printable.h"
 #include "tools/commands.h"
@@ -138,47 +137,6 @@ const struct cli_command cmd_reload = {
 	.summary = "Have the daemon read its configuration again.",
 	.options = reload_options,
 	.run = run_reload,
-};
-
-/* --- fail ------------------------------------------------------------------------------- */
-
-static const struct cli_option fail_options[] = {
-	DAEMON_OPTIONS,
-	CLI_COMMON_OPTIONS
-};
-
-/* As the daemon knows it, which is elsewhere; a role stays what it is. */
-static json_t *disk_of(const char *word)
-{
-	CLEANUP_FREE char *path = word[0] != '/' && word[strspn(word, "0123456789")] ?
-					  realpath(word, NULL) : NULL;
-
-	return json_string(path ? path : word);
-}
-
-static enum cli_exit run_fail(const struct cli_args *args)
-{
-	enum cli_exit code = CLI_OK;
-	char *const *operands;
-	size_t count;
-
-	operands = cli_operands(args, &count);
-	if (count < 2)
-		return cli_usage("fail: name the array, then its disks: by path, or by role");
-	for (size_t i = 1; code == CLI_OK && i < count; i++)
-		code = tell(args, "org.mdcluster.Fail",
-			    json_pack("{s:s, s:o}", "array", daemon_array_name(operands[0]),
-				      "disk", disk_of(operands[i])));
-	return code;
-}
-
-const struct cli_command cmd_fail = {
-	.name = "fail",
-	.mdadm_long = "fail",
-	.operands = "ARRAY DISK...",
-	.summary = "Take disks out of an array on all nodes, as if they had failed.",
-	.options = fail_options,
-	.run = run_fail,
 };
 
 /* --- confirm-dead ----------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
 
 #include "tools/cli.h"
 
+extern const struct cli_command cmd_add;
 extern const struct cli_command cmd_assemble;
 extern const struct cli_command cmd_attach;
 extern const struct cli_command cmd_check;
@@ -20,10 +21,13 @@ extern const struct cli_command cmd_fail;
 extern const struct cli_command cmd_incremental;
 extern const struct cli_command cmd_keygen;
 extern const struct cli_command cmd_locks;
+extern const struct cli_command cmd_manage;
 extern const struct cli_command cmd_monitor;
 extern const struct cli_command cmd_nodes;
 extern const struct cli_command cmd_record;
+extern const struct cli_command cmd_re_add;
 extern const struct cli_command cmd_reload;
+extern const struct cli_command cmd_remove;
 extern const struct cli_command cmd_repair;
 extern const struct cli_command cmd_quorum;
 extern const struct cli_command cmd_ring;
@@ -33,4 +37,5 @@ extern const struct cli_command cmd_status;
 extern const struct cli_command cmd_stop;
 extern const struct cli_command cmd_replay;
 extern const struct cli_command cmd_update;
+extern const struct cli_command cmd_wait;
 extern const struct cli_command cmd_zero;

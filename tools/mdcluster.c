@@ -18,7 +18,8 @@ static const struct cli_command *const commands[] = {
 	&cmd_attach, &cmd_detach,
 	&cmd_detail, &cmd_nodes, &cmd_quorum, &cmd_ring, &cmd_locks,
 	&cmd_events, &cmd_monitor, &cmd_record, &cmd_replay, &cmd_set, &cmd_reload, &cmd_check,
-	&cmd_repair, &cmd_fail, &cmd_fence, &cmd_confirm_dead,
+	&cmd_repair, &cmd_add, &cmd_re_add, &cmd_remove, &cmd_fail, &cmd_manage, &cmd_wait,
+	&cmd_fence, &cmd_confirm_dead,
 	&cmd_create, &cmd_examine, &cmd_examine_bitmap,
 	&cmd_update, &cmd_zero, &cmd_scan, &cmd_keygen,
 };
@@ -36,8 +37,8 @@ static void print_overview(FILE *to)
 		"  %-16s %s\n  %-16s %s\n\n"
 		"mdcluster COMMAND --help tells more; mdcluster(8) tells all.\n"
 		"mdadm's spellings (--assemble or -A, --incremental or -I, --stop or -S, --detail\n"
-		"or -D, --monitor, --fail, --create, --examine or -E, --examine-bitmap or -X, --zero-superblock)\n"
-		"do the same.\n",
+		"or -D, --monitor, --manage, --wait or -W, --create, --examine or -E, --examine-bitmap or -X, --zero-superblock)\n"
+		"do the same, and mdcluster ARRAY --add DISK --fail DISK --remove DISK, in any order.\n",
 		"help", "this text", "version", "version and optional parts");
 }
 
@@ -51,12 +52,35 @@ static const struct cli_command *by_name(const char *word)
 	return NULL;
 }
 
+/* mdadm's actions on the disks of an array, where no mode is given; they stay in argv. */
+static const struct cli_command *by_mdadm_action(int argc, char **argv)
+{
+	for (int at = 1; at < argc && strcmp(argv[at], "--") != 0; at++) {
+		const char *word = argv[at];
+
+		if (strcmp(word, "--set-faulty") == 0 || strcmp(word, "--add-spare") == 0 ||
+		    strcmp(word, "--cluster-confirm") == 0)
+			return &cmd_manage;
+		for (size_t c = 0; c < ARRAY_SIZE(commands); c++) {
+			const struct cli_command *cmd = commands[c];
+
+			if (cmd->is_action &&
+			    ((strncmp(word, "--", 2) == 0 && strcmp(word + 2, cmd->mdadm_long) == 0) ||
+			     (word[0] == '-' && cmd->mdadm_letter && word[1] == cmd->mdadm_letter)))
+				return &cmd_manage;
+		}
+	}
+	return NULL;
+}
+
 /*
  * mdadm takes its mode from an option that may stand anywhere, and its letter
- * may lead a group: -E, -Es. Cuts the mode out of argv when it finds it.
+ * may lead a group: -E, -Es. Cuts the mode out of argv when it finds it. --wait is one only
+ * where nothing is done to disks: there it is an option.
  */
 static const struct cli_command *by_mdadm_mode(int *argc, char **argv)
 {
+	bool has_action = by_mdadm_action(*argc, argv) != NULL;
 	int at, i;
 
 	for (at = 1; at < *argc && strcmp(argv[at], "--") != 0; at++) {
@@ -65,9 +89,10 @@ static const struct cli_command *by_mdadm_mode(int *argc, char **argv)
 
 		for (c = 0; c < ARRAY_SIZE(commands); c++) {
 			const struct cli_command *cmd = commands[c];
-			bool is_long = cmd->mdadm_long && strncmp(word, "--", 2) == 0 &&
+			bool is_mode = !cmd->is_action && !(has_action && cmd == &cmd_wait);
+			bool is_long = is_mode && cmd->mdadm_long && strncmp(word, "--", 2) == 0 &&
 				       strcmp(word + 2, cmd->mdadm_long) == 0;
-			bool is_letter = cmd->mdadm_letter && word[0] == '-' &&
+			bool is_letter = is_mode && cmd->mdadm_letter && word[0] == '-' &&
 					 word[1] == cmd->mdadm_letter;
 
 			if (is_letter && word[2] != '\0') {
@@ -83,6 +108,13 @@ static const struct cli_command *by_mdadm_mode(int *argc, char **argv)
 		}
 	}
 	return NULL;
+}
+
+static const struct cli_command *by_mdadm(int *argc, char **argv)
+{
+	const struct cli_command *command = by_mdadm_mode(argc, argv);
+
+	return command ? command : by_mdadm_action(*argc, argv);
 }
 
 static enum cli_exit run(const struct cli_command *command, int argc,
@@ -123,7 +155,7 @@ int main(int argc, char **argv)
 		if (command)
 			return (int)run(command, argc - 2, argv + 2);
 		/* mdadm /dev/md0 --fail /dev/sdb: the array comes first */
-		if (argv[1][0] == '/' && (command = by_mdadm_mode(&argc, argv)) != NULL)
+		if (argv[1][0] == '/' && (command = by_mdadm(&argc, argv)) != NULL)
 			return (int)run(command, argc - 1, argv + 1);
 		if (strcmp(argv[1], "help") == 0 && argc == 3 && by_name(argv[2])) {
 			cli_print_help(by_name(argv[2]));
@@ -136,7 +168,7 @@ int main(int argc, char **argv)
 		return (int)cli_usage("'%s' is not a command (mdcluster help lists them)",
 				      argv[argc > 2 ? 2 : 1]);
 	}
-	command = by_mdadm_mode(&argc, argv);
+	command = by_mdadm(&argc, argv);
 	if (command)
 		return (int)run(command, argc - 1, argv + 1);
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)

@@ -104,7 +104,7 @@ while read -r command; do
 		"$(sed -n "s/^  $command  *//p" overview)"
 
 	# mdadm's spelling
-	grep -E "^mdadm's spelling" text | sed -E 's/.*: (--[a-z-]+( or -[A-Z])?) .*/\1/' \
+	grep -E "^mdadm's spelling" text | sed -E 's/.*: (--[a-z-]+( or -[A-Za-z])?) .*/\1/' \
 		>spelling.help || :
 	grep -E "^mdadm's spelling" page.section | sed -E 's/.*: (.*)\./\1/' \
 		>spelling.page || :

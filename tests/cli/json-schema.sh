@@ -16,7 +16,7 @@ page=$srcdir/man/mdcluster-json.7
 sed -e 's/\\f[BIRP]//g' -e 's/\\-/-/g' "$page" | awk '
 	/^\.SH/ {
 		object = tolower($2)
-		is_object = object ~ /^(examine|examine-bitmap|slot|create|update|zero|keygen|locks|member|resource|lock|step|status|status-node|status-array|status-disk|status-member|quorum|quorum-node|event|finding)$/
+		is_object = object ~ /^(examine|examine-bitmap|slot|create|update|zero|keygen|locks|member|resource|lock|step|status|status-node|status-array|status-disk|status-member|quorum|quorum-node|change|event|finding)$/
 	}
 	/^\.TP/ { is_tag = 1; next }
 	is_tag && is_object && /^\.BR [a-z_.]+ "? ?\(/ {
@@ -29,7 +29,7 @@ sed -e 's/\\f[BIRP]//g' -e 's/\\-/-/g' "$page" | awk '
 	{ is_tag = 0 }' | sort >promise
 for object in examine examine-bitmap slot create update zero keygen locks member \
 	resource lock step status status-node status-array status-disk status-member \
-	quorum quorum-node event finding; do
+	quorum quorum-node change event finding; do
 	grep -q "^$object " promise ||
 		fail "mdcluster-json.7 describes no field of the object $object"
 done
@@ -340,6 +340,9 @@ check quorum "quorum" <quorum.json
 check_each quorum-node "quorum" '.nodes[]' <quorum.json
 status_is proof '.arrays[0].members[2].slot = null'
 mdcluster status --json | check_each status-member "no slot" '.arrays[].members[]' || :
+answer Add '{"reply": {"number": 3, "re_added": true}}'
+answer Remove '{"reply": {"removed": 2}}'
+mdcluster manage web --json --add /dev/sdx --remove failed | check_each change "disks" '.[]'
 for slot in 1 null; do
 	answer Events "{\"reply\": {\"events\": [{\"kind\": \"x\", \"slot\": $slot, \"role\": $slot}]}}"
 	mdcluster events --json | check event "an event, slot $slot"

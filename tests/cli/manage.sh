@@ -68,12 +68,14 @@ expect_fail 2 mdcluster set web
 expect_fail 2 mdcluster set resync-max=1M
 expect_fail 2 mdcluster set web colour=blue
 expect_fail 2 mdcluster set web resync-max=1M shop
-for command in "fail web" "--fail /dev/md/web" "/dev/md/web --fail"; do
+for command in "fail web" "--fail /dev/md/web" "/dev/md/web --fail" "/dev/md/web -f" "--manage web --set-faulty"; do
 	asks '["Fail",{"array":"web","disk":"/dev/sdb"}]' "mdcluster $command /dev/sdb"
 done
 asks '["Fail",{"array":"web","disk":"0"}]' '["Fail",{"array":"web","disk":"1"}]' \
 	"mdcluster fail web 0 1"
 asks "[\"Fail\",{\"array\":\"web\",\"disk\":\"$PWD/b.img\"}]" "mdcluster fail web ./b.img"
+asks '["Fail",{"array":"web","disk":"detached"}]' '["Fail",{"array":"web","disk":"#3"}]' \
+	"mdcluster fail web detached '#3'"
 expect_fail 2 mdcluster fail web
 answer Reload '{"reply": {"changed": ["array web: resync_max", "log_level"], "needs_restart": ["totem.mtu"]}}'
 asks '["Reload",{}]' "mdcluster reload"
@@ -94,6 +96,116 @@ expect_equal "not for a no" "" "$(calls)"
 out=$(echo yes | script -qec "mdcluster confirm-dead node3" /dev/null) || fail "yes: $out"
 expect_equal "for a yes" '["ConfirmDead",{"node":"node3"}]' "$(calls)"
 [[ $out == *"If node3 still runs"*"data"*"lost"* ]] || fail "it asks: $out"
+
+# --- disks that come and go -------------------------------------------------------------
+answer Add '{"reply": {"number": 3, "re_added": false}}'
+answer Remove '{"reply": {"removed": 1}}'
+for command in "add web" "--add /dev/md/web" "/dev/md/web --add" "/dev/md/web -a" "--manage /dev/md/web --add" \
+	"-a /dev/md/web"; do
+	asks '["Add",{"array":"web","disk":"/dev/sdx","how":"add"}]' "mdcluster $command /dev/sdx"
+	expect_equal "$command" "web: added /dev/sdx as #3" "$out"
+done
+asks '["Add",{"array":"0","disk":"/dev/sdx","force":true,"how":"add"}]' \
+	"mdcluster /dev/md0 --force --add /dev/sdx"
+asks "[\"Add\",{\"array\":\"web\",\"disk\":\"$PWD/a.img\",\"force\":true,\"how\":\"spare\"}]" \
+	"mdcluster add -q -f --spare web a.img"
+expect_equal "quietly" "" "$out"
+expect_fail 2 mdcluster web --add /dev/sdx
+asks '["Add",{"array":"web","disk":"/dev/sdx","how":"spare"}]' \
+	"mdcluster /dev/md/web --add-spare /dev/sdx"
+answer Add '{"reply": {"number": 1, "re_added": true}}'
+for command in "re-add web" "/dev/md/web --re-add" "--re-add web"; do
+	asks '["Add",{"array":"web","disk":"/dev/sdb","how":"re-add"}]' "mdcluster $command /dev/sdb"
+	expect_equal "$command" "web: re-added /dev/sdb as #1: what was written meanwhile is recovered" "$out"
+done
+for word in failed faulty detached /dev/sdb 1 '#3' sdb; do
+	for command in "remove web" "--remove /dev/md/web" "/dev/md/web -r" "-r web"; do
+		asks "[\"Remove\",{\"array\":\"web\",\"disk\":\"$word\"}]" "mdcluster $command '$word'"
+		expect_equal "as asked" "" "$out"
+	done
+done
+# several in one line, in its order
+asks '["Add",{"array":"web","disk":"/dev/sdx","how":"add"}]' '["Fail",{"array":"web","disk":"/dev/sdy"}]' \
+	'["Fail",{"array":"web","disk":"/dev/sdz"}]' '["Remove",{"array":"web","disk":"failed"}]' \
+	"mdcluster --manage /dev/md/web --add /dev/sdx --fail /dev/sdy /dev/sdz --remove failed"
+asks '["Fail",{"array":"web","disk":"1"}]' '["Remove",{"array":"web","disk":"1"}]' \
+	'["Add",{"array":"web","disk":"/dev/sdb","how":"re-add"}]' \
+	"mdcluster manage web -f 1 -r 1 --re-add /dev/sdb"
+expect_equal "JSON" '[["fail","1",null,false,0],["remove","1",null,false,1],["re-add","/dev/sdb",1,true,1]]' \
+	"$(mdcluster manage web --json -f 1 -r 1 --re-add /dev/sdb |
+	jq -c '[.[] | [.action, .disk, .number, .is_re_added, .disks]]')"
+# what fails ends it, and says so
+answer Fail '{"refuse": "web: disk 0 is the last one in sync", "errno": 16}'
+calls >/dev/null
+ends_with 1 mdcluster /dev/md/web --remove failed --fail 0 --add /dev/sdx
+expect_equal "why" "mdcluster: web: disk 0 is the last one in sync" "$out"
+expect_equal "the rest is not done" '["Remove",{"array":"web","disk":"failed"}]
+["Fail",{"array":"web","disk":"0"}]' "$(calls)"
+# what makes no sense is said before anything is done
+for words in "--remove failed --fail faulty" "--remove failed --add missing" "--remove failed --fail missing" \
+	"--remove failed --add detached" "/dev/sdx --remove failed" "--remove failed --frobnicate"; do
+	expect_fail 2 mdcluster --manage /dev/md/web $words
+done
+for command in "add web" "re-add web" "remove web" "manage web" "manage" "--manage /dev/md/web --add" "/dev/md/web -r"; do
+	expect_fail 2 mdcluster $command
+done
+expect_equal "nothing was done" "" "$(calls)"
+# the modes have their own -f, -r, --fail
+answer Stop "$done_"
+asks '["Stop",{"array":"0","force":true}]' "mdcluster --stop -f /dev/md0"
+asks '["Stop",{"array":"0","force":true}]' "mdcluster -f --stop /dev/md0"
+# those that failed are removed, and come again; the host's other disks are asked for
+answer Detail '{"reply": {"array": {}, "metadata": {"uuid": "5c0b0c4b:d6ae0359:f266cacf:72232250", "disks": [
+	{"number": 0, "state": "in_sync", "path": "/dev/sda"}, {"number": 1, "state": "faulty", "path": "/dev/sdb"},
+	{"number": 3, "state": "faulty", "path": "/dev/sdc"}, {"number": 4, "state": "faulty", "path": ""}]}}}'
+calls >/dev/null
+ends_with 0 mdcluster re-add web faulty
+expect_equal "calls" '["Detail",{"array":"web"}]
+["Remove",{"array":"web","disk":"/dev/sdb"}]
+["Add",{"array":"web","disk":"/dev/sdb","how":"re-add"}]
+["Remove",{"array":"web","disk":"/dev/sdc"}]
+["Add",{"array":"web","disk":"/dev/sdc","how":"re-add"}]' "$(calls)"
+ends_with 0 mdcluster /dev/md/web --re-add missing
+says "web: no disk is missing here"
+expect_equal "calls" '["Detail",{"array":"web"}]' "$(calls)"
+# scripts made for the kernel's md-cluster go on
+ends_with 0 mdcluster /dev/md/web --cluster-confirm 1:/dev/sdx
+says "--cluster-confirm is not needed: each node looks for the disk itself"
+expect_equal "calls" "" "$(calls)"
+
+# has_asked N: for its status, so often at least
+has_asked()
+{
+	[ "$(cat "$answers/calls" 2>/dev/null | grep -c '^\["Status"')" -ge "$1" ]
+}
+
+# --- wait -------------------------------------------------------------------------------
+for command in "wait web" "--wait /dev/md/web" "-W /dev/md/web"; do
+	ends_with 1 mdcluster $command
+	expect_equal "nothing to wait for" "" "$out"
+done
+for command in "wait web" "-W web" "add --wait web /dev/sdx" "/dev/md/web --add /dev/sdx --wait"; do
+	status_is healthy '.arrays[0].disks[1] |= (.state = "rebuild" | .recovered_sectors = 1024)'
+	calls >/dev/null
+	mdcluster $command >waited &
+	waiting=$!
+	eventually has_asked 2
+	kill -0 $waiting || fail "$command does not wait"
+	status_is healthy
+	code=0
+	wait $waiting || code=$?
+	expect_equal "exit status of $command" 0 $code
+done
+status_is healthy '.arrays[0] |= (.member_sectors = 4096 | .size_bytes = 2097152 | .disks_in_sync = 1 |
+	.disks[1] |= (.state = "rebuild" | .recovered_sectors = 1024))'
+script -qec "stty cols 80; mdcluster wait web" waited </dev/null >/dev/null &
+waiting=$!
+eventually grep -q '\[=====>...............\]  recovery = 25.0%' waited
+status_is healthy
+wait $waiting || fail "the bar: $(cat waited)"
+expect_fail 2 mdcluster wait
+expect_fail 1 mdcluster wait wbe
+status_is healthy
 
 # --- check, repair ------------------------------------------------------------------------
 answer Check '{"continue": {"done": 4096, "total": 131072, "mismatches": 0}}' \
