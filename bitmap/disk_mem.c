@@ -58,6 +58,8 @@ struct mem_disk {
 	unsigned int fault;        /* enum disk_mem_fault, or'ed */
 	uint64_t fault_offset, fault_length;
 	uint64_t fail_in; /* changes until one fails; 0: none does */
+	uint64_t *unreadable; /* sectors, in no order */
+	size_t unreadable_count;
 };
 
 struct mem_req {
@@ -101,11 +103,27 @@ static void req_finish(struct mem_req *mr, int result)
 	qb_list_add_tail(&mr->link, &mr->disk->ready);
 }
 
+static bool is_sector_in(uint64_t sector, uint64_t offset_bytes, uint64_t length_bytes)
+{
+	return sector >= offset_bytes / MEM_SECTOR_BYTES &&
+	       sector < div_round_up(offset_bytes + length_bytes, MEM_SECTOR_BYTES);
+}
+
+static void make_readable(struct mem_disk *mem, uint64_t offset_bytes, uint64_t length_bytes)
+{
+	for (size_t i = 0; i < mem->unreadable_count;)
+		if (is_sector_in(mem->unreadable[i], offset_bytes, length_bytes))
+			mem->unreadable[i] = mem->unreadable[--mem->unreadable_count];
+		else
+			i++;
+}
+
 static void change(struct mem_disk *mem, const struct disk_req *req,
 		   bool is_durable)
 {
 	struct disk_world *world = mem->world;
 
+	make_readable(mem, req->offset_bytes, req->length_bytes);
 	if (req->op == DISK_WRITE)
 		mem_store_write(&mem->store, world->effects, req->offset_bytes,
 				req->buffer, req->length_bytes, is_durable);
@@ -118,12 +136,15 @@ static void change(struct mem_disk *mem, const struct disk_req *req,
 static void take_effect(struct mem_req *mr)
 {
 	struct mem_disk *mem = mr->disk;
-	struct disk_req *req = mr->req;
+	const struct disk_req *req = mr->req;
 
 	if (is_change(req))
 		change(mem, req, req->is_fua);
 	else if (req->op == DISK_FLUSH)
 		mem_store_make_durable(&mem->store, mr->submitted_at_effect);
+	else if (disk_mem_unreadable_bytes(&mem->disk, req->offset_bytes,
+					   req->length_bytes) > 0)
+		mr->result = -EIO;
 	else
 		mem_store_read(&mem->store, req->offset_bytes, req->buffer,
 			       req->length_bytes);
@@ -385,6 +406,7 @@ static void mem_close(struct disk *disk)
 
 	assert(disk->in_flight == 0);
 	mem_store_fini(&mem->store);
+	free(mem->unreadable);
 	qb_list_del(&mem->link);
 	free(disk->name);
 	free(mem);
@@ -438,6 +460,37 @@ void disk_mem_set_fault(struct disk *disk, enum disk_mem_fault fault,
 	mem->fault = fault;
 	mem->fault_offset = offset_bytes;
 	mem->fault_length = length_bytes;
+}
+
+void disk_mem_set_unreadable(struct disk *disk, uint64_t offset_bytes,
+			     uint64_t length_bytes)
+{
+	struct mem_disk *mem = mem_of(disk);
+	uint64_t low = offset_bytes / MEM_SECTOR_BYTES;
+	uint64_t high = div_round_up(offset_bytes + length_bytes, MEM_SECTOR_BYTES);
+	uint64_t *all;
+
+	assert(length_bytes > 0);
+	make_readable(mem, offset_bytes, length_bytes); /* each is there once */
+	all = mem_alloc((mem->unreadable_count + (high - low)) * sizeof(*all));
+	if (mem->unreadable_count > 0)
+		memcpy(all, mem->unreadable, mem->unreadable_count * sizeof(*all));
+	free(mem->unreadable);
+	mem->unreadable = all;
+	for (; low < high; low++)
+		all[mem->unreadable_count++] = low;
+}
+
+uint64_t disk_mem_unreadable_bytes(const struct disk *disk, uint64_t offset_bytes,
+				   uint64_t length_bytes)
+{
+	const struct mem_disk *mem = mem_of_const(disk);
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < mem->unreadable_count; i++)
+		if (is_sector_in(mem->unreadable[i], offset_bytes, length_bytes))
+			bytes += MEM_SECTOR_BYTES;
+	return bytes;
 }
 
 void disk_mem_fail_nth_write(struct disk *disk, uint64_t n)

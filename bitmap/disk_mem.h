@@ -93,6 +93,16 @@ enum disk_mem_fault {
 void disk_mem_set_fault(struct disk *disk, enum disk_mem_fault fault,
 			uint64_t offset_bytes, uint64_t length_bytes);
 
+/*
+ * Whole sectors there cannot be read, -EIO, until a change of them took effect: as a drive's
+ * pending sectors. Besides what was so before.
+ */
+void disk_mem_set_unreadable(struct disk *disk, uint64_t offset_bytes,
+			     uint64_t length_bytes);
+/* How much of the range is so. */
+uint64_t disk_mem_unreadable_bytes(const struct disk *disk, uint64_t offset_bytes,
+				   uint64_t length_bytes);
+
 /* The n-th change from now on (1 is the next) fails with -EIO, once. 0: none. */
 void disk_mem_fail_nth_write(struct disk *disk, uint64_t n);
 

@@ -313,9 +313,37 @@ static void a_large_disk_costs_what_was_written(void **state)
 	disk_world_free(world);
 }
 
+static void what_is_unreadable_is_so_until_it_is_written(void **state)
+{
+	struct scene s = scene_new(7);
+	struct slow req;
+
+	(void)state;
+	disk_mem_set_unreadable(s.a, 512, 1024);
+	disk_mem_set_unreadable(s.a, PAGE, 512);
+	disk_mem_set_unreadable(s.a, 512, 512); /* again: it counts once */
+	assert_int_equal(disk_mem_unreadable_bytes(s.a, 0, 2 * PAGE), 3 * 512);
+	slow_submit(&s, &req, s.a, (struct disk_req){ .op = DISK_READ, .length_bytes = PAGE,
+						      .buffer = s.page });
+	disk_pump(s.a, -1);
+	assert_int_equal(req.result, -EIO);
+	slow_submit(&s, &req, s.a, (struct disk_req){ .op = DISK_READ, .length_bytes = 512,
+						      .buffer = s.page });
+	disk_pump(s.a, -1);
+	assert_int_equal(req.result, 0);
+	slow_submit(&s, &req, s.a, (struct disk_req){ .op = DISK_WRITE, .length_bytes = PAGE,
+						      .buffer = s.page });
+	assert_int_equal(disk_mem_unreadable_bytes(s.a, 0, PAGE), 1024); /* not yet */
+	disk_pump(s.a, -1);
+	assert_int_equal(disk_mem_unreadable_bytes(s.a, 0, PAGE), 0);
+	assert_int_equal(disk_mem_unreadable_bytes(s.a, 0, 2 * PAGE), 512);
+	scene_free(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_unreadable_is_so_until_it_is_written),
 		cmocka_unit_test(requests_complete_in_order_of_time_then_of_submission),
 		cmocka_unit_test(a_simulation_can_follow_the_clock),
 		cmocka_unit_test(a_run_is_repeated_by_its_seed),
