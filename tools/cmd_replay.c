@@ -48,6 +48,10 @@ static const char *const metadata_ops[METADATA_OPS] = {
 	[METADATA_ASSEMBLE] = "assemble", [METADATA_RELOAD] = "reload",
 	[METADATA_ACTIVATE] = "activate", [METADATA_READ_SLOT] = "read slot",
 	[METADATA_CLEAR_SLOT] = "clear slot", [METADATA_FAIL] = "fail disk",
+	[METADATA_PREPARE] = "prepare", [METADATA_FIND] = "find", [METADATA_ADD] = "add",
+	[METADATA_UNPREPARE] = "unprepare", [METADATA_REBUILD] = "rebuild",
+	[METADATA_PROGRESS] = "progress", [METADATA_IN_SYNC] = "in sync",
+	[METADATA_REMOVE] = "remove", [METADATA_FORGET] = "forget",
 	[METADATA_CLOSE] = "close",
 };
 

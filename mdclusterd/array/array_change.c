@@ -87,7 +87,7 @@ static void prepare(struct array *a)
 		.path = c->path,
 		.is_forced = c->is_forced,
 		.is_re_add = c->kind == ARRAY_RE_ADD,
-		.is_new = c->kind == ARRAY_ADD_SPARE,
+		.is_spare = c->kind == ARRAY_ADD_SPARE,
 	};
 	deed_work(a, &c->deed, METADATA_PREPARE);
 }

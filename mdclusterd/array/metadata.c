@@ -6,15 +6,13 @@
 
 #include "bitmap/disk.h"
 
-struct metadata *metadata_new(struct disk *(*open)(void *owner, const char *path,
-						   struct err *err),
-			      void *owner)
+struct metadata *metadata_new(const struct metadata_ops *ops, void *owner)
 {
 	struct metadata *md = calloc(1, sizeof(*md));
 
 	if (!md)
 		return NULL;
-	md->open = open;
+	md->ops = ops;
 	md->owner = owner;
 	return md;
 }
@@ -64,6 +62,24 @@ static int dispatch(struct metadata *md, struct metadata_request *req)
 		return metadata_clear_slot(md, req);
 	case METADATA_FAIL:
 		return metadata_fail(md, req);
+	case METADATA_PREPARE:
+		return metadata_prepare(md, req);
+	case METADATA_FIND:
+		return metadata_find(md, req);
+	case METADATA_ADD:
+		return metadata_add(md, req);
+	case METADATA_UNPREPARE:
+		return metadata_unprepare(md, req);
+	case METADATA_REBUILD:
+		return metadata_rebuild(md, req);
+	case METADATA_PROGRESS:
+		return metadata_progress(md, req);
+	case METADATA_IN_SYNC:
+		return metadata_in_sync(md, req);
+	case METADATA_REMOVE:
+		return metadata_remove(md, req);
+	case METADATA_FORGET:
+		return metadata_forget_disk(md, req);
 	case METADATA_CLOSE:
 		metadata_close(md);
 		return 0;
@@ -73,13 +89,20 @@ static int dispatch(struct metadata *md, struct metadata_request *req)
 	return err_set(&req->err, -EINVAL, "the metadata have no such request");
 }
 
+static bool has_role(const struct metadata_request *req)
+{
+	return req->op == METADATA_FAIL || req->op == METADATA_PROGRESS ||
+	       req->op == METADATA_IN_SYNC ||
+	       (req->op == METADATA_REBUILD && !req->is_re_add);
+}
+
 static int check(struct metadata *md, struct metadata_request *req)
 {
 	if (req->op == METADATA_ASSEMBLE || req->op == METADATA_CLOSE)
 		return 0;
 	if (md->count == 0)
 		return err_set(&req->err, -EINVAL, "no array is assembled");
-	if (req->op == METADATA_FAIL && req->role >= METADATA_MAX_DISKS)
+	if (has_role(req) && req->role >= METADATA_MAX_DISKS)
 		return err_set(&req->err, -EINVAL, "there is no disk %u", req->role);
 	if (md->is_loaded ||
 	    (req->op != METADATA_READ_SLOT && req->op != METADATA_CLEAR_SLOT))
@@ -88,10 +111,30 @@ static int check(struct metadata *md, struct metadata_request *req)
 	return metadata_reload(md, METADATA_NO_ROLE, &req->err);
 }
 
-static bool gives_view(enum metadata_op op)
+bool metadata_gives_view(enum metadata_op op)
 {
-	return op == METADATA_ASSEMBLE || op == METADATA_RELOAD || op == METADATA_ACTIVATE ||
-	       op == METADATA_FAIL;
+	switch (op) {
+	case METADATA_ASSEMBLE:
+	case METADATA_RELOAD:
+	case METADATA_ACTIVATE:
+	case METADATA_FAIL:
+	case METADATA_ADD:
+	case METADATA_REBUILD:
+	case METADATA_IN_SYNC:
+	case METADATA_REMOVE:
+	case METADATA_FORGET:
+		return true;
+	case METADATA_READ_SLOT:
+	case METADATA_CLEAR_SLOT:
+	case METADATA_PREPARE:
+	case METADATA_FIND:
+	case METADATA_UNPREPARE:
+	case METADATA_PROGRESS:
+	case METADATA_CLOSE:
+	case METADATA_OPS:
+		break;
+	}
+	return false;
 }
 
 int metadata_run(struct metadata *md, struct metadata_request *req)
@@ -102,7 +145,7 @@ int metadata_run(struct metadata *md, struct metadata_request *req)
 	r = check(md, req);
 	if (r == 0)
 		r = dispatch(md, req);
-	if (r == 0 && gives_view(req->op))
+	if (r == 0 && metadata_gives_view(req->op))
 		metadata_make_view(md, req->view);
 	return r;
 }

@@ -11,6 +11,9 @@
  * The rules: D3 (CLEAR comes after the bits are durable elsewhere), D11 (ACTIVATE), D12
  * (a slot is the OR over in-sync members), B41 (a stale slot of others reads as ones, and
  * is not written for that), section 1.7 (events; a faulty member is not written any more).
+ *
+ * A disk is a candidate from PREPARE or FIND until superblocks make it a spare or give it a
+ * role: it is in no view. There is one at a time, for TOKEN is held all that while.
  */
 #pragma once
 
@@ -96,22 +99,30 @@ enum metadata_op {
 	 * gets a superblock of this array as a spare of it, and a bitmap area with all its slots
 	 * empty, and is open here from then on -> number, device_uuid. Of a former member whose
 	 * bits were kept all the time (its events are not behind any slot's events_cleared) nothing
-	 * is written -> is_re_add. is_re_add: only that: else -ESTALE. -EEXIST: it is a member
-	 * here; -ENOSPC: too small; -EBUSY: it holds something else, unless is_forced.
+	 * is written -> is_re_add; not with is_spare. is_re_add: only that: else -ESTALE. -EEXIST:
+	 * it is in use here; -ENOSPC: too small; -EBUSY: it holds something else, unless
+	 * is_forced; -EINVAL: its blocks are larger than the array's.
 	 */
 	METADATA_PREPARE,
-	/* The disk of device_uuid is open here from now on; -ENODEV: this node does not see it. */
+	/*
+	 * The disk of device_uuid is open here from now on -> number. -ENODEV: this node does not
+	 * see it; -EEXIST: another one here has its number.
+	 */
 	METADATA_FIND,
 	METADATA_ADD,        /* `number` is a spare in all superblocks, events + 1 -> view */
-	METADATA_UNPREPARE,  /* what PREPARE wrote goes, and it is closed */
+	METADATA_UNPREPARE,  /* what PREPARE wrote goes, and it is closed. -EBUSY: it was ADDed */
 	/*
 	 * `number`, a spare, gets `role`; or, is_re_add, the former member that was PREPAREd its
 	 * old one (-> role). All slots are copied to it first (D10), durably; then the superblocks:
 	 * RECOVERY_OFFSET 0, of a re-add with RECOVERY_BITMAP; events + 1 -> view. -EALREADY: the
-	 * role has a disk by now.
+	 * role has a disk by now. -EIO: a spare that did not take it is faulty from then on.
+	 * -ESTALE: bits of what it missed were cleared since.
 	 */
 	METADATA_REBUILD,
-	/* recovery_offset of role's disk becomes `position`, in its superblock alone. With TOKEN. */
+	/*
+	 * recovery_offset of role's disk becomes `position`, in its superblock alone; it never
+	 * goes back. With TOKEN.
+	 */
 	METADATA_PROGRESS,
 	/*
 	 * role's disk holds all that the others do: of `slots`, which nobody has, its copies are
@@ -137,8 +148,8 @@ struct metadata_request {
 	uint8_t *bits;
 	uint64_t dirty;            /* READ: chunks */
 	const char *path;          /* PREPARE; borrowed until done() */
-	bool is_forced, is_re_add;
-	bool is_new;               /* PREPARE: it is no former member, whatever it says */
+	bool is_forced, is_re_add; /* PREPARE: is_re_add -> */
+	bool is_spare;             /* PREPARE: not as what it was */
 	uint32_t number;           /* dev_number */
 	uint8_t device_uuid[16];   /* FIND; PREPARE -> */
 	uint64_t position;         /* PROGRESS: sectors of the member's data */
@@ -153,10 +164,28 @@ struct metadata_request {
 	struct qb_list_head link;  /* who runs it */
 };
 
-/* open: disk_aio_open() in DISK_SHARED mode, or the simulator's. */
-struct metadata *metadata_new(struct disk *(*open)(void *owner, const char *path,
-						   struct err *err),
-			      void *owner);
+/* What the metadata are given; all of it may block, and is called from metadata_run() alone. */
+struct metadata_ops {
+	/* disk_aio_open() in DISK_SHARED mode, or the simulator's. */
+	struct disk *(*open)(void *owner, const char *path, struct err *err);
+	/*
+	 * Paths (malloc'd) of this node's disks that are members of that array; at most `room`.
+	 * A disk that hangs holds it up for some seconds at most.
+	 */
+	size_t (*find)(void *owner, const uint8_t set_uuid[16], char **paths, size_t room);
+	/*
+	 * The disk shall be the array's, and was (is_member) or was not: -EBUSY with a sentence
+	 * where it holds something else; is_forced: that is not found any more.
+	 */
+	int (*claim)(void *owner, struct disk *disk, bool is_member, bool is_forced,
+		     struct err *err);
+	void (*random)(void *owner, void *to, size_t bytes);
+};
+
+/* The request's view is written, where it went well. */
+bool metadata_gives_view(enum metadata_op op);
+
+struct metadata *metadata_new(const struct metadata_ops *ops, void *owner);
 void metadata_free(struct metadata *md); /* closes the disks; NULL is fine */
 /* Does it; blocks; calls no done(). Returns the result, with req->err. */
 int metadata_run(struct metadata *md, struct metadata_request *req);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Disks opened, and judged: what is not a member, or of an array that is not served, is
- * refused by name. A disk that cannot be opened or read counts as missing.
+ * refused by name. A disk that cannot be opened or read counts as missing. Of two that claim
+ * one number the one with the higher events is it: a number may be given again.
  */
 #include "mdclusterd/array/metadata_private.h"
 
@@ -16,21 +17,68 @@ LOG_SUBSYSTEM(metadata);
 
 /* --- reading ------------------------------------------------------------------------------- */
 
-static int try_member(struct disk *disk, struct err *err)
+int metadata_try(struct metadata_member *m, struct err *err)
 {
-	struct md_member m;
-	int r = md_member_load(&m, disk, err);
+	struct md_member found;
+	int r = md_member_load(&found, m->disk, err);
 
 	if (r == 0)
-		r = md_member_load_bitmap(&m, err);
-	md_member_fini(&m);
+		r = md_member_load_bitmap(&found, err);
+	if (r == 0) {
+		memcpy(m->set_uuid, found.sb.set_uuid, 16);
+		m->dev_number = found.sb.dev_number;
+		m->own_role = md_sb_role(&found.sb);
+		m->own_events = found.sb.events;
+		snprintf(m->last.path, sizeof(m->last.path), "%s", m->path);
+		m->last.dev_number = found.sb.dev_number;
+		memcpy(m->last.device_uuid, found.sb.device_uuid, 16);
+		m->last.data_offset = found.sb.data_offset;
+		m->last.recovery_offset = found.sb.recovery_offset;
+		m->last.is_by_bitmap = found.sb.feature_map & MD_FEATURE_RECOVERY_BITMAP;
+		m->last.bitmap_start_bytes = found.geo.start_bytes;
+	}
+	md_member_fini(&found);
 	return r;
 }
 
 static bool is_asked(const struct metadata_member *m, uint32_t skip_role)
 {
-	return m->last.state != METADATA_DISK_FAULTY && m->last.state != METADATA_DISK_STALE &&
+	return !m->is_candidate && m->last.state != METADATA_DISK_FAULTY &&
+	       m->last.state != METADATA_DISK_STALE &&
 	       (skip_role == METADATA_NO_ROLE || m->last.role != skip_role);
+}
+
+static bool is_lesser(const struct metadata_member *a, const struct metadata_member *b)
+{
+	if ((a->own_role == MD_ROLE_FAULTY) != (b->own_role == MD_ROLE_FAULTY))
+		return a->own_role == MD_ROLE_FAULTY;
+	return a->own_events < b->own_events;
+}
+
+static bool are_one(const struct metadata_member *a, const struct metadata_member *b)
+{
+	return a->dev_number == b->dev_number ||
+	       memcmp(a->last.device_uuid, b->last.device_uuid, 16) == 0;
+}
+
+/* One of each number, and of each device. */
+static void drop_doubles(const struct metadata *md, bool *chosen)
+{
+	for (size_t i = 0; i < md->count; i++)
+		for (size_t j = 0; chosen[i] && j < i; j++) {
+			const struct metadata_member *a = &md->members[i];
+			const struct metadata_member *b = &md->members[j];
+
+			if (!chosen[j] || !are_one(a, b))
+				continue;
+			if (is_lesser(b, a))
+				chosen[j] = false;
+			else
+				chosen[i] = false;
+			log_notice("MDC5310", "%s: it claims number %u, which %s has with newer superblocks; it is ignored",
+				   chosen[i] ? b->path : a->path, a->dev_number,
+				   chosen[i] ? a->path : b->path);
+		}
 }
 
 static size_t choose_readable(struct metadata *md, bool *chosen, struct disk **disks,
@@ -38,11 +86,12 @@ static size_t choose_readable(struct metadata *md, bool *chosen, struct disk **d
 {
 	size_t count = 0;
 
-	for (size_t i = 0; i < md->count; i++) {
-		chosen[i] = chosen[i] && try_member(md->members[i].disk, why) == 0;
+	for (size_t i = 0; i < md->count; i++)
+		chosen[i] = chosen[i] && metadata_try(&md->members[i], why) == 0;
+	drop_doubles(md, chosen);
+	for (size_t i = 0; i < md->count; i++)
 		if (chosen[i])
 			disks[count++] = md->members[i].disk;
-	}
 	return count;
 }
 
@@ -78,29 +127,75 @@ static int load(struct metadata *md, bool *chosen, struct err *why, struct err *
 	return 0;
 }
 
-int metadata_reload(struct metadata *md, uint32_t skip_role, struct err *err)
+/* The superblocks have it by now: as a spare, or in a role. */
+static bool has_come(const struct metadata *md, const struct metadata_member *m)
+{
+	uint16_t role = metadata_role_of(md, m->dev_number);
+
+	if (role == MD_ROLE_SPARE)
+		return m->own_role == MD_ROLE_SPARE;
+	return role < MD_ROLE_MAX && m->own_role < MD_ROLE_MAX &&
+	       !md_array_is_stale(&md->array, &md->array.members[m->member]);
+}
+
+static int load_more(struct metadata *md, bool *chosen, struct err *why, struct err *err)
+{
+	bool with[METADATA_MAX_DISKS];
+	bool is_any = false;
+	int r;
+
+	memcpy(with, chosen, sizeof(with));
+	for (size_t i = 0; i < md->count; i++) {
+		const struct metadata_member *m = &md->members[i];
+
+		/* one that had failed may have been taken in again since, by another node */
+		if (m->is_candidate || (m->last.state == METADATA_DISK_FAULTY &&
+					metadata_role_of(md, m->dev_number) < MD_ROLE_MAX))
+			with[i] = is_any = true;
+	}
+	if (!is_any)
+		return 0;
+	r = load(md, with, why, err);
+	if (r < 0) { /* what comes does not fit, and is nobody's loss yet */
+		*err = (struct err)ERR_INIT;
+		return load(md, chosen, why, err);
+	}
+	for (size_t i = 0; i < md->count; i++) {
+		struct metadata_member *m = &md->members[i];
+
+		if (m->is_candidate && m->is_read && has_come(md, m))
+			m->is_candidate = m->is_new = false;
+	}
+	return 0;
+}
+
+static int read_anew(struct metadata *md, uint32_t skip_role, struct err *err)
 {
 	bool chosen[METADATA_MAX_DISKS] = { false };
 	struct err why = ERR_INIT;
-	bool is_more = false;
 	int r;
 
 	for (size_t i = 0; i < md->count; i++)
 		chosen[i] = is_asked(&md->members[i], skip_role);
 	r = load(md, chosen, &why, err);
-	/* one that had failed may have been taken in again since, by another node */
-	for (size_t i = 0; r == 0 && i < md->count; i++) {
-		const struct metadata_member *m = &md->members[i];
+	if (r == 0)
+		r = load_more(md, chosen, &why, err);
+	return r;
+}
 
-		if (m->last.state != METADATA_DISK_FAULTY ||
-		    metadata_role_of(md, m->dev_number) >= MD_ROLE_MAX)
-			continue;
-		chosen[i] = is_more = true;
-	}
-	if (is_more)
-		r = load(md, chosen, &why, err);
-	if (r < 0) /* the array that was there is gone: RELOAD comes again */
-		md->is_loaded = false;
+int metadata_reload(struct metadata *md, uint32_t skip_role, struct err *err)
+{
+	size_t i = md->count;
+	int r = read_anew(md, skip_role, err);
+
+	if (r < 0 || !metadata_look_around(md, skip_role))
+		return r;
+	r = read_anew(md, skip_role, err);
+	while (r == 0 && i < md->count)
+		if (md->members[i].is_read)
+			i++;
+		else
+			metadata_drop(md, i);
 	return r;
 }
 
@@ -156,6 +251,34 @@ static int check_all_there(const struct metadata *md, const struct metadata_requ
 
 /* --- ASSEMBLE -------------------------------------------------------------------------------- */
 
+int metadata_open(struct metadata *md, const char *path, struct err *err)
+{
+	struct metadata_member *m = &md->members[md->count];
+
+	if (md->count == METADATA_MAX_DISKS)
+		return err_set(err, -ENOSPC, "%s: the array has %d disks, more are not served",
+			       path, METADATA_MAX_DISKS);
+	memset(m, 0, sizeof(*m));
+	m->disk = md->ops->open(md->owner, path, err);
+	if (!m->disk)
+		return err->code;
+	snprintf(m->path, sizeof(m->path), "%s", path);
+	m->dev_number = METADATA_NO_NUMBER;
+	m->own_role = MD_ROLE_FAULTY;
+	md->count++;
+	return 0;
+}
+
+void metadata_drop(struct metadata *md, size_t index)
+{
+	if (md->members[index].is_read)
+		metadata_forget(md);
+	disk_close(md->members[index].disk);
+	md->count--;
+	memmove(&md->members[index], &md->members[index + 1],
+		(md->count - index) * sizeof(md->members[0]));
+}
+
 static int open_disks(struct metadata *md, const struct metadata_request *req,
 		      struct err *missing, struct err *err)
 {
@@ -164,19 +287,27 @@ static int open_disks(struct metadata *md, const struct metadata_request *req,
 	if (req->path_count > METADATA_MAX_DISKS)
 		return err_set(err, -EINVAL, "%zu disks: at most %d are served",
 			       req->path_count, METADATA_MAX_DISKS);
-	for (size_t i = 0; i < req->path_count; i++) {
-		struct metadata_member *m = &md->members[md->count];
-
-		memset(m, 0, sizeof(*m));
-		m->disk = md->open(md->owner, req->paths[i], missing);
-		if (!m->disk) {
+	for (size_t i = 0; i < req->path_count; i++)
+		if (metadata_open(md, req->paths[i], missing) < 0)
 			log_warning("MDC5300", "%s; it counts as missing", missing->text);
-			continue;
-		}
-		snprintf(m->path, sizeof(m->path), "%s", req->paths[i]);
-		md->count++;
-	}
 	return 0;
+}
+
+/* Those that were never added, or removed as spares: their own superblocks say so. */
+static void drop_outsiders(struct metadata *md, struct err *why)
+{
+	size_t i = 0;
+
+	while (i < md->count) {
+		struct metadata_member *m = &md->members[i];
+
+		if (metadata_try(m, why) == 0 && m->own_role == MD_ROLE_FAULTY) {
+			err_set(why, -ENOENT, "%s: it is not part of its array: add it", m->path);
+			metadata_drop(md, i);
+		} else {
+			i++;
+		}
+	}
 }
 
 /* Disks that hold no member are closed: nothing here will ask them again. */
@@ -202,6 +333,8 @@ int metadata_assemble(struct metadata *md, struct metadata_request *req)
 	metadata_close(md);
 	memset(chosen, true, sizeof(chosen));
 	r = open_disks(md, req, &missing, &req->err);
+	if (r == 0)
+		drop_outsiders(md, &missing);
 	if (r == 0)
 		r = load(md, chosen, &missing, &req->err);
 	if (r == 0) {

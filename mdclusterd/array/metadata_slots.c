@@ -90,6 +90,18 @@ static int load_all(struct metadata *md, struct metadata_request *req,
 	return load(md, req, slot);
 }
 
+int metadata_load_slot(struct metadata *md, uint32_t number, struct bitmap_slot *slot,
+		       uint32_t *role, struct err *err)
+{
+	struct metadata_request req = { .slot = number, .role = METADATA_NO_ROLE };
+	int r = load_all(md, &req, slot);
+
+	*role = req.role;
+	if (r < 0)
+		*err = req.err;
+	return r;
+}
+
 int metadata_read_slot(struct metadata *md, struct metadata_request *req)
 {
 	uint64_t chunks = md_array_freshest(&md->array)->geo.chunks;

@@ -22,43 +22,44 @@ uint16_t metadata_role_of(const struct metadata *md, uint32_t dev_number)
 bool metadata_is_written(const struct metadata *md, const struct md_member *m)
 {
 	return md_array_role(&md->array, m) < MD_ROLE_MAX &&
-	       !md_array_is_stale(&md->array, m);
+	       md_sb_role(&m->sb) < MD_ROLE_MAX && !md_array_is_stale(&md->array, m);
 }
 
 /* --- one disk --------------------------------------------------------------------------- */
 
+/* `role`: by the freshest superblock. What its own says it cannot have outgrown by itself. */
+static enum metadata_disk_state state_of_read(const struct metadata *md,
+					      const struct md_member *m, uint16_t role)
+{
+	uint16_t own = md_sb_role(&m->sb);
+
+	if (own == MD_ROLE_SPARE && (role == MD_ROLE_SPARE || role < MD_ROLE_MAX))
+		return METADATA_DISK_SPARE; /* where it was about to get a role, too */
+	if (role >= MD_ROLE_MAX || own >= MD_ROLE_MAX)
+		return METADATA_DISK_FAULTY;
+	if (md_array_is_stale(&md->array, m))
+		return METADATA_DISK_STALE;
+	return m->sb.feature_map & MD_FEATURE_RECOVERY_OFFSET ? METADATA_DISK_REBUILD :
+								METADATA_DISK_IN_SYNC;
+}
+
 static enum metadata_disk_state state_of(const struct metadata *md,
 					 const struct metadata_member *m, uint16_t role)
 {
-	const struct md_member *read;
-
+	if (m->is_read)
+		return state_of_read(md, &md->array.members[m->member], role);
 	if (role == MD_ROLE_SPARE)
 		return METADATA_DISK_SPARE;
 	if (role >= MD_ROLE_MAX)
 		return METADATA_DISK_FAULTY;
-	if (!m->is_read)
-		return m->last.state == METADATA_DISK_SPARE ||
-				       m->last.state == METADATA_DISK_FAULTY ?
-			       METADATA_DISK_MISSING :
-			       m->last.state;
-	read = &md->array.members[m->member];
-	if (md_array_is_stale(&md->array, read))
-		return METADATA_DISK_STALE;
-	return read->sb.feature_map & MD_FEATURE_RECOVERY_OFFSET ? METADATA_DISK_REBUILD :
-								   METADATA_DISK_IN_SYNC;
+	return m->last.state == METADATA_DISK_SPARE || m->last.state == METADATA_DISK_FAULTY ?
+		       METADATA_DISK_MISSING :
+		       m->last.state;
 }
 
-static void take_member(struct metadata *md, struct metadata_member *m)
+static bool has_place(enum metadata_disk_state state)
 {
-	const struct md_member *read = &md->array.members[m->member];
-
-	m->dev_number = read->sb.dev_number;
-	snprintf(m->last.path, sizeof(m->last.path), "%s", m->path);
-	m->last.dev_number = read->sb.dev_number;
-	memcpy(m->last.device_uuid, read->sb.device_uuid, 16);
-	m->last.data_offset = read->sb.data_offset;
-	m->last.recovery_offset = read->sb.recovery_offset;
-	m->last.bitmap_start_bytes = read->geo.start_bytes;
+	return state != METADATA_DISK_SPARE && state != METADATA_DISK_FAULTY;
 }
 
 /* --- the array ---------------------------------------------------------------------------- */
@@ -107,11 +108,12 @@ void metadata_make_view(struct metadata *md, struct metadata_view *view)
 		uint16_t role;
 		uint32_t place;
 
-		if (m->is_read)
-			take_member(md, m);
+		if (m->is_candidate)
+			continue;
 		role = metadata_role_of(md, m->dev_number);
 		m->last.state = state_of(md, m, role);
-		place = role < view->raid_disks ? role : view->disk_count;
+		place = role < view->raid_disks && has_place(m->last.state) ? role :
+									      view->disk_count;
 		if (place >= METADATA_MAX_DISKS)
 			continue;
 		if (place == view->disk_count)

@@ -32,7 +32,7 @@ struct finder {
 	void *owner;
 };
 
-static bool is_member(const char *path, const uint8_t uuid[16])
+bool finder_is_member(const char *path, const uint8_t uuid[16])
 {
 	struct err err = ERR_INIT;
 	struct disk *disk = disk_aio_open(path, DISK_RDONLY, &err);
@@ -80,7 +80,7 @@ static void *look(void *owner)
 
 	f->paths = calloc(f->found.gl_pathc + 1, sizeof(*f->paths));
 	for (size_t i = 0; f->paths && i < f->found.gl_pathc; i++)
-		if (is_member(f->found.gl_pathv[i], f->uuid)) {
+		if (finder_is_member(f->found.gl_pathv[i], f->uuid)) {
 			f->paths[f->count] = strdup(f->found.gl_pathv[i]);
 			f->count += f->paths[f->count] != NULL;
 		}

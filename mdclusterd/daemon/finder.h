@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,4 +23,6 @@ struct finder *finder_start(struct loop *loop, char *const *patterns, size_t cou
 			    void *owner, struct err *err);
 /* done() is not called any more; a thread that still looks ends by itself. NULL is fine. */
 void finder_free(struct finder *f);
+/* Reads the disk: it may hang. */
+bool finder_is_member(const char *path, const uint8_t uuid[16]);
 void finder_free_paths(char **paths, size_t count);

@@ -7,14 +7,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <uuid/uuid.h>
 
 #include "base/arith.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "bitmap/discover.h"
 #include "bitmap/disk.h"
 #include "mdclusterd/array/metadata.h"
 #include "mdclusterd/daemon/cluster.h"
+#include "mdclusterd/daemon/disk_search.h"
+#include "mdclusterd/daemon/finder.h"
 #include "mdclusterd/daemon/mailbox.h"
+
+/* Another node waits for the answer meanwhile. */
+enum { SEARCH_MS = 3500 };
 
 /* A request on its way: first in todo, then as a letter. */
 struct job {
@@ -28,6 +35,8 @@ struct metadata_thread {
 	struct metadata_runner runner;
 	struct metadata *metadata; /* the thread's while it runs */
 	const struct lease *lease;
+	char **patterns;           /* owned */
+	size_t pattern_count;
 	size_t asked;              /* and not answered; the asker's */
 	struct mailbox *answers;
 	pthread_t thread;
@@ -113,7 +122,58 @@ static struct disk *open_shared(void *owner, const char *path, struct err *err)
 	return disk;
 }
 
+static size_t find(void *owner, const uint8_t set_uuid[16], char **paths, size_t room)
+{
+	const struct metadata_thread *t = owner;
+
+	return disk_search(t->patterns, t->pattern_count, set_uuid, SEARCH_MS, paths, room);
+}
+
+/* As `mdcluster create` looks at it; a member of the array may have been one. */
+static int claim(void *owner, struct disk *disk, bool is_member, bool is_forced, struct err *err)
+{
+	struct md_signature found[MD_MAX_SIGNATURES];
+	int count = md_discover_contents(disk->name, found, err);
+
+	(void)owner;
+	for (int i = 0; i < count && !is_forced; i++)
+		if (!is_member || strcmp(found[i].what, "linux_raid_member") != 0)
+			return err_set(err, -EBUSY,
+				       "%s: already holds: %s%s%s%s; nothing was written (--force overwrites it)",
+				       disk->name, found[i].what, found[i].label[0] ? " '" : "",
+				       found[i].label, found[i].label[0] ? "'" : "");
+	return count < 0 ? count : md_discover_erase(disk, found, count, 0, 0, err);
+}
+
+static void random_bytes(void *owner, void *to, size_t bytes)
+{
+	uuid_t uuid;
+
+	(void)owner;
+	for (size_t at = 0; at < bytes; at += sizeof(uuid)) {
+		uuid_generate_random(uuid);
+		memcpy((uint8_t *)to + at, uuid, min_u64(sizeof(uuid), bytes - at));
+	}
+}
+
+static const struct metadata_ops metadata_ops = {
+	.open = open_shared, .find = find, .claim = claim, .random = random_bytes,
+};
+
+static bool copy_patterns(struct metadata_thread *t, char *const *patterns, size_t count)
+{
+	t->patterns = calloc(count + 1, sizeof(*t->patterns));
+	while (t->patterns && t->pattern_count < count) {
+		t->patterns[t->pattern_count] = strdup(patterns[t->pattern_count]);
+		if (!t->patterns[t->pattern_count])
+			return false;
+		t->pattern_count++;
+	}
+	return t->patterns != NULL;
+}
+
 struct metadata_thread *metadata_thread_new(struct loop *loop, const struct lease *lease,
+					    char *const *patterns, size_t count,
 					    struct err *err)
 {
 	struct metadata_thread *t = calloc(1, sizeof(*t));
@@ -129,7 +189,8 @@ struct metadata_thread *metadata_thread_new(struct loop *loop, const struct leas
 	pthread_mutex_init(&t->mutex, NULL);
 	pthread_cond_init(&t->has_work, NULL);
 	t->answers = mailbox_new(loop, err);
-	t->metadata = metadata_new(open_shared, t);
+	if (copy_patterns(t, patterns, count))
+		t->metadata = metadata_new(&metadata_ops, t);
 	if (t->answers && !t->metadata)
 		err_nomem(err, "an array's metadata");
 	r = t->answers && t->metadata ? pthread_create(&t->thread, NULL, work, t) : 0;
@@ -160,6 +221,7 @@ void metadata_thread_free(struct metadata_thread *t)
 		free(job);
 	}
 	metadata_free(t->metadata);
+	finder_free_paths(t->patterns, t->pattern_count);
 	mailbox_free(t->answers);
 	pthread_cond_destroy(&t->has_work);
 	pthread_mutex_destroy(&t->mutex);

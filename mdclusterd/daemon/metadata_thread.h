@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct err;
 struct lease;
@@ -16,9 +17,11 @@ struct metadata_thread;
 
 /*
  * loop: the asker's. lease: borrowed; when it is over nothing is written any more, amid a
- * request too (D13). NULL with a sentence.
+ * request too (D13). patterns: where the array's disks may be, as of glob(7); not kept. NULL
+ * with a sentence.
  */
 struct metadata_thread *metadata_thread_new(struct loop *loop, const struct lease *lease,
+					    char *const *patterns, size_t count,
 					    struct err *err);
 /* Waits for what is being done; what was not begun is not, and not answered. NULL is fine. */
 void metadata_thread_free(struct metadata_thread *t);

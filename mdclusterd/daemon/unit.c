@@ -296,8 +296,8 @@ static int make_threads(struct unit *u, struct err *err)
 		.lease_ms = u->engine->config->lease_ms,
 	};
 
-	u->metadata = metadata_thread_new(u->engine->loop,
-					  cluster_lease(u->engine->cluster), err);
+	u->metadata = metadata_thread_new(u->engine->loop, cluster_lease(u->engine->cluster),
+					  c->disks, c->disk_count, err);
 	if (!u->metadata)
 		return err->code;
 	u->plane = plane_thread_new(u->engine->loop, &plane,

@@ -31,7 +31,7 @@ static const struct {
 	[RECORD_LOCK] = { "lock", HAS_LOCK | HAS_LOCK_RESULT },
 	[RECORD_BLOCKED] = { "blocked", HAS_LOCK | HAS_NUMBER },
 	[RECORD_METADATA] = { "metadata", HAS_NUMBER | HAS_OP | HAS_RESULT | HAS_SLOT | HAS_TEXT |
-			      HAS_VIEW | HAS_BITS },
+			      HAS_VIEW | HAS_BITS | HAS_DISK },
 	[RECORD_PLANE] = { "plane", HAS_NUMBER | HAS_OP | HAS_RESULT | HAS_TEXT |
 			   HAS_PLANE },
 	[RECORD_DISK_FAILED] = { "disk_failed", HAS_NUMBER | HAS_RESULT | HAS_TEXT },
@@ -135,6 +135,7 @@ static void put_view(struct wr *wr, const struct metadata_view *v)
 		wr_bytes(wr, d->device_uuid, sizeof(d->device_uuid));
 		wr_u64(wr, d->data_offset);
 		wr_u64(wr, d->recovery_offset);
+		wr_u8(wr, d->is_by_bitmap);
 		wr_u64(wr, d->bitmap_start_bytes);
 	}
 }
@@ -175,6 +176,13 @@ static void put_plane(struct wr *wr, const struct record_plane *p)
 	wr_u64(wr, p->write_p99_ns);
 	wr_u64(wr, p->needed_chunks);
 	wr_u8(wr, p->was_busy);
+}
+
+static void put_disk(struct wr *wr, const struct record_disk *d)
+{
+	wr_u32(wr, d->number);
+	wr_bytes(wr, d->device_uuid, sizeof(d->device_uuid));
+	wr_u8(wr, d->is_re_add);
 }
 
 static void put_event(struct wr *wr, const struct array_event *e)
@@ -245,6 +253,8 @@ size_t record_write(const struct record *r, uint8_t *to, size_t room)
 		put_bits(&wr, r);
 	if (fields & HAS_PLANE)
 		put_plane(&wr, &r->plane);
+	if (fields & HAS_DISK)
+		put_disk(&wr, &r->disk);
 	if (fields & HAS_EVENT)
 		put_event(&wr, &r->event);
 	if (wr.failed)
@@ -282,12 +292,28 @@ struct record record_of_plane(uint64_t number, const struct plane_request *req)
 	};
 }
 
+static bool asks_of_role(const struct metadata_request *req)
+{
+	return req->op == METADATA_FAIL || req->op == METADATA_PROGRESS ||
+	       req->op == METADATA_IN_SYNC ||
+	       (req->op == METADATA_REBUILD && !req->is_re_add);
+}
+
+static bool asks_of_number(enum metadata_op op)
+{
+	return op == METADATA_ADD || op == METADATA_UNPREPARE || op == METADATA_REBUILD ||
+	       op == METADATA_REMOVE || op == METADATA_FORGET;
+}
+
 struct record record_of_metadata(uint64_t number, const struct metadata_request *req)
 {
 	return (struct record){
 		.kind = RECORD_ASKED, .number = number, .op = (uint8_t)req->op,
 		.slot = req->op == METADATA_READ_SLOT || req->op == METADATA_CLEAR_SLOT ?
 				(int32_t)req->slot : 0,
-		.result = req->op == METADATA_FAIL ? (int32_t)req->role : 0,
+		.result = asks_of_role(req) ? (int32_t)req->role : 0,
+		.low = asks_of_number(req->op) ? req->number : 0,
+		.high = req->op == METADATA_PROGRESS ? req->position :
+			req->op == METADATA_IN_SYNC ? req->slots : 0,
 	};
 }

@@ -3,7 +3,7 @@
  * The flight recorder's format: all that came into an array's state machine, in order, and
  * what it said of it. Read again by replay.h, which steps the same code through it.
  *
- * Little endian. A file: "MDCREC01", then records: length u32 (of what follows), kind u8,
+ * Little endian. A file: "MDCREC02", then records: length u32 (of what follows), kind u8,
  * now u64 (ns), and the fields of the kind in the order of struct record; strings have a u16
  * before them, lists a u32. The last record may be cut off: a process ended there. Pure.
  */
@@ -21,7 +21,7 @@ enum {
 	RECORD_MAX_BYTES = 64 << 20, /* of one record */
 	RECORD_TEXT = 512,
 };
-#define RECORD_MAGIC "MDCREC01"
+#define RECORD_MAGIC "MDCREC02"
 
 enum record_kind {
 	/* inputs: calls */
@@ -45,7 +45,7 @@ enum record_kind {
 	RECORD_LOCK,       /* lock; result, mode, marks, value, blockers */
 	RECORD_BLOCKED,    /* lock, mode */
 	/* inputs: disks */
-	RECORD_METADATA,   /* number: of the request; op, result, slot: role; text, view, bits */
+	RECORD_METADATA,   /* number: of the request; op, result, slot: role; text, view, bits, disk */
 	RECORD_PLANE,      /* number, op, result, text, plane */
 	RECORD_DISK_FAILED, /* number: role; result, text */
 	RECORD_DIFFERS,    /* low, high: sector, sectors */
@@ -71,6 +71,13 @@ struct record_plane {
 	uint64_t low, high, position, copied_sectors, mismatch_sectors;
 	uint64_t took_ns, write_p99_ns, needed_chunks;
 	bool was_busy;
+};
+
+/* What of a metadata_request is an answer about a disk that comes. */
+struct record_disk {
+	uint32_t number;
+	uint8_t device_uuid[16];
+	bool is_re_add;
 };
 
 /* Pointers are borrowed: of the caller, or of the record that was read. */
@@ -100,6 +107,7 @@ struct record {
 	const uint8_t *bits;        /* of `bit_count`; NULL: none */
 	uint64_t bit_count, dirty;
 	struct record_plane plane;
+	struct record_disk disk;
 
 	struct array_event event;   /* array: not kept; text: text above */
 };

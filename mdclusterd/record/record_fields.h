@@ -20,6 +20,7 @@ enum {
 	HAS_BITS = 1 << 12,
 	HAS_PLANE = 1 << 13,
 	HAS_EVENT = 1 << 14,
+	HAS_DISK = 1 << 15,        /* of an answer about one that comes */
 };
 
 uint32_t record_fields(enum record_kind kind);

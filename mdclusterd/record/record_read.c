@@ -179,6 +179,7 @@ static void take_disk(struct rd *rd, struct metadata_disk *d)
 	rd_bytes(rd, d->device_uuid, sizeof(d->device_uuid));
 	d->data_offset = rd_u64(rd);
 	d->recovery_offset = rd_u64(rd);
+	d->is_by_bitmap = rd_u8(rd);
 	d->bitmap_start_bytes = rd_u64(rd);
 	if (d->state > METADATA_DISK_STALE)
 		rd->failed = true;
@@ -265,6 +266,13 @@ static void take_plane(struct rd *rd, struct record_plane *p)
 	p->was_busy = rd_u8(rd);
 }
 
+static void take_answer_disk(struct rd *rd, struct record_disk *d)
+{
+	d->number = rd_u32(rd);
+	rd_bytes(rd, d->device_uuid, sizeof(d->device_uuid));
+	d->is_re_add = rd_u8(rd);
+}
+
 static void take_event(struct rd *rd, struct record *r)
 {
 	struct array_event *e = &r->event;
@@ -322,6 +330,8 @@ static int take_fields(struct record_reader *rr, struct rd *rd, struct record *r
 		code = take_bits(rr, rd, r, err);
 	if (fields & HAS_PLANE)
 		take_plane(rd, &r->plane);
+	if (fields & HAS_DISK)
+		take_answer_disk(rd, &r->disk);
 	if (fields & HAS_EVENT)
 		take_event(rd, r);
 	return code;

@@ -23,12 +23,6 @@ static struct tapped *tap(struct recorded *r, uint64_t number, void *owner)
 
 /* --- metadata ---------------------------------------------------------------------------- */
 
-static bool gives_view(enum metadata_op op)
-{
-	return op == METADATA_ASSEMBLE || op == METADATA_RELOAD || op == METADATA_ACTIVATE ||
-	       op == METADATA_FAIL;
-}
-
 static void metadata_done(void *owner, struct metadata_request *req, int result)
 {
 	struct tapped *t = owner;
@@ -42,7 +36,10 @@ static void metadata_done(void *owner, struct metadata_request *req, int result)
 	qb_list_del(&t->link);
 	free(t);
 	memcpy(record.text, req->err.text, sizeof(req->err.text));
-	if (result == 0 && gives_view(req->op)) {
+	record.disk.number = req->number;
+	record.disk.is_re_add = req->is_re_add;
+	memcpy(record.disk.device_uuid, req->device_uuid, sizeof(req->device_uuid));
+	if (result == 0 && metadata_gives_view(req->op)) {
 		record.view = req->view;
 		r->chunks = req->view->geo.chunks;
 	}

@@ -139,6 +139,9 @@ static int feed_metadata(struct replay *p, const struct record *r, struct err *e
 		return code;
 	req->dirty = r->dirty;
 	req->role = (uint32_t)r->slot;
+	req->number = r->disk.number;
+	req->is_re_add = r->disk.is_re_add;
+	memcpy(req->device_uuid, r->disk.device_uuid, sizeof(req->device_uuid));
 	req->err = (struct err)ERR_INIT;
 	if (r->result < 0)
 		err_set(&req->err, r->result, "%s", r->text);

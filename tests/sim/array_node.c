@@ -60,6 +60,39 @@ static struct disk *open_disk(void *owner, const char *path, struct err *err)
 	return disk;
 }
 
+/* Those that it can see: all. */
+static size_t find_disks(void *owner, const uint8_t set_uuid[16], char **paths, size_t room)
+{
+	const struct array_node *a = owner;
+	size_t count = min_u64((uint64_t)sim_disks_count(a->config.disks), room);
+
+	(void)set_uuid; /* who asks looks at what is on them */
+	for (size_t i = 0; i < count; i++)
+		if (asprintf(&paths[i], "disk%zu", i) < 0)
+			abort();
+	return count;
+}
+
+static int claim_disk(void *owner, struct disk *disk, bool is_member, bool is_forced,
+		      struct err *err)
+{
+	(void)owner, (void)disk, (void)is_member, (void)is_forced, (void)err;
+	return 0;
+}
+
+static void random_bytes(void *owner, void *to, size_t bytes)
+{
+	const struct array_node *a = owner;
+	uint8_t *at = to;
+
+	for (size_t i = 0; i < bytes; i++)
+		at[i] = (uint8_t)sim_below(world_of(a), 256);
+}
+
+static const struct metadata_ops metadata_ops = {
+	.open = open_disk, .find = find_disks, .claim = claim_disk, .random = random_bytes,
+};
+
 static void run(void *arg)
 {
 	struct array_node *a = arg;
@@ -198,7 +231,7 @@ static void make_array(struct array_node *a)
 	struct err err = ERR_INIT;
 
 	a->plane = sim_plane_new(a->node, &a->config.plane);
-	a->metadata = metadata_new(open_disk, a);
+	a->metadata = metadata_new(&metadata_ops, a);
 	a->array = array_new(&c, lock_manager_engine(a->node->locks), &a->runner,
 			     sim_plane_face(a->plane), &ops, a, &err);
 	if (!a->metadata || !a->array) {

@@ -56,7 +56,7 @@ static int prepare(struct rig_disks *d, struct metadata_request *req)
 	if (sscanf(req->path, "disk%u", &role) == 1) {
 		if (d->state[role] != METADATA_DISK_FAULTY)
 			return err_set(&req->err, -EEXIST, "%s: is a member", req->path);
-		req->is_re_add = !req->is_new && !d->has_cleared;
+		req->is_re_add = !req->is_spare && !d->has_cleared;
 		req->number = d->number[role];
 		set_uuid(req->device_uuid, req->number);
 		if (req->is_re_add)

@@ -45,6 +45,14 @@ static struct disk *on_open(void *owner, const char *path, struct err *err)
 	return NULL;
 }
 
+static size_t on_find(void *owner, const uint8_t set_uuid[16], char **paths, size_t room)
+{
+	(void)owner, (void)set_uuid, (void)paths, (void)room;
+	return 0;
+}
+
+static const struct metadata_ops ops = { .open = on_open, .find = on_find };
+
 static void set_up(struct bench *b, uint64_t seed, size_t disks, int level, bool is_clean)
 {
 	struct md_create_params p;
@@ -59,7 +67,7 @@ static void set_up(struct bench *b, uint64_t seed, size_t disks, int level, bool
 	if (level == MD_LEVEL_RAID10)
 		p.chunk_sectors = 128;
 	rig_create(&b->rig, &p);
-	b->md = metadata_new(on_open, b);
+	b->md = metadata_new(&ops, b);
 	assert_non_null(b->md);
 }
 
@@ -600,7 +608,7 @@ static void a_failed_disk_cannot_hide_what_others_failed(void **state)
 	set_up(&b, 1, 3, MD_LEVEL_RAID1, true);
 	assemble(&b);
 	other = b;
-	other.md = metadata_new(on_open, &other);
+	other.md = metadata_new(&ops, &other);
 	assemble(&other);
 	asked(&b, METADATA_FAIL, 1);
 	asked(&other, METADATA_RELOAD, 0);
@@ -720,7 +728,7 @@ static void a_power_cut_at_any_write_loses_nothing(void **state)
 				metadata_free(b.md);
 				disk_world_cut_power(b.rig.world);
 				disk_world_restore_power(b.rig.world);
-				b.md = metadata_new(on_open, &b);
+				b.md = metadata_new(&ops, &b);
 				check_cut(&b, op);
 				tear_down(&b);
 				if (is_over)
@@ -764,7 +772,7 @@ static bool cut_activate(struct bench *b, uint64_t cut)
 	metadata_free(b->md);
 	disk_world_cut_power(b->rig.world);
 	disk_world_restore_power(b->rig.world);
-	b->md = metadata_new(on_open, b);
+	b->md = metadata_new(&ops, b);
 	assemble(b);
 	return is_over;
 }

@@ -47,6 +47,14 @@ static struct disk *on_open(void *owner, const char *path, struct err *err)
 	return disk;
 }
 
+static size_t on_find(void *owner, const uint8_t set_uuid[16], char **paths, size_t room)
+{
+	(void)owner, (void)set_uuid, (void)paths, (void)room;
+	return 0;
+}
+
+static const struct metadata_ops ops = { .open = on_open, .find = on_find };
+
 static int ask(struct metadata *md, struct metadata_request *req)
 {
 	static const char *const paths[] = { "a", "b", "c" };
@@ -62,17 +70,17 @@ static int ask(struct metadata *md, struct metadata_request *req)
 
 static void at_each_allocation_it_is_told_and_the_next_one_works(void **state)
 {
-	static const enum metadata_op ops[] = {
+	static const enum metadata_op asked[] = {
 		METADATA_ASSEMBLE, METADATA_RELOAD, METADATA_ACTIVATE,
 		METADATA_READ_SLOT, METADATA_CLEAR_SLOT, METADATA_FAIL,
 	};
 	unsigned int failures = 0;
 
 	(void)state;
-	for (size_t o = 0; o < sizeof(ops) / sizeof(ops[0]); o++)
+	for (size_t o = 0; o < sizeof(asked) / sizeof(asked[0]); o++)
 		for (int n = 1;; n++) {
 			struct metadata_request first = { .op = METADATA_ASSEMBLE };
-			struct metadata_request req = { .op = ops[o] };
+			struct metadata_request req = { .op = asked[o] };
 			struct md_create_params p;
 			struct metadata *md;
 			struct rig rig;
@@ -81,12 +89,12 @@ static void at_each_allocation_it_is_told_and_the_next_one_works(void **state)
 
 			rig_init(&rig, 1, 3, SECTORS);
 			p = rig_params(&rig);
-			p.is_assume_clean = ops[o] == METADATA_ACTIVATE;
+			p.is_assume_clean = asked[o] == METADATA_ACTIVATE;
 			rig_create(&rig, &p);
-			md = metadata_new(on_open, &rig);
+			md = metadata_new(&ops, &rig);
 			assert_int_equal(ask(md, &first), 0);
 			rig_plant(&rig, 1, 3, 9);
-			if (ops[o] == METADATA_CLEAR_SLOT) {
+			if (asked[o] == METADATA_CLEAR_SLOT) {
 				req.bits = calloc(1, bits_bytes(first.view->geo.chunks));
 				bits_set_range(req.bits, 3, 5);
 			}
@@ -97,16 +105,16 @@ static void at_each_allocation_it_is_told_and_the_next_one_works(void **state)
 			if (was_hit && r != 0) {
 				failures++;
 				assert_true(req.err.text[0] != '\0');
-				if (ops[o] == METADATA_READ_SLOT)
+				if (asked[o] == METADATA_READ_SLOT)
 					assert_null(req.bits);
 			}
 			if (r != 0)
 				assert_int_equal(ask(md, &req), 0);
-			if (ops[o] == METADATA_READ_SLOT) {
+			if (asked[o] == METADATA_READ_SLOT) {
 				assert_int_equal(req.dirty, 7);
 				free(req.bits);
 			}
-			if (ops[o] == METADATA_CLEAR_SLOT) {
+			if (asked[o] == METADATA_CLEAR_SLOT) {
 				assert_int_equal(rig_dirty(&rig, 1), 4);
 				free(req.bits);
 			}
@@ -122,7 +130,7 @@ static void without_memory_there_are_no_metadata(void **state)
 {
 	(void)state;
 	fail_in = 1;
-	assert_null(metadata_new(on_open, NULL));
+	assert_null(metadata_new(&ops, NULL));
 	fail_in = 0;
 }
 
