@@ -248,6 +248,20 @@ static struct volume *volume_of(void *owner, int node)
 static const struct rules_ops rules_ops = { is_failing };
 static const struct sim_disks_ops disks_ops = { on_submitted, on_drained };
 
+static bool is_at_work(const struct sim_arrays *all, int node)
+{
+	return all->nodes[node] && all->world->nodes[node].paused_until <= all->world->now;
+}
+
+static struct array *active_of(void *owner, int node)
+{
+	struct sim_arrays *all = owner;
+
+	return is_at_work(all, node) && array_node_is_active(all->nodes[node]) ?
+		       array_node_array(all->nodes[node]) :
+		       NULL;
+}
+
 static struct layout_params some_array(struct sim_world *w, int spare_count)
 {
 	struct layout_params p = {
@@ -297,11 +311,6 @@ struct sim_arrays *sim_use_arrays(struct sim_world *w, int spare_count)
 }
 
 /* --- moves ---------------------------------------------------------------------------------------- */
-
-static bool is_at_work(const struct sim_arrays *all, int node)
-{
-	return all->nodes[node] && all->world->nodes[node].paused_until <= all->world->now;
-}
 
 void arrays_stir(struct sim_arrays *all)
 {
@@ -404,15 +413,6 @@ void arrays_disk_trouble(struct sim_arrays *all)
 		disks_are_fine(all);
 		break;
 	}
-}
-
-static struct array *active_of(void *owner, int node)
-{
-	struct sim_arrays *all = owner;
-
-	return is_at_work(all, node) && array_node_is_active(all->nodes[node]) ?
-		       array_node_array(all->nodes[node]) :
-		       NULL;
 }
 
 void arrays_manage(struct sim_arrays *all)

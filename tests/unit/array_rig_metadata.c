@@ -150,16 +150,6 @@ static int run(struct rig_metadata *m, struct metadata_request *req)
 		break;
 	case METADATA_CLOSE:
 		break;
-	case METADATA_PREPARE:
-	case METADATA_FIND:
-	case METADATA_ADD:
-	case METADATA_UNPREPARE:
-	case METADATA_REBUILD:
-	case METADATA_PROGRESS:
-	case METADATA_IN_SYNC:
-	case METADATA_REMOVE:
-	case METADATA_FORGET:
-		return err_set(&req->err, -EOPNOTSUPP, "no disk comes or goes here");
 	case METADATA_RELOAD:
 		if (fails(&m->fail_reload))
 			r = err_set(&req->err, -EIO, "the superblocks cannot be read");
