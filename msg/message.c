@@ -33,6 +33,7 @@ static const struct {
 				.has_high = true },
 	[MSG_RESYNCING_START] = { .name = "RESYNCING_START" },
 	[MSG_DISKS_GONE] = { .name = "DISKS_GONE", .form = FORM_DISK, .has_disk = true },
+	[MSG_EVENTS] = { .name = "EVENTS", .form = FORM_RANGE, .has_low = true },
 };
 
 static bool is_zero(const uint8_t *bytes, size_t length)
@@ -214,6 +215,9 @@ char *msg_text(const struct msg *m, char to[MSG_TEXT_BYTES])
 	case MSG_DISKS_GONE:
 		snprintf(to, MSG_TEXT_BYTES, "all do without the disks of roles %#" PRIx32,
 			 m->disk);
+		break;
+	case MSG_EVENTS:
+		snprintf(to, MSG_TEXT_BYTES, "goes by superblocks of events %" PRIu64, m->low);
 		break;
 	case MSG_TYPES:
 		to[0] = '\0';

@@ -43,6 +43,8 @@ enum msg_type {
 	MSG_KERNEL_TYPES,      /* those above are the kernel's, too */
 	/* disk: roles, bits: all nodes do without these disks */
 	MSG_DISKS_GONE = MSG_KERNEL_TYPES,
+	/* low: events of the superblocks that the sender goes by; refused where later are known */
+	MSG_EVENTS,
 	MSG_TYPES,
 };
 

@@ -32,7 +32,8 @@
  *	ASSEMBLE  the superblocks are read and judged
  *	JOIN      the lockspace, by the array's uuid in text; a slot; the channel is ready
  *	OWN       PW on bitmap<own>: whoever recovers it is done
- *	ACTIVATE  under TOKEN: superblocks anew, resync_offset 0, METADATA_UPDATED if changed
+ *	ACTIVATE  under TOKEN: superblocks anew; nobody goes by later ones (EVENTS);
+ *	          resync_offset 0, METADATA_UPDATED if changed
  *	START     the plane loads the own slot; what it has is needed
  *	GATHER    each other slot: of a member, its lock value is read (window, owes a resync);
  *	          of nobody, PW, read, NEED, CLEAR (D3), as a recovery does; of a disk that is

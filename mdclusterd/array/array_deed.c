@@ -65,7 +65,7 @@ bool deed_begin(struct array *a, struct array_deed *d)
 {
 	struct err err = ERR_INIT;
 
-	if (is_over(a) || d->step != DEED_NONE || !array_has_plane(a) || !array_may_say(a))
+	if (is_over(a) || d->step != DEED_NONE || !array_may_say(a))
 		return false;
 	d->array = a;
 	d->why = (struct err)ERR_INIT;

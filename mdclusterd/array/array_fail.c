@@ -177,7 +177,8 @@ void fail_go(struct array *a)
 	deed_go(a, &f->deed);
 	if (f->step == FAIL_EVENTS)
 		write_events(a);
-	if (!deed_is_idle(&f->deed) || (f->waiting | f->gone) == 0 || !retry_may(a, &f->retry))
+	if (!deed_is_idle(&f->deed) || (f->waiting | f->gone) == 0 || !array_has_plane(a) ||
+	    !retry_may(a, &f->retry))
 		return;
 	f->role = f->waiting ? (uint32_t)__builtin_ctz(f->waiting) : ARRAY_NO_ROLE;
 	f->deed.next = next;

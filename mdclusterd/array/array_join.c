@@ -206,112 +206,122 @@ void join_go(struct array *a)
 
 /* --- ACTIVATE ---------------------------------------------------------------------------- */
 
-static void activate_end(struct array *a)
+static void give_up(struct array *a, const struct err *why)
 {
-	a->activate.step = ACTIVATE_END;
-	msg_compound_end(a->channel, &a->activate.compound);
+	array_retry(a, &a->life_retry, why);
+	deed_end(a, &a->activate.deed);
 }
 
-static void activate_said(void *owner, struct msg_send *send,
-			  const struct msg_result *result)
-{
-	struct array *a = owner;
-
-	(void)send;
-	a->activate.is_done = result->status == 0;
-	if (result->status < 0)
-		array_retry(a, &a->life_retry, &result->why);
-	activate_end(a);
-	array_go(a);
-}
-
-static void activated(struct array *a, struct metadata_request *req, int result)
-{
-	struct array_activate *act = &a->activate;
-	bool is_changed = req->view->events != a->view.events;
-	struct err err = ERR_INIT;
-
-	if (a->ending || a->is_lost || a->is_broken)
-		return;
-	if (result < 0) {
-		array_retry(a, &a->life_retry, &req->err);
-		activate_end(a);
-		return;
-	}
-	disks_take_view(a, req->view);
-	if (!is_changed) {
-		act->is_done = true;
-		activate_end(a);
-		return;
-	}
-	act->step = ACTIVATE_SAY;
-	act->send = (struct msg_send){
-		.message = { .type = MSG_METADATA_UPDATED, .disk = disks_good_one(a) },
-		.done = activate_said,
-		.owner = a,
-	};
-	if (msg_compound_send(a->channel, &act->compound, &act->send, &err) < 0) {
-		array_retry(a, &a->life_retry, &err);
-		activate_end(a);
-	}
-}
-
-static void activate_write(struct array *a)
+static void read_first(struct array *a)
 {
 	struct array_activate *act = &a->activate;
 
-	if (act->work.is_out)
-		return;
-	act->work.req = (struct metadata_request){ .view = &act->work.view };
-	array_work(a, &act->work, METADATA_ACTIVATE, activated);
+	act->step = ACTIVATE_READ;
+	act->deed.work.req = (struct metadata_request){ 0 };
+	deed_work(a, &act->deed, METADATA_RELOAD);
 }
 
-static void activate_begun(void *owner, struct msg_compound *c,
-			   const struct msg_result *result)
+/*
+ * Of the disks that this node sees the freshest may be one that the others have failed, and
+ * the one that they use may be one that it does not see.
+ */
+static void ask(struct array *a)
 {
-	struct array *a = owner;
+	const struct msg m = { .type = MSG_EVENTS, .low = a->view.events };
 
-	(void)c;
-	if (result->status == 0) {
-		a->activate.step = ACTIVATE_WRITE;
+	a->activate.step = ACTIVATE_ASK;
+	deed_say(a, &a->activate.deed, &m);
+}
+
+static void answered(struct array *a, int result, const struct err *why)
+{
+	struct array_activate *act = &a->activate;
+	struct err stale = ERR_INIT;
+
+	if (result == -EREMOTEIO) {
+		err_set(&stale, -ESTALE, "the disks that are in use now are not seen here: %s",
+			why->text);
+		deed_end(a, &act->deed);
+		array_cannot(a, &stale);
+	} else if (result < 0) {
+		give_up(a, why);
 	} else {
-		a->activate.step = ACTIVATE_NONE;
-		array_retry(a, &a->life_retry, &result->why);
+		act->step = ACTIVATE_WRITE;
+		act->before = a->view.events;
+		act->deed.work.req = (struct metadata_request){ 0 };
+		deed_work(a, &act->deed, METADATA_ACTIVATE);
 	}
-	array_go(a);
 }
 
-static void activate_ended(void *owner, struct msg_compound *c, int status)
+static void written(struct array *a, int result, const struct err *why)
 {
-	struct array *a = owner;
+	struct array_activate *act = &a->activate;
 
-	(void)c;
-	a->activate.step = ACTIVATE_NONE;
-	if (status == 0 && a->activate.is_done && a->state == ARRAY_ACTIVATING && !a->ending) {
-		retry_fine(&a->life_retry);
-		array_move(a, ARRAY_STARTING);
+	if (result < 0) {
+		give_up(a, why);
+	} else if (a->view.events == act->before) {
+		act->is_done = true;
+		deed_end(a, &act->deed);
+	} else {
+		act->step = ACTIVATE_SAY;
+		deed_say_updated(a, &act->deed);
 	}
-	array_go(a);
+}
+
+static void activate_next(struct array *a, struct array_deed *d, int result)
+{
+	struct array_activate *act = &a->activate;
+	const struct err why = d->why;
+
+	switch (act->step) {
+	case ACTIVATE_TOKEN:
+		read_first(a);
+		break;
+	case ACTIVATE_READ:
+		if (result < 0)
+			give_up(a, &why);
+		else
+			ask(a);
+		break;
+	case ACTIVATE_ASK:
+		answered(a, result, &why);
+		break;
+	case ACTIVATE_WRITE:
+		written(a, result, &why);
+		break;
+	case ACTIVATE_SAY:
+		act->is_done = result == 0;
+		if (result < 0)
+			array_retry(a, &a->life_retry, &why);
+		deed_end(a, d);
+		break;
+	case ACTIVATE_NONE:
+		break;
+	}
+}
+
+static void activate_ended(struct array *a, struct array_deed *d)
+{
+	struct array_activate *act = &a->activate;
+
+	if (act->step == ACTIVATE_TOKEN)
+		array_retry(a, &a->life_retry, &d->why);
+	act->step = ACTIVATE_NONE;
+	if (!act->is_done || a->state != ARRAY_ACTIVATING)
+		return;
+	retry_fine(&a->life_retry);
+	array_move(a, ARRAY_STARTING);
 }
 
 void activate_go(struct array *a)
 {
 	struct array_activate *act = &a->activate;
-	struct err err = ERR_INIT;
 
-	if (act->step == ACTIVATE_WRITE)
-		activate_write(a);
-	if (act->step != ACTIVATE_NONE || !array_may_say(a) ||
-	    !retry_may(a, &a->life_retry))
+	if (!deed_is_idle(&act->deed) || !retry_may(a, &a->life_retry))
 		return;
 	act->is_done = false;
-	act->compound = (struct msg_compound){
-		.begun = activate_begun,
-		.ended = activate_ended,
-		.owner = a,
-	};
-	if (msg_compound_begin(a->channel, &act->compound, &err) == 0)
+	act->deed.next = activate_next;
+	act->deed.ended = activate_ended;
+	if (deed_begin(a, &act->deed))
 		act->step = ACTIVATE_TOKEN;
-	else
-		array_retry(a, &a->life_retry, &err);
 }

@@ -32,8 +32,7 @@ static void abandon(struct array *a)
 		return;
 	if (a->tell.is_saying && msg_cancel(a->channel, &a->tell.send) == 0)
 		a->tell.is_saying = false;
-	if (a->activate.step != ACTIVATE_NONE)
-		(void)msg_compound_cancel(a->channel, &a->activate.compound);
+	deed_abandon(a, &a->activate.deed);
 	deed_abandon(a, &a->fail.deed);
 	deed_abandon(a, &a->change.deed);
 	deed_abandon(a, &a->rebuild.deed);

@@ -64,6 +64,12 @@ static void on_handle(void *owner, const struct msg *m)
 			s->is_leaving = true;
 		messages_answer(a, MSG_ACCEPTED, NULL);
 		break;
+	case MSG_EVENTS:
+		if (a->has_view && a->view.events > m->low)
+			messages_answer(a, MSG_REFUSED_OTHER, "has newer superblocks");
+		else
+			messages_answer(a, MSG_ACCEPTED, NULL);
+		break;
 	case MSG_DISKS_GONE:
 		fail_heard(a, m->disk);
 		messages_answer(a, MSG_ACCEPTED, NULL);

@@ -270,15 +270,14 @@ struct array_rebuild {
 	struct array_retry retry;
 };
 
-enum array_activate_step { ACTIVATE_NONE, ACTIVATE_TOKEN, ACTIVATE_WRITE, ACTIVATE_SAY,
-			   ACTIVATE_END };
+enum array_activate_step { ACTIVATE_NONE, ACTIVATE_TOKEN, ACTIVATE_READ, ACTIVATE_ASK,
+			   ACTIVATE_WRITE, ACTIVATE_SAY };
 
 struct array_activate {
 	enum array_activate_step step;
 	bool is_done;
-	struct msg_compound compound;
-	struct msg_send send;
-	struct array_work work;
+	uint64_t before;       /* events, as they were read */
+	struct array_deed deed;
 };
 
 enum array_end {

@@ -256,8 +256,10 @@ struct array_node *array_node_new(const struct array_node_config *config)
 
 void array_node_start(struct array_node *a)
 {
-	if (a->array)
+	if (a->array) { /* FAILED, or it runs */
+		array_start(a->array);
 		return;
+	}
 	a->is_stopping = a->is_closed_here = a->is_stopped = false;
 	make_array(a);
 	array_set_quorate(a->array, a->is_quorate);
@@ -377,6 +379,11 @@ static const struct array_look *look_at(const struct array_node *a)
 
 	array_look(a->array, &look);
 	return &look;
+}
+
+bool array_node_may_start(const struct array_node *a)
+{
+	return !a->array || look_at(a)->state == ARRAY_FAILED;
 }
 
 bool array_node_is_active(const struct array_node *a)

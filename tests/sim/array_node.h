@@ -44,6 +44,8 @@ uint64_t array_node_deadline(const struct array_node *a);
 /* The array stops, the process goes on; then it may start again. */
 void array_node_stop(struct array_node *a);
 void array_node_start(struct array_node *a);
+/* It is stopped, or has failed to start. */
+bool array_node_may_start(const struct array_node *a);
 bool array_node_is_stopped(const struct array_node *a);
 bool array_node_is_active(const struct array_node *a);
 /* ACTIVE, nothing to resync or recover, all members there: `count` of them. */

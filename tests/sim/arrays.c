@@ -333,7 +333,7 @@ void arrays_start(struct sim_arrays *all)
 void arrays_tidy(struct sim_arrays *all)
 {
 	for (int i = 0; i < all->world->count; i++)
-		if (is_at_work(all, i) && array_node_is_stopped(all->nodes[i]))
+		if (is_at_work(all, i) && array_node_may_start(all->nodes[i]))
 			array_node_start(all->nodes[i]);
 }
 

@@ -121,7 +121,10 @@ static int make_mirror(struct sim_plane *p, const struct metadata_view *v, struc
 		c.disks[i].data_offset = v->disks[i].data_offset;
 	}
 	p->mirror = mirror_new(&c, &ops, p, err);
-	return p->mirror ? 0 : -ENOMEM;
+	if (!p->mirror)
+		return -ENOMEM;
+	mirror_set_gate(p->mirror, false, p->lease); /* the intent has one from its beginning */
+	return 0;
 }
 
 static int start(struct sim_plane *p, const struct plane_request *req, struct err *err)

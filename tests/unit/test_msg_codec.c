@@ -55,6 +55,8 @@ static const struct vector {
 	{ { .type = MSG_DISKS_GONE, .slot = 1, .sequence = 11, .disk = 0x80000002 },
 	  { 1, 9, 1, 0, 11, [24] = 2, 0, 0, 0x80 },
 	  "all do without the disks of roles 0x80000002" },
+	{ { .type = MSG_EVENTS, .slot = 2, .sequence = 12, .low = 0x1234 },
+	  { 1, 10, 2, 0, 12, 0, 0, 0, 0x34, 0x12 }, "goes by superblocks of events 4660" },
 };
 
 static void check_equal(const struct msg *a, const struct msg *b)
