@@ -49,11 +49,9 @@ int metadata_remove(struct metadata *md, struct metadata_request *req)
 
 int metadata_forget_disk(struct metadata *md, struct metadata_request *req)
 {
+	int r = metadata_reload(md, METADATA_NO_ROLE, &req->err);
 	size_t i = metadata_with_number(md, req->number);
-	int r = 0;
 
-	if (!md->is_loaded)
-		r = metadata_reload(md, METADATA_NO_ROLE, &req->err);
 	if (r == 0 && i < md->count)
 		r = check_idle(md, req->number, &req->err);
 	if (r == 0 && i < md->count)
