@@ -229,7 +229,8 @@ bool md_array_is_stale(const struct md_array *array,
 bool md_array_is_in_sync(const struct md_array *array,
 			 const struct md_member *member)
 {
-	return md_array_role(array, member) < MD_ROLE_MAX &&
+	/* a spare that an interrupted update gave a role to does not know of it, and has nothing */
+	return md_array_role(array, member) < MD_ROLE_MAX && !is_spare(&member->sb) &&
 	       !md_array_is_stale(array, member) &&
 	       !(member->sb.feature_map & MD_FEATURE_RECOVERY_OFFSET);
 }

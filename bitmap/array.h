@@ -57,7 +57,7 @@ uint16_t md_array_role(const struct md_array *array,
 bool md_array_is_stale(const struct md_array *array,
 		       const struct md_member *member);
 
-/* Has an active role, is not stale, and is not being rebuilt. */
+/* Has an active role, by its own superblock too, is not stale, and is not being rebuilt. */
 bool md_array_is_in_sync(const struct md_array *array,
 			 const struct md_member *member);
 

@@ -469,6 +469,8 @@ static void progress_never_goes_back(void **state)
 /* A kernel's update that was cut: others gave it a role, and it does not know. */
 static void a_spare_that_does_not_know_of_its_role_is_not_in_sync(void **state)
 {
+	struct err err = ERR_INIT;
+	struct md_array array;
 	struct bench t;
 	struct md_sb sb;
 	uint32_t number;
@@ -484,6 +486,9 @@ static void a_spare_that_does_not_know_of_its_role_is_not_in_sync(void **state)
 	assemble(&t.b, 3);
 	assert_int_equal(state_of(&t.b, "c"), METADATA_DISK_SPARE);
 	assert_int_equal(t.b.view.degraded, 1);
+	assert_ok(md_array_load(&array, t.rig.disks, 3, NULL, &err), err);
+	assert_false(md_array_is_in_sync(&array, &array.members[2]));
+	md_array_fini(&array);
 	asked(&t.b, METADATA_ACTIVATE, 0, 0);
 	assert_int_equal(state_of(&t.b, "c"), METADATA_DISK_SPARE);
 	assert_int_equal(sb_of(&t.rig, 0).roles[number], MD_ROLE_SPARE);
