@@ -353,6 +353,110 @@ static void only_the_range_that_was_resynced_is_not_needed_any_more(void **state
 	}
 }
 
+/* --- a disk that comes back --------------------------------------------------------------- */
+
+static void need_all(struct scene *s)
+{
+	assert_int_equal(intent_need_all(s->rig.in, rig_request(&s->r)), 0);
+	assert_int_equal(s->r.calls, 0);
+}
+
+/*
+ * Chunks that were resynced once, that are being written to, that are set just now, that were
+ * written to of late, that are needed: what is told is durable, on the disk that came, too.
+ */
+static void all_that_is_set_is_needed_for_a_disk_that_comes_back(void **state)
+{
+	static const uint64_t chunks[] = { 5, 6, 7, 100, PAGE_1, PAGE_1 + 9, PAGE_2 + 7 };
+	struct scene s;
+	struct rig_write writing, setting;
+	struct rig_request came;
+	uint64_t seed;
+	size_t i;
+
+	(void)state;
+	for (seed = 1; seed <= 30; seed++) {
+		start(&s, seed);
+		rig_take_out(&s.rig, 1);
+		bits_set_range(s.map, 5, 7);
+		needed_and_durable(&s);
+		intent_synced(s.rig.in, 5, 6);
+		rig_write(&s.rig, 100);
+		rig_begin(&s.rig, &writing, PAGE_1, PAGE_1);
+		rig_write(&s.rig, PAGE_2 + 7);
+		intent_set_disk(s.rig.in, 1, s.rig.disks[1], start_bytes(1),
+				rig_request(&came));
+		intent_rig_drain(&s.rig);
+		assert_int_equal(came.result, 0);
+		s.rig.is_out[1] = false;
+		rig_begin(&s.rig, &setting, PAGE_1 + 9, PAGE_1 + 9);
+		need_all(&s);
+		while (s.r.calls == 0)
+			assert_true(intent_rig_step(&s.rig));
+		disk_world_cut_power(s.rig.world);
+		for (i = 0; i < 7; i++) {
+			assert_true(intent_is_needed(s.rig.in, chunks[i]));
+			assert_true(rig_bit_everywhere(&s.rig, chunks[i]));
+		}
+		assert_int_equal(intent_needed_count(s.rig.in),
+				 bits_count(s.rig.slot.bits, CHUNKS));
+		assert_int_equal(rig_look(&s.rig).dirty_chunks, 0);
+		rig_end(&writing, false);
+		rig_end(&setting, false);
+		intent_rig_drain(&s.rig);
+		fini(&s);
+	}
+}
+
+/* It went and came back while a page without the bit was on its way. */
+static void what_is_cleared_just_now_is_needed_when_a_disk_comes_back(void **state)
+{
+	struct rig_request settled, came;
+	struct scene s;
+	uint32_t steps, i, undone = 0;
+
+	(void)state;
+	for (steps = 0; steps < 12; steps++) {
+		bool was_clear;
+
+		start(&s, steps + 1);
+		rig_write(&s.rig, 5);
+		intent_settle(s.rig.in, rig_request(&settled));
+		for (i = 0; i < steps; i++)
+			intent_rig_step(&s.rig);
+		was_clear = rig_look(&s.rig).dirty_chunks == 0;
+		rig_take_out(&s.rig, 1);
+		intent_set_disk(s.rig.in, 1, s.rig.disks[1], start_bytes(1),
+				rig_request(&came));
+		s.rig.is_out[1] = false;
+		need_all(&s);
+		while (s.r.calls == 0)
+			assert_true(intent_rig_step(&s.rig));
+		assert_int_equal(intent_needed_count(s.rig.in), was_clear ? 0 : 1);
+		disk_world_cut_power(s.rig.world);
+		if (!was_clear)
+			assert_true(rig_bit_everywhere(&s.rig, 5));
+		undone += !was_clear;
+		intent_rig_drain(&s.rig);
+		fini(&s);
+	}
+	assert_in_range(undone, 3, 11);
+}
+
+static void where_nothing_is_set_nothing_is_needed(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start(&s, 1);
+	need_all(&s);
+	intent_rig_drain(&s.rig);
+	assert_int_equal(s.r.calls, 1);
+	assert_int_equal(s.r.result, 0);
+	assert_int_equal(rig_look(&s.rig).page_writes, 0);
+	fini(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -368,6 +472,9 @@ int main(void)
 		cmocka_unit_test(what_one_disk_had_set_is_no_hit_when_its_clear_is_called_off),
 		cmocka_unit_test(what_was_resynced_under_a_writer_is_flushed_before_it_is_cleared),
 		cmocka_unit_test(only_the_range_that_was_resynced_is_not_needed_any_more),
+		cmocka_unit_test(all_that_is_set_is_needed_for_a_disk_that_comes_back),
+		cmocka_unit_test(what_is_cleared_just_now_is_needed_when_a_disk_comes_back),
+		cmocka_unit_test(where_nothing_is_set_nothing_is_needed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
