@@ -37,10 +37,12 @@ struct io {
 };
 
 struct readd {
-	enum { OUT, LEAVING, LOGGING, JOINING, NEEDING, COPYING, ENTERING } step;
-	struct mirror_request request;
-	struct intent_request log;
-	uint8_t *map;
+	/* COPYING: by its bits, or all of it */
+	enum { OUT, LEAVING, COMING, COPYING, ENTERING } step;
+	struct mirror_change change;
+	bool is_changing;
+	bool is_other;           /* another disk: of what it has nothing counts */
+	uint64_t rebuilt_to;     /* of such: sectors of the array; was told to be on it */
 };
 
 struct story {

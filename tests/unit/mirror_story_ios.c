@@ -51,6 +51,7 @@ void story_known(struct story *s, uint32_t role)
 	s->out |= 1u << role; /* the superblocks say so from here on */
 	s->failed &= ~(1u << role);
 	s->readd[role].step = OUT;
+	s->readd[role].rebuilt_to = 0;
 	mirror_failure_known(s->m, role);
 }
 
@@ -61,65 +62,82 @@ void story_intent_failed(void *owner, uint32_t role, int error)
 	mirror_intent_failed(s->m, role, error);
 }
 
-/* A disk that is out comes back, as the array's states would have it: D10. */
-static void readd_answer(void *owner, struct mirror_request *req, int result)
+/* A disk that is out comes back, or another in its place, as the array's states have it: D10. */
+static void changed(void *owner, struct mirror_change *c, int result)
 {
 	struct story *s = owner;
-	uint32_t role;
+	struct readd *r = &s->readd[c->role];
 
-	for (role = 0; role < s->count; role++)
-		if (&s->readd[role].request == req && result == 0 && !s->is_dead)
-			story_readd_next(s, role);
+	r->is_changing = false;
+	if (s->is_dead || (s->failed >> c->role & 1))
+		return;
+	if (result == 0 && c->state != MIRROR_DISK_IN_SYNC)
+		story_readd_next(s, c->role);
+	else if (result < 0)
+		r->step = OUT; /* once more */
 }
 
-static void readd_logged(void *owner, struct intent_request *req, int result)
+static void change(struct story *s, uint32_t role, enum mirror_disk_state state)
 {
-	struct story *s = owner;
-	uint32_t role;
+	struct readd *r = &s->readd[role];
 
-	for (role = 0; role < s->count; role++)
-		if (&s->readd[role].log == req && result == 0 && !s->is_dead)
-			story_readd_next(s, role);
+	r->is_changing = true;
+	r->change = (struct mirror_change){
+		.role = role,
+		.state = state,
+		.is_degraded = s->out != 0,
+		.disk = state == MIRROR_DISK_REBUILD ? s->disks[role] : NULL,
+		.data_offset = DATA_SECTORS,
+		.bitmap_start_bytes = BITMAP_BYTES,
+		.is_by_bitmap = !r->is_other,
+		.done = changed,
+		.owner = s,
+	};
+	mirror_change_disk(s->m, &r->change);
 }
 
-static bool is_role_well(const struct story *s, uint32_t role)
+/* What is on it is of no array. */
+static void put_another(struct story *s, uint32_t role)
 {
-	return !(s->failed >> role & 1);
+	memset(s->scratch, 0xee, MEMBER_SECTORS * 512);
+	disk_mem_poke(s->disks[role], story_data_bytes(role), s->scratch, MEMBER_SECTORS * 512);
+	disk_mem_poke(s->disks[role], BITMAP_BYTES, s->scratch, s->geo.slot_bytes);
+	s->readd[role].is_other = true;
+}
+
+static void come(struct story *s, uint32_t role)
+{
+	disk_mem_set_fault(s->disks[role], DISK_MEM_NO_FAULT, 0, 0);
+	if (!s->is_settling && story_chance(s, 100))
+		disk_mem_set_fault(s->disks[role], DISK_MEM_FAIL_WRITES, 0, BITMAP_BYTES + 4096);
+	if (!s->is_drained && story_chance(s, 400))
+		put_another(s, role);
+	s->readd[role].rebuilt_to = 0;
+	change(s, role, MIRROR_DISK_REBUILD);
 }
 
 void story_readd_next(struct story *s, uint32_t role)
 {
 	struct readd *r = &s->readd[role];
 
-	if (!is_role_well(s, role)) /* failed again meanwhile */
+	if (r->is_changing || (s->failed >> role & 1)) /* failed again meanwhile */
 		return;
-	r->request = (struct mirror_request){ .done = readd_answer, .owner = s };
-	r->log = (struct intent_request){ .done = readd_logged, .owner = s };
 	r->step++;
 	switch (r->step) {
 	case OUT:
 		break;
 	case LEAVING:
-		mirror_set_disk(s->m, role, MIRROR_DISK_MISSING, NULL, 0, &r->request);
+		change(s, role, MIRROR_DISK_MISSING);
 		break;
-	case LOGGING:
-		disk_mem_set_fault(s->disks[role], DISK_MEM_NO_FAULT, 0, 0);
-		intent_set_disk(s->in, role, s->disks[role], BITMAP_BYTES, &r->log);
-		break;
-	case JOINING:
-		mirror_set_disk(s->m, role, MIRROR_DISK_REBUILD, s->disks[role],
-				DATA_SECTORS, &r->request);
-		break;
-	case NEEDING:
-		memcpy(r->map, s->slot.bits, bits_bytes(s->geo.chunks));
-		intent_need(s->in, r->map, &r->log);
+	case COMING:
+		come(s, role);
 		break;
 	case COPYING:
 		break; /* story_look_at_sync() */
 	case ENTERING:
 		s->out &= ~(1u << role);
-		mirror_set_disk(s->m, role, MIRROR_DISK_IN_SYNC, NULL, 0, NULL);
-		intent_set_degraded(s->in, s->out != 0 || mirror_has_failing(s->m));
+		r->is_other = false;
+		change(s, role, MIRROR_DISK_IN_SYNC);
 		break;
 	}
 }

@@ -165,13 +165,45 @@ void story_suspend_something(struct story *s)
 
 /* --- resync ------------------------------------------------------------------------------- */
 
+/* Another disk in its place is being filled. */
+static bool is_rebuilt(const struct story *s, uint32_t role)
+{
+	return s->readd[role].step == COPYING && s->readd[role].is_other &&
+	       (s->out >> role & 1) && !(s->failed >> role & 1);
+}
+
+static void note_progress(struct story *s)
+{
+	for (uint32_t role = 0; role < s->count; role++)
+		if (is_rebuilt(s, role) && s->sync.low <= s->readd[role].rebuilt_to)
+			s->readd[role].rebuilt_to =
+				max_u64(s->readd[role].rebuilt_to, s->sync.position);
+}
+
 static void sync_done(void *owner, struct mirror_sync *sync, int result)
 {
 	struct story *s = owner;
 
-	(void)sync;
 	assert_true(result == 0 || result == -ECANCELED || result == -EIO);
 	s->is_syncing = false;
+	if (sync->kind == MIRROR_SYNC_REBUILD && !s->is_dead)
+		note_progress(s);
+}
+
+/* From where the one that is the least far is. */
+static bool begin_rebuild(struct story *s)
+{
+	uint64_t end = s->v->size_bytes / 512, low = end;
+
+	for (uint32_t role = 0; role < s->count; role++)
+		if (is_rebuilt(s, role))
+			low = min_u64(low, s->readd[role].rebuilt_to);
+	if (low == end)
+		return false;
+	s->sync.kind = MIRROR_SYNC_REBUILD;
+	s->sync.low = low;
+	s->sync.high = min_u64(end, low + 1 + story_draw(s, end / 3));
+	return true;
 }
 
 static void begin_sync(struct story *s)
@@ -179,6 +211,11 @@ static void begin_sync(struct story *s)
 	uint64_t high, low;
 
 	s->sync = (struct mirror_sync){ .done = sync_done, .owner = s };
+	if (story_chance(s, 500) && begin_rebuild(s)) {
+		s->is_syncing = mirror_sync_begin(s->m, &s->sync) == 0;
+		assert_true(s->is_syncing);
+		return;
+	}
 	if (intent_needed_count(s->in) > 0) {
 		low = mirror_window(s->m, 0, (1 + story_draw(s, 8)) * CHUNK,
 				    (1 + story_draw(s, 16)) * CHUNK, &high);
@@ -194,14 +231,26 @@ static void begin_sync(struct story *s)
 	assert_true(s->is_syncing);
 }
 
+static bool has_all(const struct story *s, uint32_t role)
+{
+	const struct readd *r = &s->readd[role];
+
+	return r->is_other ? r->rebuilt_to == s->v->size_bytes / 512 :
+			     intent_needed_count(s->in) == 0;
+}
+
 void story_look_at_sync(struct story *s)
 {
+	uint64_t begins = intent_needed_count(s->in) > 0 ? 1000 : 20;
 	uint32_t role;
 
-	if (!s->is_syncing && (intent_needed_count(s->in) > 0 || story_chance(s, 20)))
+	for (role = 0; role < s->count; role++)
+		if (is_rebuilt(s, role))
+			begins = max_u64(begins, 200);
+	if (!s->is_syncing && story_chance(s, begins))
 		begin_sync(s);
 	for (role = 0; role < s->count; role++)
 		if (!s->is_syncing && s->readd[role].step == COPYING &&
-		    intent_needed_count(s->in) == 0 && (s->out >> role & 1))
+		    has_all(s, role) && (s->out >> role & 1))
 			story_readd_next(s, role);
 }

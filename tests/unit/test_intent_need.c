@@ -379,11 +379,12 @@ static void all_that_is_set_is_needed_for_a_disk_that_comes_back(void **state)
 		start(&s, seed);
 		rig_take_out(&s.rig, 1);
 		bits_set_range(s.map, 5, 7);
+		bits_set_range(s.map, PAGE_2 + 7, PAGE_2 + 7);
 		needed_and_durable(&s);
 		intent_synced(s.rig.in, 5, 6);
+		intent_synced(s.rig.in, PAGE_2, PAGE_2 + 9); /* alone on its page */
 		rig_write(&s.rig, 100);
 		rig_begin(&s.rig, &writing, PAGE_1, PAGE_1);
-		rig_write(&s.rig, PAGE_2 + 7);
 		intent_set_disk(s.rig.in, 1, s.rig.disks[1], start_bytes(1),
 				rig_request(&came));
 		intent_rig_drain(&s.rig);

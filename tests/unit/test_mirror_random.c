@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Stories of a mirror with its write intent, by seeds: ios that overlap, flushes, zeroes,
- * gates that shut, ranges that are suspended, disks that fail, hang and come back, resyncs,
+ * gates that shut, ranges that are suspended, disks that fail, hang and come back, or are replaced, resyncs,
  * checks and repairs, and the power cut at any moment, after which another mirror goes on
  * with what the disks have. At every moment:
  *
@@ -9,7 +9,8 @@
  *	nothing changes in a range that is suspended, nor anything while drained
  * after a power cut, and at the end:
  *	what was durable is on every disk in sync
- *	disks in sync are equal but for the chunks whose bits are set
+ *	disks in sync are equal but for the chunks whose bits are set, and so is one that is
+ *	rebuilt, up to where that was told to be done
  *
  * MIRROR_STORIES=n runs so many; MIRROR_SEED=n one of them.
  */
@@ -63,6 +64,11 @@ static void trouble(struct story *s)
 		disk_mem_set_fault(s->disks[role], DISK_MEM_NO_FAULT, 0, 0);
 	if (is_whole && story_chance(s, 2))
 		s->is_frozen[role] = true;
+	if (s->readd[role].step == COPYING && story_chance(s, 3))
+		disk_mem_set_fault(s->disks[role], DISK_MEM_FAIL_WRITES,
+				   story_draw(s, 600000), story_draw(s, 200000));
+	if (s->readd[role].step == COPYING && story_chance(s, 2))
+		s->is_frozen[role] = true;
 	if (story_chance(s, 10))
 		s->is_frozen[role] = false;
 	if (s->is_syncing && story_chance(s, 5))
@@ -77,6 +83,7 @@ static void cluster(struct story *s)
 		if ((s->failed >> role & 1) && (s->is_settling || story_chance(s, 50)))
 			story_known(s, role);
 		else if ((s->out >> role & 1) && s->readd[role].step == OUT &&
+			 !s->readd[role].is_changing &&
 			 (s->is_settling || story_chance(s, 30)))
 			story_readd_next(s, role);
 	}
@@ -128,6 +135,8 @@ static void start(struct story *s)
 
 	for (role = 0; role < s->count; role++) {
 		s->readd[role].step = OUT;
+		s->readd[role].is_changing = false;
+		s->readd[role].rebuilt_to = 0;
 		if (s->out >> role & 1)
 			continue;
 		log.copies[role].disk = s->disks[role];
@@ -295,7 +304,6 @@ static void init_disks(struct story *s)
 		disk_mem_poke(s->disks[role], BITMAP_BYTES, s->slot.image,
 			      s->geo.slot_bytes);
 		s->kept[role] = malloc(MEMBER_SECTORS * 512);
-		s->readd[role].map = calloc(1, bits_bytes(s->geo.chunks));
 	}
 }
 
@@ -335,7 +343,6 @@ static void tell_story(uint64_t seed)
 	for (i = 0; i < s->count; i++) {
 		disk_close(s->disks[i]);
 		free(s->kept[i]);
-		free(s->readd[i].map);
 	}
 	oracle_free(s->o);
 	bitmap_slot_fini(&s->slot);
