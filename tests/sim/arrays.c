@@ -551,6 +551,8 @@ void arrays_expect_end(struct sim_arrays *all)
 		writers_read_all(all->writers, &w->nodes[i]);
 	if (!pass(all, have_read))
 		complain(all, "somebody cannot read all");
+	if (all->is_managed && !pass(all, are_at_rest)) /* a disk was failed late */
+		complain(all, "the array does not become whole again");
 	for (int i = 0; i < w->count && !w->failure[0]; i++)
 		array_node_stop(all->nodes[i]);
 	if (!pass(all, have_stopped))
