@@ -99,19 +99,29 @@ static bool is_spare(const struct md_sb *sb)
 	return md_sb_role(sb) >= MD_ROLE_MAX;
 }
 
+/*
+ * Two that were written last by different nodes, one of whom died amid it, may have the same
+ * events: then who says that the other one failed wrote it later.
+ */
+static bool is_fresher(const struct md_sb *sb, const struct md_sb *best)
+{
+	if (is_spare(best) != is_spare(sb))
+		return is_spare(best);
+	if (sb->events != best->events)
+		return sb->events > best->events;
+	return best->dev_number < sb->max_dev && sb->dev_number < best->max_dev &&
+	       sb->roles[best->dev_number] == MD_ROLE_FAULTY &&
+	       best->roles[sb->dev_number] != MD_ROLE_FAULTY;
+}
+
 static void choose_freshest(struct md_array *array)
 {
 	size_t i;
 
 	array->freshest = 0;
-	for (i = 1; i < array->count; i++) {
-		const struct md_sb *best = &array->members[array->freshest].sb;
-		const struct md_sb *sb = &array->members[i].sb;
-
-		if (is_spare(best) != is_spare(sb) ? is_spare(best) :
-						     sb->events > best->events)
+	for (i = 1; i < array->count; i++)
+		if (is_fresher(&array->members[i].sb, &array->members[array->freshest].sb))
 			array->freshest = i;
-	}
 }
 
 /*

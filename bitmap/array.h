@@ -27,7 +27,8 @@ struct md_array {
 	enum md_slot_policy policy; /* MD_SLOTS_BEST after loading */
 	struct md_member *members; /* in the order given; owned */
 	size_t count;
-	size_t freshest;           /* index: highest events among non-spares */
+	size_t freshest;           /* index: highest events among non-spares; of two, who
+				    * says that the other one failed */
 };
 
 /*

@@ -9,6 +9,8 @@
 
 #include <errno.h>
 
+#include "base/arith.h"
+
 /* --- ACTIVATE --------------------------------------------------------------------------------- */
 
 static bool are_bits_meaningless(const struct metadata *md)
@@ -43,8 +45,43 @@ int metadata_activate(struct metadata *md, struct err *err)
 
 /* --- FAIL -------------------------------------------------------------------------------------- */
 
+/*
+ * Of the disks that have this role, by the last view: -> the highest events seen on them. One who
+ * died amid a change may have left them an event ahead of all others.
+ */
+static uint64_t note_failed(const struct metadata *md, uint32_t role, bool *is_failed)
+{
+	uint64_t seen = 0;
+
+	for (size_t i = 0; i < md->count; i++) {
+		const struct metadata_member *m = &md->members[i];
+
+		if (m->is_candidate || m->last.role != role)
+			continue;
+		is_failed[i] = true;
+		seen = max_u64(seen, m->own_events);
+	}
+	return seen;
+}
+
+/* Newer than what the failed ones say; by steps of one, for nobody may be two behind. */
+static int store_beyond(struct metadata *md, struct metadata_change *c, uint64_t seen,
+			struct err *err)
+{
+	int r = 0;
+
+	if (metadata_is_so(md, c) && c->wanted.events > seen)
+		return 0;
+	do
+		r = metadata_store(md, c, err);
+	while (r == 0 && c->wanted.events <= seen);
+	return r;
+}
+
 int metadata_fail(struct metadata *md, struct metadata_request *req)
 {
+	bool is_failed[METADATA_MAX_DISKS] = { false };
+	uint64_t seen = note_failed(md, req->role, is_failed);
 	struct metadata_change c;
 	int r = metadata_reload(md, req->role, &req->err);
 
@@ -57,7 +94,9 @@ int metadata_fail(struct metadata *md, struct metadata_request *req)
 	for (uint32_t dev = 0; dev < c.wanted.max_dev; dev++)
 		if (c.wanted.roles[dev] == req->role)
 			c.wanted.roles[dev] = MD_ROLE_FAULTY;
-	if (!metadata_is_so(md, &c))
-		r = metadata_store(md, &c, &req->err);
+	for (size_t i = 0; i < md->count; i++)
+		if (is_failed[i] && md->members[i].dev_number < c.wanted.max_dev)
+			c.wanted.roles[md->members[i].dev_number] = MD_ROLE_FAULTY;
+	r = store_beyond(md, &c, seen, &req->err);
 	return r < 0 ? r : metadata_reload(md, req->role, &req->err);
 }

@@ -558,6 +558,8 @@ static void a_former_disk_comes_back_with_what_the_bits_say(void **state)
 	assert_int_equal(dirty_on(&t.rig, 1, 2), 2);
 	asked(&t.b, METADATA_IN_SYNC, 1, 0);
 	assert_int_equal(t.b.view.degraded, 0);
+	assert_int_equal(sb_of(&t.rig, 1).feature_map,
+			 MD_FEATURE_BITMAP_OFFSET | MD_FEATURE_CLUSTERED);
 	tear_down(&t);
 }
 
@@ -1058,6 +1060,19 @@ static void check_comer(const struct node *n, enum cut_op op)
 	}
 }
 
+/* As the kernel reads them: no superblock says that it is active before its own says how far. */
+static void check_superblocks(const struct bench *t, enum cut_op op)
+{
+	uint32_t number = op == CUT_RETURN ? 1 : 2;
+	struct md_sb own;
+
+	if ((op != CUT_REBUILD && op != CUT_RETURN) || sb_of(&t->rig, 0).roles[number] != 1)
+		return;
+	own = sb_of(&t->rig, number);
+	assert_int_equal(own.roles[number], 1);
+	assert_true(own.feature_map & MD_FEATURE_RECOVERY_OFFSET);
+}
+
 /* The same again, from its beginning where it had not begun. */
 static void finish(struct bench *t, struct node *n, enum cut_op op)
 {
@@ -1117,6 +1132,7 @@ static void a_power_cut_at_any_write_loses_nothing_and_trusts_nobody(void **stat
 
 				begin(&t, op, seed);
 				is_over = cut(&t, op, at);
+				check_superblocks(&t, op);
 				check_comer(&t.a, op);
 				check_bits(&t, &t.a, op);
 				asked(&t.a, METADATA_ACTIVATE, 0, 0);
@@ -1180,27 +1196,75 @@ static void a_node_that_dies_at_any_write_leaves_what_another_can_finish(void **
 		}
 }
 
-/* The only disk in sync is written behind the one that comes: it must not be left two behind. */
+/*
+ * "c" has it, "d" does not take it, and "a", the only one in sync, is last: it must not be left
+ * two events behind.
+ */
 static void a_disk_that_fails_amid_a_change_leaves_no_other_behind(void **state)
 {
+	static const char *const paths[] = { "d", "c", "a" };
+
 	(void)state;
-	for (uint64_t at = 0; at < 24; at++) {
-		struct metadata_request req = { .op = METADATA_REBUILD, .role = 1, .number = 2 };
-		struct err err = ERR_INIT;
+	for (uint64_t at = 0; at < 12; at++) {
+		struct metadata_request req = { .op = METADATA_ASSEMBLE, .paths = paths,
+						.path_count = 3, .may_start_degraded = true };
 		struct bench t;
 
 		set_up(&t, at + 1, 4);
 		asked(&t.a, METADATA_FAIL, 1, 0);
 		assert_int_equal(added(&t.a, "c"), 2);
-		assert_int_equal(added(&t.a, "d"), 3); /* and this one does not take it */
+		assert_int_equal(added(&t.a, "d"), 3);
+		assert_ok(run(&t.b, &req), req.err);
 		for (size_t i = 0; i < t.rig.count; i++)
 			disk_mem_settle(t.rig.disks[i]);
 		disk_mem_set_fault(t.rig.disks[3], DISK_MEM_FAIL_WRITES, 0, SECTORS * 512ull);
 		disk_world_cut_power_after(t.rig.world, at);
-		(void)run(&t.a, &req);
+		(void)ask(&t.b, METADATA_REBUILD, 1, 2);
 		power_fails(&t);
-		assert_ok(try_assemble(&t.a, 4, &err), err);
+		assemble(&t.a, 4);
 		assert_int_equal(t.a.view.disks[0].state, METADATA_DISK_IN_SYNC);
+		tear_down(&t);
+	}
+}
+
+/*
+ * Its last superblock is of one who died amid a change, and newer than all others'. It fails: what
+ * that superblock says must never count again, whoever is read first.
+ */
+static void what_failed_stays_failed_though_its_superblock_was_the_newest(void **state)
+{
+	static const enum cut_op cuts[] = { CUT_REBUILD, CUT_IN_SYNC, CUT_RETURN, CUT_RETURNED };
+	const struct metadata_request all = { .op = METADATA_ASSEMBLE, .path_count = 3,
+					      .may_start_degraded = true };
+	const char *const orders[][3] = { { "a", "b", "c" }, { "c", "b", "a" } };
+
+	(void)state;
+	for (int i = 0; i < 4 * 12 * 2; i++) {
+		struct metadata_request req = all;
+		enum cut_op op = cuts[i % 4];
+		struct bench t;
+		size_t disk;
+
+		begin(&t, op, 1);
+		disk = (size_t)(comer(op)[0] - 'a');
+		t.a.leave = i / 4 % 12;
+		(void)do_it(&t.a, op);
+		if (i < 4 * 12)
+			asked(&t.b, METADATA_RELOAD, 0, 0);
+		disk_mem_set_fault(t.rig.disks[disk], DISK_MEM_FAIL_READS | DISK_MEM_FAIL_WRITES,
+				   0, SECTORS * 512ull);
+		asked(&t.b, METADATA_FAIL, 1, 0);
+		disk_mem_set_fault(t.rig.disks[disk], DISK_MEM_NO_FAULT, 0, 0);
+		for (int order = 0; order < 2; order++) {
+			req.paths = orders[order];
+			assert_ok(run(&t.b, &req), req.err);
+			assert_int_equal(t.b.view.disks[0].state, METADATA_DISK_IN_SYNC);
+			/* who did not know of it has nothing to fail: from its beginning, then */
+			if (i >= 4 * 12 && state_of(&t.b, comer(op)) == METADATA_DISK_REBUILD)
+				assert_int_equal(disk_of(&t.b, comer(op))->recovery_offset, 0);
+			else
+				assert_int_equal(t.b.view.disks[1].state, METADATA_DISK_MISSING);
+		}
 		tear_down(&t);
 	}
 }
@@ -1242,6 +1306,8 @@ int main(void)
 		cmocka_unit_test(two_cuts_leave_no_disk_behind),
 		cmocka_unit_test(a_node_that_dies_at_any_write_leaves_what_another_can_finish),
 		cmocka_unit_test(a_disk_that_fails_amid_a_change_leaves_no_other_behind),
+		cmocka_unit_test(
+			what_failed_stays_failed_though_its_superblock_was_the_newest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
