@@ -1242,6 +1242,7 @@ static void what_failed_stays_failed_though_its_superblock_was_the_newest(void *
 	for (int i = 0; i < 4 * 12 * 2; i++) {
 		struct metadata_request req = all;
 		enum cut_op op = cuts[i % 4];
+		struct md_sb own;
 		struct bench t;
 		size_t disk;
 
@@ -1255,6 +1256,9 @@ static void what_failed_stays_failed_though_its_superblock_was_the_newest(void *
 				   0, SECTORS * 512ull);
 		asked(&t.b, METADATA_FAIL, 1, 0);
 		disk_mem_set_fault(t.rig.disks[disk], DISK_MEM_NO_FAULT, 0, 0);
+		own = sb_of(&t.rig, disk);
+		if (i < 4 * 12 && md_sb_role(&own) == 1) /* so that whoever reads them sees it */
+			assert_true(sb_of(&t.rig, 0).events > own.events);
 		for (int order = 0; order < 2; order++) {
 			req.paths = orders[order];
 			assert_ok(run(&t.b, &req), req.err);
@@ -1264,6 +1268,37 @@ static void what_failed_stays_failed_though_its_superblock_was_the_newest(void *
 				assert_int_equal(disk_of(&t.b, comer(op))->recovery_offset, 0);
 			else
 				assert_int_equal(t.b.view.disks[1].state, METADATA_DISK_MISSING);
+		}
+		tear_down(&t);
+	}
+}
+
+/* The same, where the one who fails it has not read what the dead one wrote: their events are equal. */
+static void of_two_with_equal_events_who_says_that_the_other_failed_counts(void **state)
+{
+	const char *const orders[][2] = { { "a", "b" }, { "b", "a" } };
+
+	(void)state;
+	for (int i = 0; i < 12; i++) {
+		struct metadata_request req = { .op = METADATA_ASSEMBLE, .path_count = 2,
+						.may_start_degraded = true,
+						.paths = orders[1] };
+		struct bench t;
+
+		set_up(&t, 1, 3);
+		assert_ok(run(&t.a, &req), req.err);
+		assert_int_equal(prepared(&t.a, "c", false), 2);
+		t.a.leave = i;
+		(void)ask(&t.a, METADATA_ADD, 0, 2);
+		disk_mem_set_fault(t.rig.disks[1], DISK_MEM_FAIL_READS | DISK_MEM_FAIL_WRITES,
+				   0, SECTORS * 512ull);
+		asked(&t.b, METADATA_FAIL, 1, 0);
+		disk_mem_set_fault(t.rig.disks[1], DISK_MEM_NO_FAULT, 0, 0);
+		for (int order = 0; order < 2; order++) {
+			req.paths = orders[order];
+			assert_ok(run(&t.b, &req), req.err);
+			assert_int_equal(t.b.view.disks[0].state, METADATA_DISK_IN_SYNC);
+			assert_int_equal(t.b.view.disks[1].state, METADATA_DISK_MISSING);
 		}
 		tear_down(&t);
 	}
@@ -1308,6 +1343,8 @@ int main(void)
 		cmocka_unit_test(a_disk_that_fails_amid_a_change_leaves_no_other_behind),
 		cmocka_unit_test(
 			what_failed_stays_failed_though_its_superblock_was_the_newest),
+		cmocka_unit_test(
+			of_two_with_equal_events_who_says_that_the_other_failed_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
