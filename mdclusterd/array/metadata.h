@@ -52,6 +52,11 @@ struct metadata_disk {
 	uint64_t data_offset;      /* sectors */
 	uint64_t recovery_offset;  /* sectors */
 	bool is_by_bitmap;         /* REBUILD: only what some slot's bits cover is not there */
+	/*
+	 * MISSING: others use it (dev_number), and this node does not see it. Who runs the array and
+	 * does not write to it must not let others believe that it does.
+	 */
+	bool is_elsewhere;
 	uint64_t bitmap_start_bytes; /* of slot 0 */
 };
 

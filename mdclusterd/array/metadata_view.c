@@ -95,6 +95,21 @@ static uint64_t lowest_resync_offset(const struct metadata *md)
 	return lowest;
 }
 
+static void note_elsewhere(const struct metadata *md, struct metadata_view *view)
+{
+	const struct md_sb *sb = &md_array_freshest(&md->array)->sb;
+
+	for (uint32_t number = 0; number < sb->max_dev; number++) {
+		uint16_t role = sb->roles[number];
+
+		if (role >= view->raid_disks ||
+		    view->disks[role].state != METADATA_DISK_MISSING)
+			continue;
+		view->disks[role].is_elsewhere = true;
+		view->disks[role].dev_number = number;
+	}
+}
+
 void metadata_make_view(struct metadata *md, struct metadata_view *view)
 {
 	memset(view, 0, sizeof(*view));
@@ -121,6 +136,7 @@ void metadata_make_view(struct metadata *md, struct metadata_view *view)
 		m->last.role = place;
 		view->disks[place] = m->last;
 	}
+	note_elsewhere(md, view);
 	for (uint32_t role = 0; role < view->raid_disks; role++)
 		view->degraded += view->disks[role].state != METADATA_DISK_IN_SYNC;
 }

@@ -136,6 +136,7 @@ static void put_view(struct wr *wr, const struct metadata_view *v)
 		wr_u64(wr, d->data_offset);
 		wr_u64(wr, d->recovery_offset);
 		wr_u8(wr, d->is_by_bitmap);
+		wr_u8(wr, d->is_elsewhere);
 		wr_u64(wr, d->bitmap_start_bytes);
 	}
 }

@@ -180,6 +180,7 @@ static void take_disk(struct rd *rd, struct metadata_disk *d)
 	d->data_offset = rd_u64(rd);
 	d->recovery_offset = rd_u64(rd);
 	d->is_by_bitmap = rd_u8(rd);
+	d->is_elsewhere = rd_u8(rd);
 	d->bitmap_start_bytes = rd_u64(rd);
 	if (d->state > METADATA_DISK_STALE)
 		rd->failed = true;

@@ -302,6 +302,7 @@ static void a_disk_comes_as_a_spare_and_ends_in_sync_on_all_nodes(void **state)
 	(void)state;
 	set_up(&t, 1, 3);
 	asked(&t.a, METADATA_FAIL, 1, 0);
+	assert_false(t.a.view.disks[1].is_elsewhere);
 	req = to_prepare("c");
 	assert_ok(run(&t.a, &req), req.err);
 	assert_int_equal(req.number, 2);
@@ -884,6 +885,12 @@ static void a_disk_that_others_took_in_is_looked_for_before_it_is_made_faulty(vo
 	assert_int_equal(state_of(&t.b, "c"), METADATA_DISK_REBUILD);
 	assemble(&t.b, 2); /* its paths are old ones */
 	assert_int_equal(t.b.view.disks[1].state, METADATA_DISK_MISSING);
+	t.b.is_gone[2] = true;
+	asked(&t.b, METADATA_RELOAD, 0, 0);
+	assert_int_equal(t.b.view.disks[1].state, METADATA_DISK_MISSING);
+	assert_true(t.b.view.disks[1].is_elsewhere); /* it is told */
+	assert_int_equal(t.b.view.disks[1].dev_number, 2);
+	t.b.is_gone[2] = false;
 	asked(&t.b, METADATA_ACTIVATE, 0, 0);
 	assert_int_equal(state_of(&t.b, "c"), METADATA_DISK_REBUILD);
 	assert_int_equal(sb_of(&t.rig, 0).roles[2], 1);

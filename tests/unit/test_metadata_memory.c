@@ -49,11 +49,27 @@ static struct disk *on_open(void *owner, const char *path, struct err *err)
 
 static size_t on_find(void *owner, const uint8_t set_uuid[16], char **paths, size_t room)
 {
-	(void)owner, (void)set_uuid, (void)paths, (void)room;
+	(void)owner, (void)set_uuid, (void)room;
+	paths[0] = strdup("d");
+	return 1;
+}
+
+static int on_claim(void *owner, struct disk *disk, bool is_member, bool is_forced,
+		    struct err *err)
+{
+	(void)owner, (void)disk, (void)is_member, (void)is_forced, (void)err;
 	return 0;
 }
 
-static const struct metadata_ops ops = { .open = on_open, .find = on_find };
+static void on_random(void *owner, void *to, size_t bytes)
+{
+	(void)owner;
+	memset(to, 0x77, bytes);
+}
+
+static const struct metadata_ops ops = {
+	.open = on_open, .find = on_find, .claim = on_claim, .random = on_random,
+};
 
 static int ask(struct metadata *md, struct metadata_request *req)
 {
@@ -126,6 +142,72 @@ static void at_each_allocation_it_is_told_and_the_next_one_works(void **state)
 	assert_true(failures > 20);
 }
 
+/* "c" failed, "d" comes: steps before the one that is meant are done as ever. */
+static int step(struct metadata *md, enum metadata_op op, struct metadata_view *view)
+{
+	struct metadata_request req = { .op = op, .path = "d", .role = 2, .number = 3,
+					.position = 8, .view = view, .slots = UINT64_MAX };
+	int r;
+
+	memset(req.device_uuid, 0x77, 16);
+	r = metadata_run(md, &req);
+	assert_true(r == 0 || req.err.text[0] != '\0');
+	return r;
+}
+
+/* It may have been, but for the reading afterwards. */
+static void expect_done(int r, enum metadata_op op)
+{
+	if (r != -EALREADY || op != METADATA_REBUILD)
+		assert_int_equal(r, 0);
+}
+
+static void a_disk_that_comes_while_memory_runs_out_comes_at_the_next_try(void **state)
+{
+	static const enum metadata_op steps[] = {
+		METADATA_FAIL, METADATA_PREPARE, METADATA_UNPREPARE, METADATA_PREPARE,
+		METADATA_FIND, METADATA_ADD, METADATA_REBUILD, METADATA_PROGRESS,
+		METADATA_IN_SYNC, METADATA_FAIL, METADATA_REMOVE, METADATA_FORGET,
+	};
+	static struct metadata_view view;
+	unsigned int failures = 0;
+
+	(void)state;
+	for (size_t s = 0; s < sizeof(steps) / sizeof(steps[0]); s++)
+		for (int n = 1;; n++) {
+			struct metadata_request first = { .op = METADATA_ASSEMBLE };
+			struct md_create_params p;
+			struct metadata *md;
+			struct rig rig;
+			bool was_hit;
+
+			rig_init(&rig, 1, 4, SECTORS);
+			rig.count = 3;
+			p = rig_params(&rig);
+			rig_create(&rig, &p);
+			rig.count = 4;
+			md = metadata_new(&ops, &rig);
+			assert_int_equal(ask(md, &first), 0);
+			for (size_t i = 0; i < s; i++)
+				assert_int_equal(step(md, steps[i], &view), 0);
+			fail_in = n;
+			if (step(md, steps[s], &view) != 0)
+				failures++;
+			was_hit = fail_in == 0;
+			fail_in = 0;
+			/* a candidate may have been given up with the memory */
+			if (was_hit && steps[s] == METADATA_ADD)
+				(void)step(md, METADATA_PREPARE, &view);
+			if (was_hit)
+				expect_done(step(md, steps[s], &view), steps[s]);
+			metadata_free(md);
+			rig_fini(&rig);
+			if (!was_hit)
+				break;
+		}
+	assert_true(failures > 40);
+}
+
 static void without_memory_there_are_no_metadata(void **state)
 {
 	(void)state;
@@ -138,6 +220,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(at_each_allocation_it_is_told_and_the_next_one_works),
+		cmocka_unit_test(
+			a_disk_that_comes_while_memory_runs_out_comes_at_the_next_try),
 		cmocka_unit_test(without_memory_there_are_no_metadata),
 	};
 
