@@ -46,7 +46,10 @@ void story_expect_equal_but_marked(struct story *s, const uint8_t *marks)
 	}
 }
 
-/* Where a bit is set, of the copy that will be read, and copied: others may be older. */
+/*
+ * Where a bit is set, of the copy that will be read, and copied: others may be older. But not
+ * one that is rebuilt: all that it has it got just now.
+ */
 void story_expect_survival(struct story *s)
 {
 	uint8_t data[ORACLE_BLOCK];
@@ -59,9 +62,10 @@ void story_expect_survival(struct story *s)
 
 		for (copy = 0; copy < story_near_of(s); copy++) {
 			peek(s, block, copy, data, &role);
-			if (s->out >> role & 1 || (is_marked && has_source))
+			if (!has_it(s, block, role) ||
+			    (is_marked && has_source && !(s->out >> role & 1)))
 				continue;
-			has_source = true;
+			has_source |= !(s->out >> role & 1);
 			if (!oracle_may_survive(s->o, block, data))
 				fail_msg("block %u of disk %u: what was durable is lost",
 					 block, role);

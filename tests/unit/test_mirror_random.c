@@ -43,10 +43,17 @@ void story_pass_time(struct story *s)
 		mirror_advance(s->m, story_now(s));
 }
 
+/* If one fails there is another. */
+static bool has_two(const struct story *s)
+{
+	return s->out == 0 || (story_near_of(s) == s->count &&
+			       s->count - (uint32_t)__builtin_popcount(s->out) >= 2);
+}
+
 static void trouble(struct story *s)
 {
 	uint32_t role = (uint32_t)story_draw(s, s->count);
-	bool is_whole = s->out == 0 && intent_needed_count(s->in) == 0;
+	bool is_whole = intent_needed_count(s->in) == 0 && has_two(s);
 
 	if (story_chance(s, 10))
 		story_flip_gate(s);
