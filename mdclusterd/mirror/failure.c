@@ -303,6 +303,7 @@ void failure_check_hangs(struct mirror *m)
 			while (!qb_list_empty(&d->in_flight))
 				transfer_give_up(qb_list_first_entry(
 					&d->in_flight, struct transfer, link));
+			disk_check_request(m, role);
 		}
 	}
 }
@@ -320,24 +321,29 @@ void mirror_stood_still(struct mirror *m, uint64_t ns)
 
 /* --- what the cluster says of disks --------------------------------------------------------- */
 
-/* Nothing that began before the change is at it any more. */
+/* Nothing that began before the change is at it any more, or nobody waits for it: A7. */
+static bool goes_by_it(const struct mirror *m, const struct mirror_disk *d)
+{
+	if (!qb_list_empty(&m->jobs) &&
+	    qb_list_first_entry(&m->jobs, struct job, link)->seq < d->request_seq)
+		return false;
+	return d->state != MIRROR_DISK_MISSING || d->busy == 0;
+}
+
 void disk_check_request(struct mirror *m, uint32_t role)
 {
 	struct mirror_disk *d = &m->disks[role];
 	struct mirror_request *req = d->request;
 
-	if (!req)
-		return;
-	if (!qb_list_empty(&m->jobs) &&
-	    qb_list_first_entry(&m->jobs, struct job, link)->seq < d->request_seq)
-		return;
-	if (d->state == MIRROR_DISK_MISSING) {
-		if (d->busy > 0 || d->lost > 0)
-			return;
+	if (req && goes_by_it(m, d)) {
+		d->request = NULL;
+		d->is_gone = d->state == MIRROR_DISK_MISSING;
+		mirror_answer(m, req, 0);
+	}
+	if (d->is_gone && d->lost == 0) {
+		d->is_gone = false;
 		d->disk = NULL;
 	}
-	d->request = NULL;
-	mirror_answer(m, req, 0);
 }
 
 static void take_disk(struct mirror *m, uint32_t role, struct disk *disk,
@@ -350,6 +356,7 @@ static void take_disk(struct mirror *m, uint32_t role, struct disk *disk,
 	d->next_read_bytes = 0;
 	d->read_errors = 0;
 	d->is_failing = false;
+	d->is_gone = false;
 	m->unknown &= ~(1u << role);
 	m->disks_came++;
 }

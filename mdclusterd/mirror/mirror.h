@@ -126,9 +126,10 @@ enum mirror_disk_state {
 	MIRROR_DISK_IN_SYNC,
 };
 /*
- * As the superblocks say. done() when nothing in flight goes by the old state. `disk` where it
- * was missing; borrowed until it is missing again and done() was called: when the last
- * request is back, also from a disk that hangs. The intent is told by the caller, and before
+ * As the superblocks say. done() when nothing in flight goes by the old state, but what a disk
+ * that goes has had for hang_ns (A7): so the cluster comes to know of a disk that hangs for
+ * ever. `disk` where it was missing; borrowed until it is missing again, done() was called, and
+ * its last request is back (disk->in_flight). The intent is told by the caller, and before
  * this where a disk comes: it must have every disk that is in use here, for it flushes what it
  * writes to before it clears a bit. Of failures seen here the mirror tells it. Of a disk that
  * goes the cluster may not know yet, as of one that failed here: A4.

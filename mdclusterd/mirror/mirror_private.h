@@ -60,6 +60,7 @@ struct mirror_disk {
 	enum mirror_disk_state state;
 	bool is_rotational;
 	bool is_failing;           /* failed here: not used any more */
+	bool is_gone;              /* and its owner knows; it hangs, or there is none */
 	uint64_t next_read_bytes;  /* behind the last read */
 	struct qb_list_head in_flight; /* transfers, the oldest first */
 	uint32_t busy;             /* of them */

@@ -634,6 +634,57 @@ static void one_with_larger_blocks_than_clients_were_told_does_not_come(void **s
 	mr_free(rig);
 }
 
+/* What it has of ours may land any time: it is no disk that can be rebuilt. */
+static void one_that_hangs_still_does_not_come(void **state)
+{
+	struct mirror_rig *rig = mr_new(2, 0, 0);
+	struct mr_io *write;
+	struct change it;
+
+	(void)state;
+	rig->is_known_at_once = true;
+	rig->is_frozen[1] = true;
+	write = mr_submit(rig, VOLUME_WRITE, 0, 4 * K, 1, 0);
+	assert_int_equal(mr_wait(write), 0);
+	change_begin(rig, &it, 1, MIRROR_DISK_MISSING, false);
+	mr_run(rig);
+	assert_int_equal(it.calls, 1);
+	change_begin(rig, &it, 1, MIRROR_DISK_REBUILD, false);
+	mr_run(rig);
+	assert_int_equal(it.result, -EBUSY);
+	assert_int_equal(mr_look(rig).disks[1].state, MIRROR_DISK_MISSING);
+	rig->is_frozen[1] = false;
+	mr_run(rig);
+	change(rig, 1, MIRROR_DISK_REBUILD);
+	mr_io_free(write);
+	mr_free(rig);
+}
+
+/* The cluster failed it, and it hangs, for no longer than any may. */
+static void A7_one_that_went_is_waited_for_no_longer_than_any(void **state)
+{
+	struct mirror_rig *rig = mr_new(2, 0, 0);
+	struct mr_io *write, *flush;
+	struct change it;
+
+	(void)state;
+	rig->is_frozen[1] = true;
+	write = mr_submit(rig, VOLUME_WRITE, 0, 4 * K, 1, 0);
+	flush = mr_submit(rig, VOLUME_FLUSH, 0, 0, 0, 0);
+	change_begin(rig, &it, 1, MIRROR_DISK_MISSING, false);
+	mirror_advance(rig->m, mr_now(rig));
+	assert_int_equal(it.calls, 0);
+	mr_run_ns(rig, MR_HANG_NS + 1000000);
+	assert_int_equal(it.calls, 1);
+	mirror_failure_known(rig->m, 1);
+	assert_int_equal(mr_wait(write) + mr_wait(flush), 0);
+	rig->is_frozen[1] = false;
+	mr_run(rig);
+	mr_io_free(write);
+	mr_io_free(flush);
+	mr_free(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -662,6 +713,8 @@ int main(void)
 		cmocka_unit_test(one_that_does_not_take_its_slot_does_not_come),
 		cmocka_unit_test(without_memory_for_what_is_needed_it_does_not_come),
 		cmocka_unit_test(one_that_fails_as_soon_as_it_has_come_fails_as_any),
+		cmocka_unit_test(one_that_hangs_still_does_not_come),
+		cmocka_unit_test(A7_one_that_went_is_waited_for_no_longer_than_any),
 		cmocka_unit_test(
 			one_with_larger_blocks_than_clients_were_told_does_not_come),
 	};
