@@ -301,12 +301,21 @@ static void end_parked(struct qb_list_head *list)
 	}
 }
 
+/* Its memory is ours. */
+static bool has_hung_flush(const struct mirror *m)
+{
+	for (uint32_t role = 0; role < m->map.disks; role++)
+		if (m->disks[role].is_flush_out)
+			return true;
+	return false;
+}
+
 void mirror_check_stop(struct mirror *m)
 {
 	struct mirror_request *req = m->stop_request;
 
 	if (!req || m->ios > 0 || m->sync || m->is_flushing || m->changes_on_disks > 0 ||
-	    !qb_list_empty(&m->left_pieces) || m->left_syncs > 0)
+	    !qb_list_empty(&m->left_pieces) || m->left_syncs > 0 || has_hung_flush(m))
 		return;
 	m->stop_request = NULL;
 	mirror_answer(m, req, 0);

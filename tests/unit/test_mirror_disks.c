@@ -336,6 +336,29 @@ static void A7_a_hung_disk_fails_and_holds_nothing_up(void **state)
 	mr_free(rig);
 }
 
+/* The request is the mirror's own memory. */
+static void A7_a_stop_waits_for_a_flush_that_hangs(void **state)
+{
+	struct mirror_rig *rig = mr_new(2, 0, 0);
+	struct mr_request stop;
+	struct mr_io *flush;
+
+	(void)state;
+	mr_request_init(&stop);
+	rig->is_known_at_once = true;
+	rig->is_frozen[0] = true;
+	flush = mr_submit(rig, VOLUME_FLUSH, 0, 0, 0, 0);
+	assert_int_equal(mr_wait(flush), 0);
+	mirror_stop(rig->m, &stop.req);
+	mr_run(rig);
+	assert_int_equal(stop.calls, 0);
+	rig->is_frozen[0] = false;
+	mr_run(rig);
+	assert_int_equal(stop.calls, 1);
+	mr_io_free(flush);
+	mr_free(rig);
+}
+
 /* What it was asked may still land: nobody else writes there until it is back. */
 static void A7_a_hung_last_disk_gives_errors_and_keeps_the_region(void **state)
 {
@@ -522,6 +545,7 @@ int main(void)
 		cmocka_unit_test(A4_a_suspension_that_is_refused_leaves_nobody_parked),
 		cmocka_unit_test(the_bits_of_a_write_that_leaves_copies_different_stay),
 		cmocka_unit_test(A7_a_hung_disk_fails_and_holds_nothing_up),
+		cmocka_unit_test(A7_a_stop_waits_for_a_flush_that_hangs),
 		cmocka_unit_test(A7_a_hung_last_disk_gives_errors_and_keeps_the_region),
 		cmocka_unit_test(A7_time_at_the_gate_or_in_a_window_is_no_hang),
 		cmocka_unit_test(a_disk_that_goes_is_given_back_when_nothing_is_on_it),
