@@ -12,9 +12,7 @@
  *	F4  A request that is not over after hang_ns fails its disk, and all others there are
  *	    given up with it. On a last disk only that request is.
  *
- * Errors of reads fail a disk only when there are many, as md does: what was read
- * elsewhere cannot be written back here, since another node may be writing just there.
- * A resync or repair does, for its window is its own.
+ * Errors of reads fail a disk only when there are many, as md does: unreadable.c.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -24,8 +22,6 @@
 #include "base/arith.h"
 #include "base/err.h"
 #include "mdclusterd/mirror/mirror_private.h"
-
-#define READ_ERRORS_WINDOW_NS (3600 * NS_PER_S)
 
 void disks_changed(struct mirror *m)
 {
@@ -76,6 +72,7 @@ static bool fail(struct mirror *m, uint32_t role, int error)
 	d->error = error;
 	m->unknown |= 1u << role;
 	m->untold |= 1u << role;
+	unreadable_forget_disk(m, role);
 	disks_changed(m);
 	if (m->intent) {
 		intent_set_degraded(m->intent, true);
@@ -92,7 +89,7 @@ static void remember(struct mirror *m, uint32_t role, const struct disk_req *req
 		return;
 	d->error_op = req->op;
 	d->error_bytes = req->offset_bytes;
-	d->is_intent_error = false;
+	d->is_intent_error = d->is_reread_error = d->is_many_errors = false;
 }
 
 void failure_of_change(struct mirror *m, uint32_t role, const struct disk_req *req,
@@ -107,16 +104,29 @@ void failure_of_read(struct mirror *m, uint32_t role, const struct disk_req *req
 {
 	struct mirror_disk *d = &m->disks[role];
 
+	d->read_errors++;
+	d->read_error = error;
+	d->read_error_bytes = req->offset_bytes;
+}
+
+void failure_of_reread(struct mirror *m, uint32_t role, const struct disk_req *req,
+		       int error)
+{
+	remember(m, role, req);
+	m->disks[role].is_reread_error = !is_out(m, role);
+	fail(m, role, error);
+}
+
+void failure_of_many_reads(struct mirror *m, uint32_t role)
+{
+	struct mirror_disk *d = &m->disks[role];
+
 	if (is_out(m, role))
 		return;
-	if (m->now_ns - d->read_errors_since_ns > READ_ERRORS_WINDOW_NS) {
-		d->read_errors = 0;
-		d->read_errors_since_ns = m->now_ns;
-	}
-	if (++d->read_errors < READ_ERRORS_MAX)
-		return;
-	remember(m, role, req);
-	fail(m, role, error);
+	d->is_intent_error = false;
+	d->is_many_errors = true;
+	d->error_bytes = d->read_error_bytes;
+	fail(m, role, d->read_error);
 }
 
 /*
@@ -133,6 +143,7 @@ void mirror_intent_failed(struct mirror *m, uint32_t role, int error)
 		return;
 	if (!is_out(m, role)) {
 		d->is_intent_error = true;
+		d->is_reread_error = d->is_many_errors = false;
 		d->errors++;
 	}
 	if (fail(m, role, -abs(error)))
@@ -166,7 +177,19 @@ static void sentence(const struct mirror *m, uint32_t role, struct err *err)
 	const char *name = d->disk ? d->disk->name : "?";
 	const char *why = d->error == -ETIMEDOUT ? "no answer" : strerror(-d->error);
 
-	if (d->is_intent_error)
+	if (d->is_many_errors)
+		err_set(err, d->error,
+			"%s: %" PRIu32 " places could not be read within %" PRIu32
+			" minutes (max_read_errors %" PRIu32 "), the last at byte %" PRIu64
+			": %s",
+			name, d->recent_errors,
+			(uint32_t)((m->now_ns - d->recent_since_ns) / (60 * NS_PER_S)) + 1,
+			m->max_read_errors, d->error_bytes, why);
+	else if (d->is_reread_error)
+		err_set(err, d->error,
+			"%s: byte %" PRIu64 " was written anew, and cannot be read: %s", name,
+			d->error_bytes, why);
+	else if (d->is_intent_error)
 		err_set(err, d->error, "%s: write of the bitmap: %s", name, why);
 	else if (d->error_op == DISK_FLUSH)
 		err_set(err, d->error, "%s: flush: %s", name, why);
@@ -354,7 +377,8 @@ static void take_disk(struct mirror *m, uint32_t role, struct disk *disk,
 	d->disk = disk;
 	d->start_bytes = data_offset << SECTOR_SHIFT;
 	d->next_read_bytes = 0;
-	d->read_errors = 0;
+	d->recent_errors = 0;
+	d->say_sectors = 0;
 	d->is_failing = false;
 	d->is_gone = false;
 	m->unknown &= ~(1u << role);
@@ -371,6 +395,8 @@ void mirror_set_disk(struct mirror *m, uint32_t role, enum mirror_disk_state sta
 		take_disk(m, role, disk, data_offset);
 	else if (d->state != MIRROR_DISK_MISSING && state == MIRROR_DISK_MISSING)
 		m->unknown |= 1u << role; /* F2 */
+	if (state != MIRROR_DISK_IN_SYNC)
+		unreadable_forget_disk(m, role);
 	d->state = state;
 	disks_changed(m);
 	mirror_answer(m, d->request, -ECANCELED);

@@ -89,6 +89,9 @@ static void look_at_disk(const struct mirror *m, uint32_t role,
 	look->read_bytes = d->read_bytes;
 	look->written_bytes = d->written_bytes;
 	look->errors = d->errors;
+	look->read_errors = d->read_errors;
+	look->corrected = d->corrected;
+	look->recent_errors = d->recent_errors;
 	look->in_flight = d->busy + d->lost;
 	if (!qb_list_empty(&d->in_flight))
 		look->oldest_ns = m->now_ns - qb_list_first_entry(&d->in_flight,

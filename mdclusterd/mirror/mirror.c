@@ -17,6 +17,7 @@ enum {
 	OWN_TRANSFERS_MIN = 8,
 	OWN_TRANSFERS_MAX = 32,
 	OPTIMAL_BYTES = 4096,
+	BLOCK_BYTES = 4096,
 };
 
 static const uint64_t default_hang_ns = 30 * NS_PER_S;
@@ -25,6 +26,11 @@ uint64_t mirror_now(struct mirror *m)
 {
 	m->now_ns = m->ops.now(m->owner);
 	return m->now_ns;
+}
+
+uint64_t mirror_block_sectors(const struct mirror *m)
+{
+	return max_u64(BLOCK_BYTES, m->volume.block_bytes) >> SECTOR_SHIFT;
 }
 
 /* --- an io ------------------------------------------------------------------------------ */
@@ -254,6 +260,7 @@ void mirror_advance(struct mirror *m, uint64_t now)
 	failure_check_hangs(m);
 	transfer_deliver_refused(m);
 	failure_tell(m);
+	unreadable_tell(m);
 	gate_check_drains(m);
 	sync_run(m);
 	mirror_sync_deliver(m);
@@ -270,7 +277,7 @@ static bool is_something_due(const struct mirror *m)
 
 uint64_t mirror_deadline(const struct mirror *m)
 {
-	uint64_t at = mirror_sync_deadline(m);
+	uint64_t at = min_u64(mirror_sync_deadline(m), unreadable_deadline(m));
 	uint32_t role;
 
 	if (is_something_due(m))
@@ -458,6 +465,7 @@ struct mirror *mirror_new(const struct mirror_config *config,
 	m->bitmap_chunk_sectors = config->bitmap_chunk_sectors;
 	m->hang_ns = config->hang_ns ? config->hang_ns : default_hang_ns;
 	m->fails_when_shut = config->fails_when_shut;
+	m->max_read_errors = config->max_read_errors;
 	m->own_transfers = (uint32_t)min_u64(
 		max_u64(m->map.disks, OWN_TRANSFERS_MIN), OWN_TRANSFERS_MAX);
 	init_disks(m, config);

@@ -23,6 +23,8 @@
  *	A8  A flush covers all disks, and all writes done before it; one at a time, others
  *	    join the next.
  *	A9  No allocation and no lock on the path of reads, and of writes that hit.
+ *	A10 What one disk cannot read and another can is read, in blocks of 4 KiB; it is told,
+ *	    and whatever a window writes to a disk that could not read it is read back.
  *
  * Sectors of 512 bytes, of the array. Roles as in dev_roles.
  */
@@ -42,6 +44,7 @@ enum {
 	MIRROR_MAX_DISKS = INTENT_MAX_DISKS,
 	MIRROR_MAX_SLOTS = 128,
 	MIRROR_MAX_IO_BYTES = 32 << 20,
+	MIRROR_READ_ERRORS = 20,  /* max_read_errors of md */
 };
 
 struct mirror_config {
@@ -60,6 +63,11 @@ struct mirror_config {
 	uint32_t bitmap_chunk_sectors;
 	uint64_t hang_ns;         /* A7; 0: 30 s */
 	bool fails_when_shut;     /* A5: -ESHUTDOWN instead of parking */
+	/*
+	 * More places than these that a disk could not read, and another one could, fail it;
+	 * halved each hour, as md's max_read_errors. 0: the first one does.
+	 */
+	uint32_t max_read_errors;
 };
 
 struct mirror_ops {
@@ -69,6 +77,19 @@ struct mirror_ops {
 	 * cluster must be told, then mirror_failure_known().
 	 */
 	void (*disk_failed)(void *owner, uint32_t role, const struct err *why);
+	/*
+	 * A disk could not read all of [low, high), of the bitmap's addresses, and another one
+	 * could: told once, while it is not mended. Who makes it needed has a window write it
+	 * anew. At most 64 such ranges are remembered, others are found by the next read. NULL:
+	 * they stay as they are.
+	 */
+	void (*unreadable)(void *owner, uint64_t low, uint64_t high);
+	/*
+	 * `sectors` within [low, high) were written anew to this disk, which could not read
+	 * them, and read back. At most each 10 s a disk. May be NULL.
+	 */
+	void (*corrected)(void *owner, uint32_t role, uint64_t low, uint64_t high,
+			  uint64_t sectors);
 };
 
 /* The gate is shut at first. */
@@ -211,7 +232,10 @@ uint64_t mirror_window(const struct mirror *m, uint64_t from, uint64_t bytes,
 struct mirror_sync {
 	enum mirror_sync_kind kind;
 	uint64_t low, high;          /* sectors */
-	/* 0; -ECANCELED: `position` says how far; -EIO: a region cannot be read at all */
+	/*
+	 * 0; -ECANCELED: `position` says how far; -EIO: no further than that; or, where
+	 * unread_sectors is not 0, all but these, which no disk can read: they stay needed.
+	 */
 	void (*done)(void *owner, struct mirror_sync *sync, int result);
 	/* A mismatch of CHECK and REPAIR; may be NULL. */
 	void (*differs)(void *owner, struct mirror_sync *sync, uint64_t sector,
@@ -219,6 +243,7 @@ struct mirror_sync {
 	void *owner;
 	uint64_t position;           /* all below is done */
 	uint64_t copied_sectors, read_sectors, mismatch_sectors;
+	uint64_t unread_sectors, unread_low; /* the first of them */
 	uint64_t began_ns, ended_ns;
 	bool was_busy;               /* applications were at work when it ended */
 	void *state;                 /* the mirror's own */
@@ -244,6 +269,9 @@ struct mirror_disk_look {
 	enum mirror_disk_state state;
 	bool is_failing;             /* failed here, or went: the cluster is being told */
 	uint64_t reads, writes, read_bytes, written_bytes, errors;
+	uint64_t read_errors;        /* of `errors` */
+	uint64_t corrected;          /* places that were written anew and read back */
+	uint32_t recent_errors;      /* what max_read_errors is about */
 	uint32_t in_flight;
 	uint64_t oldest_ns;          /* age of the oldest request in flight; 0: none */
 };

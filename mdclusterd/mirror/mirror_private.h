@@ -28,7 +28,7 @@
 enum {
 	SECTOR_SHIFT = 9,
 	POOL_TRANSFERS = 512,   /* for ios of many pieces; each has some of its own */
-	READ_ERRORS_MAX = 20,   /* an hour, as md's max_read_errors */
+	UNREADABLE_MAX = 64,
 	ZERO_SLICE_SECTORS = 16 << 11,
 	LATENCY_BUCKETS = 256,
 };
@@ -48,6 +48,7 @@ struct transfer {
 	struct qb_list_head link;  /* its disk's, by age; the pool's */
 	uint64_t since_ns;
 	uint64_t at;               /* READ: sector of the array */
+	uint64_t end;              /* READ in blocks: of all of them; else 0 */
 	uint32_t tried;            /* READ: roles */
 	uint8_t role;
 	bool is_lost, is_pooled;
@@ -65,8 +66,17 @@ struct mirror_disk {
 	struct qb_list_head in_flight; /* transfers, the oldest first */
 	uint32_t busy;             /* of them */
 	uint32_t lost;             /* hang: nobody waits for them */
-	uint32_t read_errors;
-	uint64_t read_errors_since_ns;
+
+	/* unreadable.c */
+	uint64_t read_errors, corrected;
+	uint32_t recent_errors;    /* places; halved each hour */
+	uint64_t recent_since_ns, halved_ns;
+	uint64_t say_low, say_high, say_sectors; /* corrected, and not told yet */
+	uint64_t said_ns;
+	bool has_said;
+	int read_error;            /* the last one, and where */
+	uint64_t read_error_bytes;
+
 	struct transfer flush;
 	bool is_flush_out;
 
@@ -75,6 +85,8 @@ struct mirror_disk {
 	enum disk_op error_op;
 	uint64_t error_bytes;
 	bool is_intent_error;
+	bool is_reread_error;      /* it had just been written anew */
+	bool is_many_errors;       /* R2 */
 
 	struct mirror_request *request; /* mirror_set_disk() */
 	struct mirror_change *coming; /* its slot is being written */
@@ -227,8 +239,13 @@ void flush_join(struct mirror_io *mi);
 /* A request to this disk failed: it goes, unless it is the last of a set. */
 void failure_of_change(struct mirror *m, uint32_t role, const struct disk_req *req,
 		       int error);
+/* It is noted only; whether that matters depends on what others can read. */
 void failure_of_read(struct mirror *m, uint32_t role, const struct disk_req *req,
 		     int error);
+/* What was written anew cannot be read back. */
+void failure_of_reread(struct mirror *m, uint32_t role, const struct disk_req *req,
+		       int error);
+void failure_of_many_reads(struct mirror *m, uint32_t role);
 /* Hangs: what is overdue is given up. */
 void failure_check_hangs(struct mirror *m);
 void failure_tell(struct mirror *m);
@@ -242,6 +259,27 @@ void disk_check_request(struct mirror *m, uint32_t role);
 
 /* The bits could not be written: true, if that is to a disk that comes. */
 bool change_failed(struct mirror *m, uint32_t role, int error);
+
+/* --- unreadable.c --------------------------------------------------------------------- */
+
+/* This role could not read all of [low, high), and another one could. */
+struct unreadable {
+	uint64_t low, high;
+	uint8_t role;
+	bool is_told;
+};
+
+/* is_told: a window is at it. */
+void unreadable_found(struct mirror *m, uint32_t role, uint64_t low, uint64_t high,
+		      bool is_told);
+/* Of which something there is remembered. */
+uint32_t unreadable_roles(const struct mirror *m, uint64_t low, uint64_t high);
+void unreadable_corrected(struct mirror *m, uint32_t role, uint64_t low, uint64_t high);
+/* All disks have it. */
+void unreadable_forget(struct mirror *m, uint64_t low, uint64_t high);
+void unreadable_forget_disk(struct mirror *m, uint32_t role);
+void unreadable_tell(struct mirror *m);
+uint64_t unreadable_deadline(const struct mirror *m);
 
 /* --- sync.c --------------------------------------------------------------------------- */
 
@@ -280,6 +318,7 @@ struct mirror {
 	uint32_t bitmap_chunk_sectors;
 	uint64_t hang_ns;
 	bool fails_when_shut;
+	uint32_t max_read_errors;
 	uint32_t own_transfers;
 	uint64_t now_ns;           /* as of the last look */
 
@@ -290,6 +329,8 @@ struct mirror {
 	uint32_t unknown;          /* failed here, or went; not all nodes know (D9) */
 	uint64_t disks_came;       /* so often */
 	uint32_t untold;           /* disk_failed() is due */
+	struct unreadable unreadable[UNREADABLE_MAX];
+	uint32_t unreadable_count;
 
 	bool is_open, is_stopping, is_single_source;
 	uint64_t lease_until_ns;
@@ -352,6 +393,8 @@ static inline uint32_t disks_rebuilt(const struct mirror *m)
 }
 
 uint64_t mirror_now(struct mirror *m);
+/* What is read, compared or mended by itself where more of it fails, in sectors. */
+uint64_t mirror_block_sectors(const struct mirror *m);
 /* done() of a request at the next mirror_advance(). */
 void mirror_answer(struct mirror *m, struct mirror_request *req, int result);
 /* Something ended: a stop may be over. */

@@ -7,6 +7,10 @@
  * resyncs, or where this one has yet to. Elsewhere: on with the disk that has its head
  * there, or whose cache reads ahead, unless others are much less busy; else the one with
  * the least in flight; among equals in turn, the nearest head first if it has one.
+ *
+ * What a disk cannot read another one may. Where copies may differ, block by block (A10): but
+ * for what it cannot read that disk is read as before, lest what somebody has seen there is
+ * gone. So also where each of them lacks something else.
  */
 #include <errno.h>
 
@@ -128,6 +132,7 @@ static void push(struct mirror_io *mi)
 		map_piece_at(&m->map, mi->next, mi->change.range.high, &piece);
 		mi->next += piece.sectors;
 		t->tried = 0;
+		t->end = 0;
 		if (send(mi, t, &piece)) {
 			mi->awaited++;
 		} else {
@@ -137,7 +142,7 @@ static void push(struct mirror_io *mi)
 	}
 }
 
-static void end(struct mirror_io *mi)
+static void end_read(struct mirror_io *mi)
 {
 	job_end(mi->m, &mi->job);
 	if (mi->next < mi->change.range.high)
@@ -145,26 +150,84 @@ static void end(struct mirror_io *mi)
 	io_report(mi);
 }
 
+/* The disk has its memory still: another one takes over. NULL: there is none. */
+static struct transfer *replace(struct mirror_io *mi, const struct transfer *lost)
+{
+	struct transfer *t = io_transfer(mi);
+
+	mi->lost++;
+	if (!t)
+		return NULL;
+	t->at = lost->at;
+	t->end = lost->end;
+	t->tried = lost->tried;
+	return t;
+}
+
+static bool has_others(const struct mirror *m, const struct map_piece *piece)
+{
+	return __builtin_popcount(m->map.set_roles[piece->set] & m->readable) > 1;
+}
+
+static bool send_block(struct mirror_io *mi, struct transfer *t)
+{
+	uint64_t size = mirror_block_sectors(mi->m);
+	struct map_piece piece;
+
+	map_piece_at(&mi->m->map, t->at, min_u64(t->end, round_down(t->at, size) + size),
+		     &piece);
+	return send(mi, t, &piece);
+}
+
+/* [t->at, end) could not be read by t->tried. */
+static bool send_elsewhere(struct mirror_io *mi, struct transfer *t, uint64_t end)
+{
+	struct mirror *m = mi->m;
+	struct map_piece piece;
+
+	map_piece_at(&m->map, t->at, end, &piece);
+	if (t->end != 0 || end - t->at <= mirror_block_sectors(m) || !has_others(m, &piece))
+		return send(mi, t, &piece);
+	if (!may_differ(m, &piece) && send(mi, t, &piece))
+		return true;
+	t->end = end;
+	t->tried = 0;
+	return send_block(mi, t);
+}
+
+/* All of [t->at, end) is read: what t->tried could not. True: there is more. */
+static bool go_on(struct mirror_io *mi, struct transfer *t, uint64_t end)
+{
+	uint32_t tried = t->tried;
+
+	for (; tried != 0; tried &= tried - 1)
+		unreadable_found(mi->m, (uint32_t)__builtin_ctz(tried), t->at, end, false);
+	if (t->end <= end)
+		return false;
+	t->at = end;
+	t->tried = 0;
+	if (send_block(mi, t))
+		return true;
+	mi->result = -EIO; /* the last disk has gone meanwhile */
+	return false;
+}
+
 static void over(struct transfer *t, int result)
 {
 	struct mirror_io *mi = t->owner;
-	struct mirror *m = mi->m;
+	uint64_t end = t->at + (t->req.length_bytes >> SECTOR_SHIFT);
 	struct transfer *again = t;
-	struct map_piece piece;
 
-	if (result < 0) {
-		failure_of_read(m, t->role, &t->req, result);
-		if (t->is_lost) { /* its memory is not ours: another takes over */
-			mi->lost++;
-			again = io_transfer(mi);
-		}
-		map_piece_at(&m->map, t->at,
-			     t->at + (t->req.length_bytes >> SECTOR_SHIFT), &piece);
-		if (again) {
-			again->tried = t->tried | 1u << t->role;
-			if (send(mi, again, &piece))
-				return;
-		}
+	if (result == 0) {
+		if (go_on(mi, t, end))
+			return;
+	} else {
+		failure_of_read(mi->m, t->role, &t->req, result);
+		t->tried |= 1u << t->role;
+		if (t->is_lost)
+			again = replace(mi, t);
+		if (again && send_elsewhere(mi, again, end))
+			return;
 		mi->result = -EIO;
 	}
 	if (again)
@@ -172,7 +235,7 @@ static void over(struct transfer *t, int result)
 	mi->awaited--;
 	push(mi);
 	if (mi->awaited == 0)
-		end(mi);
+		end_read(mi);
 }
 
 void read_begin(struct mirror_io *mi)

@@ -45,7 +45,7 @@ bool sync_rebuilds(const struct sync *sync)
 	return sync->owner->kind == MIRROR_SYNC_REBUILD;
 }
 
-static bool is_of_needed(const struct sync *sync)
+bool sync_is_of_needed(const struct sync *sync)
 {
 	return sync->m->intent && (sync->owner->kind == MIRROR_SYNC_COPY ||
 				   sync->owner->kind == MIRROR_SYNC_COMPARE);
@@ -114,7 +114,7 @@ static bool find_next(struct sync *sync)
 
 	if (sync_rebuilds(sync) && disks_rebuilt(m) == 0)
 		sync->next = high;
-	if (sync->next < high && is_of_needed(sync)) {
+	if (sync->next < high && sync_is_of_needed(sync)) {
 		chunk = intent_next_needed(m->intent,
 					   sync->next / m->bitmap_chunk_sectors);
 		if (chunk == BITS_NONE)
@@ -157,13 +157,15 @@ static bool begin_piece(struct sync *sync)
 	if (!p)
 		return false;
 	high = min_u64(sync->next + sync->piece_sectors, sync->owner->high);
-	if (is_of_needed(sync))
+	if (sync_is_of_needed(sync))
 		high = needed_end(m, sync->next, high);
 	map_piece_at(&m->map, sync->next, high, &p->map);
+	p->at = p->map.at;
+	p->sectors = p->map.sectors;
 	p->sync = sync;
 	p->state = PIECE_TODO;
-	sync->next += p->map.sectors;
-	sync->credit_bytes -= (int64_t)(p->map.sectors << SECTOR_SHIFT);
+	sync->next += p->sectors;
+	sync->credit_bytes -= (int64_t)(p->sectors << SECTOR_SHIFT);
 	qb_list_add_tail(&p->link, &sync->pieces);
 	piece_start(p);
 	return true;
@@ -179,21 +181,21 @@ static bool is_left_out(const struct sync *sync, const struct piece *p)
 }
 
 /* Y2: whole chunks that end in what was copied just now */
-static void tell_synced(struct sync *sync, const struct piece *p)
+static void tell_synced(struct sync *sync, const struct piece *p, uint64_t low, uint64_t high)
 {
 	struct mirror *m = sync->m;
 	uint64_t size = m->bitmap_chunk_sectors, from, to, was = sync->run_high;
 
 	if (!m->intent || !sync_writes(sync) || sync_rebuilds(sync))
 		return;
-	if (p->disks_came != m->disks_came || is_left_out(sync, p))
+	if (p->disks_came != m->disks_came || is_left_out(sync, p) || low == high)
 		return;
-	if (p->map.at != sync->run_high || p->disks_came != sync->run_disks_came) {
+	if (low != sync->run_high || p->disks_came != sync->run_disks_came) {
 		sync->run_disks_came = p->disks_came;
-		sync->run_low = p->map.at;
-		was = p->map.at;
+		sync->run_low = low;
+		was = low;
 	}
-	sync->run_high = p->map.at + p->map.sectors;
+	sync->run_high = high;
 	from = max_u64(round_down(was, size), round_up(sync->run_low, size)) / size;
 	to = sync->run_high == m->map.sectors ? div_round_up(sync->run_high, size) :
 						sync->run_high / size;
@@ -209,7 +211,7 @@ uint64_t sync_untold_sectors(const struct mirror *m)
 
 	if (!sync)
 		return 0;
-	return sync->owner->read_sectors - (is_of_needed(sync) ? sync->told_sectors : 0);
+	return sync->owner->read_sectors - (sync_is_of_needed(sync) ? sync->told_sectors : 0);
 }
 
 static void put_away(struct piece *p)
@@ -222,6 +224,26 @@ static void put_away(struct piece *p)
 	qb_list_add(&p->link, p->lost > 0 ? &m->left_pieces : &m->spare_pieces);
 }
 
+/* What no disk can read is left behind, its chunks stay needed: the rest is worth to be had. */
+static void is_through(struct sync *sync, const struct piece *p)
+{
+	struct mirror_sync *owner = sync->owner;
+	uint64_t end = p->at + p->sectors;
+
+	owner->position = end;
+	owner->read_sectors += p->sectors;
+	sync->m->resync_bytes += p->sectors << SECTOR_SHIFT;
+	if (p->unread_sectors == 0) {
+		tell_synced(sync, p, p->at, end);
+		return;
+	}
+	tell_synced(sync, p, p->at, p->unread_low);
+	tell_synced(sync, p, p->unread_high, end);
+	if (owner->unread_sectors == 0)
+		owner->unread_low = p->unread_low;
+	owner->unread_sectors += p->unread_sectors;
+}
+
 static void retire(struct sync *sync)
 {
 	while (!qb_list_empty(&sync->pieces)) {
@@ -230,12 +252,8 @@ static void retire(struct sync *sync)
 
 		if (p->state != PIECE_DONE)
 			break;
-		if (sync->result == 0 && p->result == 0) {
-			sync->owner->position = p->map.at + p->map.sectors;
-			sync->owner->read_sectors += p->map.sectors;
-			tell_synced(sync, p);
-			sync->m->resync_bytes += p->map.sectors << SECTOR_SHIFT;
-		}
+		if (sync->result == 0 && p->result == 0)
+			is_through(sync, p);
 		if (sync->result == 0)
 			sync->result = p->result;
 		put_away(p);
@@ -365,6 +383,8 @@ void mirror_sync_deliver(struct mirror *m)
 		result = -ECANCELED;
 	if (result == 0)
 		owner->position = owner->high;
+	if (result == 0 && owner->unread_sectors > 0)
+		result = -EIO;
 	if (sync_rebuilds(sync) && sync->disks_came != m->disks_came) { /* Y6 */
 		owner->position = owner->low;
 		result = -ECANCELED;
@@ -438,7 +458,7 @@ int mirror_sync_begin(struct mirror *m, struct mirror_sync *s)
 	sync->m = m;
 	sync->owner = s;
 	QB_INIT_LIST_HEAD(&sync->pieces);
-	if (is_of_needed(sync) && !(is_whole(m, s->low) && is_whole(m, s->high))) {
+	if (sync_is_of_needed(sync) && !(is_whole(m, s->low) && is_whole(m, s->high))) {
 		free(sync);
 		return -EINVAL; /* Y2 */
 	}
@@ -461,6 +481,7 @@ int mirror_sync_begin(struct mirror *m, struct mirror_sync *s)
 	s->copied_sectors = 0;
 	s->read_sectors = 0;
 	s->mismatch_sectors = 0;
+	s->unread_sectors = 0;
 	s->began_ns = m->now_ns;
 	s->state = sync;
 	m->sync = sync;
@@ -525,7 +546,8 @@ void sync_replace_piece(struct sync *sync, struct piece *p)
 		sync_piece_over(sync);
 		return;
 	}
-	fresh->map = p->map;
+	fresh->at = p->at;
+	fresh->sectors = p->sectors;
 	fresh->sync = sync;
 	fresh->state = PIECE_TODO;
 	qb_list_add(&fresh->link, &p->link);

@@ -2,14 +2,19 @@
 /*
  * One piece of a resync: its region, read, compared, written.
  *
- *	COPY     reads the source (A6), writes all others; a source that cannot be read is
- *	         written as well, from the next one
+ *	COPY     reads the source (A6), writes all others
  *	REBUILD  reads it, too, and writes those that are rebuilt
  *	others   read all in sync, the first that could be read is right; where the rest
  *	         differs they are written (but for CHECK)
  *
  * What is on a disk that is rebuilt is not asked: COMPARE writes all of it there, REPAIR what
  * differs among the others, CHECK does not know it.
+ *
+ * Where a disk cannot read all of it, it is gone through once more block by block (A10), so
+ * that of each block the first disk that can read it is right, as for clients. Who cannot is
+ * written as well, and what was written there is read back: a disk that cannot even do that
+ * fails. REBUILD and CHECK leave that to a window of what is needed then. A block that nobody
+ * can read is left as it is; it ends a REBUILD, for who is in sync has all of it.
  *
  * The bits of needed chunks are on the disks already. REPAIR writes elsewhere, too, and
  * asks for an intent like any write (A1).
@@ -70,11 +75,18 @@ static void give_back(struct piece *p)
 	change_release(p->m, &p->change);
 }
 
+static uint64_t end_of(const struct piece *p)
+{
+	return p->at + p->sectors;
+}
+
 static void over(struct piece *p, int result)
 {
 	struct sync *sync = p->sync;
 
 	p->result = result;
+	if (result == 0 && p->unread_sectors == 0 && sync_writes(sync) && !sync_rebuilds(sync))
+		unreadable_forget(p->m, p->at, end_of(p));
 	p->state = PIECE_DONE;
 	p->keeps_region = p->lost > 0 && (p->failed & p->m->writable);
 	give_back(p);
@@ -108,6 +120,105 @@ static void back(struct transfer *t)
 		piece_free(p);
 }
 
+static void begin_part(struct piece *p);
+
+static void next_block(struct piece *p, uint64_t at)
+{
+	uint64_t size = mirror_block_sectors(p->m);
+
+	map_piece_at(&p->m->map, at, min_u64(end_of(p), round_down(at, size) + size), &p->map);
+	begin_part(p);
+}
+
+/* What is in hand is done: the rest of it. */
+static void part_over(struct piece *p)
+{
+	uint64_t next = p->map.at + p->map.sectors;
+
+	end_intent(p, false);
+	if (!p->is_in_blocks || next >= end_of(p)) {
+		over(p, 0);
+	} else if (p->sync->is_cancelled) { /* each may take seconds */
+		over(p, -ECANCELED);
+	} else if (p->lost > 0) { /* a disk has the memory still: another one */
+		give_back(p);
+		sync_replace_piece(p->sync, p);
+	} else {
+		next_block(p, next);
+	}
+}
+
+static void unread(struct piece *p)
+{
+	if (sync_rebuilds(p->sync)) {
+		over(p, -EIO);
+		return;
+	}
+	if (p->unread_sectors == 0)
+		p->unread_low = p->map.at;
+	p->unread_sectors += p->map.sectors;
+	p->unread_high = p->map.at + p->map.sectors;
+	part_over(p);
+}
+
+/* --- reading back ------------------------------------------------------------------------- */
+
+static void reread_over(struct transfer *t, int result)
+{
+	struct piece *p = t->owner;
+
+	p->awaited--;
+	if (t->is_lost)
+		p->lost++;
+	if (result < 0) {
+		p->failed |= 1u << t->role;
+		failure_of_reread(p->m, t->role, &t->req, result);
+	} else {
+		unreadable_corrected(p->m, t->role, p->map.at, p->map.at + p->map.sectors);
+	}
+	if (p->awaited > 0)
+		return;
+	if (p->failed & p->m->writable)
+		over(p, -EIO);
+	else
+		part_over(p);
+}
+
+/* What comes back is of no use but to show that it does: one buffer will do for all. */
+static void read_back(struct piece *p, uint32_t roles)
+{
+	uint32_t copy;
+
+	p->state = PIECE_READING_BACK;
+	for (copy = 0; copy < p->m->map.copies; copy++) {
+		struct transfer *t = &p->transfers[copy];
+
+		if (!(roles >> role_of(p, copy) & 1))
+			continue;
+		t->owner = p;
+		t->over = reread_over;
+		t->back = back;
+		p->awaited++;
+		transfer_send(p->m, t, role_of(p, copy), DISK_READ, p->map.copy[copy].sector,
+			      p->map.sectors, p->buffer[sync_compares(p->sync) ? copy : 0],
+			      false);
+	}
+}
+
+static void all_written(struct piece *p)
+{
+	uint32_t suspects = p->tried | unreadable_roles(p->m, p->map.at,
+							p->map.at + p->map.sectors);
+	uint32_t roles = suspects & p->written & ~p->failed & p->m->writable;
+
+	if (p->failed & p->m->writable) /* it stays, and has not got it: they differ still */
+		over(p, -EIO);
+	else if (roles != 0 && p->lost == 0)
+		read_back(p, roles);
+	else
+		part_over(p);
+}
+
 /* --- writing ------------------------------------------------------------------------------ */
 
 static void write_over(struct transfer *t, int result)
@@ -127,8 +238,10 @@ static void write_over(struct transfer *t, int result)
 		return;
 	if (p->is_cut && p->lost == 0)
 		again(p); /* D13 */
-	else /* one that stays though it has not got it: the copies differ still */
-		over(p, p->is_cut || p->failed & p->m->writable ? -EIO : 0);
+	else if (p->is_cut)
+		over(p, -EIO);
+	else
+		all_written(p);
 }
 
 static void send_write(struct piece *p, uint32_t copy)
@@ -141,6 +254,7 @@ static void send_write(struct piece *p, uint32_t copy)
 	t->over = write_over;
 	t->back = back;
 	p->awaited++;
+	p->written |= 1u << role_of(p, copy);
 	if (is_rebuilt(p, copy) || !(p->m->readable >> role_of(p, copy) & 1))
 		p->sync->rebuilt |= 1u << role_of(p, copy);
 	p->sync->owner->copied_sectors += (high - low) >> SECTOR_SHIFT;
@@ -158,13 +272,13 @@ static void write_all(struct piece *p)
 		return;
 	}
 	p->state = PIECE_WRITING;
-	p->failed = 0;
+	p->written = p->failed = 0;
 	p->is_cut = false;
 	for (copy = 0; copy < p->m->map.copies; copy++)
 		if (is_target(p, copy) && p->span_low[copy] < p->span_high[copy])
 			send_write(p, copy);
 	if (p->awaited == 0)
-		over(p, 0);
+		part_over(p);
 }
 
 static void intent_ready(void *owner, struct intent_write *w)
@@ -214,13 +328,12 @@ static void write_differences(struct piece *p)
 
 /* --- comparing ---------------------------------------------------------------------------- */
 
-/* Of one copy, in blocks; what could not be read differs all through. */
+/* Of one copy, in blocks; what could not be read is no mismatch. */
 static bool differs_at(const struct piece *p, uint32_t copy, uint64_t at, uint64_t length)
 {
-	if (!is_target(p, copy) || !((p->got | p->tried) >> role_of(p, copy) & 1))
+	if (!is_target(p, copy) || !(p->got >> role_of(p, copy) & 1))
 		return false;
-	return !(p->got >> role_of(p, copy) & 1) ||
-	       memcmp(p->buffer[copy] + at, p->buffer[p->source] + at, length) != 0;
+	return memcmp(p->buffer[copy] + at, p->buffer[p->source] + at, length) != 0;
 }
 
 static void widen(struct piece *p, uint32_t copy, uint64_t at, uint64_t end)
@@ -286,22 +399,30 @@ static void find_differences(struct piece *p)
 	tell(p, from, to);
 }
 
-/* COMPARE */
-static bool write_rebuilt(struct piece *p)
+/* The others could not read what the source could. */
+static void tell_tried(const struct piece *p)
 {
-	bool is_any = false;
-	uint32_t copy;
+	uint32_t tried = p->tried;
 
-	if (p->sync->owner->kind != MIRROR_SYNC_COMPARE)
-		return false;
+	for (; tried != 0; tried &= tried - 1)
+		unreadable_found(p->m, (uint32_t)__builtin_ctz(tried), p->map.at,
+				 p->map.at + p->map.sectors, sync_is_of_needed(p->sync));
+}
+
+/* Whatever is there: who could not be read, and of COMPARE who is rebuilt. */
+static bool write_unseen(struct piece *p)
+{
+	uint32_t copy, roles = p->tried;
+
+	if (p->sync->owner->kind == MIRROR_SYNC_COMPARE)
+		roles |= p->rebuilt & p->m->map.set_roles[p->map.set];
 	for (copy = 0; copy < p->m->map.copies; copy++) {
-		if (!is_rebuilt(p, copy))
+		if (!(roles >> role_of(p, copy) & 1))
 			continue;
 		p->span_low[copy] = 0;
 		p->span_high[copy] = length_bytes(p);
-		is_any = true;
 	}
-	return is_any;
+	return roles != 0;
 }
 
 static void compare(struct piece *p)
@@ -310,18 +431,17 @@ static void compare(struct piece *p)
 
 	p->source = read_source(p->m, &p->map, ~p->got);
 	if (p->source < 0) {
-		over(p, -EIO);
+		unread(p);
 		return;
 	}
+	tell_tried(p);
 	is_equal = is_all_equal(p);
 	if (!is_equal)
 		find_differences(p);
-	if (!write_rebuilt(p) && is_equal)
-		over(p, 0);
-	else if (sync_writes(p->sync))
+	if ((write_unseen(p) || !is_equal) && sync_writes(p->sync))
 		write_differences(p);
 	else
-		over(p, 0);
+		part_over(p);
 }
 
 /* --- reading ------------------------------------------------------------------------------ */
@@ -345,6 +465,7 @@ static void copy_all(struct piece *p)
 {
 	uint32_t copy;
 
+	tell_tried(p);
 	for (copy = 0; copy < p->m->map.copies; copy++)
 		p->span_high[copy] = length_bytes(p);
 	write_all(p);
@@ -354,7 +475,7 @@ static void read_next_source(struct piece *p)
 {
 	p->source = read_source(p->m, &p->map, p->tried);
 	if (p->source < 0)
-		over(p, -EIO);
+		unread(p);
 	else
 		send_read(p, (uint32_t)p->source, p->buffer[0]);
 }
@@ -364,6 +485,9 @@ static void all_read(struct piece *p)
 	if (p->lost > 0) { /* the disk may still write the buffer: another one */
 		give_back(p);
 		sync_replace_piece(p->sync, p);
+	} else if (p->tried != 0 && p->map.sectors > mirror_block_sectors(p->m)) {
+		p->is_in_blocks = true;
+		next_block(p, p->at);
 	} else if (sync_compares(p->sync)) {
 		compare(p);
 	} else if (p->tried >> role_of(p, (uint32_t)p->source) & 1) {
@@ -410,15 +534,11 @@ static void read_all(struct piece *p)
 		over(p, -EIO);
 }
 
-static void begin(struct piece *p)
+static void begin_part(struct piece *p)
 {
 	p->state = PIECE_READING;
-	p->change.is_started = true;
-	job_begin(p->m, &p->job);
 	p->tried = 0;
 	p->got = 0;
-	p->rebuilt = disks_rebuilt(p->m);
-	p->disks_came = p->m->disks_came;
 	memset(p->span_low, 0, sizeof(p->span_low));
 	memset(p->span_high, 0, sizeof(p->span_high));
 	if (sync_compares(p->sync))
@@ -429,12 +549,24 @@ static void begin(struct piece *p)
 		over(p, 0);
 }
 
+static void begin(struct piece *p)
+{
+	p->change.is_started = true;
+	job_begin(p->m, &p->job);
+	p->rebuilt = disks_rebuilt(p->m);
+	p->disks_came = p->m->disks_came;
+	p->is_in_blocks = false;
+	p->unread_sectors = 0;
+	map_piece_at(&p->m->map, p->at, end_of(p), &p->map);
+	begin_part(p);
+}
+
 /* --- its turn ----------------------------------------------------------------------------- */
 
 static bool may_begin(const struct piece *p)
 {
 	return gate_is_open(p->m) &&
-	       !suspend_covers(p->m, p->map.at, p->map.at + p->map.sectors);
+	       !suspend_covers(p->m, p->at, end_of(p));
 }
 
 static void go(struct mirror *m, struct change *c)
@@ -455,8 +587,8 @@ void piece_start(struct piece *p)
 	if (!may_begin(p))
 		return;
 	p->change = (struct change){ .go = go, .is_sync = true };
-	p->change.range.low = p->map.at;
-	p->change.range.high = p->map.at + p->map.sectors;
+	p->change.range.low = p->at;
+	p->change.range.high = end_of(p);
 	p->job.is_on = false;
 	p->awaited = 0;
 	if (change_take(p->m, &p->change))

@@ -22,6 +22,7 @@ enum piece_state {
 	PIECE_READING,
 	PIECE_INTENT,
 	PIECE_WRITING,
+	PIECE_READING_BACK,
 	PIECE_DONE,
 };
 
@@ -35,14 +36,19 @@ struct piece {
 	struct intent_write intent;
 	bool has_intent;
 	bool keeps_region;       /* as mirror_io's */
-	struct map_piece map;
+	uint64_t at, sectors;    /* all of it */
+	struct map_piece map;    /* what is in hand: all of it, or a block */
+	bool is_in_blocks;       /* some of it could not be read */
+	/* What no disk can read, so far: all of it is within [unread_low, unread_high). */
+	uint64_t unread_sectors, unread_low, unread_high;
 	int source;              /* copy */
 	uint32_t awaited, lost;
 	uint64_t disks_came;     /* the mirror's, when it began */
 	uint32_t tried;          /* roles that could not be read */
 	uint32_t got;            /* roles that were */
 	uint32_t rebuilt;        /* roles that were rebuilt when it began */
-	uint32_t failed;         /* roles that could not be written */
+	uint32_t written;        /* roles */
+	uint32_t failed;         /* of them: could not be written, or read back */
 	bool is_cut;             /* not all was begun: the lease was over (D13) */
 	int result;
 	uint64_t span_low[MIRROR_MAX_DISKS]; /* of a copy: bytes that differ */
@@ -77,6 +83,8 @@ struct sync {
 bool sync_writes(const struct sync *sync);
 bool sync_compares(const struct sync *sync);
 bool sync_rebuilds(const struct sync *sync);
+/* Its chunks are needed, and told to the intent. */
+bool sync_is_of_needed(const struct sync *sync);
 
 struct piece *piece_new(struct mirror *m, uint32_t buffers);
 void piece_free(struct piece *p);

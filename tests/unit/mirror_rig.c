@@ -24,7 +24,29 @@ static void disk_failed(void *owner, uint32_t role, const struct err *why)
 		mirror_failure_known(rig->m, role);
 }
 
-static const struct mirror_ops ops = { .now = rig_now, .disk_failed = disk_failed };
+static void unreadable(void *owner, uint64_t low, uint64_t high)
+{
+	struct mirror_rig *rig = owner;
+
+	assert_true(rig->unreadable_calls < 16);
+	rig->unreadable[rig->unreadable_calls].low = low;
+	rig->unreadable[rig->unreadable_calls++].high = high;
+}
+
+static void corrected(void *owner, uint32_t role, uint64_t low, uint64_t high,
+		      uint64_t sectors)
+{
+	struct mirror_rig *rig = owner;
+
+	rig->corrected_calls++;
+	rig->corrected_role = role;
+	rig->corrected_low = low;
+	rig->corrected_high = high;
+	rig->corrected_sectors += sectors;
+}
+
+static const struct mirror_ops ops = { .now = rig_now, .disk_failed = disk_failed,
+				       .unreadable = unreadable, .corrected = corrected };
 
 struct mirror_config mr_config(uint32_t disks, uint32_t near, uint32_t chunk_sectors)
 {
@@ -36,6 +58,7 @@ struct mirror_config mr_config(uint32_t disks, uint32_t near, uint32_t chunk_sec
 		.raid_disks = disks,
 		.bitmap_chunk_sectors = MR_BITMAP_CHUNK,
 		.hang_ns = MR_HANG_NS,
+		.max_read_errors = MIRROR_READ_ERRORS,
 	};
 }
 
@@ -320,6 +343,16 @@ void mr_poke(struct mirror_rig *rig, uint32_t role, uint64_t offset, uint64_t le
 	memset(buffer, byte, length);
 	disk_mem_poke(rig->disks[role], place(offset), buffer, length);
 	free(buffer);
+}
+
+void mr_unreadable(struct mirror_rig *rig, uint32_t role, uint64_t offset, uint64_t length)
+{
+	disk_mem_set_unreadable(rig->disks[role], place(offset), length);
+}
+
+uint64_t mr_unreadable_bytes(struct mirror_rig *rig, uint32_t role)
+{
+	return disk_mem_unreadable_bytes(rig->disks[role], place(0), MR_MEMBER_BYTES);
 }
 
 void mr_fault(struct mirror_rig *rig, uint32_t role, enum disk_mem_fault fault,

@@ -31,6 +31,10 @@ struct mirror_rig {
 	uint32_t failed;             /* roles, as told by disk_failed() */
 	uint32_t failed_calls;
 	char why[512];               /* the last failure's */
+	struct { uint64_t low, high; } unreadable[16]; /* as told */
+	uint32_t unreadable_calls;
+	uint32_t corrected_calls, corrected_role; /* as told; the last one's */
+	uint64_t corrected_low, corrected_high, corrected_sectors; /* sectors: of all */
 	bool is_known_at_once;       /* mirror_failure_known() in disk_failed() */
 	bool is_frozen[MR_DISKS];    /* gives nothing back */
 	uint64_t bias_ns;            /* of the mirror's clock */
@@ -79,6 +83,10 @@ void mr_poke(struct mirror_rig *rig, uint32_t role, uint64_t offset, uint64_t le
 /* From now on its requests for this place fail. */
 void mr_fault(struct mirror_rig *rig, uint32_t role, enum disk_mem_fault fault,
 	      uint64_t offset, uint64_t length);
+
+/* Cannot be read until it is written. */
+void mr_unreadable(struct mirror_rig *rig, uint32_t role, uint64_t offset, uint64_t length);
+uint64_t mr_unreadable_bytes(struct mirror_rig *rig, uint32_t role);
 
 struct mr_request {
 	struct mirror_request req;

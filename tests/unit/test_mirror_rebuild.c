@@ -204,8 +204,8 @@ static void what_the_source_cannot_read_comes_from_the_next_one(void **state)
 	mr_fault(rig, 0, DISK_MEM_FAIL_READS, 2 * M, 4 * K);
 	assert_int_equal(rebuild(rig, &w, 0, 4 * M), 0);
 	assert_int_equal(mr_on_disk(rig, 2, 0, 2 * M), 1);
-	assert_int_equal(mr_on_disk(rig, 2, 2 * M, M), 2);
-	assert_int_equal(mr_on_disk(rig, 2, 3 * M, M), 1);
+	assert_int_equal(mr_on_disk(rig, 2, 2 * M, 4 * K), 2);
+	assert_int_equal(mr_on_disk(rig, 2, 2 * M + 4 * K, 2 * M - 4 * K), 1);
 	assert_int_equal(mr_on_disk(rig, 0, 0, 4 * M), 1); /* not this window's to mend */
 	mr_fault(rig, 1, DISK_MEM_FAIL_READS, 2 * M, 4 * K);
 	assert_int_equal(rebuild(rig, &w, 0, 4 * M), -EIO);

@@ -370,29 +370,6 @@ static void a_window_is_whole_chunks_that_are_needed(void **state)
 	mr_free(rig);
 }
 
-static void a_place_that_cannot_be_read_is_written_from_another_disk(void **state)
-{
-	struct mirror_rig *rig = mr_new(2, 0, 0);
-	struct sync_run run;
-
-	(void)state;
-	mr_poke(rig, 1, 0, M, 5);
-	mr_fault(rig, 0, DISK_MEM_FAIL_READS, 64 * K, 4 * K);
-	memset(rig->intent->is_needed, 1, 16);
-	sync_start(rig, &run, MIRROR_SYNC_COPY, 0, 2048);
-	sync_wait(rig, &run);
-	assert_int_equal(run.result, 0);
-	assert_int_equal(mr_on_disk(rig, 0, 0, M), 5);
-	mr_fault(rig, 1, DISK_MEM_FAIL_READS, 64 * K, 4 * K);
-	memset(rig->intent->is_needed, 1, 16);
-	sync_start(rig, &run, MIRROR_SYNC_COPY, 0, 2048);
-	sync_wait(rig, &run);
-	assert_int_equal(run.result, -EIO);
-	assert_int_equal(run.sync.position, 0);
-	assert_int_equal(intent_needed_count(rig->intent), 16);
-	mr_free(rig);
-}
-
 /* Disk 1 is the last of another set, so it stays: its copy of chunk 0 differs still. */
 static void a_copy_that_a_disk_in_use_refuses_leaves_the_chunk_needed(void **state)
 {
@@ -543,7 +520,6 @@ int main(void)
 		cmocka_unit_test(
 			a_window_keeps_to_its_speed_and_tells_whether_applications_work),
 		cmocka_unit_test(a_window_is_whole_chunks_that_are_needed),
-		cmocka_unit_test(a_place_that_cannot_be_read_is_written_from_another_disk),
 		cmocka_unit_test(a_copy_that_a_disk_in_use_refuses_leaves_the_chunk_needed),
 		cmocka_unit_test(what_is_copied_to_a_new_disk_is_durable_when_done),
 		cmocka_unit_test(A7_a_resync_goes_on_without_a_hung_disk),
