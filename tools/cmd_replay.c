@@ -110,6 +110,13 @@ static void input_words(const struct record *r, char *to, size_t size)
 	case RECORD_QUORATE:
 		snprintf(to, size, r->flag ? "quorate" : "not quorate");
 		break;
+	case RECORD_NEEDS:
+		snprintf(to, size, "needs: %" PRIu64 " chunks", r->number);
+		break;
+	case RECORD_CORRECTED:
+		snprintf(to, size, "corrected: disk %d, sectors %" PRIu64 " to %" PRIu64, r->slot,
+			 r->low, r->high);
+		break;
 	case RECORD_DISK_FAILED:
 	case RECORD_LOST:
 		snprintf(to, size, "%s: %s", record_kind_name(r->kind), r->text);

@@ -144,6 +144,8 @@ enum array_event_kind {
 	ARRAY_EVENT_MISMATCH,        /* low, high */
 	ARRAY_EVENT_DISK_FAILED,     /* role, text: why; said by the node where it failed */
 	ARRAY_EVENT_DEGRADED,        /* role, text: path; told by all nodes */
+	/* role, low, high; bytes: of them could not be read, were written anew, can be; text: path */
+	ARRAY_EVENT_DISK_CORRECTED,
 	ARRAY_EVENT_GATE,            /* text: "open", "shut" */
 	ARRAY_EVENT_RETRY,           /* text: what failed, and is tried again */
 	/* By the node that was asked, or that copies; text of the first two: path there */

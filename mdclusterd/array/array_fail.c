@@ -17,6 +17,8 @@
 
 #include <errno.h>
 
+#include "bitmap/md_sb.h"
+
 static void again(struct array *a, const struct err *why)
 {
 	array_retry(a, &a->fail.retry, why);
@@ -237,9 +239,36 @@ static void on_differs(void *owner, uint64_t sector, uint64_t sectors)
 	});
 }
 
+static void on_needs(void *owner, uint64_t needed_chunks)
+{
+	struct array *a = owner;
+
+	if (!array_has_plane(a))
+		return;
+	resync_set_needed(a, needed_chunks);
+	array_go(a);
+}
+
+static void on_corrected(void *owner, uint32_t role, uint64_t low, uint64_t high,
+			 uint64_t sectors)
+{
+	struct array *a = owner;
+
+	array_tell_event(a, (struct array_event){
+		.kind = ARRAY_EVENT_DISK_CORRECTED,
+		.role = role,
+		.low = low,
+		.high = high,
+		.bytes = sectors * SECTOR_BYTES,
+		.text = role < METADATA_MAX_DISKS ? a->view.disks[role].path : "",
+	});
+}
+
 const struct plane_handlers array_plane_handlers = {
 	.disk_failed = on_disk_failed,
 	.differs = on_differs,
+	.needs = on_needs,
+	.corrected = on_corrected,
 };
 
 int array_fail_disk(struct array *a, uint32_t role, struct err *err)

@@ -45,6 +45,7 @@ const char *array_event_name(enum array_event_kind kind)
 		[ARRAY_EVENT_MISMATCH] = "mismatch",
 		[ARRAY_EVENT_DISK_FAILED] = "disk_failed",
 		[ARRAY_EVENT_DEGRADED] = "degraded",
+		[ARRAY_EVENT_DISK_CORRECTED] = "disk_corrected",
 		[ARRAY_EVENT_GATE] = "gate",
 		[ARRAY_EVENT_RETRY] = "retry",
 		[ARRAY_EVENT_DISK_ADDED] = "disk_added",

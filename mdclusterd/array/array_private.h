@@ -159,6 +159,7 @@ struct array_resync {
 	bool is_exhausted;     /* nothing behind the current one */
 	uint64_t position;     /* where to look for the next one */
 	bool is_wrapped;       /* looked from 0 since the last progress */
+	bool is_unread;        /* some of it can be read on no disk; that was told */
 	uint64_t window_bytes;
 	uint64_t done_chunks, began_ns, speed_bytes;
 	uint64_t needed_before; /* the one that is copied, chunks */

@@ -247,6 +247,22 @@ static bool is_mostly_different(const struct plane_request *req)
 	return req->kind == PLANE_COMPARE && req->copied_sectors > (req->high - req->low) / 2;
 }
 
+/* All was gone through, but what no disk can read: it comes again when all else is done. */
+static void synced_in_part(struct array *a, const struct plane_request *req)
+{
+	struct array_resync *r = &a->resync;
+
+	a->why = req->err;
+	if (req->needed_chunks < r->needed_before)
+		r->is_wrapped = false;
+	if (!r->is_unread)
+		array_tell_event(a, (struct array_event){
+			.kind = ARRAY_EVENT_RETRY,
+			.text = req->err.text,
+		});
+	r->is_unread = true;
+}
+
 static void synced(struct array *a, struct plane_request *req, int result)
 {
 	struct array_resync *r = &a->resync;
@@ -266,6 +282,8 @@ static void synced(struct array *a, struct plane_request *req, int result)
 		pace(a, req);
 	} else if (result == -ECANCELED) {
 		r->position = min_u64(r->position, range.low);
+	} else if (result == -EIO && req->position == req->high && !is_sweep(a)) {
+		synced_in_part(a, req);
 	} else if (array_has_plane(a)) {
 		array_retry(a, &r->retry, &req->err);
 	}
@@ -332,6 +350,7 @@ static void begin(struct array *a, enum plane_sync_kind kind)
 	if (is_sweep(a) || r->is_running)
 		return;
 	r->is_running = true;
+	r->is_unread = false;
 	r->compares = a->needed_chunks <= a->view.geo.chunks / 2;
 	r->done_chunks = 0;
 	r->began_ns = array_now(a);

@@ -76,7 +76,11 @@ struct plane_request {
 	enum plane_sync_kind kind;
 	const uint8_t *bits;     /* NEED; borrowed until done() */
 	/* Results. WINDOW: low == high: nothing is needed from there on. */
-	uint64_t position;       /* SYNC: all below is done */
+	/*
+	 * SYNC: all below is done. -EIO with all of it done: but for what no disk can read, which
+	 * stays needed.
+	 */
+	uint64_t position;
 	uint64_t copied_sectors, mismatch_sectors;
 	uint64_t took_ns;        /* SYNC */
 	uint64_t write_p99_ns;   /* SYNC: of applications meanwhile */
@@ -107,6 +111,14 @@ struct plane_handlers {
 	void (*disk_failed)(void *owner, uint32_t role, const struct err *why);
 	/* CHECK and REPAIR, before done() of their SYNC. */
 	void (*differs)(void *owner, uint64_t sector, uint64_t sectors);
+	/*
+	 * A disk could not read some place, and another one could: it is needed by now, as
+	 * durably as by NEED, so that a window writes it anew.
+	 */
+	void (*needs)(void *owner, uint64_t needed_chunks);
+	/* That was done, and it can be read: `sectors` within [low, high). No flood. */
+	void (*corrected)(void *owner, uint32_t role, uint64_t low, uint64_t high,
+			  uint64_t sectors);
 };
 
 /* What every plane begins with. Handlers are set by the array before START. */
@@ -122,6 +134,8 @@ struct plane_look {
 	bool is_drained;         /* no change is under way on any disk */
 	struct {
 		uint64_t reads, writes, read_bytes, written_bytes, errors;
+		/* of `errors`; places that were written anew; lately (max_read_errors) */
+		uint64_t read_errors, corrected, recent_errors;
 		uint64_t oldest_ns;
 		uint32_t in_flight;
 	} disks[METADATA_MAX_DISKS]; /* by role */

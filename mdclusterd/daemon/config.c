@@ -145,7 +145,7 @@ static cfg_opt_t array_options[] = {
 	LIST("disks"), TEXT("uuid"), LIST("scan"), TEXT("start_degraded"), TEXT("no_quorum"),
 	TEXT("resync_min"), TEXT("resync_max"), TEXT("intent_budget"), TEXT("export"),
 	TEXT("export_mode"), TEXT("export_group"), TEXT("auto"),
-	TEXT("degraded_after_ms"), CFG_END(),
+	TEXT("degraded_after_ms"), TEXT("max_read_errors"), CFG_END(),
 };
 static cfg_opt_t fence_node_options[] = { LIST("options"), TEXT("delay_ms"), CFG_END() };
 static cfg_opt_t fence_device_options[] = {

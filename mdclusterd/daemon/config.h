@@ -28,6 +28,7 @@ enum {
 	CONFIG_MAX_ARRAYS = 256,
 	CONFIG_MAX_DISKS = 32,
 	CONFIG_DEGRADED_AFTER_MS = 30000, /* as mdadm's last resort */
+	CONFIG_MAX_READ_ERRORS = 20,      /* as md's */
 };
 
 struct config_node {
@@ -49,6 +50,7 @@ struct config_array {
 	uint32_t degraded_after_ms; /* how long one that starts by itself waits for members */
 	uint64_t resync_min_bytes, resync_max_bytes; /* a second; 0: array.h's */
 	uint64_t intent_budget_bytes;                /* 0: 30 s of resync */
+	uint32_t max_read_errors;                    /* of a disk, lately */
 	uint32_t export_mode;
 	char export_group[CONFIG_NAME_BYTES];        /* "": root's alone */
 };

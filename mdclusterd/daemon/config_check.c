@@ -369,6 +369,8 @@ static void check_array(struct config_reader *r, struct config_array *a, cfg_t *
 	if (a->resync_max_bytes && a->resync_max_bytes < a->resync_min_bytes)
 		complain(&s, "resync_max", 0, "resync_max: is less than resync_min");
 	a->intent_budget_bytes = bytes_of(&s, "intent_budget");
+	a->max_read_errors = (uint32_t)number_of(&s, "max_read_errors", 0, 1000000,
+						 CONFIG_MAX_READ_ERRORS);
 	a->is_exported = truth_of(&s, "export", true);
 	a->is_auto = truth_of(&s, "auto", true);
 	name_of(&s, "export_group", a->export_group);

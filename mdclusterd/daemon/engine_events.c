@@ -176,6 +176,8 @@ static const struct {
 	[ARRAY_EVENT_MISMATCH] = { LOG_WARNING, "disks differ" },
 	[ARRAY_EVENT_DISK_FAILED] = { LOG_ERR, "a disk failed" },
 	[ARRAY_EVENT_DEGRADED] = { LOG_ERR, "is degraded" },
+	[ARRAY_EVENT_DISK_CORRECTED] = { LOG_WARNING,
+					 "a disk had sectors that cannot be read: written anew" },
 	[ARRAY_EVENT_GATE] = { LOG_DEBUG, "gate" },
 	[ARRAY_EVENT_RETRY] = { LOG_WARNING, "is tried again" },
 	[ARRAY_EVENT_DISK_ADDED] = { LOG_NOTICE, "has a disk more" },
@@ -187,7 +189,8 @@ static const struct {
 static bool has_role(enum array_event_kind kind)
 {
 	return kind == ARRAY_EVENT_DISK_FAILED || kind == ARRAY_EVENT_DEGRADED ||
-	       kind == ARRAY_EVENT_RECOVERY_STARTED || kind == ARRAY_EVENT_RECOVERY_FINISHED;
+	       kind == ARRAY_EVENT_DISK_CORRECTED || kind == ARRAY_EVENT_RECOVERY_STARTED ||
+	       kind == ARRAY_EVENT_RECOVERY_FINISHED;
 }
 
 static bool has_a_path(enum array_event_kind kind)

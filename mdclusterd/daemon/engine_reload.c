@@ -150,6 +150,7 @@ static void compare_array(const struct reload *r, const struct config_array *a,
 		   true);
 	note_array(r, name, "no_quorum", a->fails_without_quorum == b->fails_without_quorum,
 		   true);
+	note_array(r, name, "max_read_errors", a->max_read_errors == b->max_read_errors, true);
 	note_array(r, name, "export", a->is_exported == b->is_exported, true);
 	note_array(r, name, "export_mode", a->export_mode == b->export_mode, true);
 	note_array(r, name, "export_group", strcmp(a->export_group, b->export_group) == 0,

@@ -14,6 +14,7 @@
 #include "mdclusterd/array/plane.h"
 #include "mdclusterd/daemon/parking.h"
 #include "mdclusterd/daemon/plane_work.h"
+#include "mdclusterd/mirror/mend.h"
 #include "mdclusterd/mirror/mirror.h"
 #include "mdclusterd/nbd/nbd.h"
 
@@ -50,6 +51,7 @@ struct plane_work {
 	bool has_slot;
 	struct intent *intent;
 	struct mirror *mirror;
+	struct mend mend;
 	bool has_parking, has_clients_cut;
 	struct parking parking;
 	struct nbd_server *server;

@@ -26,6 +26,29 @@ static void mirror_met_a_failure(void *owner, uint32_t role, const struct err *w
 	w->ops->disk_failed(w->owner, role, why);
 }
 
+static void mirror_cannot_read(void *owner, uint64_t low, uint64_t high)
+{
+	struct plane_work *w = owner;
+
+	mend_add(&w->mend, low, high);
+	plane_kick(w);
+}
+
+static void places_are_needed(void *owner, uint64_t needed_chunks)
+{
+	struct plane_work *w = owner;
+
+	w->ops->needs(w->owner, needed_chunks);
+}
+
+static void mirror_has_corrected(void *owner, uint32_t role, uint64_t low, uint64_t high,
+				 uint64_t sectors)
+{
+	struct plane_work *w = owner;
+
+	w->ops->corrected(w->owner, role, low, high, sectors);
+}
+
 /* The mirror knows what is to be done, and tells it. */
 static void intent_met_a_failure(void *owner, uint32_t role, int error)
 {
@@ -93,8 +116,12 @@ static int make_intent(struct plane_work *w, const struct metadata_view *view,
 static int make_mirror(struct plane_work *w, const struct metadata_view *view,
 		       struct err *err)
 {
-	static const struct mirror_ops ops = { .now = now_ns,
-					       .disk_failed = mirror_met_a_failure };
+	static const struct mirror_ops ops = {
+		.now = now_ns,
+		.disk_failed = mirror_met_a_failure,
+		.unreadable = mirror_cannot_read,
+		.corrected = mirror_has_corrected,
+	};
 	struct mirror_config c = {
 		.level = view->level,
 		.layout = view->layout,
@@ -104,6 +131,7 @@ static int make_mirror(struct plane_work *w, const struct metadata_view *view,
 		.intent = w->intent,
 		.bitmap_chunk_sectors = (uint32_t)w->chunk_sectors,
 		.fails_when_shut = w->config.fails_without_quorum,
+		.max_read_errors = w->config.max_read_errors,
 	};
 
 	for (uint32_t i = 0; i < view->raid_disks; i++)
@@ -116,6 +144,13 @@ static int make_mirror(struct plane_work *w, const struct metadata_view *view,
 	w->mirror = mirror_new(&c, &ops, w, err);
 	if (!w->mirror)
 		return err->code;
+	w->mend = (struct mend){
+		.intent = w->intent,
+		.chunks = view->geo.chunks,
+		.chunk_sectors = w->chunk_sectors,
+		.needs = places_are_needed,
+		.owner = w,
+	};
 	mirror_set_speed(w->mirror, w->max_bytes);
 	mirror_set_single_source(w->mirror, w->is_single_source);
 	return 0;
@@ -136,6 +171,7 @@ static int join_parking(struct plane_work *w, struct err *err)
 
 static void free_all(struct plane_work *w)
 {
+	mend_fini(&w->mend);
 	mirror_free(w->mirror);
 	intent_free(w->intent);
 	w->mirror = NULL;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the cluster side asks of a plane that runs: bits, ranges, resync, numbers. */
 #include <errno.h>
+#include <inttypes.h>
 
 #include "base/arith.h"
 #include "base/clock.h"
@@ -102,6 +103,11 @@ static void sync_is_done(void *owner, struct mirror_sync *sync, int result)
 	req->needed_chunks = intent_needed_count(w->intent);
 	if (result == 0)
 		measure(w, sync);
+	if (result == -EIO && sync->unread_sectors > 0)
+		err_set(&req->err, result,
+			"%" PRIu64 " sectors, from sector %" PRIu64
+			" on, can be read on no disk: they are resynced when somebody has written them",
+			sync->unread_sectors, sync->unread_low);
 	plane_step_done(step, result);
 }
 
@@ -154,6 +160,9 @@ static void look_at_mirror(const struct plane_work *w, struct plane_look *look)
 		look->disks[i].read_bytes = m.disks[i].read_bytes;
 		look->disks[i].written_bytes = m.disks[i].written_bytes;
 		look->disks[i].errors = m.disks[i].errors;
+		look->disks[i].read_errors = m.disks[i].read_errors;
+		look->disks[i].corrected = m.disks[i].corrected;
+		look->disks[i].recent_errors = m.disks[i].recent_errors;
 		look->disks[i].oldest_ns = m.disks[i].oldest_ns;
 		look->disks[i].in_flight = m.disks[i].in_flight;
 	}

@@ -25,7 +25,7 @@ struct plane_thread {
 enum post_kind {
 	POST_REQUEST, POST_GATE, POST_SINGLE_SOURCE, POST_FAILURE_KNOWN, POST_SPEED,
 	POST_BUDGET, POST_CANCEL_SYNC, POST_END,
-	NEWS_DONE, NEWS_DISK_FAILED, NEWS_DIFFERS,
+	NEWS_DONE, NEWS_DISK_FAILED, NEWS_DIFFERS, NEWS_NEEDS, NEWS_CORRECTED,
 };
 
 /* Whatever goes down or up. */
@@ -37,7 +37,7 @@ struct post {
 	int result;
 	bool is_on;
 	uint32_t role;
-	uint64_t a, b;
+	uint64_t a, b, c;
 	struct err why;
 };
 
@@ -168,6 +168,10 @@ static void brought_up(struct letter *letter)
 		copy.req->done(copy.req->owner, copy.req, copy.result);
 	else if (copy.kind == NEWS_DISK_FAILED)
 		plane->handlers->disk_failed(plane->owner, copy.role, &copy.why);
+	else if (copy.kind == NEWS_NEEDS)
+		plane->handlers->needs(plane->owner, copy.a);
+	else if (copy.kind == NEWS_CORRECTED)
+		plane->handlers->corrected(plane->owner, copy.role, copy.a, copy.b, copy.c);
 	else
 		plane->handlers->differs(plane->owner, copy.a, copy.b);
 }
@@ -209,6 +213,26 @@ static void on_differs(void *owner, uint64_t sector, uint64_t sectors)
 	send_up(post);
 }
 
+static void on_needs(void *owner, uint64_t needed_chunks)
+{
+	struct post *post = post_up(owner, NEWS_NEEDS);
+
+	post->a = needed_chunks;
+	send_up(post);
+}
+
+static void on_corrected(void *owner, uint32_t role, uint64_t low, uint64_t high,
+			 uint64_t sectors)
+{
+	struct post *post = post_up(owner, NEWS_CORRECTED);
+
+	post->role = role;
+	post->a = low;
+	post->b = high;
+	post->c = sectors;
+	send_up(post);
+}
+
 /* --- life ------------------------------------------------------------------------------------ */
 
 static void *run(void *owner)
@@ -226,6 +250,7 @@ static int make_parts(struct plane_thread *t, struct loop *loop,
 {
 	static const struct plane_work_ops ops = {
 		.done = on_done, .disk_failed = on_disk_failed, .differs = on_differs,
+		.needs = on_needs, .corrected = on_corrected,
 	};
 	int r;
 

@@ -30,6 +30,7 @@ struct plane_work_config {
 	uint64_t intent_budget_bytes;  /* 0: 30 s of resync, as measured */
 	bool fails_without_quorum;
 	uint32_t lease_ms;
+	uint32_t max_read_errors;
 };
 
 /* In the thread of the loop. */
@@ -37,6 +38,9 @@ struct plane_work_ops {
 	void (*done)(void *owner, struct plane_request *req, int result);
 	void (*disk_failed)(void *owner, uint32_t role, const struct err *why);
 	void (*differs)(void *owner, uint64_t sector, uint64_t sectors);
+	void (*needs)(void *owner, uint64_t needed_chunks);
+	void (*corrected)(void *owner, uint32_t role, uint64_t low, uint64_t high,
+			  uint64_t sectors);
 };
 
 /* config and its strings are borrowed, lease too. NULL: no memory. */

@@ -294,6 +294,7 @@ static int make_threads(struct unit *u, struct err *err)
 		.intent_budget_bytes = c->intent_budget_bytes,
 		.fails_without_quorum = c->fails_without_quorum,
 		.lease_ms = u->engine->config->lease_ms,
+		.max_read_errors = c->max_read_errors,
 	};
 
 	u->metadata = metadata_thread_new(u->engine->loop, cluster_lease(u->engine->cluster),

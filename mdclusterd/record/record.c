@@ -36,6 +36,8 @@ static const struct {
 			   HAS_PLANE },
 	[RECORD_DISK_FAILED] = { "disk_failed", HAS_NUMBER | HAS_RESULT | HAS_TEXT },
 	[RECORD_DIFFERS] = { "differs", HAS_RANGE },
+	[RECORD_NEEDS] = { "needs", HAS_NUMBER },
+	[RECORD_CORRECTED] = { "corrected", HAS_SLOT | HAS_RANGE | HAS_NUMBER },
 	[RECORD_OPENED] = { "opened", HAS_RESULT | HAS_TEXT | HAS_FLAG | HAS_NUMBER },
 	[RECORD_EVICTED] = { "evicted", HAS_NUMBER | HAS_FLAG },
 	[RECORD_REFUSED] = { "refused", HAS_OP | HAS_RESULT | HAS_LOCK },

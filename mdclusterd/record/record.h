@@ -49,6 +49,8 @@ enum record_kind {
 	RECORD_PLANE,      /* number, op, result, text, plane */
 	RECORD_DISK_FAILED, /* number: role; result, text */
 	RECORD_DIFFERS,    /* low, high: sector, sectors */
+	RECORD_NEEDS,      /* number: chunks */
+	RECORD_CORRECTED,  /* slot: role; low, high; number: sectors */
 	/* answers that came from within an input: asked for before the next one */
 	RECORD_OPENED,     /* result, text; flag: is_ordered; number: lvb bytes */
 	RECORD_EVICTED,    /* number: node; flag: the answer */
@@ -63,7 +65,7 @@ enum record_kind {
 
 static inline bool record_is_input(enum record_kind kind)
 {
-	return kind <= RECORD_DIFFERS;
+	return kind <= RECORD_CORRECTED;
 }
 
 /* What of a plane_request is an answer. */

@@ -163,8 +163,29 @@ static void on_differs(void *owner, uint64_t sector, uint64_t sectors)
 	r->plane.handlers->differs(r->plane.owner, sector, sectors);
 }
 
+static void on_needs(void *owner, uint64_t needed_chunks)
+{
+	struct recorded *r = owner;
+	struct record record = { .kind = RECORD_NEEDS, .number = needed_chunks };
+
+	recorder_put(r, &record);
+	r->plane.handlers->needs(r->plane.owner, needed_chunks);
+}
+
+static void on_corrected(void *owner, uint32_t role, uint64_t low, uint64_t high,
+			 uint64_t sectors)
+{
+	struct recorded *r = owner;
+	struct record record = { .kind = RECORD_CORRECTED, .slot = (int32_t)role, .low = low,
+				 .high = high, .number = sectors };
+
+	recorder_put(r, &record);
+	r->plane.handlers->corrected(r->plane.owner, role, low, high, sectors);
+}
+
 static const struct plane_handlers hearing = {
 	.disk_failed = on_disk_failed, .differs = on_differs,
+	.needs = on_needs, .corrected = on_corrected,
 };
 
 void recorder_tap_disks(struct recorded *r)

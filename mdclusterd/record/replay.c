@@ -250,6 +250,8 @@ static int feed(struct replay *p, const struct record *r, struct err *err)
 	case RECORD_PLANE:
 	case RECORD_DISK_FAILED:
 	case RECORD_DIFFERS:
+	case RECORD_NEEDS:
+	case RECORD_CORRECTED:
 		return replay_feed_disk(p, r, err);
 	default:
 		replay_feed_lock(p, r);

@@ -188,6 +188,11 @@ int replay_feed_disk(struct replay *p, const struct record *r, struct err *err)
 	if (r->kind == RECORD_DISK_FAILED) {
 		err_set(&why, r->result, "%s", r->text);
 		p->plane.handlers->disk_failed(p->plane.owner, (uint32_t)r->number, &why);
+	} else if (r->kind == RECORD_NEEDS) {
+		p->plane.handlers->needs(p->plane.owner, r->number);
+	} else if (r->kind == RECORD_CORRECTED) {
+		p->plane.handlers->corrected(p->plane.owner, (uint32_t)r->slot, r->low, r->high,
+					     r->number);
 	} else {
 		p->plane.handlers->differs(p->plane.owner, r->low, r->high);
 	}

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "bitmap/intent.h"
 #include "bitmap/slot.h"
+#include "mdclusterd/mirror/mend.h"
 #include "mdclusterd/mirror/mirror.h"
 #include "tests/sim/sim_plane.h"
 #include "tests/sim/world.h"
@@ -37,6 +38,7 @@ struct sim_plane {
 	struct sim_node *node;
 	struct sim_plane_config config;
 	struct mirror *mirror;
+	struct mend mend;
 	struct intent *intent;
 	struct bitmap_slot slot;
 	bool has_slot, is_serving, is_dead;
@@ -71,6 +73,10 @@ uint64_t plane_later(struct sim_plane *p, uint64_t *last);
 void plane_answer(struct sim_plane *p, struct plane_request *req, int result);
 void plane_refuse(struct sim_plane *p, struct plane_request *req, int result,
 		  const char *why);
+/* As plane_handlers' needs() and corrected(). */
+void plane_needs(struct sim_plane *p, uint64_t needed_chunks);
+void plane_corrected(struct sim_plane *p, uint32_t role, uint64_t low, uint64_t high,
+		     uint64_t sectors);
 /* D9: once a role. */
 void plane_fails(struct sim_plane *p, uint32_t role, const struct err *why);
 void plane_work_over(struct work *work, int result);

@@ -17,6 +17,7 @@ enum { SECTOR = 512, PATIENCE = 100000 };
 
 void plane_take_apart(struct sim_plane *p)
 {
+	mend_fini(&p->mend);
 	mirror_free(p->mirror);
 	intent_free(p->intent);
 	p->mirror = NULL;
@@ -43,6 +44,24 @@ bool plane_is_quiet(const struct sim_plane *p)
 static void mirror_failed(void *owner, uint32_t role, const struct err *why)
 {
 	plane_fails(owner, role, why);
+}
+
+static void mirror_cannot_read(void *owner, uint64_t low, uint64_t high)
+{
+	struct sim_plane *p = owner;
+
+	mend_add(&p->mend, low, high);
+}
+
+static void places_are_needed(void *owner, uint64_t needed_chunks)
+{
+	plane_needs(owner, needed_chunks);
+}
+
+static void mirror_has_corrected(void *owner, uint32_t role, uint64_t low, uint64_t high,
+				 uint64_t sectors)
+{
+	plane_corrected(owner, role, low, high, sectors);
 }
 
 static void intent_failed(void *owner, uint32_t role, int error)
@@ -107,7 +126,9 @@ static int make_intent(struct sim_plane *p, const struct metadata_view *v, struc
 
 static int make_mirror(struct sim_plane *p, const struct metadata_view *v, struct err *err)
 {
-	static const struct mirror_ops ops = { .now = op_now, .disk_failed = mirror_failed };
+	static const struct mirror_ops ops = { .now = op_now, .disk_failed = mirror_failed,
+					       .unreadable = mirror_cannot_read,
+					       .corrected = mirror_has_corrected };
 	struct mirror_config c = { .level = v->level, .layout = v->layout,
 				   .chunk_sectors = v->chunk_sectors,
 				   .member_sectors = v->member_sectors,
@@ -120,9 +141,13 @@ static int make_mirror(struct sim_plane *p, const struct metadata_view *v, struc
 		c.disks[i].disk = p->roles[i].disk;
 		c.disks[i].data_offset = v->disks[i].data_offset;
 	}
+	c.max_read_errors = MIRROR_READ_ERRORS;
 	p->mirror = mirror_new(&c, &ops, p, err);
 	if (!p->mirror)
 		return -ENOMEM;
+	p->mend = (struct mend){ .intent = p->intent, .chunks = v->geo.chunks,
+				 .chunk_sectors = v->geo.chunk_bytes / SECTOR,
+				 .needs = places_are_needed, .owner = p };
 	mirror_set_gate(p->mirror, false, p->lease); /* the intent has one from its beginning */
 	return 0;
 }

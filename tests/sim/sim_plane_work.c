@@ -17,7 +17,9 @@ struct reply {
 	struct sim_plane *plane;
 	struct plane_request *req;
 	int result;
-	uint32_t role; /* req NULL: a disk failed */
+	enum { REPLY_DONE, REPLY_FAILED, REPLY_NEEDS, REPLY_CORRECTED } kind;
+	uint32_t role;
+	uint64_t low, high, count;
 	struct err why;
 	struct qb_list_head link;
 };
@@ -37,26 +39,43 @@ static void arrives(void *owner)
 {
 	struct reply *y = owner;
 	struct sim_plane *p = y->plane;
+	const struct plane_handlers *handlers = p->plane.handlers;
 	struct plane_request *req = y->req;
-	int result = y->result;
 
 	qb_list_del(&y->link);
-	if (req)
-		req->done(req->owner, req, result);
-	else
-		p->plane.handlers->disk_failed(p->plane.owner, y->role, &y->why);
+	switch (y->kind) {
+	case REPLY_DONE:
+		req->done(req->owner, req, y->result);
+		break;
+	case REPLY_FAILED:
+		handlers->disk_failed(p->plane.owner, y->role, &y->why);
+		break;
+	case REPLY_NEEDS:
+		handlers->needs(p->plane.owner, y->count);
+		break;
+	case REPLY_CORRECTED:
+		handlers->corrected(p->plane.owner, y->role, y->low, y->high, y->count);
+	}
 	free(y);
 }
 
-static struct reply *reply_new(struct sim_plane *p)
+static struct reply *reply_new(struct sim_plane *p, int kind)
 {
 	struct reply *y = calloc(1, sizeof(*y));
 
 	if (!y)
 		abort();
 	y->plane = p;
+	y->kind = kind;
 	qb_list_add_tail(&y->link, &p->replies);
 	return y;
+}
+
+static void send(struct reply *y)
+{
+	struct sim_plane *p = y->plane;
+
+	sim_call(plane_world(p), p->node->index, plane_later(p, &p->reply_at), arrives, y);
 }
 
 void plane_answer(struct sim_plane *p, struct plane_request *req, int result)
@@ -65,10 +84,40 @@ void plane_answer(struct sim_plane *p, struct plane_request *req, int result)
 
 	if (p->is_dead)
 		return;
-	y = reply_new(p);
+	y = reply_new(p, REPLY_DONE);
 	y->req = req;
 	y->result = result;
-	sim_call(plane_world(p), p->node->index, plane_later(p, &p->reply_at), arrives, y);
+	send(y);
+}
+
+void plane_needs(struct sim_plane *p, uint64_t needed_chunks)
+{
+	struct reply *y;
+
+	if (p->is_dead)
+		return;
+	sim_say(plane_world(p), p->node->index, "plane: %lu chunks are needed: a disk could not "
+		"read there", (unsigned long)needed_chunks);
+	y = reply_new(p, REPLY_NEEDS);
+	y->count = needed_chunks;
+	send(y);
+}
+
+void plane_corrected(struct sim_plane *p, uint32_t role, uint64_t low, uint64_t high,
+		     uint64_t sectors)
+{
+	struct reply *y;
+
+	if (p->is_dead)
+		return;
+	sim_say(plane_world(p), p->node->index, "disk of role %u: %lu..%lu is mended", role,
+		(unsigned long)low, (unsigned long)high);
+	y = reply_new(p, REPLY_CORRECTED);
+	y->role = role;
+	y->low = low;
+	y->high = high;
+	y->count = sectors;
+	send(y);
 }
 
 void plane_refuse(struct sim_plane *p, struct plane_request *req, int result,
@@ -88,10 +137,10 @@ void plane_fails(struct sim_plane *p, uint32_t role, const struct err *why)
 	sim_say(plane_world(p), p->node->index, "disk of role %u fails: %s", role, why->text);
 	p->roles[role].is_told = true;
 	rules_met(p->config.rules);
-	y = reply_new(p);
+	y = reply_new(p, REPLY_FAILED);
 	y->role = role;
 	y->why = *why;
-	sim_call(plane_world(p), p->node->index, plane_later(p, &p->reply_at), arrives, y);
+	send(y);
 }
 
 void plane_forget(struct sim_plane *p)
@@ -268,6 +317,9 @@ static void sync_done(void *owner, struct mirror_sync *s, int result)
 	req->write_p99_ns = look.write_p99_ns;
 	req->was_busy = s->was_busy;
 	req->needed_chunks = intent_needed_count(p->intent);
+	if (result == -EIO)
+		err_set(&req->err, result, "%lu sectors can be read on no disk",
+			(unsigned long)s->unread_sectors);
 	plane_answer(p, req, result);
 }
 

@@ -74,6 +74,7 @@ struct rig_plane {
 	uint64_t synced_chunks;          /* in this life */
 	unsigned int copies, compares;   /* windows of these kinds */
 	uint64_t biggest_suspended;      /* sectors at once, of one slot */
+	uint64_t unread;                 /* chunks that no disk can read: SYNC leaves them */
 	int fail_need, fail_suspend, fail_start, fail_sync; /* how often, -ENOMEM, -EIO */
 	uint64_t max_speed;
 	bool is_busy;                    /* applications are at work */
@@ -172,6 +173,8 @@ void array_rig_written(struct array_rig *rig, int node, int chunk);
 /* Bits that may be cleared are. */
 void array_rig_clear(struct array_rig *rig, int node);
 
+/* A read failed on a disk, and another one had it: needed, durably, and told. */
+void array_rig_cannot_read(struct array_rig *rig, int node, int chunk);
 /* A disk fails under this node: writes that met it are held (D9). */
 void array_rig_disk_fails(struct array_rig *rig, int node, uint32_t role);
 

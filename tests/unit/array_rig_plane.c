@@ -310,6 +310,7 @@ static int window(struct rig_plane *p, struct plane_request *req)
 static int finish_sync(struct rig_plane *p, struct plane_request *req)
 {
 	uint64_t mask = rig_chunks(req->low, req->high);
+	int r = 0;
 
 	if (p->is_cancelled) {
 		p->is_cancelled = false;
@@ -333,6 +334,11 @@ static int finish_sync(struct rig_plane *p, struct plane_request *req)
 			p->rig->disks.differ & mask);
 		return 0;
 	}
+	if (req->kind != PLANE_REBUILD) {
+		if (p->needed & mask & p->unread)
+			r = err_set(&req->err, -EIO, "no disk can read it");
+		mask &= ~p->unread;
+	}
 	p->synced_chunks += req->kind == PLANE_REBUILD ? 0 :
 			    (uint64_t)__builtin_popcountll(p->needed & mask);
 	p->copies += req->kind == PLANE_COPY;
@@ -354,7 +360,7 @@ static int finish_sync(struct rig_plane *p, struct plane_request *req)
 	p->needed &= ~mask;
 	if (!is_degraded(p))
 		*own_slot(p) &= ~(mask & ~writing_mask(p));
-	return 0;
+	return r;
 }
 
 static int stop(struct rig_plane *p, const struct plane_request *req)
@@ -484,6 +490,17 @@ struct plane_request *array_rig_asked(struct array_rig *rig, int node, enum plan
 		if (p->asks[i].req->op == op)
 			return p->asks[i].req;
 	return NULL;
+}
+
+void array_rig_cannot_read(struct array_rig *rig, int node, int chunk)
+{
+	struct rig_plane *p = &rig->nodes[node].plane;
+
+	if (!p->is_started || rig_is_out(rig, node))
+		return;
+	*own_slot(p) |= UINT64_C(1) << chunk;
+	p->needed |= UINT64_C(1) << chunk;
+	p->base.handlers->needs(p->base.owner, (uint64_t)__builtin_popcountll(p->needed));
 }
 
 void array_rig_disk_fails(struct array_rig *rig, int node, uint32_t role)

@@ -562,6 +562,91 @@ static void who_checks_dies_and_another_may(void **state)
 	array_rig_free(rig);
 }
 
+/* --- places that cannot be read ----------------------------------------------------------------- */
+
+static void a_place_that_cannot_be_read_is_resynced_at_once(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct array_rig *rig = running(3, 2, seed);
+
+		for (int i = 1; i <= 3; i++) {
+			array_rig_cannot_read(rig, i, 9); /* all of them read there */
+			array_rig_cannot_read(rig, i, 40 + i);
+		}
+		array_rig_run(rig);
+		for (int i = 1; i <= 3; i++) {
+			assert_int_equal(rig->nodes[i].plane.synced_chunks, 2);
+			assert_int_equal(rig->nodes[i].events[ARRAY_EVENT_RESYNC_FINISHED], 1);
+		}
+		array_rig_check_healthy(rig);
+		array_rig_free(rig);
+	}
+}
+
+/* The bits are its own by then. */
+static void what_could_not_be_read_is_not_forgotten_by_a_death(void **state)
+{
+	struct array_rig *rig = running(2, 2, 1);
+
+	(void)state;
+	rig->nodes[1].plane.holds_sync = true;
+	array_rig_cannot_read(rig, 1, 9);
+	array_rig_run(rig);
+	array_rig_bury(rig, 1);
+	assert_int_equal(rig->nodes[2].plane.synced_chunks, 1);
+	array_rig_check_healthy(rig);
+	array_rig_free(rig);
+}
+
+static void a_degraded_array_keeps_what_is_needed_and_does_not_turn(void **state)
+{
+	struct array_rig *rig = running(2, 2, 1);
+
+	(void)state;
+	array_rig_disk_fails(rig, 2, 1);
+	array_rig_run(rig);
+	array_rig_cannot_read(rig, 1, 9);
+	array_rig_run_seconds(rig, 60);
+	assert_int_equal(rig->nodes[1].plane.syncs, 0);
+	assert_int_equal(rig->nodes[1].plane.needed, 1 << 9);
+	array_rig_free(rig);
+}
+
+static void what_no_disk_can_read_is_tried_now_and_then_and_holds_up_nothing(void **state)
+{
+	struct array_rig *rig = running(2, 2, 1);
+	struct rig_plane *p = &rig->nodes[1].plane;
+
+	(void)state;
+	p->unread = UINT64_C(1) << 9 | UINT64_C(1) << 50;
+	for (int c = 5; c < 64; c += 5)
+		array_rig_cannot_read(rig, 1, c);
+	array_rig_cannot_read(rig, 1, 9);
+	array_rig_run_seconds(rig, 60);
+	assert_int_equal(p->needed, p->unread); /* what is behind them is done */
+	assert_true(p->syncs < 60);
+	assert_int_equal(rig->nodes[1].events[ARRAY_EVENT_RETRY], 1);
+	assert_non_null(strstr(array_rig_look(rig, 1).waits, "no disk can read it"));
+	p->unread = 0; /* somebody has written there */
+	array_rig_run_seconds(rig, 10);
+	assert_int_equal(rig->nodes[1].events[ARRAY_EVENT_RESYNC_FINISHED], 1);
+	array_rig_check_healthy(rig);
+	array_rig_free(rig);
+}
+
+static void what_is_corrected_is_told_with_its_disk(void **state)
+{
+	struct array_rig *rig = running(2, 2, 1);
+	struct plane *plane = &rig->nodes[2].plane.base;
+
+	(void)state;
+	plane->handlers->corrected(plane->owner, 1, 80, 96, 8);
+	assert_int_equal(rig->nodes[2].events[ARRAY_EVENT_DISK_CORRECTED], 1);
+	assert_string_equal(rig->nodes[2].last_text, "disk1");
+	array_rig_free(rig);
+}
+
 /* --- speed ------------------------------------------------------------------------------------------ */
 
 static void speed_limits_reach_the_plane(void **state)
@@ -632,6 +717,11 @@ int main(void)
 		cmocka_unit_test(one_node_scrubs_at_a_time),
 		cmocka_unit_test(a_check_is_cancelled_at_once),
 		cmocka_unit_test(a_resync_goes_before_a_check_which_then_goes_on),
+		cmocka_unit_test(a_place_that_cannot_be_read_is_resynced_at_once),
+		cmocka_unit_test(what_could_not_be_read_is_not_forgotten_by_a_death),
+		cmocka_unit_test(a_degraded_array_keeps_what_is_needed_and_does_not_turn),
+		cmocka_unit_test(what_no_disk_can_read_is_tried_now_and_then_and_holds_up_nothing),
+		cmocka_unit_test(what_is_corrected_is_told_with_its_disk),
 		cmocka_unit_test(who_checks_dies_and_another_may),
 		cmocka_unit_test(speed_limits_reach_the_plane),
 		cmocka_unit_test(

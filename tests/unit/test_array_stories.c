@@ -122,6 +122,16 @@ static void check_some(struct story *s, int node)
 		(void)array_check(s->rig->nodes[node].array, draw(s, 2), &err);
 }
 
+/* On one disk, and now and then on all. */
+static void cannot_read(struct story *s, int node)
+{
+	int chunk = (int)draw(s, ARRAY_RIG_CHUNKS);
+
+	if (draw(s, 4) == 0)
+		s->rig->nodes[node].plane.unread |= UINT64_C(1) << chunk;
+	array_rig_cannot_read(s->rig, node, chunk);
+}
+
 static void move(struct story *s)
 {
 	int node = 1 + (int)draw(s, (uint64_t)s->rig->count);
@@ -164,6 +174,10 @@ static void move(struct story *s)
 	case 17:
 		lock_rig_refuse(s->rig->locks, node, draw(s, 4) ? 0 : -ENOMEM);
 		break;
+	case 18:
+		if (is_up(s->rig, node))
+			cannot_read(s, node);
+		break;
 	case 15:
 		if (s->has_bad_disk && is_up(s->rig, node))
 			array_rig_disk_fails(s->rig, node, 1);
@@ -187,6 +201,7 @@ static void end_all_trouble(struct story *s)
 		n->metadata.fail_reload = n->metadata.fail_activate = 0;
 		n->metadata.fail_fail = 0;
 		n->plane.fail_need = n->plane.fail_suspend = n->plane.fail_sync = 0;
+		n->plane.unread = 0;
 		lock_rig_refuse(rig->locks, i, 0);
 		end_writes(s, i);
 		prove(s, i);

@@ -150,7 +150,7 @@ static void every_option_is_taken(void **state)
 		"quorum { lease_ms = 200 }\n"
 		"array x { disks = { /dev/a, \"/dev/b c\" } start_degraded = yes no_quorum = fail\n"
 		"	degraded_after_ms = 500\n"
-		"	resync_min = 2M resync_max = 1G intent_budget = 64M export = no\n"
+		"	resync_min = 2M resync_max = 1G intent_budget = 64M export = no max_read_errors = 0\n"
 		"	export_mode = 0660 export_group = kvm auto = off }\n"
 		"array y { uuid = 5c0b0c4b:d6ae0359:f266cacf:72232250 scan = { \"/dev/sd*\" } }\n"
 		"fence { methods = { command, obituary } command = /f timeout_ms = 100\n"
@@ -180,6 +180,8 @@ static void every_option_is_taken(void **state)
 	assert_int_equal(c->arrays[0].resync_min_bytes, 2 << 20);
 	assert_int_equal(c->arrays[0].resync_max_bytes, 1 << 30);
 	assert_int_equal(c->arrays[0].intent_budget_bytes, 64 << 20);
+	assert_int_equal(c->arrays[0].max_read_errors, 0);
+	assert_int_equal(c->arrays[1].max_read_errors, 20);
 	assert_false(c->arrays[0].is_exported);
 	assert_false(c->arrays[0].is_auto);
 	assert_int_equal(c->arrays[0].export_mode, 0660);
