@@ -52,6 +52,9 @@ struct status_disk {
 	uint64_t recovered_sectors;  /* rebuild: below it holds everything; of member_sectors */
 	bool is_by_bitmap;           /* rebuild: only what was written without it is missing */
 	uint64_t reads, writes, read_bytes, written_bytes, errors;
+	uint64_t read_errors;        /* of them */
+	uint64_t corrected;          /* places that were written anew, and can be read again */
+	uint64_t recent_read_errors; /* places, halved each hour: max_read_errors is about them */
 	uint32_t in_flight;
 };
 
@@ -83,6 +86,7 @@ struct status_array {
 	uint64_t done_sectors, total_sectors, mismatch_sectors, speed_bytes, eta_ns;
 	/* a second; and how much may be dirty, 0: as much as is resynced in 30 s */
 	uint64_t resync_min_bytes, resync_max_bytes, intent_budget_bytes;
+	uint32_t max_read_errors;
 	uint32_t clients;
 	uint32_t parked;             /* ios that wait */
 	uint64_t parked_since_ns;

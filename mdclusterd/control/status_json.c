@@ -55,6 +55,9 @@ static const struct json_field disk_fields[] = {
 	JSON_FIELD(status_disk, read_bytes, FIELD_U64, "read_bytes"),
 	JSON_FIELD(status_disk, written_bytes, FIELD_U64, "written_bytes"),
 	JSON_FIELD(status_disk, errors, FIELD_U64, "errors"),
+	JSON_FIELD(status_disk, read_errors, FIELD_U64, "read_errors"),
+	JSON_FIELD(status_disk, corrected, FIELD_U64, "corrected"),
+	JSON_FIELD(status_disk, recent_read_errors, FIELD_U64, "recent_read_errors"),
 	JSON_FIELD(status_disk, in_flight, FIELD_U32, "in_flight"),
 	JSON_FIELDS_END
 };
@@ -98,6 +101,7 @@ static const struct json_field array_fields[] = {
 	JSON_FIELD(status_array, resync_min_bytes, FIELD_U64, "resync_min_bytes"),
 	JSON_FIELD(status_array, resync_max_bytes, FIELD_U64, "resync_max_bytes"),
 	JSON_FIELD(status_array, intent_budget_bytes, FIELD_U64, "intent_budget_bytes"),
+	JSON_FIELD(status_array, max_read_errors, FIELD_U32, "max_read_errors"),
 	JSON_FIELD(status_array, clients, FIELD_U32, "clients"),
 	JSON_FIELD(status_array, parked, FIELD_U32, "parked"),
 	JSON_FIELD(status_array, parked_since_ns, FIELD_U64, "parked_since_ns"),

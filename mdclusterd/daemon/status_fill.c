@@ -117,6 +117,9 @@ static void fill_disks(const struct metadata_view *v, const struct plane_look *l
 		d->read_bytes = look->disks[m->role].read_bytes;
 		d->written_bytes = look->disks[m->role].written_bytes;
 		d->errors = look->disks[m->role].errors;
+		d->read_errors = look->disks[m->role].read_errors;
+		d->corrected = look->disks[m->role].corrected;
+		d->recent_read_errors = look->disks[m->role].recent_errors;
 		d->in_flight = look->disks[m->role].in_flight;
 	}
 }
@@ -173,6 +176,7 @@ static void fill_limits(const struct config_array *c, struct status_array *a)
 	a->resync_min_bytes = c->resync_min_bytes ? c->resync_min_bytes : ARRAY_RESYNC_MIN_BYTES;
 	a->resync_max_bytes = c->resync_max_bytes ? c->resync_max_bytes : ARRAY_RESYNC_MAX_BYTES;
 	a->intent_budget_bytes = c->intent_budget_bytes;
+	a->max_read_errors = c->max_read_errors;
 }
 
 /*

@@ -17,7 +17,7 @@ elsewhere+=" type agent action user abort options devices nodes" # fence.sh, tes
 elsewhere+=" incremental degraded_after_ms" # incremental.sh
 elsewhere+=" device timeout_s drain_ms software" # watchdog: test_daemon_config, test_fence_watchdog, fence-watchdog.sh
 here="this_node run_dir state_dir key_file lock_memory crypto mtu lease_ms disks uuid scan auto \
-  start_degraded no_quorum resync_min resync_max intent_budget export export_mode export_group \
+  start_degraded no_quorum resync_min resync_max intent_budget max_read_errors export export_mode export_group \
   target level group"
 sed -n '/^.SH "OPTIONS OUTSIDE/,/^.SH EXAMPLE/p' "$page" | sed -nE 's/^\.BI ([a-z_]+)=.*/\1/p' | sort -u >documented
 tr -s ' ' '\n' <<<"$elsewhere $here" | sort -u >looked_at
@@ -51,7 +51,8 @@ quorum { lease_ms = 900 }
 log { target = stderr level = debug }
 control { group = $group }
 array one { disks = { \"$PWD/a.img\", \"$PWD/b.img\" }
-  resync_min = 10M resync_max = 20M intent_budget = 8M export_mode = 0660 export_group = $group }
+  resync_min = 10M resync_max = 20M intent_budget = 8M export_mode = 0660 export_group = $group
+  max_read_errors = 7 }
 array two { uuid = $uuid scan = { \"$PWD/*.img\" } auto = no export = no }"
 sed -i 's/^totem { port = \([0-9]*\) token_ms = 1000 }$//; s/^totem { mtu = 1400 }/totem { mtu = 1400 port = '"$port"' token_ms = 1000 }/' c.1
 "$daemon" --check-config --config=c.1 >checked 2>&1 || fail "--check-config: $(cat checked)"
@@ -60,6 +61,7 @@ start 1
 active one
 expect_equal "limits" '[10485760,20971520,8388608]' \
   "$(of_web one '[.resync_min_bytes, .resync_max_bytes, .intent_budget_bytes]')"
+expect_equal "max_read_errors" 7 "$(of_web one .max_read_errors)"
 expect_equal "auto = no" '["down",true]' "$(of_web two '[.state, .is_stopped]')"
 [ -f state.1/boot ] && [ -f state.1/one.slot ] || fail "state_dir: $(ls state.1)"
 grep -q "^mdclusterd: debug" log.1 || fail "log level: $(head -n 3 log.1)"
