@@ -58,7 +58,7 @@ struct mem_disk {
 	unsigned int fault;        /* enum disk_mem_fault, or'ed */
 	uint64_t fault_offset, fault_length;
 	uint64_t fail_in; /* changes until one fails; 0: none does */
-	uint64_t *unreadable; /* sectors, in no order */
+	uint64_t *unreadable; /* pages, in no order */
 	size_t unreadable_count;
 };
 
@@ -103,16 +103,16 @@ static void req_finish(struct mem_req *mr, int result)
 	qb_list_add_tail(&mr->link, &mr->disk->ready);
 }
 
-static bool is_sector_in(uint64_t sector, uint64_t offset_bytes, uint64_t length_bytes)
+static bool is_page_in(uint64_t page, uint64_t offset_bytes, uint64_t length_bytes)
 {
-	return sector >= offset_bytes / MEM_SECTOR_BYTES &&
-	       sector < div_round_up(offset_bytes + length_bytes, MEM_SECTOR_BYTES);
+	return page >= offset_bytes / MEM_PAGE_BYTES &&
+	       page < div_round_up(offset_bytes + length_bytes, MEM_PAGE_BYTES);
 }
 
 static void make_readable(struct mem_disk *mem, uint64_t offset_bytes, uint64_t length_bytes)
 {
 	for (size_t i = 0; i < mem->unreadable_count;)
-		if (is_sector_in(mem->unreadable[i], offset_bytes, length_bytes))
+		if (is_page_in(mem->unreadable[i], offset_bytes, length_bytes))
 			mem->unreadable[i] = mem->unreadable[--mem->unreadable_count];
 		else
 			i++;
@@ -466,8 +466,8 @@ void disk_mem_set_unreadable(struct disk *disk, uint64_t offset_bytes,
 			     uint64_t length_bytes)
 {
 	struct mem_disk *mem = mem_of(disk);
-	uint64_t low = offset_bytes / MEM_SECTOR_BYTES;
-	uint64_t high = div_round_up(offset_bytes + length_bytes, MEM_SECTOR_BYTES);
+	uint64_t low = offset_bytes / MEM_PAGE_BYTES;
+	uint64_t high = div_round_up(offset_bytes + length_bytes, MEM_PAGE_BYTES);
 	uint64_t *all;
 
 	assert(length_bytes > 0);
@@ -488,8 +488,8 @@ uint64_t disk_mem_unreadable_bytes(const struct disk *disk, uint64_t offset_byte
 	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < mem->unreadable_count; i++)
-		if (is_sector_in(mem->unreadable[i], offset_bytes, length_bytes))
-			bytes += MEM_SECTOR_BYTES;
+		if (is_page_in(mem->unreadable[i], offset_bytes, length_bytes))
+			bytes += MEM_PAGE_BYTES;
 	return bytes;
 }
 

@@ -134,8 +134,8 @@ struct plane_look {
 	bool is_drained;         /* no change is under way on any disk */
 	struct {
 		uint64_t reads, writes, read_bytes, written_bytes, errors;
-		/* of `errors`; places that were written anew; lately (max_read_errors) */
-		uint64_t read_errors, corrected, recent_errors;
+		/* of `errors`; written anew and read back; places, lately (max_read_errors) */
+		uint64_t read_errors, corrected_sectors, recent_errors;
 		uint64_t oldest_ns;
 		uint32_t in_flight;
 	} disks[METADATA_MAX_DISKS]; /* by role */

@@ -53,7 +53,7 @@ struct status_disk {
 	bool is_by_bitmap;           /* rebuild: only what was written without it is missing */
 	uint64_t reads, writes, read_bytes, written_bytes, errors;
 	uint64_t read_errors;        /* of them */
-	uint64_t corrected;          /* places that were written anew, and can be read again */
+	uint64_t corrected_sectors;  /* could not be read, were written anew, and can be */
 	uint64_t recent_read_errors; /* places, halved each hour: max_read_errors is about them */
 	uint32_t in_flight;
 };

@@ -56,7 +56,7 @@ static const struct json_field disk_fields[] = {
 	JSON_FIELD(status_disk, written_bytes, FIELD_U64, "written_bytes"),
 	JSON_FIELD(status_disk, errors, FIELD_U64, "errors"),
 	JSON_FIELD(status_disk, read_errors, FIELD_U64, "read_errors"),
-	JSON_FIELD(status_disk, corrected, FIELD_U64, "corrected"),
+	JSON_FIELD(status_disk, corrected_sectors, FIELD_U64, "corrected_sectors"),
 	JSON_FIELD(status_disk, recent_read_errors, FIELD_U64, "recent_read_errors"),
 	JSON_FIELD(status_disk, in_flight, FIELD_U32, "in_flight"),
 	JSON_FIELDS_END

@@ -161,7 +161,7 @@ static void look_at_mirror(const struct plane_work *w, struct plane_look *look)
 		look->disks[i].written_bytes = m.disks[i].written_bytes;
 		look->disks[i].errors = m.disks[i].errors;
 		look->disks[i].read_errors = m.disks[i].read_errors;
-		look->disks[i].corrected = m.disks[i].corrected;
+		look->disks[i].corrected_sectors = m.disks[i].corrected_sectors;
 		look->disks[i].recent_errors = m.disks[i].recent_errors;
 		look->disks[i].oldest_ns = m.disks[i].oldest_ns;
 		look->disks[i].in_flight = m.disks[i].in_flight;

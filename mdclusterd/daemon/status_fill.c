@@ -118,7 +118,7 @@ static void fill_disks(const struct metadata_view *v, const struct plane_look *l
 		d->written_bytes = look->disks[m->role].written_bytes;
 		d->errors = look->disks[m->role].errors;
 		d->read_errors = look->disks[m->role].read_errors;
-		d->corrected = look->disks[m->role].corrected;
+		d->corrected_sectors = look->disks[m->role].corrected_sectors;
 		d->recent_read_errors = look->disks[m->role].recent_errors;
 		d->in_flight = look->disks[m->role].in_flight;
 	}

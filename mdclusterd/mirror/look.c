@@ -90,7 +90,7 @@ static void look_at_disk(const struct mirror *m, uint32_t role,
 	look->written_bytes = d->written_bytes;
 	look->errors = d->errors;
 	look->read_errors = d->read_errors;
-	look->corrected = d->corrected;
+	look->corrected_sectors = d->corrected_sectors;
 	look->recent_errors = d->recent_errors;
 	look->in_flight = d->busy + d->lost;
 	if (!qb_list_empty(&d->in_flight))

@@ -17,7 +17,7 @@ enum {
 	OWN_TRANSFERS_MIN = 8,
 	OWN_TRANSFERS_MAX = 32,
 	OPTIMAL_BYTES = 4096,
-	BLOCK_BYTES = 4096,
+	MOST_BLOCK_BYTES = 64 << 10,
 };
 
 static const uint64_t default_hang_ns = 30 * NS_PER_S;
@@ -30,7 +30,13 @@ uint64_t mirror_now(struct mirror *m)
 
 uint64_t mirror_block_sectors(const struct mirror *m)
 {
-	return max_u64(BLOCK_BYTES, m->volume.block_bytes) >> SECTOR_SHIFT;
+	uint32_t role, bytes = m->volume.block_bytes;
+
+	for (role = 0; role < m->map.disks; role++)
+		if (m->disks[role].disk)
+			bytes = (uint32_t)max_u64(
+				bytes, m->disks[role].disk->topology.physical_block_bytes);
+	return min_u64(bytes, MOST_BLOCK_BYTES) >> SECTOR_SHIFT;
 }
 
 /* --- an io ------------------------------------------------------------------------------ */

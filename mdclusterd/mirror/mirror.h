@@ -23,7 +23,7 @@
  *	A8  A flush covers all disks, and all writes done before it; one at a time, others
  *	    join the next.
  *	A9  No allocation and no lock on the path of reads, and of writes that hit.
- *	A10 What one disk cannot read and another can is read, in blocks of 4 KiB; it is told,
+ *	A10 What one disk cannot read and another can is read, by physical blocks; it is told,
  *	    and whatever a window writes to a disk that could not read it is read back.
  *
  * Sectors of 512 bytes, of the array. Roles as in dev_roles.
@@ -270,7 +270,7 @@ struct mirror_disk_look {
 	bool is_failing;             /* failed here, or went: the cluster is being told */
 	uint64_t reads, writes, read_bytes, written_bytes, errors;
 	uint64_t read_errors;        /* of `errors` */
-	uint64_t corrected;          /* places that were written anew and read back */
+	uint64_t corrected_sectors;  /* written anew and read back */
 	uint32_t recent_errors;      /* what max_read_errors is about */
 	uint32_t in_flight;
 	uint64_t oldest_ns;          /* age of the oldest request in flight; 0: none */

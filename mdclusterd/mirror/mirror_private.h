@@ -68,7 +68,7 @@ struct mirror_disk {
 	uint32_t lost;             /* hang: nobody waits for them */
 
 	/* unreadable.c */
-	uint64_t read_errors, corrected;
+	uint64_t read_errors, corrected_sectors;
 	uint32_t recent_errors;    /* places; halved each hour */
 	uint64_t recent_since_ns, halved_ns;
 	uint64_t say_low, say_high, say_sectors; /* corrected, and not told yet */
@@ -393,7 +393,11 @@ static inline uint32_t disks_rebuilt(const struct mirror *m)
 }
 
 uint64_t mirror_now(struct mirror *m);
-/* What is read, compared or mended by itself where more of it fails, in sectors. */
+/*
+ * What is read, compared or mended by itself where more of it fails, in sectors: what a disk
+ * can read or cannot, as a whole. Were it more, of a block that somebody has read in part from
+ * the source the rest could be another's (A6).
+ */
 uint64_t mirror_block_sectors(const struct mirror *m);
 /* done() of a request at the next mirror_advance(). */
 void mirror_answer(struct mirror *m, struct mirror_request *req, int result);

@@ -6,8 +6,8 @@
  *	    writing just there: the owner is told, once a place, and a window of this node's
  *	    does it (sync_piece.c), which reads back what it wrote.
  *	R2  A disk fails when more than max_read_errors such places were found lately: the
- *	    count is halved each hour, as md's. A place counts once until it is corrected,
- *	    however often it is read; one that no disk can read does not count, for nothing
+ *	    count is halved each hour, as md's. A place, with all that it touches, counts once
+ *	    until it is corrected, however often it is read; one that no disk can read does not count, for nothing
  *	    is gained by doing without a disk there.
  *	R3  Memory is bounded: what does not fit is found again by the next read or scrub.
  *	    Nothing is lost with it, nor with a crash: what the owner was told is in its bits.
@@ -50,20 +50,11 @@ static void drop(struct mirror *m, uint32_t at)
 	m->unreadable[at] = m->unreadable[--m->unreadable_count];
 }
 
-static bool is_known(const struct mirror *m, uint32_t role, uint64_t low, uint64_t high)
+/* Those that it touches are one with it. Returns whether it is one by itself. */
+static bool remember(struct mirror *m, struct unreadable new)
 {
-	for (uint32_t i = 0; i < m->unreadable_count; i++) {
-		const struct unreadable *u = &m->unreadable[i];
+	bool is_new = true;
 
-		if (u->role == role && u->low <= low && high <= u->high)
-			return true;
-	}
-	return false;
-}
-
-/* Those that it touches are one with it. */
-static void remember(struct mirror *m, struct unreadable new)
-{
 	for (uint32_t i = 0; i < m->unreadable_count;) {
 		const struct unreadable *u = &m->unreadable[i];
 
@@ -71,23 +62,27 @@ static void remember(struct mirror *m, struct unreadable new)
 			i++;
 			continue;
 		}
+		if (u->low <= new.low && new.high <= u->high)
+			return false;
 		new.low = min_u64(new.low, u->low);
 		new.high = max_u64(new.high, u->high);
 		new.is_told &= u->is_told;
+		is_new = false;
 		drop(m, i);
 	}
 	if (m->unreadable_count < UNREADABLE_MAX)
 		m->unreadable[m->unreadable_count++] = new;
+	return is_new;
 }
 
 void unreadable_found(struct mirror *m, uint32_t role, uint64_t low, uint64_t high,
 		      bool is_told)
 {
-	if (!(m->writable >> role & 1) || is_known(m, role, low, high))
-		return;
-	remember(m, (struct unreadable){ .low = low, .high = high, .role = (uint8_t)role,
-					 .is_told = is_told || !m->intent });
-	count(m, role);
+	const struct unreadable new = { .low = low, .high = high, .role = (uint8_t)role,
+					.is_told = is_told || !m->intent };
+
+	if (m->writable >> role & 1 && remember(m, new))
+		count(m, role);
 }
 
 uint32_t unreadable_roles(const struct mirror *m, uint64_t low, uint64_t high)
@@ -134,7 +129,7 @@ void unreadable_corrected(struct mirror *m, uint32_t role, uint64_t low, uint64_
 {
 	struct mirror_disk *d = &m->disks[role];
 
-	d->corrected++;
+	d->corrected_sectors += high - low;
 	d->say_low = d->say_sectors ? min_u64(d->say_low, low) : low;
 	d->say_high = d->say_sectors ? max_u64(d->say_high, high) : high;
 	d->say_sectors += high - low;

@@ -31,7 +31,7 @@ struct mirror_rig {
 	uint32_t failed;             /* roles, as told by disk_failed() */
 	uint32_t failed_calls;
 	char why[512];               /* the last failure's */
-	struct { uint64_t low, high; } unreadable[16]; /* as told */
+	struct { uint64_t low, high; } unreadable[16]; /* as told, the first ones */
 	uint32_t unreadable_calls;
 	uint32_t corrected_calls, corrected_role; /* as told; the last one's */
 	uint64_t corrected_low, corrected_high, corrected_sectors; /* sectors: of all */

@@ -319,11 +319,11 @@ static void what_is_unreadable_is_so_until_it_is_written(void **state)
 	struct slow req;
 
 	(void)state;
-	disk_mem_set_unreadable(s.a, 512, 1024);
-	disk_mem_set_unreadable(s.a, PAGE, 512);
-	disk_mem_set_unreadable(s.a, 512, 512); /* again: it counts once */
-	assert_int_equal(disk_mem_unreadable_bytes(s.a, 0, 2 * PAGE), 3 * 512);
-	slow_submit(&s, &req, s.a, (struct disk_req){ .op = DISK_READ, .length_bytes = PAGE,
+	disk_mem_set_unreadable(s.a, PAGE + 512, PAGE);
+	disk_mem_set_unreadable(s.a, PAGE, 512); /* again: it counts once */
+	assert_int_equal(disk_mem_unreadable_bytes(s.a, 0, 4 * PAGE), 2 * PAGE);
+	slow_submit(&s, &req, s.a, (struct disk_req){ .op = DISK_READ, .length_bytes = 512,
+						      .offset_bytes = 2 * PAGE - 512,
 						      .buffer = s.page });
 	disk_pump(s.a, -1);
 	assert_int_equal(req.result, -EIO);
@@ -331,12 +331,13 @@ static void what_is_unreadable_is_so_until_it_is_written(void **state)
 						      .buffer = s.page });
 	disk_pump(s.a, -1);
 	assert_int_equal(req.result, 0);
-	slow_submit(&s, &req, s.a, (struct disk_req){ .op = DISK_WRITE, .length_bytes = PAGE,
+	slow_submit(&s, &req, s.a, (struct disk_req){ .op = DISK_WRITE, .length_bytes = 512,
+						      .offset_bytes = PAGE,
 						      .buffer = s.page });
-	assert_int_equal(disk_mem_unreadable_bytes(s.a, 0, PAGE), 1024); /* not yet */
+	assert_int_equal(disk_mem_unreadable_bytes(s.a, PAGE, PAGE), PAGE); /* not yet */
 	disk_pump(s.a, -1);
-	assert_int_equal(disk_mem_unreadable_bytes(s.a, 0, PAGE), 0);
-	assert_int_equal(disk_mem_unreadable_bytes(s.a, 0, 2 * PAGE), 512);
+	assert_int_equal(disk_mem_unreadable_bytes(s.a, PAGE, PAGE), 0);
+	assert_int_equal(disk_mem_unreadable_bytes(s.a, 0, 4 * PAGE), PAGE);
 	scene_free(&s);
 }
 
