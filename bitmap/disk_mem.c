@@ -103,19 +103,17 @@ static void req_finish(struct mem_req *mr, int result)
 	qb_list_add_tail(&mr->link, &mr->disk->ready);
 }
 
-static bool is_page_in(uint64_t page, uint64_t offset_bytes, uint64_t length_bytes)
-{
-	return page >= offset_bytes / MEM_PAGE_BYTES &&
-	       page < div_round_up(offset_bytes + length_bytes, MEM_PAGE_BYTES);
-}
-
+/* Of a part alone a drive could not know what to make of the rest. */
 static void make_readable(struct mem_disk *mem, uint64_t offset_bytes, uint64_t length_bytes)
 {
-	for (size_t i = 0; i < mem->unreadable_count;)
-		if (is_page_in(mem->unreadable[i], offset_bytes, length_bytes))
+	for (size_t i = 0; i < mem->unreadable_count;) {
+		uint64_t at = mem->unreadable[i] * MEM_PAGE_BYTES;
+
+		if (at >= offset_bytes && at + MEM_PAGE_BYTES <= offset_bytes + length_bytes)
 			mem->unreadable[i] = mem->unreadable[--mem->unreadable_count];
 		else
 			i++;
+	}
 }
 
 static void change(struct mem_disk *mem, const struct disk_req *req,
@@ -471,7 +469,8 @@ void disk_mem_set_unreadable(struct disk *disk, uint64_t offset_bytes,
 	uint64_t *all;
 
 	assert(length_bytes > 0);
-	make_readable(mem, offset_bytes, length_bytes); /* each is there once */
+	/* each is there once */
+	make_readable(mem, low * MEM_PAGE_BYTES, (high - low) * MEM_PAGE_BYTES);
 	all = mem_alloc((mem->unreadable_count + (high - low)) * sizeof(*all));
 	if (mem->unreadable_count > 0)
 		memcpy(all, mem->unreadable, mem->unreadable_count * sizeof(*all));
@@ -487,9 +486,12 @@ uint64_t disk_mem_unreadable_bytes(const struct disk *disk, uint64_t offset_byte
 	const struct mem_disk *mem = mem_of_const(disk);
 	uint64_t bytes = 0;
 
-	for (size_t i = 0; i < mem->unreadable_count; i++)
-		if (is_page_in(mem->unreadable[i], offset_bytes, length_bytes))
+	for (size_t i = 0; i < mem->unreadable_count; i++) {
+		uint64_t at = mem->unreadable[i] * MEM_PAGE_BYTES;
+
+		if (at < offset_bytes + length_bytes && offset_bytes < at + MEM_PAGE_BYTES)
 			bytes += MEM_PAGE_BYTES;
+	}
 	return bytes;
 }
 

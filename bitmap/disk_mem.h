@@ -94,8 +94,8 @@ void disk_mem_set_fault(struct disk *disk, enum disk_mem_fault fault,
 			uint64_t offset_bytes, uint64_t length_bytes);
 
 /*
- * Whole physical blocks there cannot be read, -EIO, until a change of some of them took effect:
- * as a drive's pending sectors. Besides what was so before.
+ * Whole physical blocks there cannot be read, -EIO, until a change of such a whole block took
+ * effect: as a drive's pending sectors. Besides what was so before.
  */
 void disk_mem_set_unreadable(struct disk *disk, uint64_t offset_bytes,
 			     uint64_t length_bytes);

@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arith.h"
 #include "base/err.h"
 #include "bitmap/array.h"
 #include "bitmap/disk.h"
 #include "bitmap/disk_mem.h"
 #include "lockres/lock_manager.h"
+#include "mdclusterd/mirror/mirror.h"
 #include "tests/sim/array_node.h"
 #include "tests/sim/layout.h"
 #include "tests/sim/members.h"
@@ -53,6 +55,8 @@ struct sim_arrays {
 		fences[SIM_MAX_NODES];
 	uint64_t budget_bytes;
 	int failed_disk; /* -1: none */
+	int spoilt_disk; /* the same */
+	unsigned int spoilt_places;
 	bool has_slow_disks;
 	struct members *members;
 	bool is_managed; /* the array is whole in the end */
@@ -299,7 +303,7 @@ struct sim_arrays *sim_use_arrays(struct sim_world *w, int spare_count)
 	all->members = members_new(w, &all->layout, all->disks, &all->failed_disk, active_of, all);
 	all->budget_bytes = (1 + sim_below(w, 12)) * p.chunk_bytes;
 	all->has_obituaries = sim_below(w, 3) != 0;
-	all->failed_disk = -1;
+	all->failed_disk = all->spoilt_disk = -1;
 	for (int i = 0; i < SIM_MAX_NODES; i++)
 		all->slots[i] = -1;
 	sim_say(w, -1, "an array of level %d on %d disks: %" PRIu64 " chunks of %u, %u slots%s",
@@ -386,10 +390,34 @@ void arrays_fail_disk(struct sim_arrays *all)
 	if (all->failed_disk >= 0)
 		return;
 	all->failed_disk = (int)sim_below(w, (uint64_t)all->layout.raid_disks);
+	if (all->spoilt_disk >= 0)
+		all->failed_disk = all->spoilt_disk;
 	oracle_other_sources(all->oracle);
 	sim_disks_fail(all->disks, all->failed_disk,
 		       sim_below(w, 2) ? DISK_MEM_FAIL_WRITES :
 					 DISK_MEM_FAIL_WRITES | DISK_MEM_FAIL_READS);
+}
+
+/* What others have is read from there; who has too many places for that is failed. */
+void arrays_spoil_disk(struct sim_arrays *all)
+{
+	struct sim_world *w = all->world;
+	const struct layout *l = &all->layout;
+
+	if (all->spoilt_disk < 0)
+		all->spoilt_disk = all->failed_disk >= 0 ?
+					   all->failed_disk :
+					   (int)sim_below(w, (uint64_t)l->raid_disks);
+	oracle_other_sources(all->oracle);
+	for (uint64_t i = sim_below(w, 3); i < 3; i++) {
+		uint64_t sector = 8 * sim_below(w, l->member_sectors / 8);
+		uint64_t sectors = min_u64(8 * (1 + sim_below(w, 4)), l->member_sectors - sector);
+
+		sim_disks_spoil(all->disks, all->spoilt_disk, (l->data_offset + sector) * 512,
+				sectors * 512);
+		if (++all->spoilt_places > MIRROR_READ_ERRORS)
+			all->failed_disk = all->spoilt_disk;
+	}
 }
 
 void arrays_disk_trouble(struct sim_arrays *all)
@@ -401,7 +429,8 @@ void arrays_disk_trouble(struct sim_arrays *all)
 	oracle_other_sources(all->oracle);
 	switch (sim_below(w, 4)) {
 	case 0:
-		if (all->failed_disk < 0 || all->failed_disk == disk) {
+		if ((all->failed_disk < 0 || all->failed_disk == disk) &&
+		    (all->spoilt_disk < 0 || all->spoilt_disk == disk)) {
 			all->failed_disk = disk; /* it may be too slow, and then it is one */
 			sim_disks_hang(all->disks, disk, true);
 		}
@@ -540,6 +569,39 @@ static void expect_sound(struct sim_arrays *all)
 	disk_world_free(time);
 }
 
+static bool is_spoilt_in_use(const struct sim_arrays *all)
+{
+	bool in_sync[SIM_MAX_DISKS];
+
+	if (all->spoilt_disk < 0 || all->spoilt_disk == all->failed_disk)
+		return false;
+	layout_in_sync(&all->layout, in_sync);
+	return in_sync[all->spoilt_disk];
+}
+
+static bool have_mended(struct sim_arrays *all)
+{
+	const struct layout *l = &all->layout;
+
+	return are_at_rest(all) && sim_disks_spoilt_bytes(all->disks, all->spoilt_disk,
+							  l->data_offset * 512,
+							  l->member_sectors * 512) == 0;
+}
+
+/* A check finds what nobody has read, too. */
+static void expect_mended(struct sim_arrays *all)
+{
+	struct array *array = array_node_array(all->nodes[0]);
+	struct err err = ERR_INIT;
+
+	if (all->world->failure[0] || !is_spoilt_in_use(all))
+		return;
+	if (array_check(array, false, &err) < 0)
+		sim_fail(all->world, "in the end: %s", err.text);
+	else if (!pass(all, have_mended))
+		complain(all, "what cannot be read is not mended");
+}
+
 void arrays_expect_end(struct sim_arrays *all)
 {
 	struct sim_world *w = all->world;
@@ -547,6 +609,7 @@ void arrays_expect_end(struct sim_arrays *all)
 	writers_rest(all->writers);
 	if (!pass(all, are_at_rest))
 		complain(all, "programs wait without end");
+	expect_mended(all);
 	for (int i = 0; i < w->count && !w->failure[0]; i++)
 		writers_read_all(all->writers, &w->nodes[i]);
 	if (!pass(all, have_read))

@@ -30,6 +30,8 @@ void arrays_cut_power(struct sim_arrays *all);
 /* One thing about the disks: one fails for good, or one hangs, is slow, or no more. */
 void arrays_disk_trouble(struct sim_arrays *all);
 void arrays_fail_disk(struct sim_arrays *all);
+/* Places of one disk cannot be read any more: of the one that fails, if one does. */
+void arrays_spoil_disk(struct sim_arrays *all);
 /*
  * An operator fails, removes, adds a disk; or one is not seen by a node for a while. From then
  * on the array is expected to be whole in the end.

@@ -24,6 +24,7 @@ void scenario_quorum(struct sim_world *w);
 /* scenarios_arrays.c */
 void scenario_arrays(struct sim_world *w);
 void scenario_arrays_disks(struct sim_world *w);
+void scenario_arrays_sectors(struct sim_world *w);
 void scenario_arrays_power(struct sim_world *w);
 void scenario_arrays_leave(struct sim_world *w);
 void scenario_arrays_members(struct sim_world *w);

@@ -415,6 +415,8 @@ const struct scenario scenarios[] = {
 	{ "arrays", "an array on shared disks, on what goes wrong with networks and nodes", 5,
 	  scenario_arrays },
 	{ "arrays-disks", "and a disk fails, others hang or are slow", 5, scenario_arrays_disks },
+	{ "arrays-sectors", "and a disk has sectors that it cannot read", 5,
+	  scenario_arrays_sectors },
 	{ "arrays-power", "the power of all fails, also while they recover", 5,
 	  scenario_arrays_power },
 	{ "arrays-leave", "nodes join and leave under load", 5, scenario_arrays_leave },

@@ -115,6 +115,28 @@ void scenario_arrays_disks(struct sim_world *w)
 	end(w, all);
 }
 
+/* A disk cannot read here and there; now and then it is slow, hangs, or fails after all. */
+void scenario_arrays_sectors(struct sim_world *w)
+{
+	struct sim_arrays *all = begin(w);
+	int fails_at = (int)sim_below(w, 240);
+
+	for (int step = 0; step < 60 && !w->failure[0]; step++) {
+		a_while(w);
+		arrays_stir(all);
+		arrays_prove(all);
+		if (step == fails_at)
+			arrays_fail_disk(all);
+		else if (sim_below(w, 24) == 0)
+			arrays_disk_trouble(all);
+		if (sim_below(w, 8) == 0)
+			arrays_spoil_disk(all);
+		if (sim_below(w, 2))
+			some_trouble(w, all);
+	}
+	end(w, all);
+}
+
 /* The power of all fails, also while they recover from the last time. */
 void scenario_arrays_power(struct sim_world *w)
 {

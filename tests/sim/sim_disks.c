@@ -476,6 +476,20 @@ void sim_disks_fail(struct sim_disks *d, int disk, unsigned int faults)
 	disk_mem_set_fault(d->stores[disk].mem, faults, 0, UINT64_MAX);
 }
 
+void sim_disks_spoil(struct sim_disks *d, int disk, uint64_t offset_bytes,
+		     uint64_t length_bytes)
+{
+	sim_say(d->world, -1, "%s: bytes %lu+%lu cannot be read", d->stores[disk].name,
+		(unsigned long)offset_bytes, (unsigned long)length_bytes);
+	disk_mem_set_unreadable(d->stores[disk].mem, offset_bytes, length_bytes);
+}
+
+uint64_t sim_disks_spoilt_bytes(const struct sim_disks *d, int disk, uint64_t offset_bytes,
+				uint64_t length_bytes)
+{
+	return disk_mem_unreadable_bytes(d->stores[disk].mem, offset_bytes, length_bytes);
+}
+
 void sim_disks_hang(struct sim_disks *d, int disk, bool is_hung)
 {
 	struct store *s = &d->stores[disk];

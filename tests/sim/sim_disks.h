@@ -61,6 +61,11 @@ void sim_disks_crash_at(struct sim_disks *d, int node, unsigned int n);
 /* enum disk_mem_fault, or'ed; of all of it. */
 void sim_disks_fail(struct sim_disks *d, int disk, unsigned int faults);
 /* What is submitted from now on stays in flight until it hangs no more. */
+/* It cannot be read until it is written. */
+void sim_disks_spoil(struct sim_disks *d, int disk, uint64_t offset_bytes,
+		     uint64_t length_bytes);
+uint64_t sim_disks_spoilt_bytes(const struct sim_disks *d, int disk, uint64_t offset_bytes,
+				uint64_t length_bytes);
 void sim_disks_hang(struct sim_disks *d, int disk, bool is_hung);
 /* The node cannot open it any more; who has it open keeps it. */
 void sim_disks_hide(struct sim_disks *d, int disk, int node, bool is_hidden);
