@@ -58,29 +58,24 @@ static struct unit *unit_of(const struct engine *e, const struct lockspace_look 
 	return NULL;
 }
 
-/* What the array has given up may be written by anybody: nobody reads it. */
-static bool is_given_up(const struct metadata_view *v, const char *path)
-{
-	for (uint32_t i = 0; i < v->disk_count; i++)
-		if (strcmp(v->disks[i].path, path) == 0)
-			return v->disks[i].state == METADATA_DISK_FAULTY ||
-			       v->disks[i].state == METADATA_DISK_MISSING;
-	return false;
-}
-
 static void add_disks(const struct unit *u, struct fence_reservation *r, char **paths,
 		      size_t room)
 {
 	struct array_look a;
+	const char *lacking;
 	size_t count;
 	char *const *own = unit_reserve_paths(unit_reserve(u), &count);
 
 	array_look(unit_array(u), &a);
+	lacking = unit_reserve_lacks(unit_reserve(u), a.view);
 	if (count == 0)
 		snprintf(r->why_not, sizeof(r->why_not), "array %.64s is not under reservation here",
 			 unit_name(u));
+	else if (lacking)
+		snprintf(r->why_not, sizeof(r->why_not), "%.90s is not under reservation here",
+			 lacking);
 	for (size_t i = 0; i < count && r->path_count < room; i++)
-		if (!is_given_up(a.view, own[i]))
+		if (!unit_reserve_is_given_up(a.view, own[i]))
 			paths[r->path_count++] = own[i];
 	if (r->path_count == room)
 		snprintf(r->why_not, sizeof(r->why_not), "it has more than %zu disks", room);

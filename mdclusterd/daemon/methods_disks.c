@@ -140,7 +140,7 @@ struct remove_call {
 	struct method_call method;
 	struct unit_change change;
 	struct unit *unit;
-	uint32_t numbers[METADATA_MAX_DISKS];
+	struct { uint32_t number; char path[256]; } disks[METADATA_MAX_DISKS];
 	uint32_t count, removed;
 };
 
@@ -189,7 +189,8 @@ static void remove_next(struct remove_call *r)
 
 	if (r->removed < r->count) {
 		r->change = (struct unit_change){
-			.change = { .kind = ARRAY_REMOVE, .number = r->numbers[r->removed] },
+			.change = { .kind = ARRAY_REMOVE, .number = r->disks[r->removed].number,
+				    .path = r->disks[r->removed].path },
 			.done = is_removed,
 			.owner = r,
 		};
@@ -219,8 +220,10 @@ void method_remove(void *owner, struct control_call *call, const json_t *paramet
 		return;
 	r->unit = u;
 	for (uint32_t i = 0; i < v->disk_count; i++)
-		if (places >> i & 1)
-			r->numbers[r->count++] = v->disks[i].dev_number;
+		if (places >> i & 1) {
+			r->disks[r->count].number = v->disks[i].dev_number;
+			memcpy(r->disks[r->count++].path, v->disks[i].path, 256);
+		}
 	remove_next(r);
 }
 

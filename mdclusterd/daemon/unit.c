@@ -17,6 +17,7 @@
 #include "mdclusterd/daemon/metadata_thread.h"
 #include "mdclusterd/daemon/plane_thread.h"
 #include "mdclusterd/daemon/plane_work.h"
+#include "mdclusterd/daemon/registered.h"
 #include "mdclusterd/daemon/slot_memory.h"
 #include "mdclusterd/daemon/unit_change.h"
 #include "mdclusterd/daemon/unit_private.h"
@@ -189,6 +190,8 @@ static void op_event(void *owner, const struct array_event *event)
 	struct unit *u = owner;
 
 	engine_tell_array(u->engine, event);
+	if (event->kind == ARRAY_EVENT_DISK_REMOVED && *event->text)
+		unit_reserve_clear(u->reserve, event->text);
 	if (event->kind == ARRAY_EVENT_STATE && u->array)
 		loop_soon(u->engine->loop, &u->news);
 }
@@ -268,6 +271,7 @@ static void free_parts(struct unit *u)
 	metadata_thread_free(u->metadata); /* last: it has the claim on devices */
 	slots_look_end(&u->slots);
 	unit_reserve_free(u->reserve);
+	registered_free(u->registered);
 	finder_free(u->finder);
 	finder_free_paths(u->found, u->found_count);
 	u->array = NULL;
@@ -275,6 +279,7 @@ static void free_parts(struct unit *u)
 	u->flight = NULL;
 	u->plane = NULL;
 	u->metadata = NULL;
+	u->registered = NULL;
 	u->reserve = NULL;
 	u->is_reserving = false;
 	u->finder = NULL;
@@ -301,9 +306,22 @@ static int make_threads(struct unit *u, struct err *err)
 					  c->disks, c->disk_count, err);
 	if (!u->metadata)
 		return err->code;
+	if (u->reserve) {
+		const struct registrar registrar = unit_reserve_registrar(u->reserve);
+
+		u->registered = registered_new(metadata_thread_runner(u->metadata), &registrar);
+		if (!u->registered)
+			return err_nomem(err, c->name);
+	}
 	u->plane = plane_thread_new(u->engine->loop, &plane,
 				    cluster_lease(u->engine->cluster), err);
 	return u->plane ? 0 : err->code;
+}
+
+static struct metadata_runner *runner_of(const struct unit *u)
+{
+	return u->registered ? registered_runner(u->registered) :
+			       metadata_thread_runner(u->metadata);
 }
 
 static int make_array(struct unit *u, char *const *paths, size_t count, struct err *err)
@@ -338,7 +356,7 @@ static int make_array(struct unit *u, char *const *paths, size_t count, struct e
 	u->flight = flight_open(config->run_dir, u->config.name);
 	recorder.owner = u->flight;
 	u->recorded = recorded_new(&recorder, &c, cluster_locks(u->engine->cluster),
-				   metadata_thread_runner(u->metadata),
+				   runner_of(u),
 				   plane_thread_plane(u->plane), &ops, u, err);
 	if (!u->recorded)
 		return err->code;

@@ -11,6 +11,7 @@ struct finder;
 struct unit_reserve;
 struct flight;
 struct recorded;
+struct registered;
 struct metadata_thread;
 struct plane_thread;
 
@@ -28,6 +29,7 @@ struct unit {
 	char **found;                  /* paths that it found */
 	size_t found_count;
 	struct metadata_thread *metadata;
+	struct registered *registered; /* before it; NULL: no reservations */
 	struct plane_thread *plane;
 	struct flight *flight;         /* where the recorder writes */
 	struct recorded *recorded;     /* inputs of the array pass here */

@@ -2,7 +2,7 @@
 /*
  * A unit's disks under persistent reservations (fence/pr.h), where a device of the
  * configuration fences by them: registered before the array starts (R1), looked at every
- * second while it runs (R4), left when it is stopped (R2).
+ * second while it runs (R4), left when it is stopped (R2); and so are those that come later.
  */
 #pragma once
 
@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 struct err;
+struct metadata_view;
 struct unit;
 struct unit_reserve;
 
@@ -28,6 +29,17 @@ struct unit_reserve *unit_reserve_new(struct unit *u, char *const *paths, size_t
 bool unit_reserve_leave(struct unit_reserve *r, bool is_last,
 			void (*done)(struct unit *u, const struct err *result));
 void unit_reserve_free(struct unit_reserve *r); /* NULL is fine */
+
+struct registrar;
+/* For disks that come later, and go (daemon/registered.h); r outlives who uses it. */
+struct registrar unit_reserve_registrar(struct unit_reserve *r);
+/* No node has the disk in its array any more: no key of the array stays on it. */
+void unit_reserve_clear(struct unit_reserve *r, const char *path); /* NULL is fine */
+
+/* What the array has given up may be written by anybody: nobody reads it. */
+bool unit_reserve_is_given_up(const struct metadata_view *v, const char *path);
+/* A disk that is in use, and that it is not registered on; NULL: none. */
+const char *unit_reserve_lacks(const struct unit_reserve *r, const struct metadata_view *v);
 
 uint64_t unit_reserve_key(const struct unit_reserve *r); /* 0: not registered */
 /* The disks that it is registered on. */
