@@ -4,7 +4,7 @@
  *
  *	add      PREPARE -> NEWDISK, all see it -> ADD, or REBUILD of one that was here before
  *	         -> the plane -> METADATA_UPDATED
- *	remove   REMOVE -> the plane -> METADATA_UPDATED -> REMOVE, all close it
+ *	remove   REMOVE -> the plane -> METADATA_UPDATED -> REMOVE, all close it -> FORGET
  *
  * Who does not see a new disk says so, and it is no member of anything (UNPREPARE). What is in
  * the superblocks is said until all have heard it, by this node or, after its death, by D7.
@@ -170,6 +170,15 @@ static void said(struct array *a, int result, const struct err *why)
 	}
 }
 
+static void close_here(struct array *a)
+{
+	struct array_changing *c = &a->change;
+
+	c->step = CHANGE_CLOSE;
+	c->deed.work.req = (struct metadata_request){ .number = c->number };
+	deed_work(a, &c->deed, METADATA_FORGET);
+}
+
 static void next(struct array *a, struct array_deed *d, int result)
 {
 	struct array_changing *c = &a->change;
@@ -206,6 +215,9 @@ static void next(struct array *a, struct array_deed *d, int result)
 		said(a, result, &why);
 		break;
 	case CHANGE_FORGET: /* who did not close it has it open, and that is all */
+		close_here(a);
+		break;
+	case CHANGE_CLOSE:
 		end(a, 0, NULL);
 		break;
 	case CHANGE_UNDO:
@@ -308,7 +320,8 @@ static void found(struct array *a, struct metadata_request *req, int result)
 	if (!a->is_handling)
 		return;
 	if (result < 0 && !a->ending)
-		messages_answer(a, MSG_REFUSED_NO_DISK, req->err.text);
+		messages_answer(a, MSG_REFUSED_NO_DISK,
+				result == -ENODEV ? NULL : req->err.text); /* says it all */
 	else
 		messages_answer(a, MSG_ACCEPTED, NULL);
 }
