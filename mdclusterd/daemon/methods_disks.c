@@ -70,6 +70,22 @@ static void drop_add(struct method_call *m)
 	free(a);
 }
 
+/* Nodes by their names; who asks does not mind by which message they said so. */
+static void explain(const struct add_call *a, struct err *err)
+{
+	char text[sizeof(err->text)], *message;
+
+	engine_name_nodes(a->method.engine, err->text, text, sizeof(text));
+	message = strstr(text, "; NEWDISK");
+	if (!message) {
+		snprintf(err->text, sizeof(err->text), "%s", text);
+		return;
+	}
+	*message = '\0';
+	err_set(err, err->code, "%s: is not added: %s; every node that runs the array must see it",
+		a->path, text);
+}
+
 static void is_added(void *owner, struct unit_change *c, int result)
 {
 	struct add_call *a = owner;
@@ -79,6 +95,7 @@ static void is_added(void *owner, struct unit_change *c, int result)
 	if (result < 0 && c->change.err.code == 0)
 		err_set(&c->change.err, result, "%s: was not added: %s", a->path,
 			strerror(-result));
+	explain(a, &c->change.err);
 	if (result < 0)
 		control_fail(call, &c->change.err);
 	else
