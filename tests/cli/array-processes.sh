@@ -596,6 +596,135 @@ story_not_fenced() {
   end_well 1 2 3
 }
 
+# --- disks that come and go ---------------------------------------------------------------
+
+# looks_for I PATTERN: where node I looks for the array's disks, by its uuid
+looks_for() {
+  sed -i "s|^  disks = .*|  disks = {\"$2\"}\n  uuid = $(mdcluster examine --json "${disks[0]}" | jq -r .uuid)|" "n$1/conf"
+}
+# has_disks I N: so many are in sync, as I sees it
+has_disks() { says "$1" "$the_array | .disks_in_sync" "$2"; }
+# disk_is I DISK STATE: "" where it is none of the array's
+disk_is() { says "$1" "$the_array | [.disks[] | select(.path == \"$2\") | .state] | join(\" \")" "$3"; }
+# changes I COMMAND...: it is done within a time that a person waits
+changes() {
+  timeout 60 mdcluster "$2" --run-dir="$here_is/n$1/run" "${@:3}" >changed 2>&1 ||
+    { complain; fail "n$1: ${*:2}: $?: $(cat changed)"; }
+}
+begin_disks() { # [PATTERN of n3]: a, b in use; c and d are as large, and empty
+  local i
+  cluster 3
+  a=$PWD/disk-a b=$PWD/disk-b c=$PWD/disk-c d=$PWD/disk-d
+  rm -f "$c" "$d"
+  truncate -s "$array_size" "$c" "$d"
+  for i in 1 2; do looks_for "$i" "$PWD/disk-*"; done
+  looks_for 3 "${1:-$PWD/disk-*}"
+  start 1 2 3
+  active 1 2 3
+}
+end_disks() { # DISK...: these are the array's
+  disks=("$@")
+  end_well 1 2 3
+  rm -f "$c" "$d"
+  disks=("$a" "$b")
+}
+
+# While all write: one fails, is removed, a new one comes; that fails as well, and comes again.
+story_disks() {
+  local a b c d i
+  begin_disks
+  head -c 20M /dev/urandom >data
+  nbdcopy data "$(uri_of 1)" || fail "nbdcopy failed"
+  start_witness 1 2 3
+  changes 2 fail "$array" "$b"
+  for i in 1 2 3; do await "n$i does not know that b failed" has_disks "$i" 1; done
+  changes 2 remove "$array" failed
+  for i in 1 2 3; do await "n$i has b still" disk_is "$i" "$b" ""; done
+  changes 3 add --wait "$array" "$c"
+  for i in 1 2 3; do await "n$i does not have c" disk_is "$i" "$c" in_sync; done
+  for i in 1 2 3; do end_witness "$i" 0; done
+  heard_out 2 1 2 3
+  idle 1 2 3
+  all_see 1 2 3
+  start_witness 1 3
+  start_fio 2 3
+  changes 1 manage "$array" --fail "$c" --remove "$c"
+  end_fio 2
+  start_fio 1 3
+  changes 2 re-add --wait "$array" "$c"
+  grep -q "re-added $c" changed || fail "it was not re-added: $(cat changed)"
+  for i in 1 2 3; do await "n$i does not have c again" disk_is "$i" "$c" in_sync; done
+  end_fio 1
+  for i in 1 3; do end_witness "$i" 0; done
+  heard_out 2 1 3
+  for i in disk_added disk_removed recovery_started recovery_finished; do
+    grep -q "($i)" n?/log || fail "no word of $i in the logs"
+  done
+  end_disks "$a" "$c"
+}
+
+# A spare takes over by itself, and goes on if the node that recovers to it dies.
+story_spare() {
+  local a b c d i victim
+  with_fence
+  begin_disks
+  changes 1 add "$array" "$c"
+  for i in 1 2 3; do await "n$i has no spare" disk_is "$i" "$c" spare; done
+  start_witness 1 2 3
+  changes 1 set "$array" resync-max=8M resync-min=8M
+  changes 2 set "$array" resync-max=8M resync-min=8M
+  changes 3 set "$array" resync-max=8M resync-min=8M
+  changes 2 fail "$array" 1
+  await "n1 does not know of a rebuild" disk_is 1 "$c" rebuild
+  for ((i = 0; i < 600; i++)); do
+    for victim in 1 2 3; do
+      [ "$(tells "$victim" "$the_array | .activity")" != recovery ] || break 2
+    done
+    sleep 0.1
+  done
+  [ "$i" -lt 600 ] || { complain; fail "nobody recovers"; }
+  kill_node "$victim"
+  end_witness "$victim" 3
+  await "n$victim is not fenced" is_fenced "$victim"
+  for i in 1 2 3; do
+    [ "$i" = "$victim" ] && continue
+    ask "$i" set "$array" resync-max=1000M resync-min=1000M || fail "set on n$i failed"
+    await "n$i does not have c" disk_is "$i" "$c" in_sync
+  done
+  start "$victim"
+  active "$victim"
+  for i in 1 2 3; do [ "$i" = "$victim" ] || end_witness "$i" 0; done
+  for i in 1 2 3; do heard_out "$i" 1 2 3; done
+  changes 1 remove "$array" failed
+  end_disks "$a" "$c"
+}
+
+# Who does not see it is named, and it is added nowhere; a new disk that holds something is refused.
+story_unseen() {
+  local a b c d i
+  begin_disks "$PWD/disk-[abc]"
+  # shellcheck disable=SC2251
+  ! timeout 30 mdcluster add --run-dir="$here_is/n1/run" "$array" "$d" 2>why || fail "n3 does not see it"
+  grep -q "$d: is not added: n3 .*cannot find the disk; every node" why || fail "who does not see it: $(cat why)"
+  for i in 1 2 3; do disk_is "$i" "$d" "" || { complain; fail "n$i has it all the same"; }; done
+  mdcluster examine "$d" >/dev/null 2>&1 && fail "it has a superblock"
+  mkfs.ext4 -q -F "$c" 2>/dev/null || fail "mkfs.ext4 failed"
+  # shellcheck disable=SC2251
+  ! ask 2 add "$array" "$c" 2>why || fail "a file system is overwritten"
+  grep -q "ext4" why || fail "what it holds: $(cat why)"
+  changes 2 add --force "$array" "$c"
+  for i in 1 2 3; do await "n$i has no spare" disk_is "$i" "$c" spare; done
+  # shellcheck disable=SC2251
+  ! ask 2 add "$array" "$c" 2>why || fail "it is added twice"
+  # shellcheck disable=SC2251
+  ! ask 2 remove "$array" 0 2>why || fail "a disk in use is removed"
+  grep -q "fail it first" why || fail "why not: $(cat why)"
+  # shellcheck disable=SC2251
+  ! ask 2 re-add "$array" "$d" 2>why || fail "what was never a member is re-added"
+  changes 3 remove "$array" "$c"
+  end_disks "$a" "$b"
+}
+
 # is_back I ENGINE: a new engine, by its supervisor; or, where the machine was so slow that it was
 # fenced before that, by us.
 has_gone_on() { is_another "$1" "$2" || ! kill -0 "${supervisor[$1]}" 2>/dev/null; }
@@ -658,7 +787,7 @@ story_random() {
   end_well 1 2 3
 }
 
-all_stories=(quiet alone engine node unproven stop_alone stopped standstill cut cut_and_fenced orders not_fenced handover eight full slow random)
+all_stories=(quiet alone engine node unproven stop_alone stopped standstill cut cut_and_fenced orders not_fenced handover disks spare unseen eight full slow random)
 array_network 8
 for s in ${stories:-"${all_stories[@]}"}; do
   echo "--- $s (at $SECONDS s)"
