@@ -15,23 +15,19 @@ need_root
 need ip unshare jq flock fio nbdcopy nbdinfo qemu-io cmp losetup
 own_network "$0" --mount
 [ -n "${in_own_network:-}" ] || skip "no network namespaces here"
-witness=$builddir/nbd-witness
-[ -x "$witness" ] || fail "nbd-witness is not built"
 [ -x "$builddir/mdclusterd/mdclusterd" ] || fail "mdclusterd is not built"
 need_mount() { [ -d /run ] && mkdir -p /run/netns; }
 need_mount || skip "no mounts of our own here"
 . "$here/array-functions.sh"
+. "$here/array-witness.sh"
 
-declare -A clients=() # pid -> 1: fio and nbd-witness
 trap 'kill -KILL ${clients[@]+"${!clients[@]}"} 2>/dev/null || :; no_slow_disk; end_daemons; umount "$tmp"/n2/state 2>/dev/null || :; end_slow_disk; cleanup' EXIT
-mib=1048576
 
-# --- clients: node I has 12 MiB of its own, 8 of them fio's ------------------------------
+# --- fio: 8 of the 12 MiB that node I has of its own ------------------------------------------
 
 fio_low() { echo $((32 * mib + ($1 - 1) * 12 * mib)); }
-witness_low() { echo $((40 * mib + ($1 - 1) * 12 * mib)); }
 
-declare -A fio_of=() witness_of=()
+declare -A fio_of=()
 # Who loses its server may complain for ever: fio dies of what it has to say (ulimit, KiB).
 start_fio() { # I SECONDS
   (
@@ -50,56 +46,6 @@ end_fio() { # I...: it must be content
     wait "${fio_of[$i]}" || { complain; fail "fio on n$i: $(cat "fio.$i")"; }
     unset "clients[${fio_of[$i]}]"
   done
-}
-
-start_witness() { # I...
-  local i
-  for i; do
-    "$witness" write "journal.$i" "$(socket_of "$i")" "$array" "$(witness_low "$i")" $((4 * mib)) \
-      2>"witness.$i" &
-    witness_of[$i]=$!
-    clients[${witness_of[$i]}]=1
-  done
-}
-# end_witness I CODE: 0 it was told to end; 3 its node is gone
-end_witness() {
-  local code=0
-  [ "$2" = 3 ] || kill -TERM "${witness_of[$1]}"
-  wait "${witness_of[$1]}" || code=$?
-  unset "clients[${witness_of[$1]}]"
-  [ "$code" = "$2" ] || { complain; fail "the witness on n$1 ends with $code: $(cat "witness.$1")"; }
-}
-# heard_out BY I...: what they witnessed is there, seen from node BY
-heard_out() {
-  local by=$1 i
-  shift
-  for i; do
-    "$witness" check "journal.$i" "$(socket_of "$by")" "$array" >verdict 2>&1 ||
-      { complain; fail "acknowledged by n$i, seen from n$by: $(tail -n 5 verdict)"; }
-    ! grep -q '^0 ack' verdict || fail "n$i has witnessed nothing"
-  done
-}
-
-# all_see: nodes read the same
-all_see() {
-  local i
-  for i; do
-    nbdcopy "$(uri_of "$i")" "copy.$i" || fail "nbdcopy from n$i failed"
-    cmp "copy.$1" "copy.$i" || fail "n$1 and n$i see different data"
-    [ "$i" = "$1" ] || rm "copy.$i"
-  done
-  rm "copy.$1"
-}
-
-# end_well I...: all daemons, which are these, stop; the disks are as they should be
-end_well() {
-  local i
-  idle "$@"
-  all_see "$@"
-  stop_daemon "$@"
-  disks_are_equal
-  slots_are_clear
-  mdadm_agrees
 }
 
 # --- stories -------------------------------------------------------------------------------
