@@ -269,6 +269,19 @@ static void check_use(const struct section *s, const struct config *c,
 		complain(s, "devices", 0, "devices: no node is in the maps of all of them");
 }
 
+/* There both keep a quorum, and so their leases: who is cut off is never reset. */
+static void check_two_node(const struct section *s, const struct config *c,
+			   const struct fence_level *l)
+{
+	bool is_by_watchdogs = l->device_count > 0;
+
+	for (uint32_t i = 0; i < l->device_count; i++)
+		is_by_watchdogs &= c->fence.plan.devices[l->devices[i]].type == FENCE_WATCHDOG;
+	if (is_by_watchdogs && c->quorum.is_two_node)
+		complain(s, "devices", 0,
+			 "devices: with quorum { two_node = yes } a watchdog proves nothing: each node may write alone");
+}
+
 static void take_level(struct config_reader *r, struct config *c, cfg_t *cfg)
 {
 	struct section s = section_of(r, cfg);
@@ -287,6 +300,7 @@ static void take_level(struct config_reader *r, struct config *c, cfg_t *cfg)
 	take_level_devices(&s, p, l);
 	take_level_nodes(&s, c, l);
 	check_use(&s, c, l);
+	check_two_node(&s, c, l);
 	p->level_count++;
 }
 

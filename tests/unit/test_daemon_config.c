@@ -396,6 +396,17 @@ static void mistakes_of_fencing_have_their_lines(void **state)
 			"21: watchdog: timeout_s: device is missing\n");
 }
 
+static void a_watchdog_is_no_proof_where_each_node_may_write_alone(void **state)
+{
+	(void)state;
+	expect_mistakes("quorum { two_node = yes }\n"
+			"watchdog { device = /w }\n"
+			"fence { device i { type = watchdog } device a { command = /a }\n"
+			"	level 1 { devices = { i, a } }\n"
+			"	level 2 { devices = { i } } }\n",
+			"8: level 2: devices: with quorum { two_node = yes } a watchdog proves nothing: each node may write alone\n");
+}
+
 static void a_lease_shorter_than_tokens_come_is_refused(void **state)
 {
 	(void)state;
@@ -459,6 +470,7 @@ int main(void)
 		cmocka_unit_test(a_fence_command_is_an_explicit_choice),
 		cmocka_unit_test(fence_levels_are_in_the_order_of_their_numbers),
 		cmocka_unit_test(mistakes_of_fencing_have_their_lines),
+		cmocka_unit_test(a_watchdog_is_no_proof_where_each_node_may_write_alone),
 		cmocka_unit_test(a_lease_shorter_than_tokens_come_is_refused),
 		cmocka_unit_test(a_text_that_is_torn_is_told_with_its_line),
 		cmocka_unit_test(the_brace_of_a_section_is_found_behind_comments_and_quotes),
