@@ -46,6 +46,22 @@ struct engine_proof {
 
 static void arm(struct engine_proof *ep);
 
+/* F2 */
+static void take_duty(struct engine_proof *ep, uint64_t now)
+{
+	const struct engine *e = ep->engine;
+	struct node_set members = cluster_members(e->cluster);
+	int lowest = set_next(members, 0), self = e->config->self;
+	enum proof_duty duty = PROOF_ANY;
+
+	if (lowest == self)
+		duty = PROOF_LOWEST;
+	else if (lowest >= 0 && set_next(members, lowest + 1) == self)
+		duty = PROOF_SECOND;
+	proof_set_duty(ep->proof, now, cluster_is_quorate(e->cluster), duty,
+		       lowest < 0 ? 0 : e->config->nodes[lowest].id);
+}
+
 /* --- attempts ----------------------------------------------------------------------------- */
 
 static const struct fence_method *method_of(enum fence_type type)
@@ -120,6 +136,8 @@ static void attempt_is_over(struct engine_proof *ep, const struct attempt *a, bo
 		engine_tell(ep->engine, LOG_WARNING, "fence_failed", a->node,
 			    "%s has not proven node %s dead: %s",
 			    fence_device_words(a->device, words), name, why);
+	/* what is next is not begun by who has lost its quorum since the last look (F2) */
+	take_duty(ep, clock_boot_ns());
 	proof_answered(ep->proof, clock_boot_ns(), a->node, is_done, why);
 }
 
@@ -312,7 +330,6 @@ void engine_proof_look(struct engine *e)
 	struct engine_proof *ep = e->proof;
 	struct proof_missing all[TOTEM_MAX_NODES];
 	struct lock_manager_absent absent;
-	struct node_set members = cluster_members(e->cluster);
 	uint64_t now = clock_boot_ns();
 	static struct lockspace_look look; /* large; of this thread */
 	size_t count = 0;
@@ -322,8 +339,7 @@ void engine_proof_look(struct engine *e)
 			count = note_member(e, all, count, &look.members[j]);
 	for (size_t i = 0; lock_manager_absent(cluster_manager(e->cluster), i, &absent); i++)
 		count = note(all, count, absent.node, absent.incarnation);
-	proof_set_duty(ep->proof, now, cluster_is_quorate(e->cluster),
-		       set_next(members, 0) == e->config->self);
+	take_duty(ep, now);
 	if (proof_set_missing(ep->proof, now, all, count) < 0)
 		log_error("MDC5428", "no memory to ask for proofs of death: it is tried again");
 	arm(ep);

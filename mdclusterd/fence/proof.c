@@ -37,7 +37,9 @@ struct proof {
 	const struct fence_plan *plan;
 	struct proof_ops ops;
 	void *owner;
-	bool is_quorate, is_lowest;
+	bool is_quorate;
+	enum proof_duty duty;
+	uint32_t lowest;
 	struct question *questions;
 	size_t count, room;
 };
@@ -77,7 +79,8 @@ static bool is_wanted(const struct proof *p, const struct question *q)
 {
 	if (q->is_demanded)
 		return p->is_quorate;
-	return q->is_missing && p->is_quorate && p->is_lowest &&
+	return q->is_missing && p->is_quorate &&
+	       p->duty == (q->node == p->lowest ? PROOF_SECOND : PROOF_LOWEST) &&
 	       q->incarnation > q->proven_incarnation;
 }
 
@@ -293,10 +296,12 @@ int proof_set_missing(struct proof *p, uint64_t now, const struct proof_missing 
 	return r;
 }
 
-void proof_set_duty(struct proof *p, uint64_t now, bool is_quorate, bool is_lowest)
+void proof_set_duty(struct proof *p, uint64_t now, bool is_quorate, enum proof_duty duty,
+		    uint32_t lowest)
 {
 	p->is_quorate = is_quorate;
-	p->is_lowest = is_lowest;
+	p->duty = duty;
+	p->lowest = lowest;
 	for (size_t i = 0; i < p->count; i++)
 		if (!is_quorate && p->questions[i].is_demanded)
 			end_pass(p, &p->questions[i], 0, "there is no quorum any more");

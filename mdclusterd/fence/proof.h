@@ -7,8 +7,9 @@
  *	    proven dead, is asked about: who left of its own will is not. But a person may
  *	    demand that any node be fenced.
  *	F2  An attempt is made in a quorate configuration alone, by its lowest member (one
- *	    that was demanded: by who was told); who takes over from one that is gone
- *	    begins anew.
+ *	    that was demanded: by who was told; at the lowest itself, that was there before
+ *	    it started anew: by the second, for nobody fences itself); who takes over from
+ *	    one that is gone begins anew.
  *	F3  One attempt a node at a time; the next not before the last one is over.
  *	F4  Success proves the incarnation that was missing, or was there, when its level began,
  *	    and those before; a node that came back meanwhile is not touched by it.
@@ -58,6 +59,9 @@ struct proof_missing {
 	uint64_t incarnation; /* the newest that is missing */
 };
 
+/* Which of the members this node is. */
+enum proof_duty { PROOF_ANY, PROOF_LOWEST, PROOF_SECOND };
+
 /* NULL: no memory. The ops are copied; the plan is borrowed. */
 struct proof *proof_new(const struct fence_plan *plan, const struct proof_ops *ops,
 			void *owner);
@@ -68,7 +72,9 @@ void proof_set_plan(struct proof *p, uint64_t now, const struct fence_plan *plan
 /* All that is missing and unproven now, each node once. -ENOMEM: asked again, it is known. */
 int proof_set_missing(struct proof *p, uint64_t now, const struct proof_missing *missing,
 		      size_t count);
-void proof_set_duty(struct proof *p, uint64_t now, bool is_quorate, bool is_lowest);
+/* lowest: the id of the lowest member, which may be whose earlier process is missing. */
+void proof_set_duty(struct proof *p, uint64_t now, bool is_quorate, enum proof_duty duty,
+		    uint32_t lowest);
 /*
  * A person wants it off, whether it is missing or not: one pass, without any delay but the
  * devices'. number 0: all levels. over() comes. -ENOENT: no such level is for it; -EAGAIN: there is

@@ -95,6 +95,11 @@ static const struct fence_plan topology = {
 	.level_count = 2,
 };
 
+static void set_duty(struct scene *s, bool is_quorate, enum proof_duty duty)
+{
+	proof_set_duty(s->proof, s->now, is_quorate, duty, 1);
+}
+
 static struct scene *scene_new(const struct fence_plan *plan)
 {
 	static const struct proof_ops ops = { on_level, on_run, on_stop, on_dead, on_over };
@@ -105,7 +110,7 @@ static struct scene *scene_new(const struct fence_plan *plan)
 	s->plan = plan;
 	s->proof = proof_new(plan, &ops, s);
 	assert_non_null(s->proof);
-	proof_set_duty(s->proof, s->now, true, true);
+	set_duty(s, true, PROOF_LOWEST);
 	return s;
 }
 
@@ -257,15 +262,15 @@ static void only_the_lowest_of_a_quorum_runs_it(void **state)
 	struct scene *s = scene_new(&with_command);
 
 	(void)state;
-	proof_set_duty(s->proof, s->now, true, false);
+	set_duty(s, true, PROOF_ANY);
 	missing(s, 3, 7);
 	pass(s, 60 * S);
 	expect(s, "");
 	assert_int_equal(proof_deadline(s->proof), UINT64_MAX);
 	assert_non_null(strstr(waits(s, 3), "lowest node of a quorum"));
-	proof_set_duty(s->proof, s->now, true, true); /* who had it is gone */
+	set_duty(s, true, PROOF_LOWEST); /* who had it is gone */
 	expect(s, "run 3.7 #1\n");
-	proof_set_duty(s->proof, s->now, false, false); /* the quorum is lost: its word would not count */
+	set_duty(s, false, PROOF_ANY); /* the quorum is lost: its word would not count */
 	expect(s, "stop 3\n");
 	answer(s, 3, true);
 	expect(s, "");
@@ -283,6 +288,29 @@ static void without_a_method_it_waits_and_says_what_a_person_can_do(void **state
 	assert_int_equal(proof_deadline(s->proof), UINT64_MAX);
 	assert_string_equal(waits(s, 3),
 			    "proof of death, 12 s; `mdcluster confirm-dead node3` once you are certain that it is off");
+	scene_free(s);
+}
+
+/* It has started anew, and nobody speaks for what it was: the second does it. */
+static void nobody_fences_itself(void **state)
+{
+	struct scene *s = scene_new(&with_command);
+
+	(void)state;
+	missing(s, 1, 7);
+	pass(s, 20 * S);
+	expect(s, "");
+	set_duty(s, true, PROOF_ANY);
+	pass(s, 20 * S);
+	expect(s, "");
+	set_duty(s, true, PROOF_SECOND);
+	pass(s, 0);
+	expect(s, "run 1.7 #1\n");
+	answer(s, 1, true);
+	expect(s, "dead 1.7\n");
+	missing(s, 3, 7); /* which is the affair of the lowest */
+	pass(s, 20 * S);
+	expect(s, "");
 	scene_free(s);
 }
 
@@ -386,7 +414,7 @@ static void who_is_fenced_on_demand_is_dead_as_soon_as_it_is_missing(void **stat
 
 	(void)state;
 	s->tells_over = true;
-	proof_set_duty(s->proof, s->now, true, false); /* whom a person told, does it */
+	set_duty(s, true, PROOF_ANY); /* whom a person told, does it */
 	assert_int_equal(proof_demand(s->proof, s->now, 3, 7, 0), 0);
 	expect(s, "run 3.7 #1\n");
 	assert_int_equal(proof_demand(s->proof, s->now, 3, 7, 0), -EALREADY);
@@ -404,7 +432,7 @@ static void who_is_fenced_on_demand_is_dead_as_soon_as_it_is_missing(void **stat
 	missing(s, 0, 0);
 	missing(s, 3, 8); /* of whom nothing was proven */
 	expect(s, "");
-	proof_set_duty(s->proof, s->now, true, true);
+	set_duty(s, true, PROOF_LOWEST);
 	pass(s, 1 * S);
 	expect(s, "run 3.8 #1\n");
 	scene_free(s);
@@ -435,11 +463,11 @@ static void a_demand_ends_with_the_quorum(void **state)
 	(void)state;
 	s->tells_over = true;
 	assert_int_equal(proof_demand(s->proof, s->now, 3, 7, 0), 0);
-	proof_set_duty(s->proof, s->now, false, false);
+	set_duty(s, false, PROOF_ANY);
 	expect(s, "run 3.7 #1\nover 3: 0 there is no quorum any more\nstop 3\n");
 	assert_int_equal(proof_demand(s->proof, s->now, 4, 7, 0), -EAGAIN);
 	answer(s, 3, true);
-	proof_set_duty(s->proof, s->now, true, true);
+	set_duty(s, true, PROOF_LOWEST);
 	pass(s, 100 * S);
 	expect(s, "");
 	scene_free(s);
@@ -456,6 +484,7 @@ int main(void)
 		cmocka_unit_test(a_success_proves_no_more_than_was_asked_for),
 		cmocka_unit_test(only_the_lowest_of_a_quorum_runs_it),
 		cmocka_unit_test(without_a_method_it_waits_and_says_what_a_person_can_do),
+		cmocka_unit_test(nobody_fences_itself),
 		cmocka_unit_test(nodes_are_asked_about_each_by_itself),
 		cmocka_unit_test(the_next_level_is_tried_when_one_fails_for_good),
 		cmocka_unit_test(a_level_proves_nothing_without_all_of_its_devices),
