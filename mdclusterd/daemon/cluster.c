@@ -34,6 +34,7 @@ struct cluster {
 
 	struct node_set members;
 	bool is_quorate, has_claimed;
+	uint64_t configured_at;
 	uint64_t since[TOTEM_MAX_NODES];
 	uint64_t heard[TOTEM_MAX_NODES];    /* incarnation of the last obituary */
 	bool is_dead[TOTEM_MAX_NODES];
@@ -182,6 +183,7 @@ static void op_configured(void *owner, const struct ring_configuration *conf)
 	if (conf->is_transitional)
 		return;
 	c->members = conf->members;
+	c->configured_at = clock_boot_ns();
 	for (int i = 0; i < c->config->node_count; i++) {
 		if (set_has(&before, i) && (set_has(&conf->left, i) || !set_has(&c->members, i)))
 			note_change(c, i, false);
@@ -500,6 +502,11 @@ struct node_set cluster_members(const struct cluster *c)
 uint64_t cluster_since(const struct cluster *c, int index)
 {
 	return c->since[index];
+}
+
+uint64_t cluster_configured_at(const struct cluster *c)
+{
+	return c->configured_at;
 }
 
 uint64_t cluster_incarnation(const struct cluster *c, int index)

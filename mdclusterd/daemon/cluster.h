@@ -74,6 +74,8 @@ bool cluster_is_quorate(const struct cluster *c);
 struct node_set cluster_members(const struct cluster *c);
 /* Member, or missing, since; of the clock of boot. */
 uint64_t cluster_since(const struct cluster *c, int index);
+/* The ring is as it is since; of the clock of boot. */
+uint64_t cluster_configured_at(const struct cluster *c);
 /* Of the process that was heard last, 0: none was. */
 uint64_t cluster_incarnation(const struct cluster *c, int index);
 bool cluster_is_dead(const struct cluster *c, int index); /* proven, and not back */

@@ -115,14 +115,25 @@ static void on_activate(void *owner)
 static const struct sync_service_ops service = { .init = on_init, .process = on_process,
 						 .deliver = on_deliver, .activate = on_activate };
 
-void engine_guard_of(const struct engine *e, int index, uint64_t incarnation,
-		     struct fence_guard *to)
+static void look_again(void *owner, uint32_t node, uint64_t incarnation, struct fence_guard *to)
+{
+	struct engine *e = owner;
+
+	engine_guard_of(e, config_node_by_id(e->config, node), incarnation, to);
+}
+
+/*
+ * We may have missed it for long, while another of this ring was on one with it, that had a
+ * quorum: so nothing before this ring counts. Any two with a quorum share a node.
+ */
+void engine_guard_of(struct engine *e, int index, uint64_t incarnation, struct fence_guard *to)
 {
 	struct node_set members = cluster_members(e->cluster);
 	const struct word *w = &e->guard->said[index];
 
 	*to = (struct fence_guard){ .is_missing = !set_has(&members, index),
-				    .since_ns = cluster_since(e->cluster, index) };
+				    .since_ns = cluster_configured_at(e->cluster),
+				    .look = look_again, .owner = e };
 	if (incarnation && w->incarnation == incarnation)
 		to->expiry_ns = w->expiry_ns;
 }

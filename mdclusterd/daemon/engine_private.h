@@ -64,8 +64,7 @@ int engine_guard_open(struct engine *e, struct err *err); /* before cluster_star
 void engine_guard_close(struct engine *e);
 void engine_guard_free(struct engine *e);                 /* after cluster_close() */
 struct fence_guard;
-void engine_guard_of(const struct engine *e, int index, uint64_t incarnation,
-		     struct fence_guard *to);
+void engine_guard_of(struct engine *e, int index, uint64_t incarnation, struct fence_guard *to);
 
 /* This node was fenced by others: it stops, gates first. */
 void engine_is_fenced(struct engine *e, const char *why);

@@ -8,7 +8,9 @@
  *	T2  So a node that writes without a lease is reset at the latest at
  *	    lease + drain + timeout from the last token that it had. Who misses it adds a
  *	    margin, for clocks differ and a reset takes its time: guard_expiry_ns(), from when
- *	    it was missed, which was later than that token.
+ *	    the ring was made that misses it: which was later than that token, for any two
+ *	    rings with a quorum share a node. When this node missed it first says nothing:
+ *	    others may have been with it since.
  *	T3  That is proof only of a process that has said itself that it is guarded, before
  *	    anybody could miss it.
  */

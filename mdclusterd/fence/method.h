@@ -35,7 +35,10 @@ struct fence_reservation {
 struct fence_guard {
 	uint64_t expiry_ns;                /* 0: of that incarnation nothing */
 	bool is_missing;
-	uint64_t since_ns;                 /* missing; clock of boot */
+	uint64_t since_ns;                 /* nobody here was on a ring with it; clock of boot */
+	/* All that, anew, before it counts. NULL: it stays so. */
+	void (*look)(void *owner, uint32_t node, uint64_t incarnation, struct fence_guard *to);
+	void *owner;
 };
 
 struct fence_request {

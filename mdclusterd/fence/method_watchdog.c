@@ -19,7 +19,9 @@ struct watchdog_job {
 	struct loop *loop;
 	struct loop_timer *timer;
 	struct loop_job answer;
-	uint64_t proven_at;
+	struct fence_guard guard;
+	uint32_t node;
+	uint64_t incarnation;
 	bool is_fine;
 	char why[96];
 	fence_done_fn done;
@@ -39,12 +41,17 @@ static void answer(struct watchdog_job *j, bool is_fine)
 	loop_soon(j->loop, &j->answer);
 }
 
+static uint64_t proven_at(const struct watchdog_job *j)
+{
+	return j->guard.since_ns + j->guard.expiry_ns;
+}
+
 static void wait_on(void *owner);
 
 static int arm(struct watchdog_job *j, struct err *err)
 {
-	uint64_t now = clock_boot_ns();
-	uint64_t left_ms = j->proven_at > now ? div_round_up(j->proven_at - now, NS_PER_MS) : 0;
+	uint64_t now = clock_boot_ns(), at = proven_at(j);
+	uint64_t left_ms = at > now ? div_round_up(at - now, NS_PER_MS) : 0;
 
 	j->timer = loop_timer_start(j->loop, (uint32_t)min_u64(left_ms + 1, 60000), wait_on, j, err);
 	return j->timer ? 0 : err->code;
@@ -56,7 +63,12 @@ static void wait_on(void *owner)
 	struct err err = ERR_INIT;
 
 	j->timer = NULL;
-	if (clock_boot_ns() >= j->proven_at) {
+	if (j->guard.look)
+		j->guard.look(j->guard.owner, j->node, j->incarnation, &j->guard);
+	if (!j->guard.is_missing || j->guard.expiry_ns == 0) {
+		snprintf(j->why, sizeof(j->why), "it was back meanwhile");
+		answer(j, false);
+	} else if (clock_boot_ns() >= proven_at(j)) {
 		answer(j, true);
 	} else if (arm(j, &err) < 0) {
 		snprintf(j->why, sizeof(j->why), "%.90s", err.text);
@@ -80,7 +92,9 @@ static int start(struct watchdog_job *j, const struct fence_request *req, struct
 	}
 	if (!g->is_missing)
 		return err_set(err, -EBUSY, "it is there: a watchdog resets only who has no lease");
-	j->proven_at = g->since_ns + g->expiry_ns;
+	j->guard = *g;
+	j->node = req->node;
+	j->incarnation = req->incarnation;
 	return arm(j, err);
 }
 

@@ -239,7 +239,8 @@ static void run(struct scene *s, const struct fence_guard *g, enum fence_action 
 
 	*s = (struct scene){ .loop = loop_new(&s->err) };
 	assert_non_null(s->loop);
-	s->req = (struct fence_request){ .device = &device, .action = action, .guard = g };
+	s->req = (struct fence_request){ .device = &device, .action = action, .node = 3,
+					 .incarnation = 7, .guard = g };
 	assert_non_null(loop_timer_start(s->loop, 1, start, s, &s->err));
 	loop_run(s->loop);
 	loop_free(s->loop);
@@ -257,6 +258,42 @@ static void who_is_guarded_is_dead_when_its_time_is_over_and_not_before(void **s
 	assert_true(s.done_at >= g.since_ns + g.expiry_ns);
 	run(&s, &g, FENCE_TEST);
 	assert_true(s.is_done);
+}
+
+/* Another ring was made meanwhile: one of it may have been with the node until then. */
+static void made_anew(void *owner, uint32_t node, uint64_t incarnation, struct fence_guard *to)
+{
+	uint64_t *since = owner;
+
+	assert_int_equal(node, 3);
+	assert_int_equal(incarnation, 7);
+	if (*since == 0)
+		*since = clock_boot_ns();
+	to->since_ns = *since;
+}
+
+static void came_back(void *owner, uint32_t node, uint64_t incarnation, struct fence_guard *to)
+{
+	(void)owner;
+	(void)node;
+	(void)incarnation;
+	to->is_missing = false;
+}
+
+static void its_time_counts_from_the_last_ring_that_misses_it(void **state)
+{
+	uint64_t since = 0;
+	struct fence_guard g = { .is_missing = true, .since_ns = clock_boot_ns() - NS_PER_S,
+				 .expiry_ns = 50 * NS_PER_MS, .look = made_anew, .owner = &since };
+	struct scene s;
+
+	(void)state;
+	run(&s, &g, FENCE_KILL);
+	assert_true(s.is_done);
+	assert_true(since != 0 && s.done_at >= since + g.expiry_ns);
+	g.look = came_back;
+	run(&s, &g, FENCE_KILL);
+	assert_false(s.is_done);
 }
 
 static void who_has_not_said_so_or_is_there_is_not(void **state)
@@ -286,6 +323,7 @@ int main(void)
 		cmocka_unit_test(software_is_taken_only_where_that_was_said),
 		cmocka_unit_test(a_file_is_no_watchdog),
 		cmocka_unit_test(who_is_guarded_is_dead_when_its_time_is_over_and_not_before),
+		cmocka_unit_test(its_time_counts_from_the_last_ring_that_misses_it),
 		cmocka_unit_test(who_has_not_said_so_or_is_there_is_not),
 	};
 
