@@ -136,7 +136,8 @@ ends_whatever() {
 }
 is_writing() { [ -n "${witness_of[$1]:-}" ] && kill -0 "${witness_of[$1]}" 2>/dev/null; }
 
-is_shut() { says "$1" "$the_array | .is_gate_open" false; }
+# Who was reset writes nothing, and tells nothing.
+is_shut() { ! lives "$1" || says "$1" "$the_array | .is_gate_open" false; }
 is_open() { says "$1" "$the_array | .is_gate_open" true; }
 is_quorate() { says "$1" .is_quorate true; }
 has_no_quorum() { says "$1" .is_quorate false; }
@@ -186,6 +187,7 @@ rings() {
 # $parts
 rings_are_whole() {
   local told ids
+  revive # who was fenced by now, and is alone
   told=$(rings)
   [ "$(grep -c '^operational ' <<<"$told")" = "$n" ] || return 1
   ids=$(cut -d ' ' -f 2- <<<"$told" | sort | uniq -c)
