@@ -188,14 +188,16 @@ int metadata_reload(struct metadata *md, uint32_t skip_role, struct err *err)
 	size_t i = md->count;
 	int r = read_anew(md, skip_role, err);
 
-	if (r < 0 || !metadata_look_around(md, skip_role))
-		return r;
-	r = read_anew(md, skip_role, err);
-	while (r == 0 && i < md->count)
-		if (md->members[i].is_read)
-			i++;
-		else
-			metadata_drop(md, i);
+	if (r == 0 && metadata_look_around(md, skip_role)) {
+		r = read_anew(md, skip_role, err);
+		while (r == 0 && i < md->count)
+			if (md->members[i].is_read)
+				i++;
+			else
+				metadata_drop(md, i);
+	}
+	if (r == 0)
+		metadata_note_states(md);
 	return r;
 }
 

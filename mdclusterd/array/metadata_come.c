@@ -6,6 +6,7 @@
 #include "mdclusterd/array/metadata_private.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "bitmap/disk.h"
@@ -31,9 +32,26 @@ static int choose_number(const struct metadata *md, uint32_t *number, struct err
 		       sb->max_dev);
 }
 
-/* What the disk is by what stands on it: a member, or a former one, of this array. */
-static int identify(struct metadata *md, struct disk *disk, bool *is_member, uint8_t uuid[16],
-		    struct err *err)
+/*
+ * Is it in use, by what it says of itself and the others of it? This node may not have it open, and
+ * other nodes write to it.
+ */
+static bool is_in_use(const struct metadata *md, const struct md_member *x)
+{
+	uint16_t own = md_sb_role(&x->sb), role = metadata_role_of(md, x->sb.dev_number);
+	size_t known = metadata_with_number(md, x->sb.dev_number);
+
+	if (metadata_with_uuid(md, x->sb.device_uuid) < md->count)
+		return true;
+	if (known < md->count && md->members[known].is_read)
+		return false; /* another one has its number by now */
+	if (role == MD_ROLE_SPARE)
+		return own == MD_ROLE_SPARE;
+	return role < MD_ROLE_MAX && own < MD_ROLE_MAX && !md_array_is_stale(&md->array, x);
+}
+
+/* is_member: it is, or was, one of this array; -EEXIST: it is. */
+static int identify(struct metadata *md, struct disk *disk, bool *is_member, struct err *err)
 {
 	struct err ignored = ERR_INIT;
 	struct md_member x;
@@ -41,11 +59,30 @@ static int identify(struct metadata *md, struct disk *disk, bool *is_member, uin
 
 	*is_member = r == 0 && memcmp(x.sb.set_uuid, md_array_freshest(&md->array)->sb.set_uuid,
 				      16) == 0;
-	memcpy(uuid, x.sb.device_uuid, 16);
+	/* no superblock, or none that counts: whether it may be overwritten others say */
+	if (r == -ENOENT || r == -EBADMSG || r == -EOPNOTSUPP)
+		r = 0;
+	else if (r < 0)
+		err_set(err, r, "%s", ignored.text);
+	if (*is_member) {
+		metadata_drop_idle(md, x.sb.device_uuid);
+		r = md->is_loaded ? 0 : metadata_reload(md, METADATA_NO_ROLE, err);
+	}
+	if (*is_member && r == 0 && is_in_use(md, &x))
+		r = err_set(err, -EEXIST, "%s: it is number %u of this array, and in use",
+			    disk->name, x.sb.dev_number);
 	md_member_fini(&x);
-	/* no superblock, or none that counts: that it may be overwritten others say */
-	return r == 0 || r == -ENOENT || r == -EBADMSG || r == -EOPNOTSUPP ?
-		       0 : err_set(err, r, "%s", ignored.text);
+	return r;
+}
+
+static int number_of(struct disk *disk, uint32_t *number, struct err *err)
+{
+	struct md_member x;
+	int r = md_member_load(&x, disk, err);
+
+	*number = x.sb.dev_number;
+	md_member_fini(&x);
+	return r;
 }
 
 /* -> req->number, is_re_add; what is due is written. */
@@ -63,7 +100,7 @@ static int write_candidate(struct metadata *md, struct metadata_request *req, st
 			       req->path);
 	if (r == 0) {
 		req->is_re_add = true;
-		return 0;
+		return number_of(disk, &req->number, &req->err);
 	}
 	if (r != -ESTALE || wants_re_add)
 		return r;
@@ -72,67 +109,52 @@ static int write_candidate(struct metadata *md, struct metadata_request *req, st
 	return r < 0 ? r : metadata_write_newcomer(md, req, disk, is_member);
 }
 
-/* The last of members is opened and not in `array`. */
-static int become_candidate(struct metadata *md, struct metadata_request *req)
+/* `disk` is the members' from here on. */
+static int become_candidate(struct metadata *md, struct metadata_request *req, struct disk *disk)
 {
-	struct metadata_member m = md->members[--md->count];
-	int r = metadata_try(&m, &req->err);
+	struct metadata_member *m;
+	int r = metadata_take_number(md, req->number, &req->err);
 
-	m.is_candidate = true;
-	m.is_new = !req->is_re_add;
-	if (r == 0) /* its own place stays out of the way */
-		r = metadata_take_number(md, m.dev_number, &req->err);
-	md->members[md->count++] = m;
+	if (r == 0 && md->count == METADATA_MAX_DISKS)
+		r = err_set(&req->err, -ENOSPC, "%s: the array has %d disks, more are not served",
+			    req->path, METADATA_MAX_DISKS);
+	if (r < 0) {
+		disk_close(disk);
+		return r;
+	}
+	m = &md->members[md->count++];
+	*m = (struct metadata_member){ .disk = disk, .is_candidate = true,
+				       .is_new = !req->is_re_add };
+	(void)snprintf(m->path, sizeof(m->path), "%s", req->path);
+	r = metadata_try(m, &req->err);
+	memcpy(req->device_uuid, m->last.device_uuid, 16);
 	if (r == 0)
 		r = metadata_reload(md, METADATA_NO_ROLE, &req->err);
 	if (r < 0)
-		return r;
-	req->number = m.dev_number;
-	memcpy(req->device_uuid, m.last.device_uuid, 16);
-	return 0;
-}
-
-static int prepare_opened(struct metadata *md, struct metadata_request *req, size_t at)
-{
-	struct metadata_member m = md->members[at];
-	uint8_t uuid[16];
-	bool is_member;
-	size_t known;
-	int r = identify(md, m.disk, &is_member, uuid, &req->err);
-
-	if (r < 0)
-		return r;
-	md->count--; /* set aside while others are closed */
-	if (is_member)
-		metadata_drop_idle(md, uuid);
-	known = is_member ? metadata_with_uuid(md, uuid) : md->count;
-	if (known < md->count)
-		r = err_set(&req->err, -EEXIST, "%s: it is number %u of this array, and in use",
-			    req->path, md->members[known].dev_number);
-	if (r == 0 && !md->is_loaded)
-		r = metadata_reload(md, METADATA_NO_ROLE, &req->err);
-	if (r == 0)
-		r = write_candidate(md, req, m.disk, is_member);
-	md->members[md->count++] = m;
-	return r < 0 ? r : become_candidate(md, req);
+		metadata_drop(md, metadata_with_uuid(md, req->device_uuid));
+	return r;
 }
 
 int metadata_prepare(struct metadata *md, struct metadata_request *req)
 {
 	static const uint8_t nobody[16];
-	size_t at;
+	struct disk *disk;
+	bool is_member;
 	int r;
 
 	metadata_drop_idle(md, nobody);
 	r = metadata_reload(md, METADATA_NO_ROLE, &req->err);
-	at = md->count;
-	if (r == 0)
-		r = metadata_open(md, req->path, &req->err);
 	if (r < 0)
 		return r;
-	r = prepare_opened(md, req, at);
-	if (r < 0)
-		metadata_drop(md, md->count - 1);
+	disk = md->ops->open(md->owner, req->path, &req->err);
+	if (!disk)
+		return req->err.code;
+	r = identify(md, disk, &is_member, &req->err);
+	if (r == 0)
+		r = write_candidate(md, req, disk, is_member);
+	if (r == 0)
+		return become_candidate(md, req, disk);
+	disk_close(disk);
 	return r;
 }
 

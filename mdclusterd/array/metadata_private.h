@@ -68,6 +68,8 @@ size_t metadata_with_uuid(const struct metadata *md, const uint8_t device_uuid[1
 struct md_member *metadata_member_of(struct metadata *md, uint32_t number);
 
 void metadata_make_view(struct metadata *md, struct metadata_view *view);
+/* What each member is, by the superblocks that were read last. */
+void metadata_note_states(struct metadata *md);
 /* Is each place of the array on one of the disks that are in sync? But for `without`. */
 bool metadata_is_enough(const struct metadata_view *view, uint32_t without);
 /* The freshest superblock's role of a device; faulty where it has none. */

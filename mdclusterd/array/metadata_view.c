@@ -110,8 +110,18 @@ static void note_elsewhere(const struct metadata *md, struct metadata_view *view
 	}
 }
 
+void metadata_note_states(struct metadata *md)
+{
+	for (size_t i = 0; i < md->count; i++)
+		if (!md->members[i].is_candidate)
+			md->members[i].last.state =
+				state_of(md, &md->members[i],
+					 metadata_role_of(md, md->members[i].dev_number));
+}
+
 void metadata_make_view(struct metadata *md, struct metadata_view *view)
 {
+	metadata_note_states(md);
 	memset(view, 0, sizeof(*view));
 	fill_sizes(md, view);
 	view->resync_offset = lowest_resync_offset(md);
@@ -126,7 +136,6 @@ void metadata_make_view(struct metadata *md, struct metadata_view *view)
 		if (m->is_candidate)
 			continue;
 		role = metadata_role_of(md, m->dev_number);
-		m->last.state = state_of(md, m, role);
 		place = role < view->raid_disks && has_place(m->last.state) ? role :
 									      view->disk_count;
 		if (place >= METADATA_MAX_DISKS)

@@ -22,6 +22,7 @@ struct node {
 	struct metadata_view view;
 	bool is_gone[RIG_MAX_DISKS];
 	bool holds_else;      /* what claim() finds */
+	bool hides;           /* find() finds nothing */
 	unsigned int claims, finds;
 	uint8_t random;
 	int leave;            /* so many changes more; -1: any number */
@@ -57,7 +58,7 @@ static size_t on_find(void *owner, const uint8_t set_uuid[16], char **paths, siz
 
 	(void)set_uuid;
 	n->finds++;
-	for (size_t i = 0; i < n->rig->count && count < room; i++)
+	for (size_t i = 0; i < n->rig->count && count < room && !n->hides; i++)
 		if (!n->is_gone[i])
 			paths[count++] = strdup(n->rig->disks[i]->name);
 	return count;
@@ -747,6 +748,30 @@ static void a_disk_in_use_and_one_that_holds_something_else_are_refused(void **s
 	tear_down(&t);
 }
 
+/* It has the array's data, and others write to it: it must not be made anew. */
+static void a_disk_that_is_in_use_elsewhere_is_refused_though_it_is_not_open_here(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		struct metadata_request req = to_prepare("c");
+		struct bench t;
+		uint64_t before;
+
+		set_up(&t, 1, 3);
+		asked(&t.a, METADATA_FAIL, 1, 0);
+		asked(&t.b, METADATA_RELOAD, 0, 0);
+		t.b.hides = i & 1;
+		assert_int_equal(added(&t.a, "c"), 2);
+		if (i & 2)
+			asked(&t.a, METADATA_REBUILD, 1, 2);
+		before = writes(&t.rig);
+		req.is_forced = true;
+		assert_refused(run(&t.b, &req), -EEXIST, req.err, "c", "number 2");
+		assert_int_equal(writes(&t.rig), before);
+		tear_down(&t);
+	}
+}
+
 static struct disk *resize(struct bench *t, size_t disk, uint64_t sectors)
 {
 	const char name[2] = { (char)('a' + disk), '\0' };
@@ -1334,6 +1359,8 @@ int main(void)
 		cmocka_unit_test(a_spare_that_cannot_be_read_any_more_can_be_removed),
 		cmocka_unit_test(what_was_prepared_and_not_added_is_nobodys),
 		cmocka_unit_test(a_disk_in_use_and_one_that_holds_something_else_are_refused),
+		cmocka_unit_test(
+			a_disk_that_is_in_use_elsewhere_is_refused_though_it_is_not_open_here),
 		cmocka_unit_test(
 			a_smaller_disk_has_its_data_nearer_to_the_bitmap_or_is_refused),
 		cmocka_unit_test(larger_blocks_than_clients_were_told_are_refused),
