@@ -197,15 +197,19 @@ int metadata_add(struct metadata *md, struct metadata_request *req)
 int metadata_unprepare(struct metadata *md, struct metadata_request *req)
 {
 	size_t i = metadata_with_number(md, req->number);
+	struct metadata_member *m = &md->members[i];
+	struct err ignored = ERR_INIT;
 	int r = 0;
 
 	if (i == md->count)
 		return 0;
-	if (!md->members[i].is_candidate)
+	/* its own superblock knows it first hand: ADD may have been done, and not been read */
+	if (!m->is_candidate ||
+	    (m->is_new && metadata_try(m, &ignored) == 0 && m->own_role != MD_ROLE_FAULTY))
 		return err_set(&req->err, -EBUSY, "%s: number %u is of the array by now",
-			       md->members[i].path, req->number);
-	if (md->members[i].is_new)
-		r = metadata_erase_newcomer(md->members[i].disk, &req->err);
+			       m->path, req->number);
+	if (m->is_new)
+		r = metadata_erase_newcomer(m->disk, &req->err);
 	metadata_drop(md, i);
 	return r;
 }

@@ -62,15 +62,28 @@ static bool has_disk(const struct metadata *md, uint32_t role)
 	return false;
 }
 
-static int choose(struct metadata *md, struct metadata_request *req, struct md_member **m)
+/* Its own fault, or that of the moment. */
+static int why_unread(struct metadata_member *m, bool *is_lost, struct err *err)
+{
+	int r = metadata_try(m, err);
+
+	*is_lost = metadata_is_disk_fault(r);
+	if (r == 0)
+		return err_set(err, -EAGAIN, "%s: it could not be read a moment ago", m->path);
+	return *is_lost ? err_set(err, -EIO, "%s: its superblock cannot be read", m->path) : r;
+}
+
+static int choose(struct metadata *md, struct metadata_request *req, struct md_member **m,
+		  bool *is_lost)
 {
 	uint32_t raid_disks = md_array_freshest(&md->array)->sb.raid_disks;
 	size_t i = metadata_with_number(md, req->number);
 
 	*m = i < md->count && md->members[i].is_read ? metadata_member_of(md, req->number) : NULL;
+	if (!*m && i < md->count)
+		return why_unread(&md->members[i], is_lost, &req->err);
 	if (!*m)
-		return err_set(&req->err, -ENODEV, "number %u is not open here, or cannot be read",
-			       req->number);
+		return err_set(&req->err, -ENODEV, "number %u is not open here", req->number);
 	if (req->is_re_add)
 		req->role = md_sb_role(&(*m)->sb);
 	if (req->role >= raid_disks)
@@ -85,7 +98,7 @@ static int choose(struct metadata *md, struct metadata_request *req, struct md_m
 	return 0;
 }
 
-/* A spare that cannot be written would be tried for ever. */
+/* A spare that cannot be read or written would be tried for ever. */
 static int give_up(struct metadata *md, uint32_t number, struct err *err)
 {
 	struct err ignored = ERR_INIT;
@@ -107,8 +120,10 @@ int metadata_rebuild(struct metadata *md, struct metadata_request *req)
 	bool is_lost = false;
 	int r = metadata_reload(md, METADATA_NO_ROLE, &req->err);
 
-	if (r == 0)
-		r = choose(md, req, &m);
+	if (r == 0) {
+		r = choose(md, req, &m, &is_lost);
+		is_lost &= metadata_role_of(md, req->number) == MD_ROLE_SPARE;
+	}
 	if (r == 0)
 		r = copy_slots(md, m, UINT64_MAX, &cleared, &is_lost, &req->err);
 	if (is_lost && !req->is_re_add)

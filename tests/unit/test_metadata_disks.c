@@ -26,12 +26,21 @@ struct node {
 	unsigned int claims, finds;
 	uint8_t random;
 	int leave;            /* so many changes more; -1: any number */
+	int fails_after;      /* behind that change nothing can be read, until the next request */
 };
+
+static void all_reads(struct node *n, enum disk_mem_fault fault)
+{
+	for (size_t i = 0; i < n->rig->count; i++)
+		disk_mem_set_fault(n->rig->disks[i], fault, 0, SECTORS * 512ull);
+}
 
 static bool may_change(void *owner)
 {
 	struct node *n = owner;
 
+	if (n->fails_after > 0 && --n->fails_after == 0)
+		all_reads(n, DISK_MEM_FAIL_READS);
 	return n->leave < 0 || n->leave-- > 0;
 }
 
@@ -100,8 +109,14 @@ static void node_init(struct node *n, struct rig *rig, uint8_t random)
 
 static int run(struct node *n, struct metadata_request *req)
 {
+	bool fails = n->fails_after > 0;
+	int r;
+
 	req->view = &n->view;
-	return metadata_run(n->md, req);
+	r = metadata_run(n->md, req);
+	if (fails)
+		all_reads(n, DISK_MEM_NO_FAULT);
+	return r;
 }
 
 static int ask(struct node *n, enum metadata_op op, uint32_t role, uint32_t number)
@@ -944,6 +959,38 @@ static void a_spare_that_cannot_be_written_is_one_no_more(void **state)
 	tear_down(&t);
 }
 
+static void a_spare_that_cannot_be_read_is_one_no_more(void **state)
+{
+	struct metadata_request req = { .op = METADATA_REBUILD, .role = 1, .number = 2 };
+	struct bench t;
+
+	(void)state;
+	set_up(&t, 1, 3);
+	asked(&t.a, METADATA_FAIL, 1, 0);
+	assert_int_equal(added(&t.a, "c"), 2);
+	disk_mem_set_fault(t.rig.disks[2], DISK_MEM_FAIL_READS, 0, SECTORS * 512ull);
+	assert_refused(run(&t.a, &req), -EIO, req.err, "c");
+	assert_int_equal(sb_of(&t.rig, 0).roles[2], MD_ROLE_FAULTY);
+	tear_down(&t);
+}
+
+/* It was ADDed, and the reading behind that failed: others have it for a spare by now. */
+static void what_was_added_is_not_taken_back_for_want_of_a_reading(void **state)
+{
+	struct bench t;
+
+	(void)state;
+	set_up(&t, 1, 3);
+	assert_int_equal(prepared(&t.a, "c", false), 2);
+	t.a.fails_after = 3; /* superblocks that ADD writes; what it reads behind them lacks */
+	assert_int_not_equal(ask(&t.a, METADATA_ADD, 0, 2), 0);
+	assert_int_equal(ask(&t.a, METADATA_UNPREPARE, 0, 2), -EBUSY);
+	assert_int_equal(sb_of(&t.rig, 2).roles[2], MD_ROLE_SPARE);
+	asked(&t.a, METADATA_RELOAD, 0, 0);
+	assert_int_equal(state_of(&t.a, "c"), METADATA_DISK_SPARE);
+	tear_down(&t);
+}
+
 static void a_disk_that_does_not_take_its_role_has_none(void **state)
 {
 	static const enum metadata_op steps[] = { METADATA_ADD, METADATA_REBUILD,
@@ -1370,6 +1417,8 @@ int main(void)
 		cmocka_unit_test(
 			a_disk_that_others_took_in_is_looked_for_before_it_is_made_faulty),
 		cmocka_unit_test(a_spare_that_cannot_be_written_is_one_no_more),
+		cmocka_unit_test(a_spare_that_cannot_be_read_is_one_no_more),
+		cmocka_unit_test(what_was_added_is_not_taken_back_for_want_of_a_reading),
 		cmocka_unit_test(a_disk_that_does_not_take_its_role_has_none),
 		cmocka_unit_test(a_power_cut_at_any_write_loses_nothing_and_trusts_nobody),
 		cmocka_unit_test(two_cuts_leave_no_disk_behind),
