@@ -159,7 +159,10 @@ struct metadata_request {
 	uint8_t device_uuid[16];   /* FIND; PREPARE -> */
 	uint64_t position;         /* PROGRESS: sectors of the member's data */
 	uint64_t slots;            /* IN_SYNC: bits */
-	/* FAIL, REBUILD, PROGRESS, IN_SYNC: whose. READ, CLEAR: who failed; METADATA_NO_ROLE: nobody by name. */
+	/*
+	 * FAIL, REBUILD, PROGRESS, IN_SYNC: whose. READ, CLEAR: who failed; METADATA_NO_ROLE:
+	 * nobody by name.
+	 */
 	uint32_t role;
 	struct metadata_view *view; /* the asker's memory; written where the op says so */
 
