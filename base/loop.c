@@ -416,7 +416,8 @@ void loop_run(struct loop *loop)
 {
 	loop->is_stopping = false;
 	do_jobs(loop);
-	qb_loop_run(loop->qb);
+	if (!loop->is_stopping) /* one of these */
+		qb_loop_run(loop->qb);
 }
 
 void loop_stop(struct loop *loop)

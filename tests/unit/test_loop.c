@@ -420,6 +420,26 @@ static void jobs_come_when_the_callback_has_returned_and_nothing_waits(void **st
 	loop_free(c.loop);
 }
 
+static void stop_loop(void *owner)
+{
+	loop_stop(owner);
+}
+
+/* Queued before the loop runs: it is the first thing that is done, and no less a stop. */
+static void a_job_that_was_queued_before_stops_the_loop(void **state)
+{
+	struct err err = ERR_INIT;
+	struct loop *loop = loop_new(&err);
+	struct loop_job job = { .fn = stop_loop, .owner = loop };
+
+	(void)state;
+	assert_non_null(loop);
+	loop_soon(loop, &job);
+	loop_run(loop);
+	assert_false(job.is_queued);
+	loop_free(loop);
+}
+
 /* Who blocked it itself has it blocked still: one that came last does not end him. */
 static void a_signal_that_was_blocked_stays_so(void **state)
 {
@@ -477,6 +497,7 @@ int main(void)
 		TEST(what_is_due_when_the_loop_stops_rings_when_it_runs_again),
 		TEST(the_loop_sleeps_until_a_timer_is_due),
 		cmocka_unit_test(jobs_come_when_the_callback_has_returned_and_nothing_waits),
+		cmocka_unit_test(a_job_that_was_queued_before_stops_the_loop),
 	};
 
 	alarm(60); /* a loop that forgets a timer runs for ever */
