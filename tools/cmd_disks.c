@@ -16,6 +16,7 @@
 #include "tools/commands.h"
 #include "tools/daemon.h"
 #include "tools/members.h"
+#include "tools/show_status.h"
 #include "tools/wait_array.h"
 
 LOG_SUBSYSTEM(manage);
@@ -40,6 +41,7 @@ struct manage {
 	bool is_json;
 	json_t *told;      /* JSON: an object an action */
 	size_t found;      /* of a word that stands for several */
+	uint64_t added;    /* numbers below 64, a bit each */
 	struct err err;
 };
 
@@ -120,6 +122,8 @@ static int act(struct manage *m, enum action action, const char *word)
 	if (!answer)
 		return m->err.code;
 	tell(m, action, word, answer);
+	if (actions[action].how && number_in(answer, "number") < 64)
+		m->added |= UINT64_C(1) << number_in(answer, "number");
 	json_decref(answer);
 	return 0;
 }
@@ -251,11 +255,36 @@ static enum cli_exit walk(struct manage *m, enum action action, bool is_trial)
 	return CLI_OK;
 }
 
+/* Did those that came fail in the meantime? */
+static int look_at_added(struct manage *m)
+{
+	const struct status_array *a;
+	struct status s;
+	int r = daemon_status(m->args, &s, &m->err);
+
+	if (r < 0)
+		return r;
+	a = show_find_array(&s, m->array, &m->err);
+	r = a ? 0 : m->err.code;
+	for (uint32_t i = 0; r == 0 && i < a->disk_count; i++) {
+		const struct status_disk *d = &a->disks[i];
+
+		if (d->number < 64 && (m->added >> d->number & 1) &&
+		    strcmp(d->state, "faulty") == 0)
+			r = err_set(&m->err, -EIO, "%s: %s has failed meanwhile", m->array,
+				    d->path);
+	}
+	status_fini(&s);
+	return r;
+}
+
 static enum cli_exit wait_for_it(struct manage *m)
 {
 	bool was_busy;
 
-	return wait_array(m->args, m->array, &was_busy, &m->err) < 0 ? cli_fail(&m->err) : CLI_OK;
+	if (wait_array(m->args, m->array, &was_busy, &m->err) < 0 || look_at_added(m) < 0)
+		return cli_fail(&m->err);
+	return CLI_OK;
 }
 
 static enum cli_exit run(const struct cli_args *args, const char *name, enum action action)

@@ -39,6 +39,9 @@ static bool is_idle(const struct status_array *a)
 	for (uint32_t i = 0; i < a->member_count; i++)
 		if (!is_member_calm(&a->members[i]))
 			return false;
+	for (uint32_t i = 0; i < a->disk_count; i++)
+		if (strcmp(a->disks[i].state, "rebuild") == 0)
+			return false;
 	return !a->activity[0] && !a->needed_bytes && !a->is_single_source && !a->waits[0] &&
 	       (strcmp(a->state, "active") == 0 || strcmp(a->state, "failed") == 0 ||
 		strcmp(a->state, "down") == 0);

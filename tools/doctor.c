@@ -204,12 +204,32 @@ static void look_at_disk(struct doctor *d, const struct status_array *a,
 		 a->disks_in_sync, a->raid_disks, name, disk->state,
 		 disk->errors ? errors : "");
 	next(f, a->disks_in_sync == 1 ? "The next disk that fails takes the array with it: "
-					"look at this one, and replace it." :
-					"Look at this disk, and replace it.");
+					"look at this one, and replace it (mdcluster remove, add)." :
+					"Look at this disk, and replace it (mdcluster remove, add).");
 	if (strncmp(disk->path, "/dev/", 5) == 0)
 		command(f, "smartctl -a %s", disk->path);
+	else if (strcmp(disk->state, "missing") == 0)
+		command(f, "mdcluster re-add %s missing", a->name);
 	else
 		command(f, "mdcluster detail %s", a->name);
+}
+
+/* What is recovered here is told as this node's work. */
+static void look_at_recovery(struct doctor *d, const struct status_array *a)
+{
+	for (uint32_t i = 0; i < a->disk_count && !a->activity[0]; i++) {
+		const struct status_disk *disk = &a->disks[i];
+		unsigned int per_mille = terminal_per_mille(disk->recovered_sectors,
+							    a->member_sectors);
+
+		if (strcmp(disk->state, "rebuild") == 0 && disk->is_by_bitmap)
+			find(d, STATUS_DEGRADED, "%s: %s gets what it missed. Nothing to do but "
+			     "wait.", a->name, disk->path);
+		else if (strcmp(disk->state, "rebuild") == 0)
+			find(d, STATUS_DEGRADED, "%s: %s is recovered up to %u.%u %%. Nothing to "
+			     "do but wait.", a->name, disk->path, per_mille / 10,
+			     per_mille % 10);
+	}
 }
 
 static void look_at_disks(struct doctor *d, const struct status_array *a)
@@ -256,6 +276,7 @@ static void look_at_array(struct doctor *d, const struct status_array *a)
 		return;
 	look_at_state(d, a);
 	look_at_disks(d, a);
+	look_at_recovery(d, a);
 	look_at_resync(d, a);
 	if (is_active && a->is_gate_open && a->waits[0] && !is_cause_told(d, a) &&
 	    a->waits_since_ns >= PATIENCE_NS)

@@ -208,11 +208,23 @@ static int set_number(struct libscols_line *line, size_t column, uint64_t number
 	return scols_line_set_data(line, column, text);
 }
 
+/* "rebuild 42.0%" */
+static const char *disk_state(const struct status_array *a, const struct status_disk *d,
+			      char to[32])
+{
+	unsigned int per_mille = terminal_per_mille(d->recovered_sectors, a->member_sectors);
+
+	if (strcmp(d->state, "rebuild") != 0 || d->is_by_bitmap || !a->member_sectors)
+		return d->state;
+	snprintf(to, 32, "rebuild %u.%u%%", per_mille / 10, per_mille % 10);
+	return to;
+}
+
 static int add_disk(struct libscols_table *table, const struct status_array *a,
 		    const struct status_disk *d)
 {
 	struct libscols_line *line = scols_table_new_line(table, NULL);
-	char size[TEXT_SIZE_BYTES];
+	char size[TEXT_SIZE_BYTES], state[32];
 	int failed = 0;
 
 	if (!line)
@@ -222,7 +234,7 @@ static int add_disk(struct libscols_table *table, const struct status_array *a,
 	if (d->role < a->raid_disks)
 		failed |= set_number(line, DISK_ROLE, d->role);
 	failed |= scols_line_set_data(line, DISK_PATH, d->path[0] ? d->path : "-");
-	failed |= scols_line_set_data(line, DISK_STATE, d->state);
+	failed |= scols_line_set_data(line, DISK_STATE, disk_state(a, d, state));
 	if (d->path[0]) {
 		failed |= set_number(line, DISK_READS, d->reads);
 		failed |= scols_line_set_data(line, DISK_READ, text_size(d->read_bytes, size));

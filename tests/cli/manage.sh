@@ -203,6 +203,10 @@ waiting=$!
 eventually grep -q '\[=====>...............\]  recovery = 25.0%' waited
 status_is healthy
 wait $waiting || fail "the bar: $(cat waited)"
+answer Add '{"reply": {"number": 2, "re_added": false}}'
+status_is healthy '.arrays[0].disks[1] |= (.state = "faulty" | .number = 2)'
+expect_fail 1 mdcluster add --wait web /dev/sdb
+expect_equal "one that failed" "mdcluster: web: /dev/sdb has failed meanwhile" "$error"
 expect_fail 2 mdcluster wait
 expect_fail 1 mdcluster wait wbe
 status_is healthy
@@ -296,6 +300,12 @@ answer Detail "$(jq '{reply: {array: (.[0].reply.status.arrays[0] | .level = "ra
 ends_with 0 mdcluster detail web
 says "            Layout : near=2
         Chunk Size : 512K"
+answer Detail "$(jq '{reply: {array: (.[0].reply.status.arrays[0] | .member_sectors = 4096 | .disks[1] |=
+	(.state = "rebuild" | .path = "/dev/sdc" | .recovered_sectors = 1024) | .disks +=
+	[{path: "/dev/sdd", state: "spare", role: 2}]), metadata: {}}}' "$canned/degraded.json")"
+ends_with 0 mdcluster detail web
+says "State : active, degraded, recovering" "Rebuild Status : 25% complete" "Spare Devices : 2" \
+	"1      spare rebuilding   /dev/sdc" "-      spare   /dev/sdd"
 for word in "detail -t" "--detail --test" "-Dt"; do
 	detail healthy
 	ends_with 0 mdcluster $word web

@@ -130,6 +130,35 @@ says "
 "
 [[ $out != *missing* ]] || fail "one disk is told of twice: $out"
 
+# --- a disk that has come is recovered to -------------------------------------------------
+rebuilt='.arrays[0] |= (.member_sectors = 16777216 | .dirty_bytes = 0 |
+	.disks[1] |= (.path = "/dev/sdc" | .state = "rebuild" | .errors = 0 | .number = 2 | .recovered_sectors = 4194304))'
+status_is degraded "$rebuilt"
+ends_with 1 mdcluster status web
+says "[2/1] [U_]" "1 /dev/sdc rebuild 25.0%"
+ends_with 1 mdcluster status
+says "
+  disk 1 rebuild  /dev/sdc  recovered up to 25.0%
+"
+ends_with 1 mdcluster doctor
+says "web: /dev/sdc is recovered up to 25.0 %. Nothing to do but wait."
+status_is degraded "$rebuilt | .arrays[0].disks[1].is_by_bitmap = true"
+ends_with 1 mdcluster status
+says "
+  disk 1 rebuild  /dev/sdc  gets what it missed
+"
+ends_with 1 mdcluster doctor
+says "web: /dev/sdc gets what it missed. Nothing to do but wait."
+# ... here, and by another node
+status_is degraded "$rebuilt | .arrays[0] |= (.activity = \"recovery\" | .done_sectors = 8388608 | .total_sectors = 16777216)"
+ends_with 1 mdcluster status
+says "recovery = 50.0% (4096/8192 MiB)"
+status_is degraded "$rebuilt | .arrays[0].members[1] |= (.low_sectors = 4194304 | .high_sectors = 4259840)"
+ends_with 1 mdcluster status
+says "recovery by node2  at 25.0% (2048/8192 MiB)"
+status_is degraded "$rebuilt"
+timeout 3 mdcluster status --wait=idle web && fail "it is idle, while a disk is recovered to"
+
 # --- JSON ---------------------------------------------------------------------------
 status_is proof
 ends_with 1 mdcluster status --json

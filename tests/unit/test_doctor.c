@@ -125,7 +125,7 @@ static void a_disk_that_failed_is_named(void **state)
 	strcpy(s.arrays[0].disks[1].state, "missing");
 	s.arrays[0].disks[1].path[0] = '\0';
 	examine(&s);
-	says("web runs on 2 of 3 disks: disk 1 is missing.", "mdcluster detail web");
+	says("web runs on 2 of 3 disks: disk 1 is missing.", "mdcluster re-add web missing");
 	/* as md has it: the place is empty, and the disk has none */
 	s = status_scene();
 	s.arrays[0].disks_in_sync = 1;
@@ -137,6 +137,34 @@ static void a_disk_that_failed_is_named(void **state)
 	s.arrays[0].disks[1].path[0] = '\0';
 	examine(&s);
 	says("web runs on 1 of 2 disks: /dev/sdb is faulty.", "smartctl -a /dev/sdb");
+	assert_int_equal(found, 1);
+}
+
+static void a_recovery_is_told_whoever_does_it(void **state)
+{
+	struct status s = status_scene();
+
+	(void)state;
+	s.arrays[0].disks_in_sync = 1;
+	s.arrays[0].member_sectors = 4000;
+	strcpy(s.arrays[0].disks[1].state, "rebuild");
+	s.arrays[0].disks[1].recovered_sectors = 1000;
+	examine(&s);
+	says("web: /dev/sdb is recovered up to 25.0 %.", "");
+	assert_int_equal(found, 1);
+	s = status_scene();
+	strcpy(s.arrays[0].disks[1].state, "rebuild");
+	s.arrays[0].disks[1].is_by_bitmap = true;
+	examine(&s);
+	says("web: /dev/sdb gets what it missed.", "");
+	/* by this node: once */
+	s = status_scene();
+	strcpy(s.arrays[0].disks[1].state, "rebuild");
+	strcpy(s.arrays[0].activity, "recovery");
+	s.arrays[0].total_sectors = 4000;
+	s.arrays[0].done_sectors = 3000;
+	examine(&s);
+	says("web: recovery is 75.0 % done", "");
 	assert_int_equal(found, 1);
 }
 
@@ -348,6 +376,7 @@ int main(void)
 		cmocka_unit_test(a_node_that_may_live_is_to_be_confirmed_only_by_who_knows),
 		cmocka_unit_test(a_node_that_is_dead_is_not_to_be_confirmed),
 		cmocka_unit_test(a_disk_that_failed_is_named),
+		cmocka_unit_test(a_recovery_is_told_whoever_does_it),
 		cmocka_unit_test(a_resync_is_told_how_long_it_takes),
 		cmocka_unit_test(states_on_the_way_are_told_when_they_last),
 		cmocka_unit_test(what_stands_still_is_told),
