@@ -606,6 +606,12 @@ story_disks() {
   for i in disk_added disk_removed recovery_started recovery_finished; do
     grep -q "($i)" n?/log || fail "no word of $i in the logs"
   done
+  # over a new start of all it is as it was, with the old disk there
+  idle 1 2 3
+  stop_daemon 1 2 3
+  start 1 2 3
+  active 1 2 3
+  for i in 1 2 3; do await "n$i does not have c after a new start" disk_is "$i" "$c" in_sync; done
   end_disks "$a" "$c"
 }
 
