@@ -122,6 +122,9 @@ static int act(struct manage *m, enum action action, const char *word)
 	if (!answer)
 		return m->err.code;
 	tell(m, action, word, answer);
+	if (json_is_false(json_object_get(answer, "configured")))
+		log_notice("MDC3022", "%s: %s is not among its disks in mdclusterd.conf: name it there, on every node, or it is missing at the next start",
+			   m->array, word);
 	if (actions[action].how && number_in(answer, "number") < 64)
 		m->added |= UINT64_C(1) << number_in(answer, "number");
 	json_decref(answer);

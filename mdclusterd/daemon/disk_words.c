@@ -2,7 +2,8 @@
 #include "mdclusterd/daemon/disk_words.h"
 
 #include <errno.h>
-#include <stdbool.h>
+#include <fnmatch.h>
+#include <glob.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -126,4 +127,27 @@ int disk_word_find(const struct metadata_view *v, const char *word, uint32_t *pl
 		return 0;
 	return err_set(err, -ENOENT, "%s: is no disk of this array, no role, and no #number",
 		       word);
+}
+
+/* --- where disks are looked for ---------------------------------------------------------- */
+
+bool disk_word_is_among(char *const *patterns, size_t count, const char *path)
+{
+	bool is_among = false;
+	struct stat st;
+
+	for (size_t i = 0; i < count; i++)
+		if (fnmatch(patterns[i], path, FNM_PATHNAME) == 0)
+			return true;
+	if (stat(path, &st) < 0)
+		return false;
+	for (size_t i = 0; i < count && !is_among; i++) {
+		glob_t found = { 0 };
+
+		if (glob(patterns[i], GLOB_NOSORT | GLOB_NOCHECK, NULL, &found) == 0)
+			for (size_t k = 0; k < found.gl_pathc && !is_among; k++)
+				is_among = is_same_disk(found.gl_pathv[k], &st);
+		globfree(&found);
+	}
+	return is_among;
 }

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct err;
@@ -23,3 +25,5 @@ enum disk_kind disk_word_kind(const char *word);
  */
 int disk_word_find(const struct metadata_view *v, const char *word, uint32_t *places,
 		   struct err *err);
+/* Is the disk, by whatever name, among those that patterns (glob(7)) or paths stand for? */
+bool disk_word_is_among(char *const *patterns, size_t count, const char *path);

@@ -86,6 +86,15 @@ static void explain(const struct add_call *a, struct err *err)
 		a->path, text);
 }
 
+/* Of one that is not in the configuration whoever tells of its disks will tell of this one. */
+static bool is_configured(const struct add_call *a)
+{
+	const struct config_array *c =
+		config_array(a->method.engine->config, unit_name(a->change.unit));
+
+	return !c || disk_word_is_among(c->disks, c->disk_count, a->path);
+}
+
 static void is_added(void *owner, struct unit_change *c, int result)
 {
 	struct add_call *a = owner;
@@ -99,9 +108,10 @@ static void is_added(void *owner, struct unit_change *c, int result)
 	if (result < 0)
 		control_fail(call, &c->change.err);
 	else
-		control_reply(call, json_pack("{s:I, s:b}", "number",
+		control_reply(call, json_pack("{s:I, s:b, s:b}", "number",
 					      (json_int_t)c->change.number, "re_added",
-					      c->change.is_re_added));
+					      c->change.is_re_added, "configured",
+					      is_configured(a)));
 	free(a);
 }
 

@@ -113,7 +113,11 @@ expect_equal "quietly" "" "$out"
 expect_fail 2 mdcluster web --add /dev/sdx
 asks '["Add",{"array":"web","disk":"/dev/sdx","how":"spare"}]' \
 	"mdcluster /dev/md/web --add-spare /dev/sdx"
-answer Add '{"reply": {"number": 1, "re_added": true}}'
+answer Add '{"reply": {"number": 3, "re_added": false, "configured": false}}'
+ends_with 0 mdcluster add web /dev/sdx
+says "web: added /dev/sdx as #3" "/dev/sdx is not among its disks in mdclusterd.conf: name it there, on every node"
+calls >/dev/null
+answer Add '{"reply": {"number": 1, "re_added": true, "configured": true}}'
 for command in "re-add web" "/dev/md/web --re-add" "--re-add web"; do
 	asks '["Add",{"array":"web","disk":"/dev/sdb","how":"re-add"}]' "mdcluster $command /dev/sdb"
 	expect_equal "$command" "web: re-added /dev/sdb as #1: what was written meanwhile is recovered" "$out"

@@ -72,7 +72,7 @@ static void a_disk_has_a_path_a_role_and_a_number(void **state)
 
 static void any_name_of_a_disk_is_its_name(void **state)
 {
-	char folder[] = "/tmp/disk-words.XXXXXX", file[64], name[64], other[64];
+	char folder[] = "/tmp/disk-words.XXXXXX", file[64], name[64], other[64], pattern[64];
 	struct metadata_view v;
 
 	(void)state;
@@ -87,6 +87,15 @@ static void any_name_of_a_disk_is_its_name(void **state)
 	expect(&v, name, 1 << 0);
 	v = view_of(name, other, "/dev/mapper/c");
 	expect(&v, file, 1 << 0);
+	assert_true(disk_word_is_among((char *[]){ file }, 1, file));
+	assert_true(disk_word_is_among((char *[]){ other, name }, 2, file));
+	assert_true(disk_word_is_among((char *[]){ file }, 1, name));
+	assert_false(disk_word_is_among((char *[]){ file, name }, 2, other));
+	assert_false(disk_word_is_among(NULL, 0, file));
+	snprintf(pattern, sizeof(pattern), "%s/by-*", folder);
+	assert_true(disk_word_is_among((char *[]){ pattern }, 1, name));
+	assert_true(disk_word_is_among((char *[]){ pattern }, 1, file));
+	assert_false(disk_word_is_among((char *[]){ pattern }, 1, other));
 	/* one that is gone is detached, by whatever it was called */
 	expect(&v, "detached", 1 << 3);
 	unlink(file);
