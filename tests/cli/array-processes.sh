@@ -673,7 +673,11 @@ story_unseen() {
   grep -q "fail it first" why || fail "why not: $(cat why)"
   # shellcheck disable=SC2251
   ! ask 2 re-add "$array" "$d" 2>why || fail "what was never a member is re-added"
-  changes 3 remove "$array" "$c"
+  changes 1 remove "$array" detached failed # none is, and that is fine
+  for i in 1 2 3; do disk_is "$i" "$c" spare || fail "n$i has lost its spare"; done
+  rm "$c"
+  changes 3 remove "$array" detached
+  for i in 1 2 3; do await "n$i has c still" disk_is "$i" "$c" ""; done
   end_disks "$a" "$b"
 }
 

@@ -42,6 +42,13 @@ expect_fail 1 mdcluster --assemble --run-dir="$tmp" /dev/md0
 expect_fail 2 mdcluster --assemble
 expect_fail 2 mdcluster /dev/md0 --frobnicate /dev/sdb
 expect_fail 2 mdcluster frobnicate
+# what is done to the disks of an array needs its daemon (manage.sh has all the words)
+for words in "--manage /dev/md0 --add a.img" "/dev/md0 -a a.img" "/dev/md0 --fail a.img --remove a.img" "--wait /dev/md0"; do
+	expect_fail 1 mdcluster --run-dir="$tmp" $words
+	expect_equal "$words" 1 "$(grep -c 'control.sock: is it started' <<<"$error")"
+done
+expect_fail 2 mdcluster --manage /dev/md0 --run-dir="$tmp"
+expect_fail 2 mdcluster /dev/md0 --add
 code=0
 mdcluster >/dev/null 2>&1 || code=$?
 expect_equal "no command at all" 2 "$code"
