@@ -284,8 +284,8 @@ int array_fail_disk(struct array *a, uint32_t role, struct err *err)
 		return err_set(err, -EINVAL, "%s: it has no disk %u", a->name, role);
 	if (d->state != METADATA_DISK_IN_SYNC && d->state != METADATA_DISK_REBUILD)
 		return err_set(err, -EINVAL, "%s: disk %u is not in use", a->name, role);
-	if (d->state == METADATA_DISK_IN_SYNC && disks_in_sync(a) < 2)
-		return err_set(err, -EBUSY, "%s: disk %u is the last one in sync", a->name,
+	if (d->state == METADATA_DISK_IN_SYNC && !metadata_is_enough(&a->view, role))
+		return err_set(err, -EBUSY, "%s: disk %u is the last one in sync of its copies", a->name,
 			       role);
 	fail_want(a, role, false);
 	array_go(a);

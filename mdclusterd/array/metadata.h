@@ -198,6 +198,9 @@ void metadata_free(struct metadata *md); /* closes the disks; NULL is fine */
 /* Does it; blocks; calls no done(). Returns the result, with req->err. */
 int metadata_run(struct metadata *md, struct metadata_request *req);
 
+/* Is each place of the array on one of the disks that are in sync? But for `without`. */
+bool metadata_is_enough(const struct metadata_view *view, uint32_t without);
+
 /*
  * What the array is given: done() is called from its own thread, never within submit(). While
  * this node's lease is over what writes is refused, -ESHUTDOWN, as the plane's gate does (D13).

@@ -70,8 +70,6 @@ struct md_member *metadata_member_of(struct metadata *md, uint32_t number);
 void metadata_make_view(struct metadata *md, struct metadata_view *view);
 /* What each member is, by the superblocks that were read last. */
 void metadata_note_states(struct metadata *md);
-/* Is each place of the array on one of the disks that are in sync? But for `without`. */
-bool metadata_is_enough(const struct metadata_view *view, uint32_t without);
 /* The freshest superblock's role of a device; faulty where it has none. */
 uint16_t metadata_role_of(const struct metadata *md, uint32_t dev_number);
 /* It takes part: its superblock and slots are written. */

@@ -234,6 +234,12 @@ static int add_path(struct unit_reserve *r, const char *path)
 	return 0;
 }
 
+static void tell_kept(const struct unit_reserve *r, const struct err *why)
+{
+	log_warning("MDC5671", "%s: a disk that is removed keeps our key: %s",
+		    unit_name(r->unit), why->text);
+}
+
 static void single_is_over(void *owner, struct pr_job *job, const struct err *result)
 {
 	struct single *s = owner;
@@ -244,8 +250,7 @@ static void single_is_over(void *owner, struct pr_job *job, const struct err *re
 
 	(void)job;
 	if (!done && why.code < 0)
-		log_warning("MDC5671", "%s: a disk that is removed keeps our key: %s",
-			    unit_name(r->unit), why.text);
+		tell_kept(r, &why);
 	if (done && why.code == 0 && add_path(r, s->path) < 0)
 		err_nomem(&why, s->path);
 	if (done && why.code == 0)
@@ -320,8 +325,7 @@ static void leave(struct unit_reserve *r, const char *path, bool is_last)
 	struct err err = ERR_INIT;
 
 	if (single_begin(r, path, PR_TASK_LEAVE, is_last, NULL, NULL, &err) < 0)
-		log_warning("MDC5671", "%s: a disk that is removed keeps our key: %s",
-			    unit_name(r->unit), err.text);
+		tell_kept(r, &err);
 }
 
 static void drop_disk(void *owner, const char *path)
