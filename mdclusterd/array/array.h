@@ -71,6 +71,13 @@
  * unless it hears DISKS_GONE before, of one that knows already.
  * After any death, D7: recover() -> RELOAD -> msg_recovered.
  *
+ * A disk comes (array_change.c): TOKEN -> PREPARE -> NEWDISK, all see it -> ADD -> METADATA_UPDATED:
+ * a spare. Who has `resync` (array_rebuild.c) gives it a role: TOKEN -> REBUILD -> METADATA_UPDATED,
+ * each node SET_DISK: its slot is on it, and all that it writes from then on (D10) -> a sweep in
+ * windows, its position saved -> TOKEN -> IN_SYNC -> METADATA_UPDATED. One that was here before
+ * has no sweep: on SET_DISK each node makes what its bits cover needed, and it is in sync when
+ * nobody owes a resync.
+ *
  * One thread, that of the lockspace engine. array_free() not from within its callbacks.
  */
 #pragma once

@@ -199,6 +199,31 @@ static void a_disk_that_a_plane_cannot_use_is_failed_and_the_next_spare_comes(vo
 	}
 }
 
+/* Their superblocks say that all is well: of later ones this node cannot know. */
+static void who_sees_failed_disks_alone_does_not_start(void **state)
+{
+	struct array_rig *rig = array_rig_new(3, 1);
+	struct array_look look;
+
+	(void)state;
+	array_rig_start(rig, 1);
+	array_rig_start(rig, 2);
+	array_rig_run(rig);
+	fail_role(rig, 1, 0);
+	rig->nodes[3].metadata.is_behind = true;
+	array_rig_start(rig, 3);
+	array_rig_run(rig);
+	look = array_rig_look(rig, 3);
+	assert_int_equal(look.state, ARRAY_FAILED);
+	assert_non_null(strstr(look.why.text, "not seen here"));
+	assert_int_equal(rig->nodes[3].metadata.ops[METADATA_ACTIVATE], 0);
+	rig->nodes[3].metadata.is_behind = false;
+	array_rig_start(rig, 3);
+	array_rig_run(rig);
+	assert_true(array_rig_is_active(rig, 3));
+	array_rig_free(rig);
+}
+
 /* --- removed ------------------------------------------------------------------------------------- */
 
 static void what_is_in_use_is_not_removed(void **state)
@@ -481,6 +506,7 @@ int main(void)
 		cmocka_unit_test(a_spare_takes_the_place_of_a_disk_that_fails),
 		cmocka_unit_test(a_node_that_does_not_see_the_disk_is_named),
 		cmocka_unit_test(a_disk_that_a_plane_cannot_use_is_failed_and_the_next_spare_comes),
+		cmocka_unit_test(who_sees_failed_disks_alone_does_not_start),
 		cmocka_unit_test(what_is_in_use_is_not_removed),
 		cmocka_unit_test(a_disk_that_is_back_gets_what_every_node_wrote_meanwhile),
 		cmocka_unit_test(a_disk_that_is_back_gets_what_the_dead_wrote),
