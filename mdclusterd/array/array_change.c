@@ -52,7 +52,7 @@ static void over(struct array *a, struct array_deed *d)
 		array_retry(a, &c->retry, &d->why);
 		return; /* it is said again */
 	}
-	if (c->is_written)
+	if (c->is_written && !c->is_taken_back)
 		tell(a);
 	c->is_running = false;
 	c->who = NULL;
@@ -138,7 +138,11 @@ static void written(struct array *a, int result, const struct err *why)
 {
 	struct array_changing *c = &a->change;
 
-	if (result < 0 && is_add(c)) {
+	c->role = c->deed.work.req.role;
+	if (result < 0 && c->is_taken_back) {
+		fail_want(a, c->role, false);
+		deed_end(a, &c->deed);
+	} else if (result < 0 && is_add(c)) {
 		undo(a, result, why);
 	} else if (result < 0) {
 		end(a, result, why);
@@ -149,20 +153,37 @@ static void written(struct array *a, int result, const struct err *why)
 	}
 }
 
+/* Nobody may take a disk for one that all write to: before TOKEN goes, it is none. */
+static void take_back(struct array *a, const struct err *why)
+{
+	struct array_changing *c = &a->change;
+
+	c->is_taken_back = true;
+	c->result = -ENODEV;
+	c->why = *why;
+	c->step = CHANGE_WRITE;
+	c->deed.work.req = (struct metadata_request){ .role = c->role };
+	deed_work(a, &c->deed, METADATA_FAIL);
+}
+
 static void say(struct array *a)
 {
 	a->change.step = CHANGE_SAY;
 	deed_say_updated(a, &a->change.deed);
 }
 
-/* Who refuses has heard it, and sees to it that it comes to know, or fails the disk. */
+/* Who refuses has heard it. */
 static void said(struct array *a, int result, const struct err *why)
 {
 	struct array_changing *c = &a->change;
 	const struct msg m = { .type = MSG_REMOVE, .disk = c->number };
 
 	c->is_said = result == 0 || result == -EREMOTEIO;
-	if (result < 0 || is_add(c)) {
+	if (c->is_taken_back) {
+		deed_end(a, &c->deed);
+	} else if (result == -EREMOTEIO && c->is_re_add) {
+		take_back(a, why);
+	} else if (result < 0 || is_add(c)) {
 		end(a, result, why);
 	} else {
 		c->step = CHANGE_FORGET;
@@ -239,7 +260,7 @@ static void take(struct array *a, struct array_change *who)
 	c->kind = who->kind;
 	c->is_forced = who->is_forced;
 	c->number = who->number;
-	c->is_re_add = c->is_written = c->is_said = false;
+	c->is_re_add = c->is_written = c->is_said = c->is_taken_back = false;
 	c->result = 0;
 	c->why = (struct err)ERR_INIT;
 	snprintf(c->path, sizeof(c->path), "%s", who->path ? who->path : "");

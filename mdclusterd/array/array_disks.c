@@ -77,6 +77,15 @@ static void tell_degraded(struct array *a, const struct metadata_view *old)
 			});
 }
 
+/* A disk that others use, and this node does not see: nobody may read what it cannot write. */
+uint32_t disks_unseen(const struct array *a)
+{
+	for (uint32_t role = 0; role < roles_of(&a->view); role++)
+		if (a->view.disks[role].is_elsewhere)
+			return role;
+	return ARRAY_NO_ROLE;
+}
+
 static void take(struct array *a, const struct metadata_view *view)
 {
 	struct metadata_view old = a->view;
@@ -89,8 +98,10 @@ static void take(struct array *a, const struct metadata_view *view)
 		a->degraded_since_ns = 0;
 	else if (a->degraded_since_ns == 0)
 		a->degraded_since_ns = max_u64(1, array_now(a));
-	if (a->is_plane_started)
+	if (a->is_plane_started) {
 		tell_degraded(a, &old);
+		fail_want(a, disks_unseen(a), true);
+	}
 	a->reload.must_tell = true;
 }
 

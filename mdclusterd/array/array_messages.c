@@ -111,6 +111,11 @@ static bool is_metadata_handled(struct array *a)
 		messages_answer(a, MSG_REFUSED_IO, a->reload.why.text);
 		return false;
 	}
+	if (reload_is_done(a, a->handling_ticket) && array_has_plane(a) &&
+	    disks_unseen(a) != ARRAY_NO_ROLE) {
+		messages_answer(a, MSG_REFUSED_NO_DISK, NULL);
+		return false;
+	}
 	/* what the plane made needed, others must be able to read in the lock value */
 	return reload_is_done(a, a->handling_ticket) &&
 	       (a->ending || !array_has_plane(a) || tell_owes_is_stored(a));

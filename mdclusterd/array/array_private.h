@@ -243,7 +243,8 @@ struct array_changing {
 	char path[256];
 	bool is_forced, is_re_add;
 	bool is_written, is_said;
-	uint32_t number;
+	bool is_taken_back;          /* somebody refused it: why */
+	uint32_t number, role;
 	int result;
 	struct err why;              /* of result */
 	struct array_deed deed;
@@ -267,6 +268,8 @@ struct array_rebuild {
 	enum array_rebuild_step step;
 	uint32_t role;         /* of the deed */
 	bool is_say_owed;      /* the superblocks say it, and not all may know */
+	uint32_t fresh;        /* role of the disk that is said; ARRAY_NO_ROLE: none is new */
+	bool is_taken_back;    /* somebody refused it */
 	struct array_deed deed;
 	struct array_retry retry;
 };
@@ -529,6 +532,8 @@ void disks_take_view(struct array *a, const struct metadata_view *view);
 /* dev_number of a disk to read from. */
 uint32_t disks_good_one(const struct array *a);
 uint32_t disks_in_sync(const struct array *a);
+/* A role whose disk others use, and this node does not see; ARRAY_NO_ROLE: there is none. */
+uint32_t disks_unseen(const struct array *a);
 
 void fail_go(struct array *a);
 void fail_want(struct array *a, uint32_t role, bool by_plane);

@@ -16,6 +16,9 @@
  * itself. It is in sync when nobody owes a resync, and no slot is left over: looked at with
  * TOKEN, for then all have acknowledged it, and their lock values say what they owe.
  *
+ * Nothing is copied, and nothing is called done, before all have acknowledged METADATA_UPDATED of
+ * this very node since it saw the disk there.
+ *
  * A pass is for disks that it began with: one that comes meanwhile has its own, later.
  */
 #include "mdclusterd/array/array_private.h"
@@ -140,6 +143,9 @@ static void started(struct array *a, uint32_t role)
 		.role = role,
 		.text = a->view.disks[role].is_by_bitmap ? "by the bitmap" : "",
 	});
+	/* who gave it the role may have died, or stopped, before all had acknowledged that */
+	r->is_say_owed = true;
+	r->fresh = role;
 }
 
 /* Disks that are in sync, that failed, or that are others by now; and new ones. */
@@ -170,7 +176,8 @@ static void begin_pass(struct array *a)
 	struct array_rebuild *r = &a->rebuild;
 	uint64_t position = a->view.sync_size;
 
-	if (r->pass != 0 || sweep_is_in_window(a))
+	/* what a node writes that does not know of the disk would not be there */
+	if (r->pass != 0 || r->is_say_owed || sweep_is_in_window(a))
 		return;
 	for (uint32_t role = 0; role < roles(a); role++) {
 		const struct metadata_disk *d = &a->view.disks[role];
@@ -239,8 +246,9 @@ static void assign(struct array *a)
 		return;
 	}
 	r->step = REBUILD_WRITE;
+	r->role = r->fresh = empty_role(a);
 	r->deed.work.req = (struct metadata_request){
-		.role = empty_role(a),
+		.role = r->role,
 		.number = spare(a)->dev_number,
 	};
 	deed_work(a, &r->deed, METADATA_REBUILD);
@@ -272,6 +280,7 @@ static void write_in_sync(struct array *a)
 	struct array_rebuild *r = &a->rebuild;
 
 	r->step = REBUILD_WRITE;
+	r->fresh = ARRAY_NO_ROLE;
 	r->deed.work.req = (struct metadata_request){
 		.role = r->role,
 		.slots = slots_of_nobody(a),
@@ -331,9 +340,13 @@ static void written(struct array *a, int result, const struct err *why)
 {
 	struct array_rebuild *r = &a->rebuild;
 
-	if (result < 0 && r->deeds == REBUILD_ASSIGNS)
+	if (result < 0 && r->is_taken_back)
+		fail_want(a, r->fresh, false);
+	else if (result < 0 && r->deeds == REBUILD_ASSIGNS)
 		r->refused = r->deed.work.req.number; /* the next one, if there is */
 	if (result < 0) {
+		r->is_say_owed |= result == -EIO; /* a spare that fails is faulty by now */
+		(void)reload_want(a);
 		give_up(a, why);
 		return;
 	}
@@ -352,16 +365,33 @@ static void was_saved(struct array *a, int result, const struct err *why)
 	save(a);
 }
 
-/* Who refuses has heard it, and sees to it that it comes to know, or fails the disk. */
+/* Nobody may take a disk for one that all write to: before TOKEN goes, it is none. */
+static void take_back(struct array *a)
+{
+	struct array_rebuild *r = &a->rebuild;
+
+	r->is_taken_back = true;
+	r->step = REBUILD_WRITE;
+	r->deed.work.req = (struct metadata_request){ .role = r->fresh };
+	deed_work(a, &r->deed, METADATA_FAIL);
+}
+
+/* Who refuses has heard it. */
 static void said(struct array *a, int result, const struct err *why)
 {
 	struct array_rebuild *r = &a->rebuild;
 
+	if (result == -EREMOTEIO && r->fresh != ARRAY_NO_ROLE && !r->is_taken_back) {
+		a->why = *why;
+		take_back(a);
+		return;
+	}
 	if (result < 0 && result != -EREMOTEIO) {
 		give_up(a, why);
 		return;
 	}
-	r->is_say_owed = false;
+	r->is_say_owed = r->is_taken_back = false;
+	r->fresh = ARRAY_NO_ROLE;
 	retry_fine(&r->retry);
 	deed_end(a, &r->deed);
 }
@@ -422,6 +452,8 @@ void rebuild_granted(struct array *a, bool is_granted)
 	struct array_rebuild *r = &a->rebuild;
 
 	r->pass = r->seen = 0;
+	r->is_say_owed = r->is_taken_back = false;
+	r->fresh = METADATA_NO_ROLE;
 	r->refused = METADATA_NO_ROLE;
 	r->ticket = is_granted ? reload_want(a) : 0;
 }
@@ -444,7 +476,9 @@ static void choose(struct array *a)
 	bool is_through = r->pass != 0 && a->sweep.position >= a->view.sync_size &&
 			  !sweep_is_in_window(a);
 
-	if (r->is_say_owed || can_assign(a))
+	if (r->is_say_owed)
+		begin(a, r->deeds, r->role);
+	else if (can_assign(a))
 		begin(a, REBUILD_ASSIGNS, ARRAY_NO_ROLE);
 	else if (is_through)
 		begin(a, REBUILD_FINISHES, (uint32_t)__builtin_ctz(r->pass));

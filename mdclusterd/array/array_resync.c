@@ -287,6 +287,8 @@ static void synced(struct array *a, struct plane_request *req, int result)
 	} else if (array_has_plane(a)) {
 		array_retry(a, &r->retry, &req->err);
 	}
+	if (result < 0 && req->kind == PLANE_REBUILD)
+		r->next = none; /* this one again */
 	/* what cannot be read is no reason to end a check; a rebuild must have it */
 	if (is_sweep(a) && result != -ECANCELED && (result == 0 || req->kind != PLANE_REBUILD))
 		sweep_synced(a, range, req);

@@ -96,6 +96,7 @@ struct rig_metadata {
 	bool is_run;                     /* the first was, and is not told */
 	int result;
 	unsigned int ops[METADATA_OPS];  /* done */
+	uint32_t unsees;                 /* not 0: dev_number of a disk that others see */
 	bool is_behind;                  /* it sees disks alone that others have failed */
 	uint32_t lacks_role;             /* not 0: a disk that this node does not see */
 	uint32_t fails_role;             /* told with fail_read, if not 0 */

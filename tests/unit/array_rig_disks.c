@@ -201,6 +201,18 @@ void rig_disks_view(const struct rig_disks *d, struct metadata_view *view)
 	}
 }
 
+void rig_disks_unsee(struct metadata_view *view, uint32_t number)
+{
+	for (uint32_t i = 0; i < view->raid_disks; i++) {
+		struct metadata_disk *d = &view->disks[i];
+
+		if (d->dev_number != number || d->state == METADATA_DISK_FAULTY)
+			continue;
+		d->state = METADATA_DISK_MISSING;
+		d->is_elsewhere = true;
+	}
+}
+
 /* What a node writes is on those disks alone that it writes to. */
 void rig_disks_written(struct rig_plane *p, uint64_t mask)
 {

@@ -172,6 +172,8 @@ static int run(struct rig_metadata *m, struct metadata_request *req)
 	}
 	if (r == 0 && req->view)
 		rig_view(m->rig, req->view);
+	if (r == 0 && req->view && m->unsees)
+		rig_disks_unsee(req->view, m->unsees);
 	if (r == 0 && req->view && m->is_behind)
 		req->view->events--;
 	return r;

@@ -23,6 +23,7 @@ void rig_view(const struct array_rig *rig, struct metadata_view *view);
 /* array_rig_disks.c */
 int rig_disk_fail(struct array_rig *rig, uint32_t role, struct err *err);
 int rig_disks_run(struct rig_metadata *m, struct metadata_request *req);
+void rig_disks_unsee(struct metadata_view *view, uint32_t number);
 void rig_disks_view(const struct rig_disks *d, struct metadata_view *view);
 void rig_disks_written(struct rig_plane *p, uint64_t mask);
 void rig_disks_copied(struct rig_plane *p, uint64_t mask);

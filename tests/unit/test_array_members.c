@@ -224,6 +224,47 @@ static void who_sees_failed_disks_alone_does_not_start(void **state)
 	array_rig_free(rig);
 }
 
+/* A write, as often as it may. */
+static void write_somewhere(struct array_rig *rig, int node)
+{
+	int chunk = (int)(array_rig_random(rig) % ARRAY_RIG_CHUNKS);
+
+	if (array_rig_write(rig, node, chunk))
+		array_rig_written(rig, node, chunk);
+}
+
+/* It has seen it once; what it writes now goes to the others' disks alone. */
+static void what_one_node_does_not_see_any_more_none_reads(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct array_rig *rig = running(3, seed);
+		bool is_back = seed % 2;
+		struct wish wish;
+
+		if (is_back)
+			fail_role(rig, 1, 1);
+		rig->nodes[3].metadata.unsees = is_back ? 1 : ARRAY_RIG_DISKS;
+		ask(rig, 1, &wish, ARRAY_ADD, is_back ? "disk1" : "new", 0);
+		if (!is_back) {
+			array_rig_run(rig);
+			array_rig_disk_fails(rig, 2, 1);
+		}
+		for (int i = 0; i < 3000; i++) {
+			write_somewhere(rig, 3);
+			if (!array_rig_step(rig))
+				array_rig_run_next(rig);
+		}
+		array_rig_run(rig);
+		assert_int_equal(rig->disks.state[1], METADATA_DISK_FAULTY);
+		if (is_back)
+			assert_refused(wish.result, -ENODEV, wish.change.err, "node 3");
+		for (int i = 1; i <= 3; i++)
+			assert_true(array_rig_is_active(rig, i));
+		array_rig_free(rig);
+	}
+}
+
 /* --- removed ------------------------------------------------------------------------------------- */
 
 static void what_is_in_use_is_not_removed(void **state)
@@ -272,6 +313,27 @@ static void a_disk_that_is_back_gets_what_every_node_wrote_meanwhile(void **stat
 	}
 }
 
+/* Whoever looks whether all is done, and whoever has something to do. */
+static void a_disk_that_is_back_waits_for_who_alone_wrote(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 5 * SEEDS; seed++) {
+		struct array_rig *rig = running(3, seed);
+		int writer = 1 + (int)(seed % 3), asked = 1 + (int)(seed / 3 % 3);
+		struct wish wish;
+
+		fail_role(rig, 1, 1);
+		for (int chunk = 20; chunk < 24; chunk++)
+			write_chunk(rig, writer, chunk);
+		rig->nodes[writer].plane.sync_ns = RIG_SECONDS(1);
+		ask(rig, asked, &wish, ARRAY_RE_ADD, "disk1", 0);
+		array_rig_run(rig);
+		assert_ok(wish.result, wish.change.err);
+		assert_true(is_whole(rig));
+		array_rig_free(rig);
+	}
+}
+
 static void a_disk_that_is_back_gets_what_the_dead_wrote(void **state)
 {
 	(void)state;
@@ -309,6 +371,45 @@ static void a_disk_whose_bits_are_gone_is_not_re_added_but_rebuilt(void **state)
 	assert_true(rebuilt_by(rig, rebuilder(rig)) == UINT64_MAX);
 	assert_true(is_whole(rig));
 	array_rig_free(rig);
+}
+
+/* --- what fails ------------------------------------------------------------------------------------- */
+
+static void what_could_not_be_read_is_not_taken_for_copied(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct array_rig *rig = running(2, seed);
+		struct wish wish;
+
+		fail_role(rig, 1, 1);
+		for (int i = 1; i <= 2; i++)
+			rig->nodes[i].plane.fail_sync = 3;
+		ask(rig, 2, &wish, ARRAY_ADD, "new", 0);
+		array_rig_run_seconds(rig, 200);
+		assert_true(is_whole(rig)); /* the rig looks whether it has all */
+		array_rig_free(rig);
+	}
+}
+
+static void what_is_written_is_said_until_all_have_heard_it(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct array_rig *rig = running(3, seed);
+		struct wish wish;
+
+		fail_role(rig, 1, 1);
+		rig->nodes[3].plane.holds_set_disk = true; /* it acknowledges nothing of it */
+		ask(rig, 1, &wish, ARRAY_ADD, seed % 2 ? "disk1" : "new", 0);
+		array_rig_run_seconds(rig, 200);
+		assert_int_not_equal(rig->disks.state[1], METADATA_DISK_IN_SYNC);
+		rig->nodes[3].plane.holds_set_disk = false;
+		array_rig_run_seconds(rig, 200);
+		assert_true(wish.is_done && is_whole(rig));
+		array_rig_check_healthy(rig);
+		array_rig_free(rig);
+	}
 }
 
 /* --- somebody dies, or leaves -------------------------------------------------------------------------- */
@@ -507,10 +608,14 @@ int main(void)
 		cmocka_unit_test(a_node_that_does_not_see_the_disk_is_named),
 		cmocka_unit_test(a_disk_that_a_plane_cannot_use_is_failed_and_the_next_spare_comes),
 		cmocka_unit_test(who_sees_failed_disks_alone_does_not_start),
+		cmocka_unit_test(what_one_node_does_not_see_any_more_none_reads),
 		cmocka_unit_test(what_is_in_use_is_not_removed),
 		cmocka_unit_test(a_disk_that_is_back_gets_what_every_node_wrote_meanwhile),
+		cmocka_unit_test(a_disk_that_is_back_waits_for_who_alone_wrote),
 		cmocka_unit_test(a_disk_that_is_back_gets_what_the_dead_wrote),
 		cmocka_unit_test(a_disk_whose_bits_are_gone_is_not_re_added_but_rebuilt),
+		cmocka_unit_test(what_could_not_be_read_is_not_taken_for_copied),
+		cmocka_unit_test(what_is_written_is_said_until_all_have_heard_it),
 		cmocka_unit_test(another_goes_on_where_the_dead_one_was),
 		cmocka_unit_test(another_goes_on_where_one_that_leaves_was),
 		cmocka_unit_test(a_rebuild_goes_on_after_all_have_stopped),
