@@ -172,6 +172,21 @@ expect_equal "calls" '["Detail",{"array":"web"}]
 ends_with 0 mdcluster /dev/md/web --re-add missing
 says "web: no disk is missing here"
 expect_equal "calls" '["Detail",{"array":"web"}]' "$(calls)"
+# block devices of this array that it does not have, whatever else the host has
+make_disk members-a.img 64M
+make_disk members-b.img 64M
+mdcluster create web members-a.img members-b.img -q --level=mirror --raid-devices=2 --nodes=2 \
+	--home-cluster=alpha --homehost=none --assume-clean
+if here_=$(losetup --find --show members-a.img 2>/dev/null); then
+	loops+=("$here_")
+	missing=$(losetup --find --show members-b.img)
+	loops+=("$missing")
+	mdcluster examine --json members-a.img >examined
+	answer Detail "$(jq --arg path "$here_" '{reply: {array: {}, metadata: {uuid, disks: [
+		{number: 0, path: $path, device_uuid}, {number: 1, path: "", device_uuid: ""}]}}}' examined)"
+	asks '["Detail",{"array":"web"}]' "[\"Add\",{\"array\":\"web\",\"disk\":\"$missing\",\"how\":\"re-add\"}]" \
+		"mdcluster /dev/md/web --re-add missing"
+fi
 # scripts made for the kernel's md-cluster go on
 ends_with 0 mdcluster /dev/md/web --cluster-confirm 1:/dev/sdx
 says "--cluster-confirm is not needed: each node looks for the disk itself"
