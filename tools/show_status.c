@@ -328,6 +328,22 @@ static void show_bad_disks(const struct status_array *a, struct terminal *t)
 	}
 }
 
+/* A disk that begins to go: what it could not read, and others could. */
+static void show_corrected(const struct status_array *a, struct terminal *t)
+{
+	char size[TEXT_SIZE_BYTES];
+
+	for (uint32_t i = 0; i < a->disk_count; i++) {
+		const struct status_disk *d = &a->disks[i];
+
+		if (d->corrected_sectors == 0 && d->recent_read_errors == 0)
+			continue;
+		fprintf(t->to, "  disk %u could not read %" PRIu64 " places lately, %" PRIu32
+			" are its limit; %s written anew\n", d->role, d->recent_read_errors,
+			a->max_read_errors, text_size(d->corrected_sectors * 512, size));
+	}
+}
+
 static int show_array(const struct show_status *show, const struct status_array *a,
 		      struct terminal *t, struct err *err)
 {
@@ -345,6 +361,7 @@ static int show_array(const struct show_status *show, const struct status_array 
 	if (r < 0 || !show->only)
 		return r;
 	r = show_disks_table(a, t, err);
+	show_corrected(a, t);
 	if (a->resync_max_bytes)
 		fprintf(t->to, "  resync at %s/s to %s/s, intent budget %s\n",
 			text_size(a->resync_min_bytes, min), text_size(a->resync_max_bytes, max),

@@ -171,9 +171,9 @@ static int join_parking(struct plane_work *w, struct err *err)
 
 static void free_all(struct plane_work *w)
 {
-	mend_fini(&w->mend);
 	mirror_free(w->mirror);
 	intent_free(w->intent);
+	mend_fini(&w->mend);
 	w->mirror = NULL;
 	w->intent = NULL;
 	if (w->has_slot)

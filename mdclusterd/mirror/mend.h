@@ -26,5 +26,5 @@ struct mend {
 
 /* As mirror_ops.unreadable has it: sectors. Out of memory: the next read finds it again. */
 void mend_add(struct mend *mend, uint64_t low, uint64_t high);
-/* The intent is gone, or about to go. */
+/* Behind intent_free(), which has the request until then. */
 void mend_fini(struct mend *mend);

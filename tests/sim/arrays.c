@@ -56,7 +56,7 @@ struct sim_arrays {
 	uint64_t budget_bytes;
 	int failed_disk; /* -1: none */
 	int spoilt_disk; /* the same */
-	unsigned int spoilt_places;
+	uint64_t spoilt_blocks;
 	bool has_slow_disks;
 	struct members *members;
 	bool is_managed; /* the array is whole in the end */
@@ -398,6 +398,20 @@ void arrays_fail_disk(struct sim_arrays *all)
 					 DISK_MEM_FAIL_WRITES | DISK_MEM_FAIL_READS);
 }
 
+/* Only what the array uses: in a raid10 on a number of disks that is odd the end is not. */
+static void spoil_block(struct sim_arrays *all, uint64_t sector)
+{
+	struct layout_copy copies[SIM_MAX_DISKS];
+	int count = layout_copies(&all->layout, sector, copies);
+
+	for (int i = 0; i < count; i++) {
+		if (copies[i].disk != all->spoilt_disk)
+			continue;
+		sim_disks_spoil(all->disks, copies[i].disk, copies[i].offset_bytes, 8 * 512);
+		all->spoilt_blocks++;
+	}
+}
+
 /* What others have is read from there; who has too many places for that is failed. */
 void arrays_spoil_disk(struct sim_arrays *all)
 {
@@ -410,13 +424,11 @@ void arrays_spoil_disk(struct sim_arrays *all)
 					   (int)sim_below(w, (uint64_t)l->raid_disks);
 	oracle_other_sources(all->oracle);
 	for (uint64_t i = sim_below(w, 3); i < 3; i++) {
-		uint64_t sector = 8 * sim_below(w, l->member_sectors / 8);
-		uint64_t sectors = min_u64(8 * (1 + sim_below(w, 4)), l->member_sectors - sector);
+		uint64_t sector = 8 * sim_below(w, l->array_sectors / 8);
+		uint64_t end = min_u64(sector + 8 * (1 + sim_below(w, 4)), l->array_sectors);
 
-		sim_disks_spoil(all->disks, all->spoilt_disk, (l->data_offset + sector) * 512,
-				sectors * 512);
-		if (++all->spoilt_places > MIRROR_READ_ERRORS)
-			all->failed_disk = all->spoilt_disk;
+		for (; sector < end; sector += 8)
+			spoil_block(all, sector);
 	}
 }
 
@@ -569,23 +581,30 @@ static void expect_sound(struct sim_arrays *all)
 	disk_world_free(time);
 }
 
-static bool is_spoilt_in_use(const struct sim_arrays *all)
+/* Too many such places, and it is one that has failed. */
+static bool is_spoilt_in_use(struct sim_arrays *all)
 {
 	bool in_sync[SIM_MAX_DISKS];
 
 	if (all->spoilt_disk < 0 || all->spoilt_disk == all->failed_disk)
 		return false;
 	layout_in_sync(&all->layout, in_sync);
-	return in_sync[all->spoilt_disk];
+	if (in_sync[all->spoilt_disk])
+		return true;
+	if (all->spoilt_blocks <= MIRROR_READ_ERRORS)
+		sim_fail(all->world, "disk%d is failed for few bad sectors", all->spoilt_disk);
+	all->failed_disk = all->spoilt_disk;
+	return false;
 }
 
 static bool have_mended(struct sim_arrays *all)
 {
 	const struct layout *l = &all->layout;
 
-	return are_at_rest(all) && sim_disks_spoilt_bytes(all->disks, all->spoilt_disk,
-							  l->data_offset * 512,
-							  l->member_sectors * 512) == 0;
+	return are_at_rest(all) &&
+	       (!is_spoilt_in_use(all) ||
+		sim_disks_spoilt_bytes(all->disks, all->spoilt_disk, l->data_offset * 512,
+				       l->member_sectors * 512) == 0);
 }
 
 /* A check finds what nobody has read, too. */

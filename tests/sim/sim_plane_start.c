@@ -17,9 +17,9 @@ enum { SECTOR = 512, PATIENCE = 100000 };
 
 void plane_take_apart(struct sim_plane *p)
 {
-	mend_fini(&p->mend);
 	mirror_free(p->mirror);
 	intent_free(p->intent);
+	mend_fini(&p->mend);
 	p->mirror = NULL;
 	p->intent = NULL;
 	if (p->has_slot)
