@@ -12,7 +12,9 @@
  *	    the states of one epoch, wherever they are, are beginnings of one another.
  *	M2  A lockspace where a member is missing, and not proven dead, is frozen: no
  *	    operation is applied. So what the missing one was granted, and others never
- *	    saw, excludes nobody wrongly; and if it comes back, nothing was lost.
+ *	    saw, excludes nobody wrongly; and if it comes back, nothing was lost. Where each
+ *	    of two nodes may decide alone, all are while the other is neither here nor over:
+ *	    it may be a member by now, where we are not.
  *	M3  Coming and going is said in safe messages: who acts as a member is known to
  *	    be one by all who outlive it. Nobody does so for what came in a transitional
  *	    configuration: it is said again.
@@ -30,7 +32,8 @@
  *	M7  Memory that runs out ends this node's part (sync_break()).
  *	M8  A lockspace is made only when every node is here or is over: never met, left,
  *	    or proven dead since it last took part in a quorate configuration; or when
- *	    it is known that all have left the one of that name. Who takes part is
+ *	    it is known that all have left the one of that name (but not where the other
+ *	    of two may make it, too: M2). Who takes part is
  *	    remembered by each member, on its disk, before the configuration counts. So
  *	    a cluster that begins anew touches nothing of a node that may still live
  *	    (D14); and what was proven dead meanwhile brings no lockspace back.
@@ -65,6 +68,7 @@ struct lock_manager_config {
 	uint32_t self;        /* id, one of them */
 	uint64_t incarnation; /* grows at every start of this node */
 	const struct roster *roster; /* as it was remembered; copied. NULL: nothing was */
+	bool decides_alone;   /* two_node: two parts may be quorate at once (M2) */
 };
 
 /* Called from within the events of sync and group. Any but now may be NULL. */

@@ -50,11 +50,19 @@ static bool is_away(const struct lock_manager *m, int node)
 	return !set_has(&m->members, node) && roster_is_open(&m->roster, node);
 }
 
+bool roster_waits(const struct lock_manager *m)
+{
+	for (int i = 0; i < m->config.nodes.count && m->config.decides_alone; i++)
+		if (is_away(m, i))
+			return true;
+	return false;
+}
+
 bool roster_lets_found(const struct lock_manager *m, const void *name, size_t length)
 {
 	for (int i = 0; i < m->config.nodes.count; i++)
 		if (is_away(m, i))
-			return grave_is_there(m, name, length);
+			return !m->config.decides_alone && grave_is_there(m, name, length);
 	return true;
 }
 
@@ -88,12 +96,16 @@ void roster_close(struct lock_manager *m, int node, uint64_t incarnation)
 		return;
 	remember(m, &m->roster);
 	manager_wake_openers(m);
+	for (size_t i = m->space_count; i > 0 && m->config.decides_alone; i--)
+		space_consider(m->spaces[i - 1]);
 }
 
 bool lock_manager_absent(const struct lock_manager *m, size_t index,
 			 struct lock_manager_absent *absent)
 {
-	for (int i = 0; i < m->config.nodes.count && m->is_wanted; i++) {
+	bool is_wanted = m->is_wanted || (m->space_count > 0 && roster_waits(m));
+
+	for (int i = 0; i < m->config.nodes.count && is_wanted; i++) {
 		if (!is_away(m, i) || index-- > 0)
 			continue;
 		*absent = (struct lock_manager_absent){ m->config.nodes.ids[i],

@@ -364,7 +364,8 @@ void space_consider(struct space *s)
 	size_t before = s->member_count;
 	int buried;
 
-	if (!s->is_frozen || !manager_is_running(s->manager) || space_waits_for_proof(s))
+	if (!s->is_frozen || !manager_is_running(s->manager) || space_waits_for_proof(s) ||
+	    roster_waits(s->manager))
 		return;
 	buried = bury_all(s);
 	if (buried < 0) {

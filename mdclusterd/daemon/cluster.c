@@ -368,6 +368,7 @@ static int open_manager(struct cluster *c, struct err *err)
 	struct lock_manager_config m = {
 		.self = c->config->nodes[c->config->self].id,
 		.incarnation = station_incarnation(c->station),
+		.decides_alone = c->config->quorum.is_two_node,
 	};
 
 	config_node_table(c->config, &m.nodes);
