@@ -35,6 +35,7 @@ simulate talk $((seeds * 5 / 6))
 simulate hundred $((seeds / 30))
 # arrays: 5000 in all where the ring has 6000
 simulate arrays $((seeds * 5 / 12))
-for scenario in arrays-disks arrays-sectors arrays-power arrays-leave; do
+simulate arrays-fence $((seeds / 20))
+for scenario in arrays-disks arrays-sectors arrays-power arrays-leave arrays-members; do
   simulate "$scenario" $((seeds * 5 / 36))
 done

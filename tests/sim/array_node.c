@@ -9,7 +9,9 @@
 #include "base/err.h"
 #include "bitmap/disk.h"
 #include "lockres/lock_manager.h"
+#include "mdclusterd/daemon/lease.h"
 #include "tests/sim/fiber.h"
+#include "tests/sim/quorum_node.h"
 #include "tests/sim/rules.h"
 #include "tests/sim/sim_disks.h"
 #include "tests/sim/world.h"
@@ -25,7 +27,7 @@ struct array_node {
 	struct sim_plane *plane;
 	bool is_quorate, is_dead, is_stopping, is_closed_here, is_stopped;
 	uint64_t stopping_since;
-	uint64_t token_at, lease_until;
+	uint64_t lease_until, renew_at;
 
 	struct metadata *metadata;
 	struct metadata_runner runner;
@@ -231,6 +233,7 @@ static void make_array(struct array_node *a)
 	struct err err = ERR_INIT;
 
 	a->plane = sim_plane_new(a->node, &a->config.plane);
+	sim_plane_set_lease(a->plane, a->lease_until);
 	a->metadata = metadata_new(&metadata_ops, a);
 	a->array = array_new(&c, lock_manager_engine(a->node->locks), &a->runner,
 			     sim_plane_face(a->plane), &ops, a, &err);
@@ -250,6 +253,7 @@ struct array_node *array_node_new(const struct array_node_config *config)
 	a->node = config->node;
 	a->runner.submit = op_submit;
 	QB_INIT_LIST_HEAD(&a->asked);
+	a->renew_at = UINT64_MAX;
 	array_node_start(a);
 	return a;
 }
@@ -314,27 +318,33 @@ void array_node_quorate(struct array_node *a, bool is_quorate)
 		array_set_quorate(a->array, is_quorate);
 }
 
-/*
- * A token says that all were there after we passed on the one before it. This one may have
- * waited for us, while we were paused and others went on without us. Those of a ring that is
- * not installed yet say nothing of the configuration that we know.
- */
+/* As the daemon does; which looks at it every eighth of the lease, as a ring of one has no token. */
 static void renew_lease(struct array_node *a)
 {
 	const struct ring *ring = totem_ring(a->node->totem);
-	uint64_t at = ring_timing(ring).token_at, before = a->token_at;
+	const struct lease_facts facts = {
+		.is_quorate = a->is_quorate && quorum_node_is_quorate(a->node),
+		.is_installed = ring_state(ring) == RING_OPERATIONAL,
+		.is_alone = set_count(ring_members(ring)) == 1,
+		.now = sim_clock(a->node),
+		.previous_token_at = ring_timing(ring).previous_at,
+		.lease_ns = a->config.lease_ns,
+	};
+	uint64_t until = lease_until(a->lease_until, &facts);
 
-	if (ring_state(ring) != RING_OPERATIONAL) {
-		a->token_at = 0;
+	a->renew_at = facts.is_quorate && facts.is_alone ? facts.now + facts.lease_ns / 8 :
+							    UINT64_MAX;
+	if (until == a->lease_until)
 		return;
-	}
-	if (at == before)
-		return;
-	a->token_at = at;
-	if (!a->is_quorate || before == 0)
-		return;
-	a->lease_until = before + a->config.lease_ns;
-	sim_plane_set_lease(a->plane, a->lease_until);
+	a->lease_until = until;
+	sim_plane_set_lease(a->plane, until);
+}
+
+uint64_t array_node_lease(const struct array_node *a, bool *is_idle)
+{
+	*is_idle = !a->array || (!a->fiber && qb_list_empty(&a->asked) &&
+				 sim_plane_is_idle(a->plane));
+	return a->lease_until;
 }
 
 static void excuse_stop(struct array_node *a)
@@ -363,7 +373,8 @@ uint64_t array_node_deadline(const struct array_node *a)
 {
 	if (!a->array)
 		return UINT64_MAX;
-	return min_u64(array_deadline(a->array), sim_plane_deadline(a->plane));
+	return min_u64(min_u64(array_deadline(a->array), sim_plane_deadline(a->plane)),
+		       a->renew_at);
 }
 
 /* --- looking ---------------------------------------------------------------------------------------------- */

@@ -36,6 +36,9 @@ struct array_node *array_node_new(const struct array_node_config *config);
 /* It ends, after sim_disks_node_ended(). */
 void array_node_free(struct array_node *a);
 
+/* Until when it may write, on its clock; idle: nothing is under way, and nothing can begin. */
+uint64_t array_node_lease(const struct array_node *a, bool *is_idle);
+
 void array_node_quorate(struct array_node *a, bool is_quorate);
 /* After each event of the node. */
 void array_node_advance(struct array_node *a);

@@ -14,6 +14,7 @@
 #include "lockres/lock_manager.h"
 #include "mdclusterd/mirror/mirror.h"
 #include "tests/sim/array_node.h"
+#include "tests/sim/fencers.h"
 #include "tests/sim/layout.h"
 #include "tests/sim/members.h"
 #include "tests/sim/oracle.h"
@@ -46,6 +47,7 @@ struct sim_arrays {
 	struct oracle *oracle;
 	struct rules *rules;
 	struct writers *writers;
+	struct fencers *fencers; /* NULL: nobody fences */
 	struct array_node *nodes[SIM_MAX_NODES]; /* NULL: its process is not there */
 	int slots[SIM_MAX_NODES];                /* that they remember */
 	struct death deaths[SIM_MAX_NODES];
@@ -119,6 +121,8 @@ static void on_started(void *rider, struct sim_node *n)
 	};
 
 	all->nodes[n->index] = array_node_new(&c);
+	if (all->fencers)
+		fencers_started(all->fencers, n);
 }
 
 static void on_ended(void *rider, struct sim_node *n)
@@ -126,8 +130,11 @@ static void on_ended(void *rider, struct sim_node *n)
 	struct sim_arrays *all = rider;
 	struct sim_world *w = all->world;
 	struct death *d = &all->deaths[n->index];
-	uint64_t latest = sim_below(w, 4) ? OBITUARY_MS : OPERATOR_MS;
+	bool has_obituary = all->fencers ? sim_below(w, 4) == 0 : sim_below(w, 4) != 0;
+	uint64_t latest = has_obituary ? OBITUARY_MS : OPERATOR_MS;
 
+	if (all->fencers)
+		fencers_ended(all->fencers, n);
 	d->incarnation = n->incarnation;
 	d->proof_at = w->now + sim_below(w, latest * SIM_MS);
 	rules_ended(all->rules, n->index);
@@ -162,8 +169,9 @@ static void on_configured(void *rider, struct sim_node *n, const struct ring_con
 {
 	struct sim_arrays *all = rider;
 
-	(void)c;
 	array_node_quorate(all->nodes[n->index], false);
+	if (all->fencers)
+		fencers_configured(all->fencers, n, c);
 }
 
 static void on_synchronised(void *rider, struct sim_node *n)
@@ -174,6 +182,8 @@ static void on_synchronised(void *rider, struct sim_node *n)
 	if (is_quorate)
 		claim_own_deaths(all, n);
 	array_node_quorate(all->nodes[n->index], is_quorate);
+	if (all->fencers)
+		fencers_settled(all->fencers, n);
 }
 
 static void on_look(void *rider, struct sim_node *n)
@@ -194,6 +204,7 @@ static void on_free(void *rider)
 {
 	struct sim_arrays *all = rider;
 
+	fencers_free(all->fencers);
 	writers_free(all->writers);
 	layout_fini(&all->layout);
 	members_free(all->members);
@@ -312,6 +323,48 @@ struct sim_arrays *sim_use_arrays(struct sim_world *w, int spare_count)
 	w->rider_ops = &rider_ops;
 	w->rider = all;
 	return all;
+}
+
+/* --- fencing -------------------------------------------------------------------------------------- */
+
+static bool op_is_drained(void *owner, int node)
+{
+	const struct sim_arrays *all = owner;
+
+	return sim_disks_is_drained(all->disks, node);
+}
+
+static uint64_t op_lease(void *owner, int node, bool *is_idle)
+{
+	const struct sim_arrays *all = owner;
+
+	return array_node_lease(all->nodes[node], is_idle);
+}
+
+static void op_proven(void *owner, int by, int node, uint64_t incarnation)
+{
+	struct sim_arrays *all = owner;
+	struct err err = ERR_INIT;
+
+	rules_proven(all->rules, node, incarnation);
+	if (lockspace_confirm_dead(lock_manager_engine(all->world->nodes[by].locks),
+				   (uint32_t)node + 1, incarnation, LOCK_DEATH_NODE, &err) < 0)
+		sim_fail(all->world, "%s", err.text);
+}
+
+static bool op_speaks(void *owner)
+{
+	const struct sim_arrays *all = owner;
+
+	return all->has_obituaries;
+}
+
+void arrays_use_fencing(struct sim_arrays *all, bool has_watchdogs)
+{
+	static const struct fencers_ops ops = { op_is_drained, op_lease, op_proven, op_speaks };
+
+	all->fencers = fencers_new(all->world, has_watchdogs, LEASE_MS * (uint64_t)SIM_MS, &ops,
+				   all);
 }
 
 /* --- moves ---------------------------------------------------------------------------------------- */
@@ -526,6 +579,8 @@ static bool are_at_rest(struct sim_arrays *all)
 		if (!all->nodes[i] ||
 		    !is_at_rest(all, i))
 			return false;
+	if (all->fencers && !fencers_are_idle(all->fencers))
+		return false;
 	return writers_are_idle(all->writers);
 }
 

@@ -13,6 +13,9 @@ struct sim_world;
 /* Behind sim_use_totems(); an array that chance makes, and disks that may be added to it. */
 struct sim_arrays *sim_use_arrays(struct sim_world *w, int spare_count);
 
+/* Before any node starts: nodes fence each other (fencers.h); operators know of the rest. */
+void arrays_use_fencing(struct sim_arrays *all, bool has_watchdogs);
+
 /* Programs of all nodes get something to do. */
 void arrays_stir(struct sim_arrays *all);
 /* All that died do, as soon as nothing of them is in flight. */

@@ -83,7 +83,9 @@ void lock_node_start(struct sim_node *n, const struct ring_config *config)
 						     .left = op_left };
 	struct lock_manager_config c = { .nodes = config->nodes,
 					 .self = config->self,
-					 .incarnation = config->incarnation };
+					 .incarnation = config->incarnation,
+					 .decides_alone =
+						 n->world->quorum_options.is_two_node };
 	struct err err = ERR_INIT;
 
 	n->has_left = false;

@@ -30,6 +30,7 @@ struct space {
 
 struct node_rule {
 	bool is_started, is_open, is_quorate;
+	bool is_condemned; /* it lives, and others have what it had */
 	uint32_t slot;
 	struct space space;
 	uint64_t lease, unquorate_at, started_at;
@@ -131,6 +132,11 @@ static void expect_given_up(struct rules *r, int node, uint32_t slot, const char
 
 	if (!s->is_held || (s->node == node && is_alive(r, s)))
 		return;
+	if (is_alive(r, s) && r->nodes[s->node].proven >= s->incarnation &&
+	    r->nodes[s->node].lease <= sim_clock(&r->world->nodes[s->node])) {
+		r->nodes[s->node].is_condemned = true; /* it must never write as it is */
+		return;
+	}
 	if (is_alive(r, s))
 		sim_fail(r->world, "D14: n%d %s slot %u of n%d, which lives", node + 1, what, slot,
 			 s->node + 1);
@@ -146,7 +152,7 @@ void rules_started(struct rules *r, int node, uint32_t slot)
 
 	expect_given_up(r, node, slot, "takes");
 	n->is_started = true;
-	n->is_open = false;
+	n->is_open = n->is_condemned = false;
 	n->slot = slot;
 	n->space = space_of(r, node);
 	n->single_since = 0;
@@ -342,6 +348,8 @@ void rules_change(struct rules *r, int node, enum sim_disk_user user, int disk,
 {
 	uint64_t at = req->offset_bytes, end = at + req->length_bytes, sector, run;
 
+	if (user == SIM_DISK_PLANE && r->nodes[node].is_condemned)
+		sim_fail(r->world, "D14: n%d writes, and was proven dead", node + 1);
 	check_lease(r, node, user == SIM_DISK_PLANE ? "data or bits" : "metadata");
 	if (user != SIM_DISK_PLANE ||
 	    !layout_array_sector(r->layout, disk, at, &sector, &run))

@@ -28,3 +28,4 @@ void scenario_arrays_sectors(struct sim_world *w);
 void scenario_arrays_power(struct sim_world *w);
 void scenario_arrays_leave(struct sim_world *w);
 void scenario_arrays_members(struct sim_world *w);
+void scenario_arrays_fence(struct sim_world *w);

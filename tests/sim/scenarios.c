@@ -421,5 +421,7 @@ const struct scenario scenarios[] = {
 	  scenario_arrays_power },
 	{ "arrays-leave", "nodes join and leave under load", 5, scenario_arrays_leave },
 	{ "arrays-members", "disks are failed, removed, added, rebuilt", 5, scenario_arrays_members },
+	{ "arrays-fence", "clusters are cut, with any quorum, and nodes fence each other", 5,
+	  scenario_arrays_fence },
 	{ NULL, NULL, 0, NULL },
 };

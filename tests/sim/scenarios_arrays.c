@@ -8,19 +8,29 @@
 #include "tests/sim/scenario.h"
 #include "tests/sim/world.h"
 
+static struct sim_arrays *make(struct sim_world *w, int spare_count)
+{
+	sim_use_totems(w);
+	w->sync_deadline_ns = 60000ull * SIM_MS;
+	w->config.token_ns = 150ull * SIM_MS;
+	return sim_use_arrays(w, spare_count);
+}
+
+static void start(struct sim_world *w)
+{
+	sim_bad_weather(w);
+	sim_start_all(w);
+	sim_run(w, w->now + 400ull * SIM_MS);
+}
+
 /* Three to five take part. */
 static struct sim_arrays *begin_with(struct sim_world *w, int spare_count)
 {
 	struct sim_arrays *all;
 
 	w->count = 3 + (int)sim_below(w, 3);
-	sim_use_totems(w);
-	all = sim_use_arrays(w, spare_count);
-	w->sync_deadline_ns = 60000ull * SIM_MS;
-	w->config.token_ns = 150ull * SIM_MS;
-	sim_bad_weather(w);
-	sim_start_all(w);
-	sim_run(w, w->now + 400ull * SIM_MS);
+	all = make(w, spare_count);
+	start(w);
 	return all;
 }
 
@@ -195,6 +205,81 @@ void scenario_arrays_members(struct sim_world *w)
 			arrays_manage(all);
 		if (sim_below(w, 3) == 0)
 			some_trouble(w, all);
+	}
+	end(w, all);
+}
+
+/* Two to five, with some of quorum's options. */
+static struct sim_arrays *begin_fenced(struct sim_world *w)
+{
+	struct quorum_options *o = &w->quorum_options;
+	struct sim_arrays *all;
+
+	w->count = 2 + (int)sim_below(w, 4);
+	o->is_two_node = w->count == 2 && sim_below(w, 2);
+	o->waits_for_all = o->is_two_node || sim_below(w, 3) == 0;
+	if (!o->is_two_node) {
+		o->is_last_man_standing = sim_below(w, 2);
+		o->last_man_standing_window_ns = (100 + sim_below(w, 600)) * SIM_MS;
+		o->tie = (enum quorum_tie)sim_below(w, QUORUM_TIE_LIST);
+	}
+	all = make(w, 0);
+	/* with two_node nobody loses its lease: a watchdog proves nothing, and is refused */
+	arrays_use_fencing(all, !o->is_two_node && sim_below(w, 2));
+	start(w);
+	return all;
+}
+
+static void some_cut(struct sim_world *w, struct sim_arrays *all)
+{
+	int node = (int)sim_below(w, (uint64_t)w->count);
+	int other = (int)sim_below(w, (uint64_t)w->count);
+
+	switch (sim_below(w, 16)) {
+	case 0:
+	case 1:
+	case 2:
+		sim_split(w);
+		break;
+	case 3:
+		sim_say(w, -1, "n%d is not heard by n%d", node + 1, other + 1);
+		sim_cut(w, node, other, true);
+		break;
+	case 4:
+	case 5:
+		sim_heal(w);
+		sim_bad_weather(w);
+		break;
+	case 6:
+		sim_pause(w, node, sim_below(w, 4000) * SIM_MS);
+		break;
+	case 7:
+		arrays_crash_writing(all, node);
+		break;
+	case 8:
+		arrays_leave(all, node);
+		break;
+	case 9:
+	case 10:
+	case 11:
+		arrays_start(all);
+		arrays_tidy(all);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Those who go on have to prove that the others are dead, who may live. */
+void scenario_arrays_fence(struct sim_world *w)
+{
+	struct sim_arrays *all = begin_fenced(w);
+
+	for (int step = 0; step < 60 && !w->failure[0]; step++) {
+		sim_run(w, w->now + sim_below(w, sim_below(w, 4) ? 100ull * SIM_MS : 2000ull * SIM_MS));
+		arrays_stir(all);
+		arrays_prove(all);
+		some_cut(w, all);
 	}
 	end(w, all);
 }

@@ -270,6 +270,16 @@ uint64_t sim_plane_needed(const struct sim_plane *p)
 	return p->intent && !p->fiber ? intent_needed_count(p->intent) : 0;
 }
 
+bool sim_plane_is_idle(const struct sim_plane *p)
+{
+	static struct mirror_look m;
+
+	if (p->fiber || !p->mirror)
+		return !p->fiber;
+	mirror_look(p->mirror, &m);
+	return m.is_drained && !p->is_open;
+}
+
 bool sim_plane_is_failing(const struct sim_plane *p, uint32_t role)
 {
 	static struct mirror_look m;

@@ -40,6 +40,8 @@ uint64_t sim_plane_deadline(const struct sim_plane *p);
 
 /* What programs write to; NULL as long as there is nothing, or no more. */
 struct volume *sim_plane_volume(struct sim_plane *p);
+/* Its gate is shut, and nothing of it is under way on any disk. */
+bool sim_plane_is_idle(const struct sim_plane *p);
 /* Chunks that wait for a resync, of the own slot. */
 uint64_t sim_plane_needed(const struct sim_plane *p);
 /* The mirror has found that it fails, and the cluster is not told yet. */

@@ -186,6 +186,8 @@ static void start_in_fiber(void *arg)
 	if (r < 0) {
 		plane_take_apart(p);
 	} else {
+		/* the intent has a lease from its beginning */
+		mirror_set_gate(p->mirror, p->is_open, p->lease);
 		req->needed_chunks = intent_needed_count(p->intent);
 		rules_started(p->config.rules, p->node->index, p->number);
 	}
