@@ -25,6 +25,8 @@ max_len()
 	md_sb) echo 4105 ;;    # 9 bytes before the block
 	bitmap_sb) echo 273 ;; # 17 bytes before the superblock
 	boot) echo 65 ;;
+	quorum) echo 1500 ;;
+	tie_breaker) echo 600 ;;
 	keyfile | fragment) echo 1000 ;;
 	wire | ring) echo 2000 ;;
 	lock_dump | control) echo 5000 ;;
