@@ -103,6 +103,8 @@ static void on_member(void *owner, uint32_t node, bool is_member)
 		    "node %s %s the ring", engine_node_name(e, node),
 		    is_member ? "is on" : "has left");
 	units_set_missing(e, node, !is_member);
+	if (is_member)
+		engine_proof_is_back(e, config_node_by_id(e->config, node));
 }
 
 static void on_dead(void *owner, uint32_t node, uint64_t incarnation, const char *how)

@@ -55,6 +55,7 @@ void engine_tell_array(struct engine *e, const struct array_event *event);
 int engine_proof_open(struct engine *e, struct err *err);
 void engine_proof_close(struct engine *e);
 void engine_proof_look(struct engine *e); /* something has changed */
+void engine_proof_is_back(struct engine *e, int index); /* on the ring */
 void engine_proof_reload(struct engine *e);
 /* "" where nothing is waited for; to: PROOF_TEXT_BYTES. Returns `to`. */
 char *engine_proof_waits(const struct engine *e, uint32_t node, char *to);

@@ -345,6 +345,13 @@ void engine_proof_look(struct engine *e)
 	arm(ep);
 }
 
+void engine_proof_is_back(struct engine *e, int index)
+{
+	if (e->proof)
+		proof_is_back(e->proof->proof, e->config->nodes[index].id,
+			      cluster_incarnation(e->cluster, index));
+}
+
 static void look_again(void *owner)
 {
 	struct engine_proof *ep = owner;

@@ -296,6 +296,14 @@ int proof_set_missing(struct proof *p, uint64_t now, const struct proof_missing 
 	return r;
 }
 
+void proof_is_back(struct proof *p, uint32_t node, uint64_t incarnation)
+{
+	struct question *q = find(p, node);
+
+	if (q && incarnation <= q->proven_incarnation)
+		q->proven_incarnation = 0;
+}
+
 void proof_set_duty(struct proof *p, uint64_t now, bool is_quorate, enum proof_duty duty,
 		    uint32_t lowest)
 {

@@ -21,6 +21,8 @@
  *	F7  No device is touched before its delay for that node is over, and another plan
  *	    begins anew: two nodes that would shoot each other differ in that delay.
  *	F8  What was proven stays so: it is told again as long as that incarnation is missing.
+ *	    One that is on a ring again had lived, and only could not write (a watchdog, a
+ *	    reservation): when it is missing the next time, that proves nothing any more.
  *
  *	missing -> DELAY (an obituary may come) -> RUNNING -> next device ... -> dead
  *	                                              | failed          (F6)
@@ -75,6 +77,8 @@ int proof_set_missing(struct proof *p, uint64_t now, const struct proof_missing 
 /* lowest: the id of the lowest member, which may be whose earlier process is missing. */
 void proof_set_duty(struct proof *p, uint64_t now, bool is_quorate, enum proof_duty duty,
 		    uint32_t lowest);
+/* This incarnation is on the ring (F8). */
+void proof_is_back(struct proof *p, uint32_t node, uint64_t incarnation);
 /*
  * A person wants it off, whether it is missing or not: one pass, without any delay but the
  * devices'. number 0: all levels. over() comes. -ENOENT: no such level is for it; -EAGAIN: there is

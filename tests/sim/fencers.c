@@ -482,6 +482,8 @@ void fencers_configured(struct fencers *all, struct sim_node *n,
 	if (c->is_transitional)
 		return;
 	f->configured_at = sim_clock(n);
+	for (int i = set_next(c->joined, 0); i >= 0; i = set_next(c->joined, i + 1))
+		proof_is_back(f->proof, (uint32_t)i + 1, all->world->nodes[i].incarnation);
 	f->members = c->members;
 }
 

@@ -314,6 +314,32 @@ static void nobody_fences_itself(void **state)
 	scene_free(s);
 }
 
+/* Its watchdog, say, had seen that nothing of it was under way. */
+static void who_was_proven_dead_and_is_back_is_asked_about_anew(void **state)
+{
+	struct scene *s = scene_new(&with_command);
+
+	(void)state;
+	missing(s, 3, 7);
+	pass(s, 1 * S);
+	expect(s, "run 3.7 #1\n");
+	answer(s, 3, true);
+	expect(s, "dead 3.7\n");
+	missing(s, 0, 0);
+	proof_is_back(s->proof, 3, 8); /* another process: of the one before it is still true */
+	missing(s, 3, 7);
+	pass(s, 20 * S);
+	missing(s, 3, 7);
+	expect(s, "dead 3.7\n");
+	missing(s, 0, 0);
+	proof_is_back(s->proof, 3, 7);
+	missing(s, 3, 7);
+	expect(s, "");
+	pass(s, 1 * S);
+	expect(s, "run 3.7 #1\n");
+	scene_free(s);
+}
+
 static void nodes_are_asked_about_each_by_itself(void **state)
 {
 	const struct proof_missing both[] = { { 3, 7 }, { 5, 2 } };
@@ -485,6 +511,7 @@ int main(void)
 		cmocka_unit_test(only_the_lowest_of_a_quorum_runs_it),
 		cmocka_unit_test(without_a_method_it_waits_and_says_what_a_person_can_do),
 		cmocka_unit_test(nobody_fences_itself),
+		cmocka_unit_test(who_was_proven_dead_and_is_back_is_asked_about_anew),
 		cmocka_unit_test(nodes_are_asked_about_each_by_itself),
 		cmocka_unit_test(the_next_level_is_tried_when_one_fails_for_good),
 		cmocka_unit_test(a_level_proves_nothing_without_all_of_its_devices),
