@@ -107,6 +107,10 @@ static void make_live(struct lock_manager *m)
 	m->made = 0;
 	m->members = p->partners;
 	roster_go_live(m);
+	/* who was said to be dead, and is here as the same process, had lived: it may die yet */
+	for (int i = set_next(p->partners, 0); i >= 0; i = set_next(p->partners, i + 1))
+		if (m->deaths[i].incarnation >= p->heads[i].incarnation)
+			m->deaths[i] = (struct death){ 0 };
 	for (int i = 0; i < TOTEM_MAX_NODES; i++) {
 		if (p->heads[i].is_leaving)
 			set_remove(&m->members, i);

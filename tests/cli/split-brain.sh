@@ -31,7 +31,7 @@ trap 'kill -KILL ${clients[@]+"${!clients[@]}"} $dogs_owner 2>/dev/null || :; en
 # Alike but in what they tell: both mirrors go on until one has shot; a majority that moves, so that
 # those who had it must not be believed to be dead; who was last is remembered; a tie, by a node and
 # by a disk; a node that hears and is not heard.
-telling="2:1|2:two_node:command 2:1|2:disk:none 3:1|2,3:majority:none 3:1,2|3:wait_for_all:watchdog
+telling="2:1|2:two_node:command 2:1|2:disk:none 3:1|2,3:majority:none 3:1,2|3/1,2,3/1,2|3:wait_for_all:watchdog
   3:1<2,3:majority:command 4:1,2|3,4:tie_list:agent 5:1,2,3|4,5/1,2|3,4,5:last_man:command
   4:1,2|3,4:majority:none"
 
