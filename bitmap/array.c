@@ -60,8 +60,8 @@ static int check_uuid(const struct md_member *a, const struct md_member *b,
 			       "");
 }
 
-/* The fields that mdadm and the kernel require to be equal. */
-static int check_pair(const struct md_member *a, const struct md_member *b,
+/* What no change in place alters. */
+static int check_identity(const struct md_member *a, const struct md_member *b,
 		      const uint8_t *other_uuid, struct err *err)
 {
 	const struct md_sb *x = &a->sb, *y = &b->sb;
@@ -79,11 +79,6 @@ static int check_pair(const struct md_member *a, const struct md_member *b,
 	if (x->chunksize != y->chunksize)
 		return disagree(a, b, "chunksize", x->chunksize, y->chunksize,
 				err);
-	if (x->size != y->size)
-		return disagree(a, b, "size", x->size, y->size, err);
-	if (x->raid_disks != y->raid_disks)
-		return disagree(a, b, "raid_disks", x->raid_disks,
-				y->raid_disks, err);
 	if (x->ctime != y->ctime)
 		return disagree(a, b, "ctime", x->ctime, y->ctime, err);
 	if (memcmp(x->device_uuid, y->device_uuid, 16) == 0 ||
@@ -92,6 +87,26 @@ static int check_pair(const struct md_member *a, const struct md_member *b,
 			       "%s: it is the same member (dev_number %u) as %s",
 			       b->disk->name, y->dev_number, a->disk->name);
 	return 0;
+}
+
+static int check_size(const struct md_member *a, const struct md_member *b,
+		      struct err *err)
+{
+	if (a->sb.size != b->sb.size)
+		return disagree(a, b, "size", a->sb.size, b->sb.size, err);
+	if (a->sb.raid_disks != b->sb.raid_disks)
+		return disagree(a, b, "raid_disks", a->sb.raid_disks,
+				b->sb.raid_disks, err);
+	return 0;
+}
+
+/* With check_size(): all that mdadm and the kernel require to be equal. */
+static int check_pair(const struct md_member *a, const struct md_member *b,
+		      const uint8_t *other_uuid, struct err *err)
+{
+	int r = check_identity(a, b, other_uuid, err);
+
+	return r < 0 ? r : check_size(a, b, err);
 }
 
 static bool is_spare(const struct md_sb *sb)
@@ -199,6 +214,99 @@ int md_array_load(struct md_array *array, struct disk *const *disks,
 	}
 	choose_freshest(array);
 	return 0;
+}
+
+/* --- arrays in halves -------------------------------------------------------- */
+
+static bool has_same_bitmap(const struct md_member *a, const struct md_member *b)
+{
+	if (a->has_bitmap != b->has_bitmap)
+		return false;
+	return !a->has_bitmap ||
+	       (a->bitmap.version == b->bitmap.version &&
+		a->geo.chunk_bytes == b->geo.chunk_bytes &&
+		a->geo.slot_bytes == b->geo.slot_bytes);
+}
+
+bool md_array_is_like_freshest(const struct md_array *array,
+			       const struct md_member *member)
+{
+	const struct md_member *best = md_array_freshest(array);
+
+	return member->sb.size == best->sb.size &&
+	       member->sb.raid_disks == best->sb.raid_disks &&
+	       has_same_bitmap(member, best);
+}
+
+/* What differs from the freshest is older by the one event of the change. */
+static int check_halves(struct md_array *array, struct err *err)
+{
+	const struct md_member *best = md_array_freshest(array);
+	size_t i;
+	int r;
+
+	for (i = 0; i < array->count; i++) {
+		const struct md_member *m = &array->members[i];
+
+		if (md_array_is_like_freshest(array, m))
+			continue;
+		if (m->sb.events >= best->sb.events ||
+		    (!is_spare(&m->sb) && best->sb.events - m->sb.events > 1)) {
+			r = check_size(best, m, err);
+			return r < 0 ? r :
+				       err_set(err, -EBADMSG,
+					       "%s: its bitmap is not like that of %s: not members of one array",
+					       m->disk->name, best->disk->name);
+		}
+		array->is_halved = true;
+	}
+	return 0;
+}
+
+static int load_members(struct md_array *array, struct disk *const *disks,
+			size_t count, struct err *err)
+{
+	size_t i, j;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < count; i++) {
+		r = md_member_load(&array->members[i], disks[i], err);
+		array->count++;
+		for (j = 0; r == 0 && j < i; j++)
+			r = check_identity(&array->members[j], &array->members[i],
+					   NULL, err);
+		if (r < 0)
+			break;
+		r = md_member_load_bitmap(&array->members[i], err);
+		if (r == -ENOENT) {
+			*err = (struct err)ERR_INIT;
+			r = 0;
+		}
+	}
+	return r;
+}
+
+int md_array_load_halves(struct md_array *array, struct disk *const *disks,
+			 size_t count, struct err *err)
+{
+	int r;
+
+	memset(array, 0, sizeof(*array));
+	if (count == 0)
+		return err_set(err, -EINVAL, "no member is given");
+	array->members = calloc(count, sizeof(*array->members));
+	if (!array->members)
+		return err_nomem(err, "the members");
+	r = load_members(array, disks, count, err);
+	if (r == 0) {
+		choose_freshest(array);
+		r = check_halves(array, err);
+	}
+	if (r == 0 && !array->is_halved && md_array_freshest(array)->has_bitmap)
+		r = agree_on_slots(array, err);
+	if (r < 0)
+		md_array_fini(array);
+	return r;
 }
 
 void md_array_fini(struct md_array *array)

@@ -29,6 +29,7 @@ struct md_array {
 	size_t count;
 	size_t freshest;           /* index: highest events among non-spares; of two, who
 				    * says that the other one failed */
+	bool is_halved;            /* md_grow_finish() comes first; never by md_array_load() */
 };
 
 /*
@@ -46,6 +47,17 @@ struct md_array {
  */
 int md_array_load(struct md_array *array, struct disk *const *disks,
 		  size_t count, const uint8_t *other_uuid, struct err *err);
+/*
+ * The same, for arrays with a plain bitmap or none, too; and where a change of size, disks
+ * or bitmap was interrupted, is_halved: some members are as the freshest is, the others
+ * one event behind, with a size and a bitmap of their own. Then nothing but
+ * md_grow_finish() may be done with it.
+ */
+int md_array_load_halves(struct md_array *array, struct disk *const *disks,
+			 size_t count, struct err *err);
+/* Does the member have size, raid_disks and bitmap of the freshest? */
+bool md_array_is_like_freshest(const struct md_array *array,
+			       const struct md_member *member);
 void md_array_fini(struct md_array *array); /* twice is fine */
 
 const struct md_member *md_array_freshest(const struct md_array *array);

@@ -46,10 +46,14 @@ uint64_t bitmap_slot_offset_bytes(const struct bitmap_geometry *geo,
 	return geo->start_bytes + slot * geo->slot_bytes;
 }
 
+uint32_t bitmap_slots(const struct bitmap_geometry *geo)
+{
+	return geo->nodes ? geo->nodes : 1;
+}
+
 uint64_t bitmap_end_bytes(const struct bitmap_geometry *geo)
 {
-	/* a plain bitmap (nodes 0) has one slot */
-	return bitmap_slot_offset_bytes(geo, geo->nodes ? geo->nodes : 1);
+	return bitmap_slot_offset_bytes(geo, bitmap_slots(geo));
 }
 
 uint32_t bitmap_page_of_chunk(uint64_t chunk)

@@ -48,6 +48,9 @@ int bitmap_geometry_init(struct bitmap_geometry *geo, uint64_t sync_size,
 			 uint32_t chunk_bytes, uint32_t nodes,
 			 uint64_t start_sector, struct err *err);
 
+/* Slots there are: a plain bitmap (nodes 0) has one. */
+uint32_t bitmap_slots(const struct bitmap_geometry *geo);
+
 uint64_t bitmap_slot_offset_bytes(const struct bitmap_geometry *geo,
 				  uint32_t slot);
 

@@ -55,7 +55,7 @@ static int write_slots(const struct md_array *array, const uint64_t *place,
 {
 	CLEANUP_FREE struct bitmap_copy *copies =
 		calloc(array->count, sizeof(*copies));
-	uint32_t number, nodes = md_array_freshest(array)->geo.nodes;
+	uint32_t number, slots = bitmap_slots(&md_array_freshest(array)->geo);
 	size_t i, n = 0;
 	int r = 0;
 
@@ -68,7 +68,7 @@ static int write_slots(const struct md_array *array, const uint64_t *place,
 				.start_bytes = place[i],
 				.set_uuid = uuid,
 			};
-	for (number = 0; r == 0 && number < nodes; number++) {
+	for (number = 0; r == 0 && number < slots; number++) {
 		struct bitmap_slot slot;
 
 		r = md_array_load_slot(array, number, &slot, err);

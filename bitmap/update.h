@@ -59,3 +59,11 @@ int md_update_check(const struct md_array *array, const struct md_update *update
  */
 int md_update_apply(struct md_array *array, const struct md_update *update,
 		    struct err *err);
+
+/*
+ * What each change in place asks of the members: none out of date, none missing but by
+ * force; and of the slots: one that no member can give would stop it half way.
+ */
+int md_update_check_members(const struct md_array *array, bool is_forced,
+			    struct err *err);
+int md_update_check_slots(const struct md_array *array, struct err *err);

@@ -13,8 +13,8 @@
 #include "bitmap/relocate.h"
 #include "bitmap/update.h"
 
-static int check_members(const struct md_array *array,
-			 const struct md_update *update, struct err *err)
+int md_update_check_members(const struct md_array *array, bool is_forced,
+			    struct err *err)
 {
 	const struct md_member *best = md_array_freshest(array);
 	uint32_t missing = md_array_missing(array);
@@ -23,12 +23,6 @@ static int check_members(const struct md_array *array,
 	for (i = 0; i < array->count; i++) {
 		const struct md_member *m = &array->members[i];
 
-		const char *refusal = md_member_kind_refusal(m);
-
-		if (refusal)
-			return err_set(err, -EOPNOTSUPP,
-				       "%s: not a clustered array: %s",
-				       m->disk->name, refusal);
 		if (m->sb.feature_map & MD_FEATURE_RESHAPE_ACTIVE)
 			return err_set(err, -EBUSY,
 				       "%s: a reshape is in progress: finish it first",
@@ -45,10 +39,25 @@ static int check_members(const struct md_array *array,
 				       m->disk->name, m->sb.events,
 				       best->disk->name, best->sb.events);
 	}
-	if (missing && !update->is_forced)
+	if (missing && !is_forced)
 		return err_set(err, -ENOENT,
 			       "%u of %u active members are not given; name them all, or use --force to leave them behind as out of date",
 			       missing, best->sb.raid_disks);
+	return 0;
+}
+
+static int check_kind(const struct md_array *array, struct err *err)
+{
+	size_t i;
+
+	for (i = 0; i < array->count; i++) {
+		const char *refusal = md_member_kind_refusal(&array->members[i]);
+
+		if (refusal)
+			return err_set(err, -EOPNOTSUPP,
+				       "%s: not a clustered array: %s",
+				       array->members[i].disk->name, refusal);
+	}
 	return 0;
 }
 
@@ -101,14 +110,13 @@ static int check_marks(const struct md_array *array,
 	return 0;
 }
 
-/* A slot that no member can give would stop us half way. */
-static int check_slots(const struct md_array *array, struct err *err)
+int md_update_check_slots(const struct md_array *array, struct err *err)
 {
-	uint32_t number, nodes = md_array_freshest(array)->geo.nodes;
+	uint32_t number, slots = bitmap_slots(&md_array_freshest(array)->geo);
 	struct bitmap_slot slot;
 	int r = 0;
 
-	for (number = 0; r == 0 && number < nodes; number++) {
+	for (number = 0; r == 0 && number < slots; number++) {
 		r = md_array_load_slot(array, number, &slot, err);
 		bitmap_slot_fini(&slot);
 	}
@@ -120,7 +128,10 @@ int md_update_check(const struct md_array *array, const struct md_update *update
 {
 	struct bitmap_sb scratch;
 	struct md_sb scratch_sb;
-	int r = check_members(array, update, err);
+	int r = check_kind(array, err);
+
+	if (r == 0)
+		r = md_update_check_members(array, update->is_forced, err);
 
 	if (r == 0 && update->nodes)
 		r = check_nodes(array, update->nodes, err);
@@ -134,6 +145,6 @@ int md_update_check(const struct md_array *array, const struct md_update *update
 	if (r == 0)
 		r = check_marks(array, update, err);
 	if (r == 0)
-		r = check_slots(array, err);
+		r = md_update_check_slots(array, err);
 	return r;
 }
