@@ -80,6 +80,8 @@ static int dispatch(struct metadata *md, struct metadata_request *req)
 		return metadata_remove(md, req);
 	case METADATA_FORGET:
 		return metadata_forget_disk(md, req);
+	case METADATA_CHANGE:
+		return metadata_change(md, req);
 	case METADATA_CLOSE:
 		metadata_close(md);
 		return 0;
@@ -104,8 +106,11 @@ static int check(struct metadata *md, struct metadata_request *req)
 		return err_set(&req->err, -EINVAL, "no array is assembled");
 	if (has_role(req) && req->role >= METADATA_MAX_DISKS)
 		return err_set(&req->err, -EINVAL, "there is no disk %u", req->role);
-	if (md->is_loaded ||
-	    (req->op != METADATA_READ_SLOT && req->op != METADATA_CLEAR_SLOT))
+	if (req->op != METADATA_READ_SLOT && req->op != METADATA_CLEAR_SLOT)
+		return 0;
+	if (md->is_loaded && md->array.is_halved)
+		return err_set(&req->err, -EAGAIN, "the array is in halves: ACTIVATE comes first");
+	if (md->is_loaded)
 		return 0;
 	/* the last RELOAD failed: whose copies count is not known */
 	return metadata_reload(md, METADATA_NO_ROLE, &req->err);
@@ -118,6 +123,7 @@ bool metadata_gives_view(enum metadata_op op)
 	case METADATA_RELOAD:
 	case METADATA_ACTIVATE:
 	case METADATA_FAIL:
+	case METADATA_CHANGE:
 	case METADATA_ADD:
 	case METADATA_REBUILD:
 	case METADATA_IN_SYNC:

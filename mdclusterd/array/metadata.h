@@ -28,6 +28,7 @@
 #include "bitmap/slot.h"
 
 struct disk;
+struct md_grow;
 struct metadata;
 
 enum { METADATA_MAX_DISKS = 32 };
@@ -137,6 +138,12 @@ enum metadata_op {
 	/* `number`, a spare or faulty, belongs to the array no more. With TOKEN. -EBUSY -> view */
 	METADATA_REMOVE,
 	METADATA_FORGET,     /* `number` is closed here; nothing is written -> view */
+	/*
+	 * Size, number of disks, name, or the kind of bitmap, as `grow` and `name` say; events + 1.
+	 * With TOKEN, and while no node has a plane (array_freeze.c): the slots move. What a cut
+	 * leaves in halves is finished by the next ACTIVATE. -EBUSY: a disk is rebuilt -> view
+	 */
+	METADATA_CHANGE,
 	METADATA_CLOSE,
 	METADATA_OPS,
 };
@@ -159,6 +166,9 @@ struct metadata_request {
 	uint8_t device_uuid[16];   /* FIND; PREPARE -> */
 	uint64_t position;         /* PROGRESS: sectors of the member's data */
 	uint64_t slots;            /* IN_SYNC: bits */
+	/* CHANGE; borrowed until done(). */
+	const struct md_grow *grow;
+	const char *name;          /* NULL: as it is */
 	/*
 	 * FAIL, REBUILD, PROGRESS, IN_SYNC: whose. READ, CLEAR: who failed; METADATA_NO_ROLE:
 	 * nobody by name.

@@ -24,11 +24,15 @@ int metadata_try(struct metadata_member *m, struct err *err)
 
 	if (r == 0)
 		r = md_member_load_bitmap(&found, err);
+	if (r == -ENOENT && found.sb.max_dev)
+		r = 0; /* without a bitmap its clustered days are over: judge() says so */
 	if (r == 0) {
 		memcpy(m->set_uuid, found.sb.set_uuid, 16);
 		m->dev_number = found.sb.dev_number;
 		m->own_role = md_sb_role(&found.sb);
 		m->own_events = found.sb.events;
+		m->own_size = found.sb.size;
+		m->own_raid_disks = found.sb.raid_disks;
 		snprintf(m->last.path, sizeof(m->last.path), "%s", m->path);
 		m->last.dev_number = found.sb.dev_number;
 		memcpy(m->last.device_uuid, found.sb.device_uuid, 16);
@@ -81,6 +85,33 @@ static void drop_doubles(const struct metadata *md, bool *chosen)
 		}
 }
 
+static const struct metadata_member *freshest(const struct metadata *md, const bool *chosen)
+{
+	const struct metadata_member *best = NULL;
+
+	for (size_t i = 0; i < md->count; i++)
+		if (chosen[i] && md->members[i].own_role < MD_ROLE_MAX &&
+		    (!best || md->members[i].own_events > best->own_events))
+			best = &md->members[i];
+	return best;
+}
+
+/* Failed before the array got another size: it may be added again, but is no member now. */
+static void drop_left_behind(const struct metadata *md, bool *chosen)
+{
+	const struct metadata_member *best = freshest(md, chosen);
+
+	for (size_t i = 0; best && i < md->count; i++) {
+		const struct metadata_member *m = &md->members[i];
+
+		if (memcmp(m->set_uuid, best->set_uuid, sizeof(m->set_uuid)) == 0 &&
+		    (m->own_size != best->own_size ||
+		     m->own_raid_disks != best->own_raid_disks) &&
+		    m->own_events + 1 < best->own_events)
+			chosen[i] = false;
+	}
+}
+
 static size_t choose_readable(struct metadata *md, bool *chosen, struct disk **disks,
 			      struct err *why)
 {
@@ -89,6 +120,7 @@ static size_t choose_readable(struct metadata *md, bool *chosen, struct disk **d
 	for (size_t i = 0; i < md->count; i++)
 		chosen[i] = chosen[i] && metadata_try(&md->members[i], why) == 0;
 	drop_doubles(md, chosen);
+	drop_left_behind(md, chosen);
 	for (size_t i = 0; i < md->count; i++)
 		if (chosen[i])
 			disks[count++] = md->members[i].disk;
@@ -100,6 +132,7 @@ static int load(struct metadata *md, bool *chosen, struct err *why, struct err *
 {
 	struct disk *disks[METADATA_MAX_DISKS];
 	size_t count, before = SIZE_MAX;
+	const char *why_not;
 	int r;
 
 	metadata_forget(md);
@@ -109,13 +142,20 @@ static int load(struct metadata *md, bool *chosen, struct err *why, struct err *
 			return err_set(err, why->code ? why->code : -ENOENT, "%s",
 				       why->code ? why->text :
 						   "no disk of the array can be read");
-		r = md_array_load(&md->array, disks, count, NULL, err);
+		r = md_array_load_halves(&md->array, disks, count, err);
 		if (r == 0)
 			break;
 		if (count == before)
 			return r;
 		before = count; /* one may have failed since it was tried */
 		*err = (struct err)ERR_INIT;
+	}
+	why_not = md_member_kind_refusal(md_array_freshest(&md->array));
+	if (why_not) {
+		err_set(err, -EOPNOTSUPP, "%s: %s", md_array_freshest(&md->array)->disk->name,
+			why_not);
+		md_array_fini(&md->array);
+		return err->code;
 	}
 	md->is_loaded = true;
 	count = 0;

@@ -14,6 +14,7 @@
  *	metadata_rebuild.c   REBUILD, PROGRESS, IN_SYNC
  *	metadata_go.c        REMOVE, FORGET
  *	metadata_slots.c     slots read and cleared
+ *	metadata_change.c    size, number of disks, kind of bitmap; what was interrupted of it
  */
 #pragma once
 
@@ -31,7 +32,8 @@ struct metadata_member {
 	uint8_t set_uuid[16];
 	uint32_t dev_number;
 	uint16_t own_role;    /* by its own superblock */
-	uint64_t own_events;
+	uint64_t own_events, own_size;
+	uint32_t own_raid_disks;
 	struct metadata_disk last;
 };
 
@@ -104,6 +106,10 @@ struct md_sb metadata_make(const struct md_member *m, const struct metadata_chan
 
 int metadata_activate(struct metadata *md, struct err *err);
 int metadata_fail(struct metadata *md, struct metadata_request *req);
+
+int metadata_change(struct metadata *md, struct metadata_request *req);
+/* Members that an interrupted change left behind are brought after, or are not used. */
+int metadata_finish_change(struct metadata *md, struct err *err);
 
 int metadata_prepare(struct metadata *md, struct metadata_request *req);
 int metadata_find(struct metadata *md, struct metadata_request *req);

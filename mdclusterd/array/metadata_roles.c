@@ -28,6 +28,8 @@ int metadata_activate(struct metadata *md, struct err *err)
 	bool is_left;
 	int r = metadata_reload(md, METADATA_NO_ROLE, err);
 
+	if (r == 0 && md->array.is_halved)
+		r = metadata_finish_change(md, err);
 	if (r < 0)
 		return r;
 	metadata_change_init(md, &c, &is_left);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "bitmap/bits.h"
+#include "bitmap/grow.h"
 #include "mdclusterd/array/metadata.h"
 
 enum { SECTORS = 32768, SEEDS = 8, NODES = 3 };
@@ -799,6 +800,131 @@ static void two_cuts_leave_no_disk_behind(void **state)
 		}
 }
 
+/* --- CHANGE ----------------------------------------------------------------------------- */
+
+static int change(struct bench *b, const struct md_grow *grow, struct err *err)
+{
+	struct metadata_request req = { .op = METADATA_CHANGE, .grow = grow, .name = "host:big" };
+	int r = run(b, &req);
+
+	*err = req.err;
+	return r;
+}
+
+/* Half of the disk at first, so that there is something to grow into. */
+static void set_up_small(struct bench *b, uint64_t seed, size_t disks, int level)
+{
+	struct md_create_params p;
+
+	memset(b, 0, sizeof(*b));
+	b->leave = -1;
+	rig_init(&b->rig, seed, disks, SECTORS);
+	p = rig_params(&b->rig);
+	p.nodes = NODES;
+	p.size_sectors = SECTORS / 2;
+	p.level = level;
+	if (level == MD_LEVEL_RAID10)
+		p.chunk_sectors = 128;
+	rig_create(&b->rig, &p);
+	b->md = metadata_new(&ops, b);
+	assert_non_null(b->md);
+}
+
+static void a_change_is_read_in_the_view(void **state)
+{
+	const struct md_grow grow = { .size = MD_GROW_MAX, .raid_disks = 3, .slot = 1 };
+	struct err err = ERR_INIT;
+	struct bench b;
+	uint64_t events;
+
+	(void)state;
+	set_up_small(&b, 1, 2, MD_LEVEL_RAID1);
+	assemble(&b);
+	events = b.view.events;
+	assert_ok(change(&b, &grow, &err), err);
+	assert_int_equal(b.view.events, events + 1);
+	assert_int_equal(b.view.raid_disks, 3);
+	assert_int_equal(b.view.disks[2].state, METADATA_DISK_MISSING);
+	assert_true(b.view.member_sectors > SECTORS / 2);
+	assert_int_equal(b.view.sync_size, b.view.member_sectors);
+	assert_string_equal(b.view.name, "host:big");
+	tear_down(&b);
+}
+
+/*
+ * The node that changes dies at any write of it: who activates next finishes it, or finds
+ * nothing of it; all disks are members, whichever level, and none is degraded.
+ */
+static void a_change_that_is_cut_short_is_finished_by_the_next_activate(void **state)
+{
+	const struct md_grow grow = { .size = MD_GROW_MAX };
+	const int levels[] = { MD_LEVEL_RAID1, MD_LEVEL_RAID10 };
+	struct err err = ERR_INIT;
+	uint64_t sizes[2] = { 0 };
+
+	(void)state;
+	for (size_t l = 0; l < 2; l++)
+		for (int writes = 0; writes < 60; writes++) {
+			struct bench b;
+
+			set_up_small(&b, (uint64_t)writes + 1, 4, levels[l]);
+			assemble(&b);
+			asked(&b, METADATA_ACTIVATE, 0);
+			b.leave = writes;
+			(void)change(&b, &grow, &err);
+			b.leave = -1;
+			metadata_free(b.md);
+			b.md = metadata_new(&ops, &b);
+			assemble(&b);
+			asked(&b, METADATA_ACTIVATE, 0);
+			assert_int_equal(b.view.degraded, 0);
+			assert_int_equal(b.view.geo.sync_size, b.view.sync_size);
+			assert_int_equal(b.view.sync_size, b.view.array_sectors);
+			sizes[b.view.member_sectors > SECTORS / 2]++;
+			tear_down(&b);
+		}
+	assert_true(sizes[0] > 0 && sizes[1] > 0);
+}
+
+/* It was faulty as the array grew: that its size is another does not make it a stranger. */
+static void a_disk_that_failed_before_the_change_does_not_stop_a_start(void **state)
+{
+	const struct md_grow grow = { .size = MD_GROW_MAX };
+	struct err err = ERR_INIT;
+	struct bench b;
+
+	(void)state;
+	set_up_small(&b, 1, 2, MD_LEVEL_RAID1);
+	assemble(&b);
+	asked(&b, METADATA_ACTIVATE, 0);
+	asked(&b, METADATA_FAIL, 1);
+	assert_ok(change(&b, &grow, &err), err);
+	metadata_free(b.md);
+	b.md = metadata_new(&ops, &b);
+	assert_ok(assemble_as(&b, NULL, true, &err), err);
+	assert_true(b.view.member_sectors > SECTORS / 2);
+	assert_int_equal(b.view.degraded, 1);
+	tear_down(&b);
+}
+
+static void an_array_whose_clustered_days_are_over_is_refused(void **state)
+{
+	const struct md_grow kinds[] = { { .bitmap = MD_BITMAP_NONE },
+					 { .bitmap = MD_BITMAP_INTERNAL } };
+	struct err err = ERR_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct bench b;
+
+		set_up_small(&b, 1, 2, MD_LEVEL_RAID1);
+		assemble(&b);
+		assert_ok(change(&b, &kinds[i], &err), err);
+		assert_refused(assemble_as(&b, NULL, false, &err), -EOPNOTSUPP, err, "bitmap");
+		tear_down(&b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -827,6 +953,11 @@ int main(void)
 		cmocka_unit_test(a_second_disk_that_fails_meanwhile_is_faulty_too),
 		cmocka_unit_test(a_failed_disk_cannot_hide_what_others_failed),
 		cmocka_unit_test(a_disk_that_cannot_be_read_this_time_is_what_it_was),
+		cmocka_unit_test(a_change_is_read_in_the_view),
+		cmocka_unit_test(
+			a_change_that_is_cut_short_is_finished_by_the_next_activate),
+		cmocka_unit_test(a_disk_that_failed_before_the_change_does_not_stop_a_start),
+		cmocka_unit_test(an_array_whose_clustered_days_are_over_is_refused),
 		cmocka_unit_test(a_power_cut_at_any_write_loses_nothing),
 		cmocka_unit_test(nothing_is_written_without_leave_and_no_disk_is_to_blame),
 		cmocka_unit_test(two_cuts_leave_no_disk_behind),
