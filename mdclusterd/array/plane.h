@@ -9,8 +9,8 @@
  * No request waits for writes that are held until failure_known(): that comes with TOKEN,
  * whose holder may be waiting for this very request (B20). A window that is asked for with
  * whole chunks as `bytes` begins and ends with whole chunks (the last one may be short).
- * After PLANE_STOP with is_lost, front ends keep their clients parked until the next
- * START and SERVE.
+ * After PLANE_STOP with is_lost, or keeps_clients, front ends keep their clients parked until
+ * the next START and SERVE. The array may be larger by then, but not smaller.
  */
 #pragma once
 
@@ -48,7 +48,7 @@ enum plane_op {
 	PLANE_DRAIN,    /* shuts the gate; nothing in flight changes a disk any more */
 	/*
 	 * Front ends off, parked ios end, bits that may be cleared are; all is freed. is_lost:
-	 * without a write to any disk.
+	 * without a write to any disk. keeps_clients: front ends stay, as with is_lost.
 	 */
 	PLANE_STOP,
 	PLANE_LOOK,     /* -> look */
@@ -70,7 +70,7 @@ struct plane_request {
 	enum plane_op op;
 	const struct metadata_view *view; /* START, SET_DISK, EVENTS: borrowed until done */
 	uint32_t slot, role;
-	bool is_lost;
+	bool is_lost, keeps_clients;
 	uint64_t low, high;      /* sectors of the bitmap's addresses */
 	uint64_t bytes;
 	enum plane_sync_kind kind;

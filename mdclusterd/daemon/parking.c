@@ -89,9 +89,10 @@ int parking_put(struct parking *p, struct volume *below)
 {
 	struct qb_list_head again;
 
-	if (below->io_bytes > p->below_bytes || below->size_bytes != p->volume.size_bytes ||
+	if (below->io_bytes > p->below_bytes || below->size_bytes < p->volume.size_bytes ||
 	    below->block_bytes != p->volume.block_bytes)
 		return -EINVAL;
+	p->volume.size_bytes = below->size_bytes; /* who connects from here on is told so */
 	p->below = below;
 	p->is_losing = false;
 	qb_list_init(&again);

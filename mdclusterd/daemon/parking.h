@@ -32,7 +32,7 @@ struct parking {
 /* Like `below` in all that is told of it. */
 void parking_init(struct parking *p, const struct volume *below, void (*kick)(void *owner),
 		  void *owner);
-/* Of the same size and blocks as the first one, else -EINVAL; what is parked goes there. */
+/* Of the blocks of the first one, and no smaller, else -EINVAL; what is parked goes there. */
 int parking_put(struct parking *p, struct volume *below);
 /* From here on the one below gives back; when it is gone: parking_take(). */
 void parking_lose(struct parking *p);

@@ -165,7 +165,7 @@ static int join_parking(struct plane_work *w, struct err *err)
 	w->has_parking = true;
 	if (parking_put(&w->parking, volume) < 0)
 		return err_set(err, -EINVAL,
-			       "the array has another size than its clients know: stop it first");
+			       "the array is smaller than its clients know: stop it first");
 	return 0;
 }
 
@@ -260,15 +260,20 @@ static void intent_is_settled(void *owner, struct intent_request *req, int resul
 	plane_kick(step->work);
 }
 
+static bool keeps_clients(const struct plane_request *req)
+{
+	return req->is_lost || req->keeps_clients;
+}
+
 static void end_stop(struct plane_work *w)
 {
 	struct plane_step *step = w->stop;
 	struct qb_list_head *at, *next;
 
 	w->stop = NULL;
-	if (step->req->is_lost && w->has_parking)
+	if (keeps_clients(step->req) && w->has_parking)
 		parking_take(&w->parking);
-	if (!step->req->is_lost) {
+	if (!keeps_clients(step->req)) {
 		nbd_server_free(w->server);
 		w->server = NULL;
 		w->has_parking = false;
@@ -307,7 +312,7 @@ void plane_go_on_stopping(struct plane_work *w)
 		return;
 	if (w->intent && intent_has_io(w->intent))
 		return;
-	if (is_lost || w->is_server_closed)
+	if (keeps_clients(step->req) || w->is_server_closed)
 		end_stop(w);
 }
 
@@ -320,11 +325,11 @@ void plane_stop(struct plane_work *w, struct plane_request *req)
 	w->is_settled = false;
 	w->is_server_closed = !w->server;
 	w->is_mirror_stopped = !w->mirror;
-	if (req->is_lost && w->has_parking)
+	if (keeps_clients(req) && w->has_parking)
 		parking_lose(&w->parking);
-	if (!req->is_lost && w->has_parking)
+	if (!keeps_clients(req) && w->has_parking)
 		parking_end(&w->parking);
-	if (!req->is_lost && w->server)
+	if (!keeps_clients(req) && w->server)
 		nbd_server_close(w->server);
 	if (w->mirror) {
 		step->mirror.done = mirror_is_stopped;

@@ -163,14 +163,28 @@ static void a_stop_fails_what_is_parked_and_what_comes(void **state)
 	assert_int_equal(s->done[0] + s->done[1], 2);
 }
 
-static void an_array_of_another_size_is_not_put_under_clients(void **state)
+static void an_array_that_has_grown_is_put_under_clients(void **state)
+{
+	struct scene *s = *state;
+	struct below larger = below_new();
+
+	parking_lose(&s->parking);
+	parking_take(&s->parking);
+	submit(s, 0);
+	larger.volume.size_bytes *= 2;
+	assert_int_equal(parking_put(&s->parking, &larger.volume), 0);
+	assert_int_equal(larger.count, 1);
+	assert_int_equal(s->parking.volume.size_bytes, larger.volume.size_bytes);
+}
+
+static void an_array_that_has_shrunk_is_not_put_under_clients(void **state)
 {
 	struct scene *s = *state;
 	struct below other = below_new();
 
 	parking_lose(&s->parking);
 	parking_take(&s->parking);
-	other.volume.size_bytes *= 2;
+	other.volume.size_bytes /= 2;
 	assert_int_equal(parking_put(&s->parking, &other.volume), -EINVAL);
 	other = below_new();
 	other.volume.io_bytes += 100;
@@ -185,7 +199,8 @@ int main(void)
 		TEST(what_comes_goes_down_and_back),
 		TEST(what_a_lost_mirror_gives_back_waits_for_the_next),
 		TEST(a_stop_fails_what_is_parked_and_what_comes),
-		TEST(an_array_of_another_size_is_not_put_under_clients),
+		TEST(an_array_that_has_grown_is_put_under_clients),
+		TEST(an_array_that_has_shrunk_is_not_put_under_clients),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
