@@ -32,6 +32,7 @@ static const struct {
 	[MSG_BITMAP_RESIZE] = { .name = "BITMAP_RESIZE", .form = FORM_RANGE,
 				.has_high = true },
 	[MSG_RESYNCING_START] = { .name = "RESYNCING_START" },
+	[MSG_FREEZE] = { .name = "FREEZE" },
 	[MSG_DISKS_GONE] = { .name = "DISKS_GONE", .form = FORM_DISK, .has_disk = true },
 	[MSG_EVENTS] = { .name = "EVENTS", .form = FORM_RANGE, .has_low = true },
 };
@@ -218,6 +219,9 @@ char *msg_text(const struct msg *m, char to[MSG_TEXT_BYTES])
 		break;
 	case MSG_EVENTS:
 		snprintf(to, MSG_TEXT_BYTES, "goes by superblocks of events %" PRIu64, m->low);
+		break;
+	case MSG_FREEZE:
+		snprintf(to, MSG_TEXT_BYTES, "all stop writing: the array is changed");
 		break;
 	case MSG_TYPES:
 		to[0] = '\0';

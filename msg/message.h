@@ -45,6 +45,7 @@ enum msg_type {
 	MSG_DISKS_GONE = MSG_KERNEL_TYPES,
 	/* low: events of the superblocks that the sender goes by; refused where later are known */
 	MSG_EVENTS,
+	MSG_FREEZE,            /* no plane anywhere until the next message: the array is changed */
 	MSG_TYPES,
 };
 

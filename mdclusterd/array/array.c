@@ -4,7 +4,7 @@
  *
  *	DOWN --> ASSEMBLING --> JOINING --> OWNING --> ACTIVATING --> STARTING
  *	              ^                                                   |
- *	              |                             ACTIVE <-- GATHERING <+
+ *	              |            (FROZEN <--)     ACTIVE <-- GATHERING <+
  *	              +---- LOST <--- from each but DOWN, FAILED, LEAVING
  *	      DOWN, FAILED <--- LEAVING <--- from each
  */
@@ -29,7 +29,8 @@ static const uint32_t moves[ARRAY_STATES] = {
 	[ARRAY_ACTIVATING] = TO(STARTING) | TO(LEAVING) | TO(LOST),
 	[ARRAY_STARTING] = TO(GATHERING) | TO(LEAVING) | TO(LOST),
 	[ARRAY_GATHERING] = TO(ACTIVE) | TO(LEAVING) | TO(LOST),
-	[ARRAY_ACTIVE] = TO(LEAVING) | TO(LOST),
+	[ARRAY_ACTIVE] = TO(FROZEN) | TO(LEAVING) | TO(LOST),
+	[ARRAY_FROZEN] = TO(ACTIVATING) | TO(LEAVING) | TO(LOST),
 	[ARRAY_LEAVING] = TO(DOWN) | TO(FAILED),
 	[ARRAY_LOST] = TO(ASSEMBLING) | TO(LEAVING),
 	[ARRAY_FAILED] = TO(ASSEMBLING) | TO(LEAVING),
@@ -212,6 +213,9 @@ static void life_go(struct array *a)
 	case ARRAY_ACTIVE:
 		serve_go(a);
 		break;
+	case ARRAY_FROZEN:
+		freeze_go(a);
+		break;
 	case ARRAY_DOWN:
 	case ARRAY_LEAVING:
 	case ARRAY_LOST:
@@ -267,6 +271,7 @@ void array_go(struct array *a)
 		messages_go(a);
 		fail_go(a);
 		change_go(a);
+		grow_go(a);
 		rebuild_go(a);
 		scrub_go(a);
 		resync_go(a);

@@ -65,6 +65,9 @@
  * whether anything is owed still. Whose window crosses one that all have acknowledged is
  * refused (BUSY), and comes later.
  *
+ * Another size, number of disks or bitmap: TOKEN -> FREEZE -> METADATA_CHANGE -> METADATA_UPDATED;
+ * who is FROZEN goes on with ACTIVATE.
+ *
  * A disk fails here: TOKEN -> METADATA_FAIL -> own slot's events -> METADATA_UPDATED -> failure_known
  * (D9). A node that hears METADATA_UPDATED: RELOAD -> SET_DISK of what differs -> msg_handled; where
  * a disk went, TOKEN -> METADATA_UPDATED -> failure_known, for until then it holds writes, too;
@@ -88,6 +91,7 @@
 #include <qb/qblist.h>
 
 #include "base/err.h"
+#include "bitmap/grow.h"
 #include "mdclusterd/array/metadata.h"
 #include "mdclusterd/array/plane.h"
 
@@ -117,6 +121,7 @@ enum array_state {
 	ARRAY_STARTING,
 	ARRAY_GATHERING,
 	ARRAY_ACTIVE,
+	ARRAY_FROZEN,     /* clients parked: size, disks or bitmap are changed */
 	ARRAY_LEAVING,
 	ARRAY_LOST,       /* drains, then joins anew */
 	ARRAY_FAILED,     /* could not start; array_look().why says why */
@@ -247,6 +252,23 @@ struct array_change {
 int array_change(struct array *a, struct array_change *c, struct err *err);
 /* Who asked has gone: done() does not come; what was begun goes on to its end. */
 void array_change_forget(struct array *a, struct array_change *c);
+
+/*
+ * Another size, number of disks, name or kind of bitmap, on all nodes; `grow.slot` is chosen
+ * here. Clients wait meanwhile, well under a second. In its owner's memory until done().
+ * -EBUSY: `err` says who is busy with what.
+ */
+struct array_grow {
+	struct md_grow grow;
+	char name[MD_NAME_BYTES + 1]; /* "": as it is */
+	void (*done)(void *owner, struct array_grow *g, int result);
+	void *owner;
+	struct err err;
+};
+/* -EAGAIN: the array is not active. */
+int array_grow(struct array *a, struct array_grow *g, struct err *err);
+/* Who asked has gone: as array_change_forget(). */
+void array_grow_forget(struct array *a, struct array_grow *g);
 
 /* --- for people and programs that look ----------------------------------------------- */
 

@@ -179,6 +179,8 @@ void fail_go(struct array *a)
 	deed_go(a, &f->deed);
 	if (f->step == FAIL_EVENTS)
 		write_events(a);
+	if (a->state == ARRAY_FROZEN)
+		return; /* the next plane meets it, too */
 	if (!deed_is_idle(&f->deed) || (f->waiting | f->gone) == 0 || !array_has_plane(a) ||
 	    !retry_may(a, &f->retry))
 		return;

@@ -162,6 +162,7 @@ void join_forget(struct array *a)
 	msg_channel_free(a->channel);
 	a->channel = NULL;
 	change_fini(a);
+	grow_fini(a);
 	a->space = NULL;
 	a->needed_chunks = 0;
 	a->is_plane_started = a->is_plane_stopping = a->is_serving = false;
@@ -172,6 +173,7 @@ void join_forget(struct array *a)
 	memset(&a->sweep, 0, sizeof(a->sweep));
 	memset(&a->rebuild, 0, sizeof(a->rebuild));
 	memset(&a->fail, 0, sizeof(a->fail));
+	memset(&a->freeze, 0, sizeof(a->freeze));
 	memset(&a->reload, 0, sizeof(a->reload));
 	a->reload.setting = ARRAY_NO_ROLE;
 	begin_anew(a);
@@ -210,6 +212,14 @@ static void give_up(struct array *a, const struct err *why)
 {
 	array_retry(a, &a->life_retry, why);
 	deed_end(a, &a->activate.deed);
+}
+
+/* Its clustered days are over, since it was assembled. */
+static void is_no_more(struct array *a, const struct err *why)
+{
+	a->was_active = false;
+	deed_end(a, &a->activate.deed);
+	array_cannot(a, why);
 }
 
 static void read_first(struct array *a)
@@ -278,7 +288,9 @@ static void activate_next(struct array *a, struct array_deed *d, int result)
 		read_first(a);
 		break;
 	case ACTIVATE_READ:
-		if (result < 0)
+		if (result == -EOPNOTSUPP)
+			is_no_more(a, &why);
+		else if (result < 0)
 			give_up(a, &why);
 		else
 			ask(a);

@@ -36,6 +36,7 @@ static void abandon(struct array *a)
 	deed_abandon(a, &a->fail.deed);
 	deed_abandon(a, &a->change.deed);
 	deed_abandon(a, &a->rebuild.deed);
+	deed_abandon(a, &a->grow.deed);
 }
 
 /* --- steps ------------------------------------------------------------------------------------ */
@@ -176,6 +177,8 @@ void leave_go(struct array *a)
 	case LEAVE_NONE:
 		if (a->life_ask.is_out && !a->is_plane_started)
 			break; /* START: it must be there to be stopped */
+		if (a->freeze.ask.is_out)
+			break; /* the same, for it is being stopped */
 		abandon(a);
 		if (a->is_plane_started)
 			drain(a);

@@ -19,6 +19,7 @@ const char *array_state_name(enum array_state state)
 		[ARRAY_STARTING] = "starting",
 		[ARRAY_GATHERING] = "gathering",
 		[ARRAY_ACTIVE] = "active",
+		[ARRAY_FROZEN] = "frozen",
 		[ARRAY_LEAVING] = "leaving",
 		[ARRAY_LOST] = "lost",
 		[ARRAY_FAILED] = "failed",

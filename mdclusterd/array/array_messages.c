@@ -51,6 +51,8 @@ static void on_handle(void *owner, const struct msg *m)
 
 	a->is_handling = true;
 	a->handling = *m;
+	if (a->state == ARRAY_FROZEN && m->type != MSG_FREEZE)
+		freeze_thaw(a);
 	switch (m->type) {
 	case MSG_RESYNCING:
 		resyncing(a, m);
@@ -79,6 +81,9 @@ static void on_handle(void *owner, const struct msg *m)
 		break;
 	case MSG_REMOVE:
 		change_close(a, m);
+		break;
+	case MSG_FREEZE:
+		freeze_heard(a, m);
 		break;
 	case MSG_RESYNCING_START:
 		messages_answer(a, MSG_ACCEPTED, NULL);
@@ -147,6 +152,8 @@ static void handler_go(struct array *a)
 		is_done = is_resyncing_handled(a);
 	else if (a->handling.type == MSG_METADATA_UPDATED)
 		is_done = is_metadata_handled(a);
+	else if (a->handling.type == MSG_FREEZE)
+		is_done = freeze_is_handled(a);
 	if (is_done)
 		messages_answer(a, MSG_ACCEPTED, NULL);
 }

@@ -16,6 +16,8 @@
  *	array_scrub.c    check and repair
  *	array_rebuild.c  spares get roles, and become equal to the others
  *	array_change.c   disks that people add and remove
+ *	array_grow.c     another size, number of disks, or bitmap
+ *	array_freeze.c   FROZEN: what all nodes are meanwhile
  *	array_deed.c     what is done with TOKEN, one thing after the other
  *	array_disks.c    superblocks read anew (D7)
  *	array_fail.c     disks that fail (D9)
@@ -274,6 +276,33 @@ struct array_rebuild {
 	struct array_retry retry;
 };
 
+enum array_freeze_step {
+	FREEZE_NONE, FREEZE_QUIET, FREEZE_DRAIN, FREEZE_WITHDRAW, FREEZE_STOP, FREEZE_WAIT,
+	FREEZE_DONE,
+};
+
+struct array_freeze {
+	enum array_freeze_step step;
+	int by;                /* slot of who froze it */
+	bool must_thaw, is_withdrawn;
+	struct array_ask ask;
+};
+
+enum array_grow_step {
+	GROW_NONE, GROW_TOKEN, GROW_AGAIN, GROW_SAY, GROW_FREEZE, GROW_WRITE, GROW_TELL,
+};
+
+struct array_growing {
+	enum array_grow_step step;
+	bool is_running, is_written;
+	struct array_grow *who; /* NULL: who asked has gone */
+	struct md_grow grow;
+	char name[MD_NAME_BYTES + 1];
+	int result;
+	struct err why;        /* of result */
+	struct array_deed deed;
+};
+
 enum array_activate_step { ACTIVATE_NONE, ACTIVATE_TOKEN, ACTIVATE_READ, ACTIVATE_ASK,
 			   ACTIVATE_WRITE, ACTIVATE_SAY };
 
@@ -389,6 +418,8 @@ struct array {
 	struct array_sweep sweep;
 	struct array_rebuild rebuild;
 	struct array_changing change;
+	struct array_freeze freeze;
+	struct array_growing grow;
 	struct array_reload reload;
 	struct array_fail fail;
 	struct array_leave leave;
@@ -505,6 +536,22 @@ void change_go(struct array *a);
 /* NEWDISK, REMOVE of another node */
 void change_find(struct array *a, const struct msg *m);
 void change_close(struct array *a, const struct msg *m);
+
+void grow_go(struct array *a);
+void grow_fini(struct array *a);
+
+/* Why it cannot be frozen now; NULL: it can. */
+const char *freeze_refusal(const struct array *a);
+/* ACTIVE -> FROZEN, by the member in this slot. */
+void freeze_begin(struct array *a, int by);
+bool freeze_is_done(const struct array *a);
+void freeze_go(struct array *a);
+/* As soon as it is frozen. */
+void freeze_thaw(struct array *a);
+/* FREEZE of another node. */
+void freeze_heard(struct array *a, const struct msg *m);
+/* It is frozen, or refused by now: it leaves. */
+bool freeze_is_handled(struct array *a);
 
 bool deed_is_idle(const struct array_deed *d);
 /* Asks for TOKEN; false: not now. */

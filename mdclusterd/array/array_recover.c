@@ -172,7 +172,8 @@ static void was_read(struct array *a, struct metadata_request *req, int result)
 
 static bool may_begin(const struct array *a)
 {
-	return array_has_plane(a) && a->is_quorate && !a->ending && !a->is_reload_owed;
+	return array_has_plane(a) && a->is_quorate && !a->ending && !a->is_reload_owed &&
+	       a->state != ARRAY_FROZEN;
 }
 
 static void begin(struct array *a, struct array_slot *s)

@@ -81,7 +81,8 @@ static void read_value(struct array_slot *s, uint32_t marks)
 	s->must_read = false;
 	if (marks & LOCK_VALNOTVALID ||
 	    !array_value_decode(s->lock.value, sizeof(s->lock.value), &v) || !v.is_owner) {
-		s->is_taken_over = true; /* it has not loaded its slot yet */
+		/* it has not loaded its slot yet, or not again (array_freeze.c) */
+		s->owes = s->is_taken_over = true;
 		return;
 	}
 	if (s->is_taken_over)

@@ -136,7 +136,8 @@ void tell_go(struct array *a)
 {
 	struct array_tell *t = &a->tell;
 
-	if (!array_has_plane(a) || !a->is_owner || a->ending || a->is_lost || a->is_broken)
+	if (!array_has_plane(a) || !a->is_owner || a->ending || a->is_lost || a->is_broken ||
+	    a->state == ARRAY_FROZEN)
 		return;
 	if (!tell_is_stored(a)) {
 		if (!t->is_storing)

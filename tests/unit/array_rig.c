@@ -111,6 +111,8 @@ void rig_check(struct array_rig *rig)
 
 		if (!p->is_started || rig_is_out(rig, i))
 			continue;
+		if (p->changes != rig->disks.changes)
+			fail_msg("node %d serves an array of another size", i);
 		if (owned >> p->slot & 1)
 			fail_msg("two nodes serve slot %u", p->slot);
 		owned |= UINT64_C(1) << p->slot;

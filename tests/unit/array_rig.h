@@ -11,6 +11,7 @@
  *	what one node copies no other writes                                       V5, D6
  *	writes without a failed disk are let go when all who serve know            D9
  *	a slot is read and cleared by one node at a time, and by no owner          V2
+ *	size and bitmap change while no node has a plane, and all start by the new ones
  *	a disk that is rebuilt is in sync when it has all chunks, not before       D10, B29
  */
 #pragma once
@@ -50,6 +51,7 @@ struct rig_disks {
 	uint32_t next_number;
 	uint32_t unseen;                 /* nodes that do not see a disk that comes, bits */
 	bool has_cleared;                /* bits, since a disk went: no re-add */
+	uint64_t changes;                /* of size or bitmap, so far */
 };
 
 struct rig_ask {
@@ -66,6 +68,7 @@ struct rig_plane {
 	bool is_started, is_serving, is_gate_open, is_single, is_cancelled, is_stopped_lost;
 	uint32_t slot;
 	uint64_t needed;
+	uint64_t changes;                /* that it knew as it started */
 	unsigned int writing[ARRAY_RIG_CHUNKS]; /* in flight */
 	struct { uint64_t low, high; } suspended[ARRAY_MAX_NODES];
 	enum metadata_disk_state told[ARRAY_RIG_DISKS];
@@ -100,7 +103,7 @@ struct rig_metadata {
 	bool is_behind;                  /* it sees disks alone that others have failed */
 	uint32_t lacks_role;             /* not 0: a disk that this node does not see */
 	uint32_t fails_role;             /* told with fail_read, if not 0 */
-	int fail_read, fail_clear, fail_reload, fail_fail, fail_activate; /* how often, -EIO */
+	int fail_read, fail_clear, fail_reload, fail_fail, fail_activate, fail_change; /* how often, -EIO */
 };
 
 struct rig_array {

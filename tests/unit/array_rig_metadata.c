@@ -21,7 +21,8 @@ void rig_view(const struct array_rig *rig, struct metadata_view *view)
 	view->level = 1;
 	view->raid_disks = d->disks;
 	view->sync_size = (uint64_t)ARRAY_RIG_CHUNKS * RIG_CHUNK_SECTORS;
-	view->member_sectors = view->array_sectors = view->sync_size;
+	/* larger with each change; the bitmap stays what the model has room for */
+	view->member_sectors = view->array_sectors = view->sync_size + d->changes;
 	view->events = d->events;
 	view->resync_offset = d->resync_offset;
 	assert_ok(bitmap_geometry_init(&view->geo, view->sync_size, RIG_CHUNK_BYTES, d->nodes,
@@ -132,6 +133,26 @@ static int fail_disk(struct rig_metadata *m, struct metadata_request *req)
 	return rig_disk_fail(m->rig, req->role, &req->err);
 }
 
+/* What is new is alike nowhere: its bit is in the slot of who changes it. */
+static int change(struct rig_metadata *m, struct metadata_request *req)
+{
+	struct rig_disks *d = &m->rig->disks;
+	uint64_t last = UINT64_C(1) << (ARRAY_RIG_CHUNKS - 1);
+
+	for (int i = 1; i <= m->rig->count; i++)
+		if (m->rig->nodes[i].plane.is_started && !m->rig->is_fenced[i])
+			fail_msg("node %d has a plane, and the slots move", i);
+	if (fails(&m->fail_change))
+		return err_set(&req->err, -EIO, "disk1: the superblock cannot be written");
+	assert_true(req->grow->slot < d->nodes);
+	d->changes++;
+	d->events++;
+	d->slots[req->grow->slot] |= last;
+	d->differ |= last;
+	d->synced &= ~last;
+	return 0;
+}
+
 static int run(struct rig_metadata *m, struct metadata_request *req)
 {
 	int r = 0;
@@ -165,6 +186,9 @@ static int run(struct rig_metadata *m, struct metadata_request *req)
 		break;
 	case METADATA_FAIL:
 		r = fail_disk(m, req);
+		break;
+	case METADATA_CHANGE:
+		r = change(m, req);
 		break;
 	default:
 		r = rig_disks_run(m, req);

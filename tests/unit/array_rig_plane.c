@@ -266,6 +266,7 @@ static int start(struct rig_plane *p, struct plane_request *req)
 	}
 	p->is_started = true;
 	p->slot = req->slot;
+	p->changes = req->view->member_sectors - req->view->sync_size;
 	for (uint32_t i = 0; i < p->rig->disks.disks; i++)
 		p->told[i] = req->view->disks[i].state == METADATA_DISK_IN_SYNC ?
 				     METADATA_DISK_IN_SYNC : METADATA_DISK_MISSING;

@@ -89,7 +89,7 @@ static void trip(struct story *s, int node)
 	int *const faults[] = {
 		&n->metadata.fail_read, &n->metadata.fail_clear, &n->metadata.fail_reload,
 		&n->metadata.fail_activate, &n->plane.fail_need, &n->plane.fail_suspend,
-		&n->plane.fail_sync, &n->metadata.fail_fail,
+		&n->plane.fail_sync, &n->metadata.fail_fail, &n->metadata.fail_change,
 	};
 
 	*faults[draw(s, sizeof(faults) / sizeof(faults[0]))] = times;
@@ -132,11 +132,23 @@ static void cannot_read(struct story *s, int node)
 	array_rig_cannot_read(s->rig, node, chunk);
 }
 
+/* Nobody waits for what becomes of it. */
+static void grow(struct story *s, int node)
+{
+	static struct array_grow unheard[ARRAY_RIG_NODES + 1];
+	struct array_grow *g = &unheard[node];
+	struct err err = ERR_INIT;
+
+	*g = (struct array_grow){ .grow = { .size = MD_GROW_MAX } };
+	if (is_up(s->rig, node) && array_grow(s->rig->nodes[node].array, g, &err) == 0)
+		array_grow_forget(s->rig->nodes[node].array, g);
+}
+
 static void move(struct story *s)
 {
 	int node = 1 + (int)draw(s, (uint64_t)s->rig->count);
 
-	switch (draw(s, 27)) {
+	switch (draw(s, 28)) {
 	case 0: case 1: case 2:
 		start(s, node);
 		break;
@@ -178,6 +190,9 @@ static void move(struct story *s)
 		if (is_up(s->rig, node))
 			cannot_read(s, node);
 		break;
+	case 27:
+		grow(s, node);
+		break;
 	case 15:
 		if (s->has_bad_disk && is_up(s->rig, node))
 			array_rig_disk_fails(s->rig, node, 1);
@@ -199,7 +214,7 @@ static void end_all_trouble(struct story *s)
 
 		n->metadata.fail_read = n->metadata.fail_clear = 0;
 		n->metadata.fail_reload = n->metadata.fail_activate = 0;
-		n->metadata.fail_fail = 0;
+		n->metadata.fail_fail = n->metadata.fail_change = 0;
 		n->plane.fail_need = n->plane.fail_suspend = n->plane.fail_sync = 0;
 		n->plane.unread = 0;
 		lock_rig_refuse(rig->locks, i, 0);

@@ -57,6 +57,8 @@ static const struct vector {
 	  "all do without the disks of roles 0x80000002" },
 	{ { .type = MSG_EVENTS, .slot = 2, .sequence = 12, .low = 0x1234 },
 	  { 1, 10, 2, 0, 12, 0, 0, 0, 0x34, 0x12 }, "goes by superblocks of events 4660" },
+	{ { .type = MSG_FREEZE, .slot = 2, .sequence = 13 }, { 1, 11, 2, 0, 13 },
+	  "all stop writing: the array is changed" },
 };
 
 static void check_equal(const struct msg *a, const struct msg *b)
@@ -134,7 +136,7 @@ static void what_cannot_be_is_refused_by_name(void **state)
 	assert_int_equal(FAULT_OF(0), MSG_NOTHING);
 	assert_int_equal(FAULT_OF(0, 1), MSG_BAD_VERSION);
 	assert_int_equal(FAULT_OF(2, 1), MSG_BAD_VERSION);
-	assert_int_equal(FAULT_OF(1, 10), MSG_BAD_TYPE);
+	assert_int_equal(FAULT_OF(1, 12), MSG_BAD_TYPE);
 	assert_int_equal(FAULT_OF(1, 255), MSG_BAD_TYPE);
 	assert_int_equal(FAULT_OF(1, 3, 128), MSG_BAD_FIELD);               /* slot */
 	assert_int_equal(FAULT_OF(1, 3, 0, 1), MSG_BAD_FIELD);
