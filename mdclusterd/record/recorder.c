@@ -254,3 +254,18 @@ int recorded_change(struct recorded *r, struct array_change *c, struct err *err)
 	recorder_put(r, &record);
 	return array_change(r->array, c, err);
 }
+
+int recorded_grow(struct recorded *r, struct array_grow *g, struct err *err)
+{
+	struct record record = {
+		.kind = RECORD_GROW,
+		.op = (uint8_t)g->grow.bitmap,
+		.number = g->grow.raid_disks,
+		.low = g->grow.size,
+		.flag = g->grow.is_assume_clean,
+	};
+
+	snprintf(record.text, sizeof(record.text), "%s", g->name);
+	recorder_put(r, &record);
+	return array_grow(r->array, g, err);
+}

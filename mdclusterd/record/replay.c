@@ -208,6 +208,38 @@ static int feed_change(struct replay *p, const struct record *r, struct err *err
 	return 0;
 }
 
+/* Freed when the array is done with it. */
+static void on_grown(void *owner, struct array_grow *g, int result)
+{
+	(void)g;
+	(void)result;
+	free(owner);
+}
+
+static int feed_grow(struct replay *p, const struct record *r, struct err *err)
+{
+	struct array_grow *g = calloc(1, sizeof(*g));
+	struct err refused = ERR_INIT;
+
+	if (!g)
+		return err_nomem(err, "a change of the array");
+	if (r->op > MD_BITMAP_CLUSTERED) {
+		free(g);
+		return err_set(err, -EBADMSG, "a bitmap that there is not: %u", r->op);
+	}
+	*g = (struct array_grow){
+		.grow = { .size = r->low, .raid_disks = (uint32_t)r->number,
+			  .bitmap = (enum md_bitmap_kind)r->op,
+			  .is_assume_clean = r->flag },
+		.done = on_grown,
+		.owner = g,
+	};
+	snprintf(g->name, sizeof(g->name), "%.*s", MD_NAME_BYTES, r->text);
+	if (array_grow(p->array, g, &refused) < 0)
+		free(g);
+	return 0;
+}
+
 static int feed(struct replay *p, const struct record *r, struct err *err)
 {
 	struct err refused = ERR_INIT; /* was refused then, too */
@@ -246,6 +278,8 @@ static int feed(struct replay *p, const struct record *r, struct err *err)
 		return 0;
 	case RECORD_CHANGE:
 		return feed_change(p, r, err);
+	case RECORD_GROW:
+		return feed_grow(p, r, err);
 	case RECORD_METADATA:
 	case RECORD_PLANE:
 	case RECORD_DISK_FAILED:

@@ -163,5 +163,7 @@ WRAP_INT(array_check, (struct array *a, bool is_repair, struct err *err),
 	 (a, is_repair, err), recorded_check(life->recorded, is_repair, err))
 WRAP_INT(array_fail_disk, (struct array *a, uint32_t role, struct err *err),
 	 (a, role, err), recorded_fail_disk(life->recorded, role, err))
+WRAP_INT(array_grow, (struct array *a, struct array_grow *g, struct err *err),
+	 (a, g, err), recorded_grow(life->recorded, g, err))
 WRAP_INT(array_change, (struct array *a, struct array_change *c, struct err *err),
 	 (a, c, err), recorded_change(life->recorded, c, err))
