@@ -215,6 +215,7 @@ static const struct control_method methods[] = {
 	ADMIN("CheckCancel", method_check_cancel),
 	ADMIN("Add", method_add),
 	ADMIN("Remove", method_remove),
+	ADMIN("Grow", method_grow),
 	ADMIN("Fail", method_fail),
 	ADMIN("ConfirmDead", method_confirm_dead),
 	ADMIN("QuorumExpected", method_quorum_expected),

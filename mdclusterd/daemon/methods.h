@@ -53,6 +53,9 @@ void method_add(void *owner, struct control_call *call, const json_t *parameters
 void method_remove(void *owner, struct control_call *call, const json_t *parameters);
 void method_fail(void *owner, struct control_call *call, const json_t *parameters);
 
+/* methods_grow.c */
+void method_grow(void *owner, struct control_call *call, const json_t *parameters);
+
 /* methods_incremental.c */
 void method_incremental(void *owner, struct control_call *call, const json_t *parameters);
 void method_incremental_gone(void *owner, struct control_call *call, const json_t *parameters);

@@ -20,6 +20,7 @@
 #include "mdclusterd/daemon/registered.h"
 #include "mdclusterd/daemon/slot_memory.h"
 #include "mdclusterd/daemon/unit_change.h"
+#include "mdclusterd/daemon/unit_grow.h"
 #include "mdclusterd/daemon/unit_private.h"
 #include "mdclusterd/daemon/unit_reserve.h"
 #include "mdclusterd/record/recorder.h"
@@ -264,6 +265,7 @@ static void free_parts(struct unit *u)
 	loop_timer_cancel(u->slots_limit);
 	u->timer = u->retry = u->slots_limit = NULL;
 	unit_changes_end(u);
+	unit_grows_end(u);
 	recorded_free(u->recorded);
 	flight_close(u->flight);
 	plane_thread_free(u->plane);
@@ -474,6 +476,7 @@ struct unit *unit_start(struct engine *e, const struct config_array *c,
 		qb_list_init(&u->stoppers);
 		qb_list_init(&u->lookers);
 		qb_list_init(&u->changes);
+		qb_list_init(&u->grows);
 		qb_list_add_tail(&u->link, &e->units);
 	} else {
 		config_array_fini(&u->config);

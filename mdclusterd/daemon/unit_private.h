@@ -54,6 +54,7 @@ struct unit {
 	struct loop_job soon, news, failure, closed, removal;
 	struct qb_list_head starters, stoppers; /* unit_waiter.link */
 	struct qb_list_head changes;   /* unit_change.link */
+	struct qb_list_head grows;     /* unit_grow.link */
 };
 
 /* unit_look.c: whoever waits is answered; NULL: there is no plane. */
