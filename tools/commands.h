@@ -18,6 +18,7 @@ extern const struct cli_command cmd_events;
 extern const struct cli_command cmd_examine;
 extern const struct cli_command cmd_examine_bitmap;
 extern const struct cli_command cmd_fail;
+extern const struct cli_command cmd_grow;
 extern const struct cli_command cmd_incremental;
 extern const struct cli_command cmd_keygen;
 extern const struct cli_command cmd_locks;

@@ -19,6 +19,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_detail, &cmd_nodes, &cmd_quorum, &cmd_ring, &cmd_locks,
 	&cmd_events, &cmd_monitor, &cmd_record, &cmd_replay, &cmd_set, &cmd_reload, &cmd_check,
 	&cmd_repair, &cmd_add, &cmd_re_add, &cmd_remove, &cmd_fail, &cmd_manage, &cmd_wait,
+	&cmd_grow,
 	&cmd_fence, &cmd_confirm_dead,
 	&cmd_create, &cmd_examine, &cmd_examine_bitmap,
 	&cmd_update, &cmd_zero, &cmd_scan, &cmd_keygen,
@@ -37,7 +38,7 @@ static void print_overview(FILE *to)
 		"  %-16s %s\n  %-16s %s\n\n"
 		"mdcluster COMMAND --help tells more; mdcluster(8) tells all.\n"
 		"mdadm's spellings (--assemble or -A, --incremental or -I, --stop or -S, --detail\n"
-		"or -D, --monitor, --manage, --wait or -W, --create, --examine or -E, --examine-bitmap or -X, --zero-superblock)\n"
+		"or -D, --monitor, --manage, --wait or -W, --grow or -G, --create, --examine or -E, --examine-bitmap or -X, --zero-superblock)\n"
 		"do the same, and mdcluster ARRAY --add DISK --fail DISK --remove DISK, in any order.\n",
 		"help", "this text", "version", "version and optional parts");
 }

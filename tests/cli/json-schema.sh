@@ -16,7 +16,7 @@ page=$srcdir/man/mdcluster-json.7
 sed -e 's/\\f[BIRP]//g' -e 's/\\-/-/g' "$page" | awk '
 	/^\.SH/ {
 		object = tolower($2)
-		is_object = object ~ /^(examine|examine-bitmap|slot|create|update|zero|keygen|locks|member|resource|lock|step|status|status-node|status-array|status-disk|status-member|quorum|quorum-node|change|event|finding)$/
+		is_object = object ~ /^(examine|examine-bitmap|slot|create|update|grow|zero|keygen|locks|member|resource|lock|step|status|status-node|status-array|status-disk|status-member|quorum|quorum-node|change|event|finding)$/
 	}
 	/^\.TP/ { is_tag = 1; next }
 	is_tag && is_object && /^\.BR [a-z_.]+ "? ?\(/ {
@@ -27,7 +27,7 @@ sed -e 's/\\f[BIRP]//g' -e 's/\\-/-/g' "$page" | awk '
 		print object, $2, types
 	}
 	{ is_tag = 0 }' | sort >promise
-for object in examine examine-bitmap slot create update zero keygen locks member \
+for object in examine examine-bitmap slot create update grow zero keygen locks member \
 	resource lock step status status-node status-array status-disk status-member \
 	quorum quorum-node change event finding; do
 	grep -q "^$object " promise ||
@@ -256,12 +256,15 @@ expect 'type == "array" and length == 1' scan.json "one member is an array, too"
 mdcluster examine --scan --json a.img >scan.json
 expect 'type == "array" and any(.[]; .disk == "a.img")' scan.json "examine --scan"
 
-# --- update, zero ----------------------------------------------------------------
+# --- update, grow, zero ----------------------------------------------------------------
 cp a.img a2.img
 cp b.img b2.img
 mdcluster update --nodes=5 --name=node1:shop --json a2.img b2.img >update.json
 check update "update" <update.json
 expect '.nodes == 5 and .name == "node1:shop" and .disks == 2' update.json "update"
+mdcluster grow --json --raid-devices=3 a2.img b2.img >grow.json
+check grow "grow" <grow.json
+expect '.raid_disks == 3 and .array == null and .bitmap == "clustered"' grow.json "grow"
 mdcluster zero --json --quiet a2.img >zero.json
 check zero "zero" <zero.json
 expect '.disk == "a2.img" and .erased == 1' zero.json "zero"
@@ -342,6 +345,8 @@ status_is proof '.arrays[0].members[2].slot = null'
 mdcluster status --json | check_each status-member "no slot" '.arrays[].members[]' || :
 answer Add '{"reply": {"number": 3, "re_added": true}}'
 answer Remove '{"reply": {"removed": 2}}'
+answer Grow '{"reply": {"size": 98304, "sectors": 98304, "raid_devices": 2}}'
+mdcluster grow web --json --size=max | check grow "grow of an array"
 mdcluster manage web --json --add /dev/sdx --remove failed | check_each change "disks" '.[]'
 for slot in 1 null; do
 	answer Events "{\"reply\": {\"events\": [{\"kind\": \"x\", \"slot\": $slot, \"role\": $slot}]}}"

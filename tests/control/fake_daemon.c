@@ -134,14 +134,14 @@ static void gone(void *owner, struct control_call *call)
 	}
 METHOD(Status) METHOD(Events) METHOD(Ring) METHOD(Locks) METHOD(Detail) METHOD(Record)
 METHOD(Assemble) METHOD(Stop) METHOD(Set) METHOD(Check) METHOD(CheckCancel) METHOD(Fail)
-METHOD(Add) METHOD(Remove) METHOD(ConfirmDead) METHOD(Reload) METHOD(Quorum) METHOD(QuorumExpected)
+METHOD(Add) METHOD(Remove) METHOD(Grow) METHOD(ConfirmDead) METHOD(Reload) METHOD(Quorum) METHOD(QuorumExpected)
 
 #define READ(name) { "org.mdcluster." #name, CONTROL_READ, begin_##name, gone }
 #define ADMIN(name) { "org.mdcluster." #name, CONTROL_ADMIN, begin_##name, gone }
 static const struct control_method methods[] = {
 	READ(Status), READ(Events), READ(Ring), READ(Locks), READ(Detail), READ(Record),
 	ADMIN(Assemble), ADMIN(Stop), ADMIN(Set), ADMIN(Check), ADMIN(CheckCancel),
-	ADMIN(Fail), ADMIN(Add), ADMIN(Remove), ADMIN(ConfirmDead), ADMIN(Reload), READ(Quorum), ADMIN(QuorumExpected),
+	ADMIN(Fail), ADMIN(Add), ADMIN(Remove), ADMIN(Grow), ADMIN(ConfirmDead), ADMIN(Reload), READ(Quorum), ADMIN(QuorumExpected),
 	{ NULL, CONTROL_READ, NULL, NULL },
 };
 

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Three real daemons that write all the while: the array becomes larger, gets a copy more, and
+# the engine that changes it is killed. Clients stay; nothing that was acknowledged is lost.
+. "$(dirname "$0")/functions.sh"
+need nbdcopy nbdinfo qemu-io jq
+own_network "$0"
+. "$(dirname "$0")/array-functions.sh"
+array_size=160M
+array_network 3
+cluster 3 --size=64M --run
+start 1 2 3
+active 1 2 3
+idle 1 2 3
+
+size_of() { nbdinfo --size "$(uri_of "$1")"; }
+write_at() { timeout 100 qemu-io -f raw -c "write -f -P $3 $2 1M" "$(uri_of "$1")" >io.out 2>&1 || fail "write on n$1: $(cat io.out)"; }
+expect_at() { # I BYTES PATTERN
+	timeout 100 qemu-io -f raw -c "read -P $3 $2 1M" "$(uri_of "$1")" >io.out 2>&1 && ! grep -q "verification failed" io.out ||
+		fail "read on n$1 at $2: $(cat io.out)"
+}
+# has_written N: the client of n2 has written so many times
+has_written() { [ "$(grep -c wrote writer.out)" -ge "$1" ]; }
+
+write_at 1 1M 11
+expect_equal "size" $((64 << 20)) "$(size_of 2)"
+: >writer.out
+# one client, connected all the while
+for ((i = 0; i < 100000; i++)); do echo "write -f -P $((i % 250 + 1)) 8M 4k"; done |
+	qemu-io -f raw "$(uri_of 2)" >writer.out 2>&1 &
+writer=$!
+await "the client does not write" has_written 20
+ask 3 grow "$array" --size=96M
+count=$(grep -c wrote writer.out)
+await "the client does not go on" has_written $((count + 20))
+active 1 2 3
+for i in 1 2 3; do expect_equal "size on n$i" $((96 << 20)) "$(size_of "$i")"; done
+expect_at 2 1M 11
+write_at 3 90M 12
+expect_at 1 90M 12
+idle 1 2 3
+
+# the engine that changes it is killed in the midst, or just before, or behind it
+for delay in 0 0.01 0.03 0.06; do
+	before=$(size_of 2)
+	(ask 1 grow "$array" --size=$((before + (8 << 20)))s >/dev/null 2>&1 || :) &
+	asker=$!
+	sleep "$delay"
+	kill_engine 1
+	wait "$asker" || :
+	active 1 2 3
+	expect_equal "n2 and n3 agree" "$(size_of 2)" "$(size_of 3)"
+	expect_at 3 1M 11
+	expect_at 2 90M 12
+done
+ask 2 grow "$array" --raid-devices=3
+active 1 2 3
+expect_at 1 90M 12
+ask 2 grow "$array" --raid-devices=2
+active 1 2 3
+count=$(grep -c wrote writer.out)
+await "the client does not go on at the end" has_written $((count + 20))
+kill "$writer" && wait "$writer" || :
+grep -q -i error writer.out && fail "the client was told an error: $(grep -i error writer.out | head -n 2)"
+ask 1 grow "$array" --bitmap=none 2>error && fail "others have it"
+grep -q "node 2, 3\|active on node" error || fail "who has it: $(cat error)"
+idle 1 2 3
+ask 2 stop "$array"
+ask 3 stop "$array"
+is_alone() { says 1 "$the_array | .members | length" 1; }
+await "n1 is not alone" is_alone
+idle 1
+ask 1 grow "$array" --bitmap=internal >told
+grep -q "no cluster" told || fail "farewell: $(cat told)"
+mdcluster examine --json "${disks[0]}" | jq -e '.kernel_md_cluster.accepts == false' >/dev/null ||
+	fail "it is clustered still"
+ask 2 assemble "$array" 2>error && fail "n2 assembles it"
+grep -q "not a clustered" error || fail "n2 does not say why: $(cat error)"
+stop_daemon 1 2 3
+mdcluster grow --bitmap=clustered --home-cluster=test "${disks[@]}"
+cmp -i 1048576 -n $((64 << 20)) "${disks[@]}" || fail "the disks differ"
