@@ -516,6 +516,11 @@ void arrays_manage(struct sim_arrays *all)
 	members_manage(all->members);
 }
 
+void arrays_grow(struct sim_arrays *all)
+{
+	members_grow(all->members);
+}
+
 /* --- proofs ------------------------------------------------------------------------------------------- */
 
 static void say_dead(struct sim_arrays *all, int node)

@@ -40,6 +40,7 @@ void arrays_spoil_disk(struct sim_arrays *all);
  * on the array is expected to be whole in the end.
  */
 void arrays_manage(struct sim_arrays *all);
+void arrays_grow(struct sim_arrays *all);
 
 /* Those whose time has come are said to be dead: by supervisors, agents, operators. */
 void arrays_prove(struct sim_arrays *all);

@@ -18,6 +18,8 @@ struct wish {
 	bool is_out;
 	char path[16];
 	struct array_change change;
+	bool is_grow_out;
+	struct array_grow grow;
 };
 
 struct members {
@@ -154,6 +156,33 @@ static void add_one(struct members *m, int node)
 
 	if (disk >= 0)
 		ask(m, node, kinds[sim_below(m->world, 4)], disk, 0);
+}
+
+static void grown(void *owner, struct array_grow *g, int result)
+{
+	struct wish *wish = owner;
+
+	wish->is_grow_out = false;
+	sim_say(wish->members->world, wish->node, "grow: %d %s", result, g->err.text);
+}
+
+/* Another name: all that a change of size does, but for the disks' model that stays. */
+void members_grow(struct members *m)
+{
+	int node = (int)sim_below(m->world, (uint64_t)m->world->count);
+	struct array *a = m->active(m->owner, node);
+	struct wish *wish = &m->wishes[node];
+	struct err err = ERR_INIT;
+
+	if (!a || wish->is_grow_out)
+		return;
+	wish->grow = (struct array_grow){ .done = grown, .owner = wish };
+	snprintf(wish->grow.name, sizeof(wish->grow.name), "sim:%u",
+		 (unsigned int)sim_below(m->world, 1000));
+	wish->is_grow_out = true;
+	sim_say(m->world, node, "is asked to change the array, %s", wish->grow.name);
+	if (array_grow(a, &wish->grow, &err) < 0)
+		wish->is_grow_out = false;
 }
 
 void members_manage(struct members *m)

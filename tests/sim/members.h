@@ -18,6 +18,8 @@ void members_free(struct members *m);
 
 /* Something, by somebody. */
 void members_manage(struct members *m);
+/* The array is changed while all write, by some node. */
+void members_grow(struct members *m);
 /* Every node sees every disk. */
 void members_calm(struct members *m);
 /* What is missing yet for the array to have all its disks is asked for, if nobody is at it. */

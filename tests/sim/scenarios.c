@@ -420,6 +420,7 @@ const struct scenario scenarios[] = {
 	{ "arrays-power", "the power of all fails, also while they recover", 5,
 	  scenario_arrays_power },
 	{ "arrays-leave", "nodes join and leave under load", 5, scenario_arrays_leave },
+	{ "arrays-grow", "the array is changed while all write", 5, scenario_arrays_grow },
 	{ "arrays-members", "disks are failed, removed, added, rebuilt", 5, scenario_arrays_members },
 	{ "arrays-fence", "clusters are cut, with any quorum, and nodes fence each other", 5,
 	  scenario_arrays_fence },

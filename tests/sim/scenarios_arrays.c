@@ -283,3 +283,20 @@ void scenario_arrays_fence(struct sim_world *w)
 	}
 	end(w, all);
 }
+
+/* The array is changed under load: all stop for it, whoever dies meanwhile. */
+void scenario_arrays_grow(struct sim_world *w)
+{
+	struct sim_arrays *all = begin(w);
+
+	for (int step = 0; step < 60 && !w->failure[0]; step++) {
+		a_while(w);
+		arrays_stir(all);
+		arrays_prove(all);
+		if (sim_below(w, 2) == 0)
+			arrays_grow(all);
+		if (sim_below(w, 3) == 0)
+			some_trouble(w, all);
+	}
+	end(w, all);
+}
