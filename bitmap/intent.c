@@ -182,6 +182,7 @@ struct intent *intent_new(const struct intent_config *config,
 		return NULL;
 	}
 	intent_sb_changed(in);
+	intent_saw_events(in, config->events);
 	return in;
 }
 

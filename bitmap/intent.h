@@ -32,6 +32,8 @@
  *	    under 64 MiB for 10 TiB with chunks of 64 KiB, at 30 GiB of budget.
  *	I11 (D13) While the gate is shut, or the lease is over, no page is written: the slot
  *	    may be somebody else's by then.
+ *	I12 Before the first bit is cleared events_cleared of the superblock is durable, and
+ *	    not behind the events of the superblocks by which the array is whole.
  *
  * Chunks are of the bitmap: array addresses for raid10, member addresses for raid1.
  * One thread. Callbacks never come from within the call that asked, but for
@@ -62,6 +64,7 @@ struct intent_config {
 	struct { struct disk *disk; uint64_t start_bytes; } copies[INTENT_MAX_DISKS];
 	uint32_t count;
 	bool is_degraded;
+	uint64_t events;              /* of the array, as intent_saw_events() */
 	uint64_t budget_bytes;        /* I7; at least one chunk counts */
 	uint64_t hang_ns;             /* a disk that does not answer fails: 0: 30 s */
 };
@@ -160,6 +163,13 @@ void intent_set_degraded(struct intent *in, bool is_degraded);
  * not degraded. done(): durable.
  */
 void intent_set_events(struct intent *in, uint64_t events, struct intent_request *req);
+/*
+ * The array's superblocks have got so far. Nothing is written for that; but whatever is cleared
+ * from then on is so with events_cleared not behind it: a disk that went before these events,
+ * and comes back, finds out that it missed what no bit tells of any more (I12). Before the
+ * intent_set_degraded() that goes by the same superblocks.
+ */
+void intent_saw_events(struct intent *in, uint64_t events);
 /*
  * Clears on disk all that I2 allows, now (at stop). done() comes when that is durable; what
  * is needed, is being written to, or must stay (degraded), stays.

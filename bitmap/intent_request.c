@@ -189,6 +189,14 @@ void intent_set_gate(struct intent *in, bool is_open, uint64_t lease_until)
 	intent_kick(in);
 }
 
+void intent_saw_events(struct intent *in, uint64_t events)
+{
+	if (in->slot->sb.events >= events)
+		return;
+	in->slot->sb.events = events;
+	intent_sb_changed(in);
+}
+
 void intent_set_events(struct intent *in, uint64_t events, struct intent_request *req)
 {
 	struct bitmap_sb *sb = &in->slot->sb;

@@ -158,6 +158,7 @@ void plane_set_disk(struct plane_work *w, struct plane_request *req)
 		.role = req->role,
 		.state = state_of(m),
 		.is_degraded = req->view->degraded > 0,
+		.events = req->view->events,
 		.data_offset = m->data_offset,
 		.bitmap_start_bytes = m->bitmap_start_bytes,
 		.is_by_bitmap = m->is_by_bitmap,

@@ -100,6 +100,7 @@ static int make_intent(struct plane_work *w, const struct metadata_view *view,
 		.slot = &w->slot,
 		.count = view->raid_disks,
 		.is_degraded = view->degraded > 0,
+		.events = view->events,
 		.budget_bytes = w->config.intent_budget_bytes ? w->config.intent_budget_bytes
 							      : FIRST_BUDGET_BYTES,
 	};

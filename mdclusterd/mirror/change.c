@@ -145,6 +145,15 @@ bool change_failed(struct mirror *m, uint32_t role, int error)
 	return true;
 }
 
+/* The superblocks may be older than a failure that this node is still telling (D2). */
+static bool is_degraded(const struct mirror *m, const struct mirror_change *c)
+{
+	uint32_t there = m->writable | 1u << c->role;
+
+	return c->is_degraded || m->unknown != 0 || c->state != MIRROR_DISK_IN_SYNC ||
+	       (uint32_t)__builtin_popcount(there) < m->map.disks;
+}
+
 void mirror_change_disk(struct mirror *m, struct mirror_change *c)
 {
 	bool was_missing = m->disks[c->role].state == MIRROR_DISK_MISSING;
@@ -156,10 +165,10 @@ void mirror_change_disk(struct mirror *m, struct mirror_change *c)
 	c->mirror.done = mirror_goes_by_it;
 	c->mirror.owner = c;
 	c->intent.owner = c;
-	/* the superblocks may be older than a failure that this node is still telling (D2) */
-	if (m->intent)
-		intent_set_degraded(m->intent, c->is_degraded || m->unknown != 0 ||
-						       c->state != MIRROR_DISK_IN_SYNC);
+	if (m->intent) {
+		intent_saw_events(m->intent, c->events);
+		intent_set_degraded(m->intent, is_degraded(m, c));
+	}
 	if (was_missing && c->state != MIRROR_DISK_MISSING) {
 		come(c);
 		return;

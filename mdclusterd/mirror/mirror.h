@@ -171,6 +171,7 @@ struct mirror_change {
 	uint32_t role;
 	enum mirror_disk_state state;
 	bool is_degraded;             /* as the superblocks say */
+	uint64_t events;              /* theirs: I12 */
 	/* of one that comes */
 	struct disk *disk;            /* borrowed as by mirror_set_disk(), if it is done */
 	uint64_t data_offset;

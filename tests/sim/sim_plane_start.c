@@ -114,6 +114,7 @@ static int make_intent(struct sim_plane *p, const struct metadata_view *v, struc
 	static const struct intent_ops ops = { .now = op_now, .failed = intent_failed };
 	struct intent_config c = { .slot = &p->slot, .count = v->raid_disks,
 				   .is_degraded = v->degraded > 0,
+				   .events = v->events,
 				   .budget_bytes = p->config.budget_bytes };
 
 	for (uint32_t i = 0; i < v->raid_disks; i++) {

@@ -254,6 +254,7 @@ void plane_set_disk(struct sim_plane *p, struct plane_request *req)
 		(int)d->state, d->is_by_bitmap ? ", by bitmap" : "");
 	*c = (struct mirror_change){ .role = req->role, .state = state_of(d),
 				     .is_degraded = req->view->degraded > 0,
+				     .events = req->view->events,
 				     .data_offset = d->data_offset,
 				     .bitmap_start_bytes = d->bitmap_start_bytes,
 				     .is_by_bitmap = d->is_by_bitmap,

@@ -150,8 +150,15 @@ int intent_need_all(struct intent *in, struct intent_request *req)
 	return 0;
 }
 
+void intent_saw_events(struct intent *in, uint64_t events)
+{
+	in->events = events;
+}
+
 void intent_set_degraded(struct intent *in, bool is_degraded)
 {
+	if (in->is_degraded && !is_degraded)
+		in->whole_events = in->events;
 	in->is_degraded = is_degraded;
 }
 

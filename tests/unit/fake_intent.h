@@ -18,6 +18,7 @@ struct intent {
 	bool is_needed[FAKE_CHUNKS];
 	uint32_t begun, ended, ended_durable, synced;
 	bool is_degraded, is_gate_open;
+	uint64_t events, whole_events; /* seen; when it was told that the array is whole */
 	uint64_t lease_until;
 	bool has_io;
 	uint32_t gone;            /* roles that were taken out */

@@ -114,6 +114,7 @@ void intent_rig_start(struct intent_rig *rig)
 		.slot = &rig->slot,
 		.count = INTENT_DISKS,
 		.is_degraded = rig->is_degraded,
+		.events = rig->events,
 		.budget_bytes = rig->budget * CHUNK,
 	};
 	struct err err = ERR_INIT;

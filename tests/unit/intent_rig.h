@@ -31,6 +31,7 @@ struct intent_rig {
 	struct intent *in;
 	uint64_t budget;           /* chunks; set before intent_rig_start() */
 	bool is_degraded;
+	uint64_t events;           /* of the array; the same */
 	bool takes_out;            /* failed() takes the disk out at once */
 	int failed[INTENT_DISKS];  /* errno last told, or NEVER_FAILED */
 	uint32_t failures;

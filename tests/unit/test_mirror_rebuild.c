@@ -26,13 +26,15 @@ static void change_done(void *owner, struct mirror_change *c, int result)
 	change->result = result;
 }
 
-static void change_begin(struct mirror_rig *rig, struct change *change, uint32_t role,
-			 enum mirror_disk_state state, bool is_by_bitmap)
+static void change_begin_at(struct mirror_rig *rig, struct change *change, uint32_t role,
+			    enum mirror_disk_state state, bool is_by_bitmap,
+			    uint64_t events)
 {
 	bool is_coming = mr_look(rig).disks[role].state == MIRROR_DISK_MISSING;
 
 	*change = (struct change){ .c = { .role = role,
 					  .state = state,
+					  .events = events,
 					  .disk = is_coming ? rig->disks[role] : NULL,
 					  .data_offset = MR_DATA_OFFSET,
 					  .is_by_bitmap = is_by_bitmap,
@@ -40,6 +42,12 @@ static void change_begin(struct mirror_rig *rig, struct change *change, uint32_t
 					  .owner = change } };
 	mirror_change_disk(rig->m, &change->c);
 	assert_int_equal(change->calls, 0);
+}
+
+static void change_begin(struct mirror_rig *rig, struct change *change, uint32_t role,
+			 enum mirror_disk_state state, bool is_by_bitmap)
+{
+	change_begin_at(rig, change, role, state, is_by_bitmap, 0);
 }
 
 static void answer_intent(struct mirror_rig *rig)
@@ -582,6 +590,37 @@ static void one_that_does_not_take_its_slot_does_not_come(void **state)
 	mr_free(rig);
 }
 
+/* By these events a disk that went before finds out that it missed what was cleared. */
+static void I12_the_intent_knows_the_events_of_the_superblocks_before_it_clears(void **state)
+{
+	struct mirror_rig *rig = mr_new(2, 0, 0);
+	struct change it;
+
+	(void)state;
+	replace(rig, 1);
+	change_begin_at(rig, &it, 1, MIRROR_DISK_IN_SYNC, false, 7);
+	assert_false(rig->intent->is_degraded);
+	assert_int_equal(rig->intent->whole_events, 7);
+	mr_run(rig);
+	mr_free(rig);
+}
+
+/* Superblocks tell of two at once: no bit goes before the second one is here as well. */
+static void D2_the_array_is_not_whole_before_all_its_disks_have_come(void **state)
+{
+	struct mirror_rig *rig = mr_new(3, 0, 0);
+
+	(void)state;
+	take_out(rig, 2);
+	replace(rig, 1);
+	change(rig, 1, MIRROR_DISK_IN_SYNC);
+	assert_true(rig->intent->is_degraded);
+	change(rig, 2, MIRROR_DISK_REBUILD);
+	change(rig, 2, MIRROR_DISK_IN_SYNC);
+	assert_false(rig->intent->is_degraded);
+	mr_free(rig);
+}
+
 /* C2 */
 static void without_memory_for_what_is_needed_it_does_not_come(void **state)
 {
@@ -711,6 +750,9 @@ int main(void)
 		cmocka_unit_test(what_was_written_without_it_is_needed_when_it_comes_back),
 		cmocka_unit_test(nothing_is_needed_where_it_is_rebuilt_as_a_whole),
 		cmocka_unit_test(one_that_does_not_take_its_slot_does_not_come),
+		cmocka_unit_test(D2_the_array_is_not_whole_before_all_its_disks_have_come),
+		cmocka_unit_test(
+			I12_the_intent_knows_the_events_of_the_superblocks_before_it_clears),
 		cmocka_unit_test(without_memory_for_what_is_needed_it_does_not_come),
 		cmocka_unit_test(one_that_fails_as_soon_as_it_has_come_fails_as_any),
 		cmocka_unit_test(one_that_hangs_still_does_not_come),
