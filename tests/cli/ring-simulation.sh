@@ -36,6 +36,6 @@ simulate hundred $((seeds / 30))
 # arrays: 5000 in all where the ring has 6000
 simulate arrays $((seeds * 5 / 12))
 simulate arrays-fence $((seeds / 20))
-for scenario in arrays-disks arrays-sectors arrays-power arrays-leave arrays-members; do
+for scenario in arrays-disks arrays-sectors arrays-power arrays-leave arrays-members arrays-grow; do
   simulate "$scenario" $((seeds * 5 / 36))
 done
