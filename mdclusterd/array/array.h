@@ -247,10 +247,14 @@ struct array_change {
 	void *owner;
 	struct err err;
 	struct qb_list_head link;
+	uint64_t serial;         /* the recorder's own */
 };
 /* -EAGAIN: the array is not active. */
 int array_change(struct array *a, struct array_change *c, struct err *err);
-/* Who asked has gone: done() does not come; what was begun goes on to its end. */
+/*
+ * Who asked has gone: done() does not come. What was begun goes on to its end, what was not is
+ * not begun.
+ */
 void array_change_forget(struct array *a, struct array_change *c);
 
 /*

@@ -34,7 +34,7 @@ int unit_change(struct unit *u, struct unit_change *c, struct err *err)
 
 void unit_change_forget(struct unit_change *c)
 {
-	array_change_forget(c->unit->array, &c->change);
+	recorded_change_forget(c->unit->recorded, &c->change);
 	qb_list_del(&c->link);
 }
 

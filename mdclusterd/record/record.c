@@ -23,6 +23,7 @@ static const struct {
 	[RECORD_SPEED] = { "speed", HAS_RANGE },
 	[RECORD_FAIL_DISK] = { "fail_disk", HAS_NUMBER },
 	[RECORD_CHANGE] = { "change", HAS_NUMBER | HAS_FLAG | HAS_OP | HAS_TEXT },
+	[RECORD_CHANGE_FORGOTTEN] = { "change_forgotten", HAS_NUMBER },
 	[RECORD_GROW] = { "grow", HAS_NUMBER | HAS_FLAG | HAS_OP | HAS_RANGE | HAS_TEXT },
 	[RECORD_PREP] = { "recover_prep", 0 },
 	[RECORD_SLOT] = { "recover_slot", HAS_NUMBER | HAS_SLOT },

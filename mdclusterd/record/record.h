@@ -36,6 +36,7 @@ enum record_kind {
 	RECORD_SPEED,      /* low, high: bytes a second */
 	RECORD_FAIL_DISK,  /* number: role */
 	RECORD_CHANGE,     /* op: kind; number: dev_number; flag: is_forced; text: path */
+	RECORD_CHANGE_FORGOTTEN, /* number: of the change, from 1 on */
 	/* op: kind of bitmap; number: raid_disks; low: size; flag: is_assume_clean; text: name */
 	RECORD_GROW,
 	/* inputs: the lockspace */

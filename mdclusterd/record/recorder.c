@@ -252,7 +252,16 @@ int recorded_change(struct recorded *r, struct array_change *c, struct err *err)
 
 	snprintf(record.text, sizeof(record.text), "%s", c->path ? c->path : "");
 	recorder_put(r, &record);
+	c->serial = ++r->changes;
 	return array_change(r->array, c, err);
+}
+
+void recorded_change_forget(struct recorded *r, struct array_change *c)
+{
+	struct record record = { .kind = RECORD_CHANGE_FORGOTTEN, .number = c->serial };
+
+	recorder_put(r, &record);
+	array_change_forget(r->array, c);
 }
 
 int recorded_grow(struct recorded *r, struct array_grow *g, struct err *err)

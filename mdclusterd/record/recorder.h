@@ -50,3 +50,4 @@ void recorded_set_speed(struct recorded *r, uint64_t min_bytes, uint64_t max_byt
 int recorded_fail_disk(struct recorded *r, uint32_t role, struct err *err);
 int recorded_grow(struct recorded *r, struct array_grow *g, struct err *err);
 int recorded_change(struct recorded *r, struct array_change *c, struct err *err);
+void recorded_change_forget(struct recorded *r, struct array_change *c);

@@ -38,7 +38,7 @@ struct recorded {
 	const struct lockspace_handlers *handlers; /* the array's, of its lockspace */
 	void *handlers_owner;
 
-	uint64_t plane_requests, metadata_requests;
+	uint64_t plane_requests, metadata_requests, changes;
 	struct qb_list_head tapped;
 	uint64_t chunks;           /* of the bitmap, once it is known */
 };

@@ -172,15 +172,19 @@ static int feed_begin(struct replay *p, const struct record *r, struct err *err)
 
 /* Freed when the array is done with it. */
 struct replayed_change {
+	struct qb_list_head link;
 	struct array_change change;
 	char path[RECORD_TEXT];
 };
 
-static void on_changed(void *owner, struct array_change *c, int result)
+static void on_changed(void *owner, struct array_change *change, int result)
 {
-	(void)c;
+	struct replayed_change *c = owner;
+
+	(void)change;
 	(void)result;
-	free(owner);
+	qb_list_del(&c->link);
+	free(c);
 }
 
 static int feed_change(struct replay *p, const struct record *r, struct err *err)
@@ -203,9 +207,23 @@ static int feed_change(struct replay *p, const struct record *r, struct err *err
 		.done = on_changed,
 		.owner = c,
 	};
+	c->change.serial = ++p->change_count;
+	qb_list_add_tail(&c->link, &p->changes);
 	if (array_change(p->array, &c->change, &refused) < 0)
-		free(c);
+		on_changed(c, NULL, 0);
 	return 0;
+}
+
+static void feed_forgotten(struct replay *p, const struct record *r)
+{
+	struct replayed_change *c, *next;
+
+	qb_list_for_each_entry_safe(c, next, &p->changes, link) {
+		if (c->change.serial != r->number)
+			continue;
+		array_change_forget(p->array, &c->change);
+		on_changed(c, NULL, 0);
+	}
 }
 
 /* Freed when the array is done with it. */
@@ -278,6 +296,9 @@ static int feed(struct replay *p, const struct record *r, struct err *err)
 		return 0;
 	case RECORD_CHANGE:
 		return feed_change(p, r, err);
+	case RECORD_CHANGE_FORGOTTEN:
+		feed_forgotten(p, r);
+		return 0;
 	case RECORD_GROW:
 		return feed_grow(p, r, err);
 	case RECORD_METADATA:
@@ -349,6 +370,7 @@ struct replay *replay_new(const void *bytes, size_t length,
 		return NULL;
 	}
 	qb_list_init(&p->said);
+	qb_list_init(&p->changes);
 	replay_locks_init(p);
 	replay_disks_init(p);
 	p->handlers = *handlers;

@@ -43,6 +43,8 @@ struct replay {
 	struct plane plane;
 	struct qb_list_head metadata_requests, plane_requests; /* by submission */
 	uint64_t metadata_count, plane_count;
+	struct qb_list_head changes;   /* struct replayed_change, that are not done */
+	uint64_t change_count;
 
 	struct qb_list_head said;      /* struct replay_said */
 };

@@ -37,5 +37,5 @@ simulate hundred $((seeds / 30))
 simulate arrays $((seeds * 5 / 12))
 simulate arrays-fence $((seeds / 20))
 for scenario in arrays-disks arrays-sectors arrays-power arrays-leave arrays-members arrays-grow; do
-  simulate "$scenario" $((seeds * 5 / 36))
+  simulate "$scenario" $((seeds * 5 / 48))
 done

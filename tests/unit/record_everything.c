@@ -165,5 +165,7 @@ WRAP_INT(array_fail_disk, (struct array *a, uint32_t role, struct err *err),
 	 (a, role, err), recorded_fail_disk(life->recorded, role, err))
 WRAP_INT(array_grow, (struct array *a, struct array_grow *g, struct err *err),
 	 (a, g, err), recorded_grow(life->recorded, g, err))
+WRAP_VOID(array_change_forget, (struct array *a, struct array_change *c), (a, c),
+	  recorded_change_forget(life->recorded, c))
 WRAP_INT(array_change, (struct array *a, struct array_change *c, struct err *err),
 	 (a, c, err), recorded_change(life->recorded, c, err))

@@ -18,9 +18,16 @@ static bool is_up(struct array_rig *rig, int node)
 	return rig->nodes[node].array && !rig->is_cut[node];
 }
 
+/* What somebody asked a node for. */
+struct wish {
+	struct array_change change;
+	bool is_out;
+};
+
 struct story {
 	struct array_rig *rig;
-	bool has_bad_disk;
+	bool has_bad_disk, has_members;
+	struct wish wishes[ARRAY_RIG_NODES + 1];
 	bool is_dead[ARRAY_RIG_NODES + 1], is_proven[ARRAY_RIG_NODES + 1];
 };
 
@@ -144,6 +151,51 @@ static void grow(struct story *s, int node)
 		array_grow_forget(s->rig->nodes[node].array, g);
 }
 
+static void on_changed(void *owner, struct array_change *c, int result)
+{
+	struct wish *wish = owner;
+
+	(void)c;
+	(void)result;
+	wish->is_out = false;
+}
+
+/* Some are there already, some never come: that is for the array to find out. */
+static void change(struct story *s, int node)
+{
+	static const char *const paths[] = { "disk1", "new" };
+	struct wish *wish = &s->wishes[node];
+	struct err err = ERR_INIT;
+
+	if (wish->is_out && draw(s, 4) == 0) {
+		array_change_forget(s->rig->nodes[node].array, &wish->change);
+		wish->is_out = false;
+	}
+	if (wish->is_out || !is_up(s->rig, node))
+		return;
+	wish->change = (struct array_change){
+		.kind = (enum array_change_kind)draw(s, 4),
+		.path = paths[draw(s, 2)],
+		.number = 1 + (uint32_t)draw(s, 4),
+		.done = on_changed,
+		.owner = wish,
+	};
+	wish->is_out = array_change(s->rig->nodes[node].array, &wish->change, &err) == 0;
+}
+
+/* Disks come and go. */
+static void manage(struct story *s, int node)
+{
+	struct err err = ERR_INIT;
+
+	if (draw(s, 4) == 0)
+		s->rig->disks.unseen ^= 1u << node;
+	else if (draw(s, 3) != 0)
+		change(s, node);
+	else if (is_up(s->rig, node))
+		(void)array_fail_disk(s->rig->nodes[node].array, 1, &err);
+}
+
 static void move(struct story *s)
 {
 	int node = 1 + (int)draw(s, (uint64_t)s->rig->count);
@@ -193,6 +245,12 @@ static void move(struct story *s)
 	case 27:
 		grow(s, node);
 		break;
+	case 19: case 20: case 21:
+		if (s->has_members)
+			manage(s, node);
+		else
+			write_some(s, node);
+		break;
 	case 15:
 		if (s->has_bad_disk && is_up(s->rig, node))
 			array_rig_disk_fails(s->rig, node, 1);
@@ -209,6 +267,7 @@ static void end_all_trouble(struct story *s)
 {
 	struct array_rig *rig = s->rig;
 
+	rig->disks.unseen = 0;
 	for (int i = 1; i <= rig->count; i++) {
 		struct rig_array *n = &rig->nodes[i];
 
@@ -243,6 +302,7 @@ static void tell(uint64_t seed)
 	if (seed % 3 == 0)
 		lock_rig_shuffle(rig->locks, seed);
 	s.has_bad_disk = seed % 5 == 0;
+	s.has_members = seed % 5 < 2;
 	rig->disks.disks = 2 + s.has_bad_disk;
 	for (int i = 0; i < MOVES; i++)
 		move(&s);
