@@ -13,6 +13,9 @@
  *	C2  Whatever fails does so before that step, and undoes all: the disk is in neither.
  *	C3  While the slot is written to it no data goes there: if it does not take it, it
  *	    does not come, and that is no failure of a disk in use.
+ *	C4  What hangs on the disk that had the role, and was given up (A7), is no reason to wait: it
+ *	    may hang for ever. Its memory stays what it is until it is back, and whatever it
+ *	    does then it does on that disk, which must be another one than this.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -98,13 +101,14 @@ static void slot_is_on_it(void *owner, struct intent_request *req, int result)
 		undo(c, result);
 }
 
-/* Clients were told what blocks there are. */
+/* C4. Clients were told what blocks there are. */
 static int check_fits(struct mirror_change *c)
 {
 	const struct mirror *m = c->m;
 
-	if (m->disks[c->role].disk)
-		return err_set(&c->err, -EBUSY, "%s: the disk that had its role hangs still",
+	if (m->disks[c->role].busy > 0)
+		return err_set(&c->err, -EBUSY,
+			       "%s: requests to the disk that had its role are waited for still",
 			       c->disk->name);
 	if (c->disk->topology.logical_block_bytes > m->volume.block_bytes)
 		return err_set(&c->err, -EINVAL,
@@ -119,6 +123,8 @@ static void come(struct mirror_change *c)
 	struct mirror *m = c->m;
 	int r = check_fits(c);
 
+	if (r == 0 && flush_leave(m, c->role) < 0)
+		r = err_nomem(&c->err, c->disk->name);
 	if (r < 0) {
 		refuse(c, r);
 	} else if (!m->intent) {

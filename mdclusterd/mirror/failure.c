@@ -14,6 +14,7 @@
  *
  * Errors of reads fail a disk only when there are many, as md does: unreadable.c.
  */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -374,7 +375,10 @@ static void take_disk(struct mirror *m, uint32_t role, struct disk *disk,
 {
 	struct mirror_disk *d = &m->disks[role];
 
+	assert(d->busy == 0 && !d->is_flush_out);
 	d->disk = disk;
+	d->tenure++;
+	d->lost = 0;
 	d->start_bytes = data_offset << SECTOR_SHIFT;
 	d->next_read_bytes = 0;
 	d->recent_errors = 0;

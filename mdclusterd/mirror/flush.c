@@ -8,6 +8,7 @@
  * what it covered may be lost there, and nobody else knows.
  */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "mdclusterd/mirror/mirror_private.h"
 
@@ -62,9 +63,31 @@ static void end_round(struct mirror *m)
 
 static void back(struct transfer *t)
 {
-	struct mirror_disk *d = &t->m->disks[t->role];
+	struct mirror *m = t->m;
+	struct mirror_disk *d = &m->disks[t->role];
 
+	if (t == d->flush) {
+		d->is_flush_out = false;
+		return;
+	}
+	m->left_flushes--;
+	free(t);
+}
+
+int flush_leave(struct mirror *m, uint32_t role)
+{
+	struct mirror_disk *d = &m->disks[role];
+	struct transfer *fresh;
+
+	if (!d->is_flush_out)
+		return 0;
+	fresh = calloc(1, sizeof(*fresh));
+	if (!fresh)
+		return -ENOMEM;
+	m->left_flushes++;
+	d->flush = fresh;
 	d->is_flush_out = false;
+	return 0;
 }
 
 static void over(struct transfer *t, int result)
@@ -116,10 +139,10 @@ static void begin_round(struct mirror *m)
 			continue;
 		}
 		d->is_flush_out = true;
-		d->flush.over = over;
-		d->flush.back = back;
+		d->flush->over = over;
+		d->flush->back = back;
 		m->flush_awaited++;
-		transfer_send(m, &d->flush, role, DISK_FLUSH, 0, 0, NULL, false);
+		transfer_send(m, d->flush, role, DISK_FLUSH, 0, 0, NULL, false);
 	}
 	if (--m->flush_awaited == 0)
 		end_without_disks(m);

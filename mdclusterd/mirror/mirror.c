@@ -320,7 +320,7 @@ static bool has_hung_flush(const struct mirror *m)
 	for (uint32_t role = 0; role < m->map.disks; role++)
 		if (m->disks[role].is_flush_out)
 			return true;
-	return false;
+	return m->left_flushes > 0;
 }
 
 void mirror_check_stop(struct mirror *m)
@@ -442,6 +442,11 @@ static bool init_pool(struct mirror *m)
 		return false;
 	for (i = 0; i < POOL_TRANSFERS; i++)
 		qb_list_add_tail(&m->pool_memory[i].link, &m->pool);
+	for (i = 0; i < m->map.disks; i++) {
+		m->disks[i].flush = calloc(1, sizeof(*m->disks[i].flush));
+		if (!m->disks[i].flush)
+			return false;
+	}
 	return true;
 }
 
@@ -487,6 +492,8 @@ void mirror_free(struct mirror *m)
 	if (!m)
 		return;
 	mirror_sync_free(m);
+	for (uint32_t role = 0; role < m->map.disks; role++)
+		free(m->disks[role].flush);
 	free(m->pool_memory);
 	free(m);
 }

@@ -150,7 +150,8 @@ enum mirror_disk_state {
  * As the superblocks say. done() when nothing in flight goes by the old state, but what a disk
  * that goes has had for hang_ns (A7): so the cluster comes to know of a disk that hangs for
  * ever. `disk` where it was missing; borrowed until it is missing again, done() was called, and
- * its last request is back (disk->in_flight). The intent is told by the caller, and before
+ * its last request is back (disk->in_flight): another one may have the role before that, but not
+ * the same device, where what hangs could land over what is newer: its owner sees to that. The intent is told by the caller, and before
  * this where a disk comes: it must have every disk that is in use here, for it flushes what it
  * writes to before it clears a bit. Of failures seen here the mirror tells it. Of a disk that
  * goes the cluster may not know yet, as of one that failed here: A4.
@@ -162,7 +163,7 @@ void mirror_set_disk(struct mirror *m, uint32_t role, enum mirror_disk_state sta
  * The same with the intent told, in the order that both need: what a plane does. Of a disk that
  * comes (REBUILD) the own slot is on it when it is done (D10), and every write that ends
  * from then on is. By bitmap, all that the slot's bits cover is needed then, durably, and
- * with it each write that the disk has not got. result < 0: -EBUSY, -EINVAL, -ENOMEM, what the
+ * with it each write that the disk has not got. result < 0: -EBUSY (it went, and is not done), -EINVAL, -ENOMEM, what the
  * disk gave for its slot; err says why, and it is neither in the mirror nor in the intent,
  * but may have requests still. In its owner's memory until done(), which never comes from
  * within the call. One at a time a role.

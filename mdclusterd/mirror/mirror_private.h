@@ -51,12 +51,13 @@ struct transfer {
 	uint64_t end;              /* READ in blocks: of all of them; else 0 */
 	uint32_t tried;            /* READ: roles */
 	uint8_t role;
+	uint32_t tenure;           /* its disk's: the role may be another one's by now */
 	bool is_lost, is_pooled;
 	int refused;                 /* by disk_submit(): why */
 };
 
 struct mirror_disk {
-	struct disk *disk;         /* there until the last request is back */
+	struct disk *disk;         /* there until the last request is back, or another one comes */
 	uint64_t start_bytes;      /* of its data */
 	enum mirror_disk_state state;
 	bool is_rotational;
@@ -66,6 +67,7 @@ struct mirror_disk {
 	struct qb_list_head in_flight; /* transfers, the oldest first */
 	uint32_t busy;             /* of them */
 	uint32_t lost;             /* hang: nobody waits for them */
+	uint32_t tenure;           /* counts the disks that had the role */
 
 	/* unreadable.c */
 	uint64_t read_errors, corrected_sectors;
@@ -77,7 +79,7 @@ struct mirror_disk {
 	int read_error;            /* the last one, and where */
 	uint64_t read_error_bytes;
 
-	struct transfer flush;
+	struct transfer *flush;
 	bool is_flush_out;
 
 	/* why it fails */
@@ -233,6 +235,8 @@ void zero_push(struct mirror_io *mi);
 bool zero_is_nothing(const struct mirror_io *mi);
 
 void flush_join(struct mirror_io *mi);
+/* One that hangs stays with the disk that went: the role gets another one. */
+int flush_leave(struct mirror *m, uint32_t role);
 
 /* --- failure.c ------------------------------------------------------------------------ */
 
@@ -369,6 +373,7 @@ struct mirror {
 	uint32_t flush_bad;             /* roles */
 	int flush_result;
 	bool is_flushing;
+	uint32_t left_flushes;          /* hang on disks whose roles others have */
 
 	struct qb_list_head pool;
 	struct transfer *pool_memory;

@@ -2,7 +2,7 @@
 /*
  * Requests to disks: sent, counted, timed. One that a disk does not give back in time is
  * lost: whoever waits is told, and its memory stays until the disk gives it back after
- * all. Here everything that changes a disk is counted, so that a drain (A5) is over only
+ * all. Meanwhile another disk may have the role: what comes back then counts for neither. Here everything that changes a disk is counted, so that a drain (A5) is over only
  * when the last of it is back, lost or not.
  *
  * -ESHUTDOWN: it was not begun, for the lease was over when its turn came (D13). The disk is
@@ -27,12 +27,12 @@ static void count_sent(struct mirror_disk *d, const struct disk_req *req)
 static void gave_back(struct transfer *t)
 {
 	struct mirror *m = t->m;
-	uint32_t role = t->role;
+	struct mirror_disk *d = &m->disks[t->role];
 
 	if (t->is_lost)
-		m->disks[role].lost--;
+		d->lost -= t->tenure == d->tenure;
 	else
-		m->disks[role].busy--;
+		d->busy--;
 	qb_list_del(&t->link);
 	if (disk_req_changes(&t->req))
 		m->changes_on_disks--;
@@ -49,7 +49,7 @@ static void req_done(struct disk_req *req, int result)
 	gave_back(t);
 	if (result == -ESHUTDOWN)
 		m->lease_until_ns = 0; /* the gate is shut, until there is another */
-	else if (result < 0)
+	else if (result < 0 && t->tenure == m->disks[role].tenure)
 		m->disks[role].errors++;
 	if (t->is_lost)
 		t->back(t);
@@ -68,6 +68,7 @@ void transfer_send(struct mirror *m, struct transfer *t, uint32_t role, enum dis
 
 	t->m = m;
 	t->role = (uint8_t)role;
+	t->tenure = d->tenure;
 	t->is_lost = false;
 	t->since_ns = m->now_ns;
 	t->req = (struct disk_req){

@@ -191,6 +191,7 @@ struct sim_plane *sim_plane_new(struct sim_node *n, const struct sim_plane_confi
 	QB_INIT_LIST_HEAD(&p->orders);
 	QB_INIT_LIST_HEAD(&p->replies);
 	QB_INIT_LIST_HEAD(&p->works);
+	QB_INIT_LIST_HEAD(&p->leaving);
 	return p;
 }
 
@@ -239,12 +240,10 @@ void sim_plane_advance(struct sim_plane *p)
 	if (!p->mirror || p->fiber)
 		return;
 	/* what came while this node stood still is no hang */
-	for (uint32_t i = 0; i < p->raid_disks; i++)
-		if (p->roles[i].disk)
-			(void)disk_pump(p->roles[i].disk, 0);
+	plane_hear_disks(p);
 	mirror_advance(p->mirror, sim_clock(p->node));
 	intent_advance(p->intent, sim_clock(p->node));
-	plane_close_disks(p);
+	plane_close_leaving(p);
 	if (p->stopping && p->is_stopped && !p->is_dead)
 		intent_set_gate(p->intent, !p->stopping->is_lost, p->lease);
 	/* without a lease nothing more is cleared */

@@ -19,9 +19,15 @@ struct role {
 	struct disk *disk;
 	int index;      /* of the disk */
 	bool is_told;   /* that it fails */
-	bool is_gone;   /* it takes no part any more, and is for closing */
 	struct plane_request *setting;
 	struct mirror_change change;
+};
+
+/* A disk that takes no part any more: it is closed when nothing of it is in flight. */
+struct leaving {
+	struct disk *disk;
+	int index;
+	struct qb_list_head link;
 };
 
 /* A request that the mirror or the intent has. */
@@ -44,6 +50,7 @@ struct sim_plane {
 	bool has_slot, is_serving, is_dead;
 	uint32_t raid_disks, number;
 	struct role roles[METADATA_MAX_DISKS];
+	struct qb_list_head leaving;
 	bool is_open;
 	uint64_t lease;
 
@@ -84,7 +91,10 @@ void plane_work_over(struct work *work, int result);
 void plane_forget(struct sim_plane *p);
 
 void plane_set_disk(struct sim_plane *p, struct plane_request *req);
-void plane_close_disks(struct sim_plane *p);
+void plane_disk_leave(struct sim_plane *p, uint32_t role);
+void plane_close_leaving(struct sim_plane *p);
+/* What they have done is taken from all of them. */
+void plane_hear_disks(struct sim_plane *p);
 void plane_window(struct sim_plane *p, struct plane_request *req);
 void plane_sync(struct sim_plane *p, struct plane_request *req);
 void plane_suspend(struct sim_plane *p, struct plane_request *req);

@@ -25,16 +25,20 @@ void plane_take_apart(struct sim_plane *p)
 	if (p->has_slot)
 		bitmap_slot_fini(&p->slot);
 	p->has_slot = false;
-	for (uint32_t i = 0; i < METADATA_MAX_DISKS; i++) {
-		disk_close(p->roles[i].disk);
-		p->roles[i] = (struct role){ 0 };
-	}
+	for (uint32_t i = 0; i < METADATA_MAX_DISKS; i++)
+		plane_disk_leave(p, i);
+	plane_close_leaving(p);
 }
 
 bool plane_is_quiet(const struct sim_plane *p)
 {
+	const struct leaving *d;
+
 	for (uint32_t i = 0; i < p->raid_disks; i++)
 		if (p->roles[i].disk && p->roles[i].disk->in_flight > 0)
+			return false;
+	qb_list_for_each_entry(d, &p->leaving, link)
+		if (d->disk->in_flight > 0)
 			return false;
 	return true;
 }
@@ -78,15 +82,30 @@ static uint64_t op_now(void *owner)
 	return sim_clock(p->node);
 }
 
+/* What hangs on it could land over what is newer. */
+static int check_hangs_not(const struct sim_plane *p, int index, struct err *err)
+{
+	const struct leaving *d;
+
+	qb_list_for_each_entry(d, &p->leaving, link)
+		if (d->index == index && d->disk->in_flight > 0)
+			return err_set(err, -EBUSY, "%s: old requests hang on it",
+				       d->disk->name);
+	return 0;
+}
+
 int plane_disk_open(struct sim_plane *p, uint32_t role, const struct metadata_view *v,
 		    struct err *err)
 {
 	struct role *r = &p->roles[role];
+	int index = sim_disks_index(p->config.disks, v->disks[role].path);
 
+	if (check_hangs_not(p, index, err) < 0)
+		return err->code;
 	r->is_told = false;
 	r->disk = sim_disks_open(p->config.disks, p->node->index, SIM_DISK_PLANE,
 				 v->disks[role].path, err);
-	r->index = sim_disks_index(p->config.disks, v->disks[role].path);
+	r->index = index;
 	if (r->disk && v->disks[role].state == METADATA_DISK_IN_SYNC)
 		rules_disk(p->config.rules, p->node->index, r->index, true, true);
 	return r->disk ? 0 : -ENOENT;
@@ -262,9 +281,7 @@ void plane_wind_down(struct sim_plane *p)
 		mirror_stop(p->mirror, &p->stop);
 	}
 	while (!(p->is_stopped && plane_is_quiet(p)) && --patience > 0) {
-		for (uint32_t i = 0; i < p->raid_disks; i++)
-			if (p->roles[i].disk)
-				(void)disk_pump(p->roles[i].disk, 0);
+		plane_hear_disks(p);
 		for (uint32_t i = 0; i < p->raid_disks; i++)
 			mirror_failure_known(p->mirror, i);
 		mirror_advance(p->mirror, sim_clock(p->node));

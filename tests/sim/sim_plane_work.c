@@ -212,6 +212,8 @@ static enum mirror_disk_state state_of(const struct metadata_disk *d)
 
 static void tell_rules(struct sim_plane *p, const struct mirror_change *c)
 {
+	if (!p->roles[c->role].disk)
+		return;
 	rules_disk(p->config.rules, p->node->index, p->roles[c->role].index,
 		   c->state != MIRROR_DISK_MISSING, c->state == MIRROR_DISK_IN_SYNC);
 }
@@ -223,24 +225,15 @@ static void disk_is_set(void *owner, struct mirror_change *c, int result)
 	struct plane_request *req = r->setting;
 
 	r->setting = NULL;
-	r->is_gone = r->disk && (c->state == MIRROR_DISK_MISSING || (c->disk && result < 0));
 	if (result < 0)
 		req->err = c->err;
 	if (!p->is_dead)
 		req->needed_chunks = intent_needed_count(p->intent);
 	if (result == 0)
 		tell_rules(p, c);
+	if (c->state == MIRROR_DISK_MISSING || (c->disk && result < 0))
+		plane_disk_leave(p, c->role);
 	plane_answer(p, req, result);
-}
-
-/* The one that had the role may hang: it is closed later, when it does not any more. */
-static int open_coming(struct sim_plane *p, struct plane_request *req)
-{
-	struct role *r = &p->roles[req->role];
-
-	if (r->is_gone)
-		return err_set(&req->err, -EBUSY, "the disk that had its role hangs still");
-	return plane_disk_open(p, req->role, req->view, &req->err);
 }
 
 void plane_set_disk(struct sim_plane *p, struct plane_request *req)
@@ -259,8 +252,8 @@ void plane_set_disk(struct sim_plane *p, struct plane_request *req)
 				     .bitmap_start_bytes = d->bitmap_start_bytes,
 				     .is_by_bitmap = d->is_by_bitmap,
 				     .done = disk_is_set, .owner = p };
-	if (c->state != MIRROR_DISK_MISSING && (!r->disk || r->is_gone)) {
-		result = open_coming(p, req);
+	if (c->state != MIRROR_DISK_MISSING && !r->disk) {
+		result = plane_disk_open(p, req->role, req->view, &req->err);
 		c->disk = r->disk;
 	}
 	if (result < 0) {
@@ -273,17 +266,44 @@ void plane_set_disk(struct sim_plane *p, struct plane_request *req)
 	mirror_change_disk(p->mirror, c);
 }
 
-/* A disk that went, once nothing of it is in flight. */
-void plane_close_disks(struct sim_plane *p)
+void plane_disk_leave(struct sim_plane *p, uint32_t role)
 {
-	for (uint32_t i = 0; i < p->raid_disks; i++) {
-		struct role *r = &p->roles[i];
+	struct role *r = &p->roles[role];
+	struct leaving *d;
 
-		if (r->is_gone && r->disk->in_flight == 0) {
-			disk_close(r->disk);
-			*r = (struct role){ 0 };
-		}
+	if (!r->disk)
+		return;
+	d = calloc(1, sizeof(*d));
+	if (!d)
+		abort();
+	d->disk = r->disk;
+	d->index = r->index;
+	qb_list_add_tail(&d->link, &p->leaving);
+	r->disk = NULL;
+}
+
+void plane_close_leaving(struct sim_plane *p)
+{
+	struct leaving *d, *next;
+
+	qb_list_for_each_entry_safe(d, next, &p->leaving, link) {
+		if (d->disk->in_flight > 0)
+			continue;
+		qb_list_del(&d->link);
+		disk_close(d->disk);
+		free(d);
 	}
+}
+
+void plane_hear_disks(struct sim_plane *p)
+{
+	struct leaving *d;
+
+	for (uint32_t i = 0; i < p->raid_disks; i++)
+		if (p->roles[i].disk)
+			(void)disk_pump(p->roles[i].disk, 0);
+	qb_list_for_each_entry(d, &p->leaving, link)
+		(void)disk_pump(d->disk, 0);
 }
 
 /* --- windows ------------------------------------------------------------------------- */

@@ -64,6 +64,20 @@ struct mirror_config mr_config(uint32_t disks, uint32_t near, uint32_t chunk_sec
 	};
 }
 
+static struct disk *new_disk(struct mirror_rig *rig, uint32_t i)
+{
+	char name[2] = { (char)('a' + i), 0 };
+
+	return disk_mem_new(rig->world, name, MR_DATA_OFFSET * 512 + MR_MEMBER_BYTES);
+}
+
+uint32_t mr_add_disk(struct mirror_rig *rig)
+{
+	assert_true(rig->count < MR_DISKS);
+	rig->disks[rig->count] = new_disk(rig, rig->count);
+	return rig->count++;
+}
+
 struct mirror_rig *mr_new_config(const struct mirror_config *given)
 {
 	struct mirror_rig *rig = calloc(1, sizeof(*rig));
@@ -77,10 +91,7 @@ struct mirror_rig *mr_new_config(const struct mirror_config *given)
 	rig->count = config.raid_disks;
 	config.intent = rig->intent;
 	for (i = 0; i < rig->count; i++) {
-		char name[2] = { (char)('a' + i), 0 };
-
-		rig->disks[i] = disk_mem_new(rig->world, name,
-					     MR_DATA_OFFSET * 512 + MR_MEMBER_BYTES);
+		rig->disks[i] = new_disk(rig, i);
 		config.disks[i].disk = rig->disks[i];
 		config.disks[i].data_offset = MR_DATA_OFFSET;
 	}

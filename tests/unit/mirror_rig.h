@@ -24,7 +24,7 @@ struct mr_io;
 struct mirror_rig {
 	struct disk_world *world;
 	struct disk *disks[MR_DISKS];
-	uint32_t count;
+	uint32_t count;              /* of disks; by role, those of the beginning */
 	struct intent *intent;
 	struct mirror *m;
 	struct volume *volume;
@@ -46,6 +46,9 @@ struct mirror_rig *mr_new_config(const struct mirror_config *config);
 /* Also stops it. All ios were done. */
 void mr_free(struct mirror_rig *rig);
 struct mirror_config mr_config(uint32_t disks, uint32_t near, uint32_t chunk_sectors);
+
+/* One more, which is no member yet: its number among the disks, which is that of no role. */
+uint32_t mr_add_disk(struct mirror_rig *rig);
 
 /* One step of time; false: nothing will ever happen. */
 bool mr_step(struct mirror_rig *rig);

@@ -237,6 +237,41 @@ static void a_page_that_hung_on_a_disk_that_is_out_goes_on(void **state)
 	intent_rig_fini(&rig);
 }
 
+/* D10: the next disk in its place has the slot, whatever the old one does with its page. */
+static void a_page_that_hangs_on_the_disk_that_had_the_role_holds_up_no_other(void **state)
+{
+	struct intent_rig rig;
+	struct rig_request r;
+	struct rig_write w, x;
+
+	(void)state;
+	start(&rig, 2);
+	disk_world_set_latency(rig.world, 1000 * SECOND, 1000 * SECOND);
+	assert_int_equal(rig_begin(&rig, &w, 5, 5), INTENT_WAIT);
+	disk_world_set_latency(rig.world, 1000, 1000);
+	rig_take_out(&rig, 1);
+	intent_set_disk(rig.in, 0, NULL, 0, NULL);
+	intent_set_disk(rig.in, 0, rig.disks[3], start_bytes(3), NULL);
+	intent_set_disk(rig.in, 1, rig.disks[2], start_bytes(2), rig_request(&r));
+	intent_rig_pass(&rig, SECOND);
+	assert_int_equal(r.calls, 1);
+	assert_int_equal(r.result, 0);
+	assert_int_equal(w.calls, 1);
+	assert_true(rig_bit(&rig, 2, 5) && rig_bit(&rig, 3, 5));
+	assert_int_equal(rig_begin(&rig, &x, 6, 6), INTENT_WAIT);
+	intent_rig_pass(&rig, SECOND);
+	assert_int_equal(x.calls, 1);
+	assert_true(intent_has_io(rig.in)); /* the old one has our memory */
+	rig_end(&w, false);
+	rig_end(&x, false);
+	intent_rig_pass(&rig, 2000 * SECOND);
+	assert_int_equal(rig.failures, 0);
+	assert_false(intent_has_io(rig.in));
+	assert_true(intent_is_idle(rig.in));
+	assert_true(rig_bit(&rig, 2, 6) && rig_bit(&rig, 3, 6));
+	intent_rig_fini(&rig);
+}
+
 /* Its request comes back before anybody has looked at what that meant. */
 static void a_disk_that_is_out_answers_at_once(void **state)
 {
@@ -655,6 +690,8 @@ int main(void)
 		cmocka_unit_test(a_disk_that_does_not_answer_fails_and_holds_up_nobody_then),
 		cmocka_unit_test(a_page_that_hung_on_a_disk_that_is_out_goes_on),
 		cmocka_unit_test(a_disk_that_is_out_answers_at_once),
+		cmocka_unit_test(
+			a_page_that_hangs_on_the_disk_that_had_the_role_holds_up_no_other),
 		cmocka_unit_test(a_flush_that_hangs_clears_nothing),
 		cmocka_unit_test(time_in_which_nobody_listened_is_no_hang),
 		cmocka_unit_test(a_flush_of_other_disks_clears_nothing),

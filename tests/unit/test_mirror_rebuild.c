@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Mirrors: disks that come, and are rebuilt (D10, Y5, Y6, C1..C3). */
+/* Mirrors: disks that come, and are rebuilt (D10, Y5, Y6, C1..C4). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -673,29 +673,142 @@ static void one_with_larger_blocks_than_clients_were_told_does_not_come(void **s
 	mr_free(rig);
 }
 
-/* What it has of ours may land any time: it is no disk that can be rebuilt. */
-static void one_that_hangs_still_does_not_come(void **state)
+/* Of one that failed, and went before what was asked of it was given up. */
+static void one_whose_place_is_not_left_yet_does_not_come(void **state)
 {
 	struct mirror_rig *rig = mr_new(2, 0, 0);
 	struct mr_io *write;
-	struct change it;
+	struct change gone, it;
 
 	(void)state;
-	rig->is_known_at_once = true;
 	rig->is_frozen[1] = true;
 	write = mr_submit(rig, VOLUME_WRITE, 0, 4 * K, 1, 0);
-	assert_int_equal(mr_wait(write), 0);
-	change_begin(rig, &it, 1, MIRROR_DISK_MISSING, false);
-	mr_run(rig);
-	assert_int_equal(it.calls, 1);
+	change_begin(rig, &gone, 1, MIRROR_DISK_MISSING, false);
 	change_begin(rig, &it, 1, MIRROR_DISK_REBUILD, false);
-	mr_run(rig);
+	mirror_advance(rig->m, mr_now(rig));
 	assert_int_equal(it.result, -EBUSY);
-	assert_int_equal(mr_look(rig).disks[1].state, MIRROR_DISK_MISSING);
+	assert_non_null(strstr(it.c.err.text, "b: requests to the disk that had its role"));
+	mr_run(rig);
+	mirror_failure_known(rig->m, 1);
+	assert_int_equal(mr_wait(write), 0);
+	assert_int_equal(gone.calls, 1);
 	rig->is_frozen[1] = false;
 	mr_run(rig);
 	change(rig, 1, MIRROR_DISK_REBUILD);
 	mr_io_free(write);
+	mr_free(rig);
+}
+
+/* Another disk than the one that had the role. */
+static void take_role(struct mirror_rig *rig, uint32_t role, uint32_t disk)
+{
+	struct change it = { .c = { .role = role,
+				    .state = MIRROR_DISK_REBUILD,
+				    .disk = rig->disks[disk],
+				    .data_offset = MR_DATA_OFFSET,
+				    .done = change_done,
+				    .owner = &it } };
+
+	mirror_change_disk(rig->m, &it.c);
+	answer_intent(rig);
+	assert_int_equal(it.calls, 1);
+	assert_int_equal(it.result, 0);
+}
+
+/* What is asked of it is asked of that disk, not of the one that hangs. */
+static void expect_flush_of(struct mirror_rig *rig, uint32_t disk)
+{
+	struct mr_io *flush = mr_submit(rig, VOLUME_FLUSH, 0, 0, 0, 0);
+
+	assert_int_equal(rig->disks[disk]->in_flight, 1);
+	assert_int_equal(mr_wait(flush), 0);
+	mr_io_free(flush);
+}
+
+/* A write, a flush and reads, which never come back, or late. */
+static void C4_a_role_is_taken_while_all_hangs_on_the_disk_that_had_it(void **state)
+{
+	enum { READS = 8 };
+	struct mirror_rig *rig = mr_new(2, 0, 0);
+	uint32_t fresh = mr_add_disk(rig);
+	struct mr_io *write, *flush, *reads[READS];
+	struct mr_request stop;
+	struct window w;
+
+	(void)state;
+	rig->is_known_at_once = true;
+	assert_int_equal(mr_write(rig, 0, M, 7), 0);
+	rig->is_frozen[1] = true;
+	write = mr_submit(rig, VOLUME_WRITE, 0, 4 * K, 1, 0);
+	flush = mr_submit(rig, VOLUME_FLUSH, 0, 0, 0, 0);
+	for (int i = 0; i < READS; i++)
+		reads[i] = mr_submit(rig, VOLUME_READ, (uint64_t)(READS - i) * 64 * K, 4 * K, 0, 0);
+	assert_int_equal(mr_wait(write) + mr_wait(flush), 0);
+	for (int i = 0; i < READS; i++)
+		assert_int_equal(mr_wait(reads[i]), 0);
+	assert_true(mr_look(rig).disks[1].in_flight > 2); /* reads, too */
+	change(rig, 1, MIRROR_DISK_MISSING);
+	take_role(rig, 1, fresh);
+	assert_int_equal(mr_look(rig).disks[1].in_flight, 0);
+	assert_int_equal(rebuild(rig, &w, 0, MR_MEMBER_BYTES), 0);
+	change(rig, 1, MIRROR_DISK_IN_SYNC);
+	assert_int_equal(mr_write(rig, 0, 4 * K, 2), 0);
+	expect_flush_of(rig, fresh);
+	assert_int_equal(mr_on_disk(rig, fresh, 0, 4 * K), 2);
+	assert_int_equal(mr_on_disk(rig, fresh, 4 * K, M - 4 * K), 7);
+
+	mr_request_init(&stop);
+	mirror_stop(rig->m, &stop.req);
+	mr_run(rig);
+	assert_int_equal(stop.calls, 0); /* their memory is ours, and the clients' */
+	assert_int_equal(write->released, 0);
+	rig->is_frozen[1] = false;
+	mr_run(rig);
+	assert_int_equal(stop.calls, 1);
+	assert_int_equal(write->released, 1);
+	assert_int_equal(mr_look(rig).disks[1].in_flight, 0);
+	assert_int_equal(mr_on_disk(rig, fresh, 0, 4 * K), 2);
+	mr_io_free(write);
+	mr_io_free(flush);
+	for (int i = 0; i < READS; i++)
+		mr_io_free(reads[i]);
+	mr_free(rig);
+}
+
+/* And the next one's, when that hangs as well; then all come back at once. */
+static void C4_a_role_is_taken_from_one_that_hangs_amid_its_rebuild(void **state)
+{
+	struct mirror_rig *rig = mr_new(2, 0, 0);
+	uint32_t next = mr_add_disk(rig), last = mr_add_disk(rig);
+	struct mr_io *write, *flush;
+	struct window w;
+
+	(void)state;
+	rig->is_known_at_once = true;
+	mr_poke(rig, 0, 0, MR_MEMBER_BYTES, 3);
+	rig->is_frozen[1] = true;
+	assert_int_equal(mr_wait(flush = mr_submit(rig, VOLUME_FLUSH, 0, 0, 0, 0)), 0);
+	change(rig, 1, MIRROR_DISK_MISSING);
+	take_role(rig, 1, next);
+	rig->failed = 0;
+	rig->is_frozen[next] = true;
+	window_begin(rig, &w, MIRROR_SYNC_REBUILD, 0, MR_MEMBER_BYTES);
+	write = mr_submit(rig, VOLUME_WRITE, MR_MEMBER_BYTES - 4 * K, 4 * K, 1, 0);
+	(void)window_wait(rig, &w);
+	assert_int_equal(mr_wait(write), 0);
+	assert_int_equal(rig->failed, 1 << 1);
+	change(rig, 1, MIRROR_DISK_MISSING);
+	take_role(rig, 1, last);
+	assert_int_equal(rebuild(rig, &w, 0, MR_MEMBER_BYTES), 0);
+	change(rig, 1, MIRROR_DISK_IN_SYNC);
+	expect_flush_of(rig, last);
+	rig->is_frozen[1] = rig->is_frozen[next] = false;
+	mr_run(rig);
+	assert_int_equal(mr_on_disk(rig, last, 0, MR_MEMBER_BYTES - 4 * K), 3);
+	assert_int_equal(mr_on_disk(rig, last, MR_MEMBER_BYTES - 4 * K, 4 * K), 1);
+	assert_int_equal(mr_look(rig).disks[1].in_flight, 0);
+	mr_io_free(write);
+	mr_io_free(flush);
 	mr_free(rig);
 }
 
@@ -755,7 +868,9 @@ int main(void)
 			I12_the_intent_knows_the_events_of_the_superblocks_before_it_clears),
 		cmocka_unit_test(without_memory_for_what_is_needed_it_does_not_come),
 		cmocka_unit_test(one_that_fails_as_soon_as_it_has_come_fails_as_any),
-		cmocka_unit_test(one_that_hangs_still_does_not_come),
+		cmocka_unit_test(one_whose_place_is_not_left_yet_does_not_come),
+		cmocka_unit_test(C4_a_role_is_taken_while_all_hangs_on_the_disk_that_had_it),
+		cmocka_unit_test(C4_a_role_is_taken_from_one_that_hangs_amid_its_rebuild),
 		cmocka_unit_test(A7_one_that_went_is_waited_for_no_longer_than_any),
 		cmocka_unit_test(
 			one_with_larger_blocks_than_clients_were_told_does_not_come),
