@@ -38,7 +38,8 @@ enum plane_op {
 	 * failure_known(), as where it failed here. Of one that comes the own slot is on it when it
 	 * is done (D10), and all writes from then on go to it; where it is rebuilt by the bitmap,
 	 * all that the own slot's bits cover is needed -> needed_chunks. Failed: it has not come,
-	 * and is closed. -EBUSY: the one that had the role hangs still.
+	 * and is closed. What hangs on the disk that had the role is no hindrance; -EBUSY: it is
+	 * that very disk, and old requests hang on it.
 	 */
 	PLANE_SET_DISK,
 	PLANE_EVENTS,   /* own slot's superblock gets view->events */

@@ -50,6 +50,45 @@ static bool may_change(void *work)
 	return plane_has_lease(work);
 }
 
+/* --- which one it is ----------------------------------------------------------------------- */
+
+static void identify(struct plane_disk *d, const struct metadata_disk *m)
+{
+	struct stat st;
+
+	memcpy(d->device_uuid, m->device_uuid, sizeof(d->device_uuid));
+	if (stat(m->path, &st) < 0)
+		return;
+	d->device = S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev;
+	d->file = S_ISBLK(st.st_mode) ? 0 : st.st_ino;
+}
+
+/* By whatever path: a disk that many lead to has its superblock alone. */
+static bool is_same(const struct plane_disk *a, const struct plane_disk *b)
+{
+	static const uint8_t none[16];
+
+	if (a->device == b->device && a->file == b->file)
+		return true;
+	return memcmp(a->device_uuid, none, sizeof(none)) != 0 &&
+	       memcmp(a->device_uuid, b->device_uuid, sizeof(none)) == 0;
+}
+
+/* A write that hangs on it could land over what is newer. */
+static int check_hangs_not(const struct plane_work *w, const struct plane_disk *d,
+			   const struct metadata_disk *m, struct err *err)
+{
+	const struct plane_disk *left;
+
+	qb_list_for_each_entry(left, &w->leaving, link)
+		if (left->disk->in_flight > 0 && is_same(left, d))
+			return err_set(err, -EBUSY,
+				       "%s: %u requests from before it failed hang on it: it can "
+				       "come back when they are back, or this node starts anew",
+				       m->path, left->disk->in_flight);
+	return 0;
+}
+
 int plane_disk_open(struct plane_work *w, uint32_t role, const struct metadata_disk *m,
 		    struct err *err)
 {
@@ -58,6 +97,11 @@ int plane_disk_open(struct plane_work *w, uint32_t role, const struct metadata_d
 	if (!d)
 		return err_nomem(err, m->path);
 	d->work = w;
+	identify(d, m);
+	if (check_hangs_not(w, d, m, err) < 0) {
+		free(d);
+		return err->code;
+	}
 	d->disk = disk_aio_open(m->path, DISK_SHARED, err);
 	if (d->disk && loop_fd_add(w->loop, disk_poll_fd(d->disk), POLLIN, disk_is_ready, d,
 				   err) == 0) {

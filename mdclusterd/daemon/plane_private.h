@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <sys/types.h>
+
 #include <qb/qblist.h>
 
 #include "base/err.h"
@@ -23,6 +25,9 @@ struct plane_disk {
 	struct qb_list_head link; /* in leaving */
 	struct plane_work *work;
 	struct disk *disk;
+	dev_t device;             /* of a file: where it is, and its number */
+	ino_t file;               /* 0: a device */
+	uint8_t device_uuid[16];
 };
 
 /* A request under way, with what the mirror and the intent need for it. */

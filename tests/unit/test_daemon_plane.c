@@ -15,10 +15,11 @@
 #include "bitmap/slot.h"
 #include "mdclusterd/array/plane.h"
 #include "mdclusterd/daemon/cluster.h"
-#include "mdclusterd/daemon/plane_work.h"
+#include "mdclusterd/daemon/plane_private.h"
 
 enum {
 	DISKS = 2,
+	FILES = 3,               /* these, and one more */
 	BITMAP_BYTES = 8192,
 	DATA_SECTORS = 1024,
 	MEMBER_SECTORS = 4096,
@@ -33,7 +34,7 @@ struct scene {
 	struct lease lease;
 	struct metadata_view view;
 	struct bitmap_slot slot;
-	char paths[DISKS][64];
+	char paths[FILES][64];
 	bool is_done;
 	int result;
 	struct plane_request req;
@@ -107,7 +108,7 @@ static void init_slot(struct scene *s)
 
 static void init_files(struct scene *s)
 {
-	for (int i = 0; i < DISKS; i++) {
+	for (int i = 0; i < FILES; i++) {
 		int fd;
 
 		snprintf(s->paths[i], sizeof(s->paths[i]), "test_daemon_plane.XXXXXX");
@@ -209,7 +210,7 @@ static void end(struct scene *s)
 	plane_work_free(s->work);
 	loop_free(s->loop);
 	bitmap_slot_fini(&s->slot);
-	for (int i = 0; i < DISKS; i++)
+	for (int i = 0; i < FILES; i++)
 		unlink(s->paths[i]);
 	free(s);
 }
@@ -293,6 +294,67 @@ static void one_that_went_amid_its_rebuild_can_be_replaced(void **state)
 	end(s);
 }
 
+static void use_path(struct scene *s, const char *path)
+{
+	snprintf(s->view.disks[1].path, sizeof(s->view.disks[1].path), "%s", path);
+}
+
+/* A request hangs on it. */
+static struct disk *hang(struct scene *s)
+{
+	struct disk *disk = s->work->disks[1]->disk;
+
+	disk->in_flight++;
+	assert_int_equal(set_disk(s, METADATA_DISK_MISSING), 0);
+	plane_work_failure_known(s->work, 1);
+	return disk;
+}
+
+static void the_role_of_one_that_hangs_is_anothers(void **state)
+{
+	struct scene *s = begin();
+	struct disk *hung;
+
+	(void)state;
+	assert_int_equal(set_disk(s, METADATA_DISK_REBUILD), 0);
+	hung = hang(s);
+	use_path(s, s->paths[2]);
+	assert_int_equal(set_disk(s, METADATA_DISK_REBUILD), 0);
+	assert_int_equal(sync_all(s, PLANE_REBUILD), 0);
+	expect_data(s, 2, 0, MEMBER_SECTORS * 512, 1);
+	expect_data(s, 1, 0, MEMBER_SECTORS * 512, 0xee);
+	hung->in_flight--;
+	end(s);
+}
+
+/* What hangs could land over what is newer: it is the same one by any path, and by its uuid. */
+static void one_that_hangs_does_not_come_back_by_any_path(void **state)
+{
+	struct scene *s = begin();
+	char link[80];
+	struct disk *hung;
+
+	(void)state;
+	snprintf(link, sizeof(link), "%s.link", s->paths[1]);
+	assert_int_equal(symlink(s->paths[1], link), 0);
+	memset(s->view.disks[1].device_uuid, 7, 16);
+	assert_int_equal(set_disk(s, METADATA_DISK_REBUILD), 0);
+	hung = hang(s);
+	assert_int_equal(set_disk(s, METADATA_DISK_REBUILD), -EBUSY);
+	assert_non_null(strstr(s->req.err.text, "1 requests from before it failed hang on it"));
+	use_path(s, s->paths[2]);
+	assert_int_equal(set_disk(s, METADATA_DISK_REBUILD), -EBUSY);
+	use_path(s, link);
+	memset(s->view.disks[1].device_uuid, 8, 16);
+	assert_int_equal(set_disk(s, METADATA_DISK_REBUILD), -EBUSY);
+	hung->in_flight--;
+	assert_int_equal(set_disk(s, METADATA_DISK_REBUILD), 0);
+	assert_int_equal(sync_all(s, PLANE_REBUILD), 0);
+	expect_data(s, 1, 0, MEMBER_SECTORS * 512, 1);
+	unlink(link);
+	end(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -300,6 +362,8 @@ int main(void)
 		cmocka_unit_test(a_disk_that_comes_back_gets_what_the_bits_cover),
 		cmocka_unit_test(one_that_cannot_come_is_not_there),
 		cmocka_unit_test(one_that_went_amid_its_rebuild_can_be_replaced),
+		cmocka_unit_test(the_role_of_one_that_hangs_is_anothers),
+		cmocka_unit_test(one_that_hangs_does_not_come_back_by_any_path),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
