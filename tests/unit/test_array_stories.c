@@ -303,7 +303,7 @@ static void tell(uint64_t seed)
 		lock_rig_shuffle(rig->locks, seed);
 	s.has_bad_disk = seed % 5 == 0;
 	s.has_members = seed % 5 < 2;
-	rig->disks.disks = 2 + s.has_bad_disk;
+	rig->disks.disks = 2 + (s.has_bad_disk || s.has_members);
 	for (int i = 0; i < MOVES; i++)
 		move(&s);
 	end_all_trouble(&s);
