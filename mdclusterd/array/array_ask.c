@@ -128,6 +128,7 @@ void array_set_deadline(struct array *a)
 		earliest(now, a->fail.retry.at_ns, &at);
 		earliest(now, a->change.retry.at_ns, &at);
 		earliest(now, a->rebuild.retry.at_ns, &at);
+		earliest(now, a->rebuild.refused_until_ns, &at);
 		earliest(now, a->leave.until_ns, &at);
 		for (size_t i = 0; i < ARRAY_MAX_NODES; i++) {
 			earliest(now, a->slots[i].retry.at_ns, &at);

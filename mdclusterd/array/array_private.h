@@ -39,6 +39,7 @@
 #define ARRAY_CLOSE_NS       (400 * 1000000ull)  /* V7: and waits for its lockspace */
 #define ARRAY_WRITES_SUFFER_NS (50 * 1000000ull)
 #define ARRAY_PROGRESS_NS    (10 * 1000000000ull) /* of a rebuild, saved: that often, or */
+#define ARRAY_REFUSED_NS     (60 * 1000000000ull) /* a spare that could not be used */
 #define ARRAY_PROGRESS_PARTS 16                   /* ... a part of the array further */
 
 #define ARRAY_NO_ROLE METADATA_NO_ROLE
@@ -265,7 +266,8 @@ struct array_rebuild {
 	uint32_t pass;         /* those of them that the sweep is for */
 	uint8_t uuids[METADATA_MAX_DISKS][16]; /* of `seen` */
 	uint64_t saved, saving, save_at_ns; /* position */
-	uint32_t refused;      /* dev_number of a spare that could not be used */
+	uint32_t refused;      /* dev_number of a spare that could not be used, */
+	uint64_t refused_until_ns; /* ... and is left alone until then */
 	enum array_rebuild_deed deeds;
 	enum array_rebuild_step step;
 	uint32_t role;         /* of the deed */

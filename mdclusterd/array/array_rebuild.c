@@ -46,11 +46,17 @@ static bool is_empty(const struct metadata_disk *d)
 	return d->state != METADATA_DISK_REBUILD && d->state != METADATA_DISK_IN_SYNC;
 }
 
+static bool is_refused(const struct array *a, const struct metadata_disk *d)
+{
+	return d->dev_number == a->rebuild.refused &&
+	       array_now(a) < a->rebuild.refused_until_ns;
+}
+
 static const struct metadata_disk *spare(const struct array *a)
 {
 	for (uint32_t i = 0; i < a->view.disk_count; i++)
 		if (a->view.disks[i].state == METADATA_DISK_SPARE &&
-		    a->view.disks[i].dev_number != a->rebuild.refused)
+		    !is_refused(a, &a->view.disks[i]))
 			return &a->view.disks[i];
 	return NULL;
 }
@@ -336,6 +342,13 @@ static void begun(struct array *a)
 	}
 }
 
+/* The next one, if there is; and that one again, some time. */
+static void refuse(struct array *a, uint32_t number)
+{
+	a->rebuild.refused = number;
+	a->rebuild.refused_until_ns = array_now(a) + ARRAY_REFUSED_NS;
+}
+
 static void written(struct array *a, int result, const struct err *why)
 {
 	struct array_rebuild *r = &a->rebuild;
@@ -343,7 +356,7 @@ static void written(struct array *a, int result, const struct err *why)
 	if (result < 0 && r->is_taken_back)
 		fail_want(a, r->fresh, false);
 	else if (result < 0 && r->deeds == REBUILD_ASSIGNS)
-		r->refused = r->deed.work.req.number; /* the next one, if there is */
+		refuse(a, r->deed.work.req.number);
 	if (result < 0) {
 		r->is_say_owed |= result == -EIO; /* a spare that fails is faulty by now */
 		(void)reload_want(a);
@@ -454,7 +467,6 @@ void rebuild_granted(struct array *a, bool is_granted)
 	r->pass = r->seen = 0;
 	r->is_say_owed = r->is_taken_back = false;
 	r->fresh = METADATA_NO_ROLE;
-	r->refused = METADATA_NO_ROLE;
 	r->ticket = is_granted ? reload_want(a) : 0;
 }
 

@@ -103,6 +103,7 @@ struct rig_metadata {
 	bool is_behind;                  /* it sees disks alone that others have failed */
 	uint32_t lacks_role;             /* not 0: a disk that this node does not see */
 	uint32_t fails_role;             /* told with fail_read, if not 0 */
+	int fail_rebuild;                /* how often, -EAGAIN */
 	int fail_read, fail_clear, fail_reload, fail_fail, fail_activate, fail_change; /* how often, -EIO */
 };
 

@@ -167,6 +167,10 @@ int rig_disks_run(struct rig_metadata *m, struct metadata_request *req)
 	case METADATA_ADD:
 		return add(d, req);
 	case METADATA_REBUILD:
+		if (m->fail_rebuild > 0) {
+			m->fail_rebuild--;
+			return err_set(&req->err, -EAGAIN, "not now");
+		}
 		return rebuild(d, req);
 	case METADATA_PROGRESS:
 		return progress(d, req);

@@ -392,6 +392,25 @@ static void what_could_not_be_read_is_not_taken_for_copied(void **state)
 	}
 }
 
+static void a_spare_that_could_not_be_used_is_tried_again(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct array_rig *rig = running(3, seed);
+		struct wish wish;
+
+		ask(rig, 1, &wish, ARRAY_ADD_SPARE, "new", 0);
+		array_rig_run(rig);
+		for (int i = 1; i <= 3; i++)
+			rig->nodes[i].metadata.fail_rebuild = 2;
+		array_rig_disk_fails(rig, 1, 1);
+		array_rig_run_seconds(rig, 600);
+		assert_true(is_whole(rig));
+		array_rig_check_healthy(rig);
+		array_rig_free(rig);
+	}
+}
+
 static void what_is_written_is_said_until_all_have_heard_it(void **state)
 {
 	(void)state;
@@ -615,6 +634,7 @@ int main(void)
 		cmocka_unit_test(a_disk_that_is_back_gets_what_the_dead_wrote),
 		cmocka_unit_test(a_disk_whose_bits_are_gone_is_not_re_added_but_rebuilt),
 		cmocka_unit_test(what_could_not_be_read_is_not_taken_for_copied),
+		cmocka_unit_test(a_spare_that_could_not_be_used_is_tried_again),
 		cmocka_unit_test(what_is_written_is_said_until_all_have_heard_it),
 		cmocka_unit_test(another_goes_on_where_the_dead_one_was),
 		cmocka_unit_test(another_goes_on_where_one_that_leaves_was),
