@@ -12,12 +12,14 @@
 
 enum { MIN_DELAY_NS = 5000, DELAY_NS = 150000 };
 
+enum reply_kind { REPLY_DONE, REPLY_FAILED, REPLY_NEEDS, REPLY_CORRECTED };
+
 /* What it is told, on its way. */
 struct reply {
 	struct sim_plane *plane;
 	struct plane_request *req;
 	int result;
-	enum { REPLY_DONE, REPLY_FAILED, REPLY_NEEDS, REPLY_CORRECTED } kind;
+	enum reply_kind kind;
 	uint32_t role;
 	uint64_t low, high, count;
 	struct err why;
@@ -59,7 +61,7 @@ static void arrives(void *owner)
 	free(y);
 }
 
-static struct reply *reply_new(struct sim_plane *p, int kind)
+static struct reply *reply_new(struct sim_plane *p, enum reply_kind kind)
 {
 	struct reply *y = calloc(1, sizeof(*y));
 
