@@ -49,10 +49,30 @@ void intent_request_page(struct intent *in, struct intent_request *req, uint32_t
 	intent_page_want_later(in, page);
 }
 
+static bool has_disk(const struct intent *in)
+{
+	for (uint32_t role = 0; role < in->role_count; role++)
+		if (in->roles[role].disk)
+			return true;
+	return false;
+}
+
+/* Without any disk nothing is ever written: whoever waits for that is told. */
 void intent_request_ready(struct intent *in, struct intent_request *req)
 {
 	if (req->pages_awaited == 0)
 		intent_request_finish(in, req, req->result);
+	else if (!has_disk(in))
+		intent_request_finish(in, req, -EIO);
+}
+
+static void end_all_writing(struct intent *in)
+{
+	struct intent_request *req, *next;
+
+	qb_list_for_each_entry_safe(req, next, &in->requests, link)
+		if (req->kind == REQUEST_PAGES)
+			intent_request_finish(in, req, -EIO);
 }
 
 static void page_written(struct intent *in, struct intent_request *req, uint32_t page)
@@ -114,6 +134,8 @@ static void leave(struct intent *in, uint32_t role, struct intent_request *req)
 	in->roles[role].disk = NULL;
 	intent_io_leave(in, role);
 	cancel_coming(in, role);
+	if (!has_disk(in))
+		end_all_writing(in);
 	if (!req)
 		return;
 	intent_request_add(in, req, REQUEST_LEAVE);

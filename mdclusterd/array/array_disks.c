@@ -200,9 +200,16 @@ static void disk_set(struct array *a, struct plane_request *req, int result)
 			resync_set_needed(a, req->needed_chunks);
 		r->told[req->role] = state_of(&a->plane_view, req->role);
 		r->told_number[req->role] = number_of(&a->plane_view, req->role);
+		r->anew &= ~(1u << req->role);
 	} else if (array_has_plane(a)) {
 		not_set(a, req);
 	}
+}
+
+void disks_again(struct array *a, uint32_t role)
+{
+	a->reload.anew |= 1u << role;
+	a->reload.must_tell = a->must_go = true;
 }
 
 static void set_disk(struct array *a, uint32_t role)
@@ -210,11 +217,13 @@ static void set_disk(struct array *a, uint32_t role)
 	struct array_reload *r = &a->reload;
 
 	a->plane_view = a->view;
-	/* another one in its place: what was there goes first */
-	if (r->told[role] != METADATA_DISK_MISSING &&
+	/* another one in its place, or the same anew: what was there goes first */
+	if (r->anew >> role & 1)
+		a->plane_view.disks[role].state = METADATA_DISK_MISSING;
+	else if (r->told[role] != METADATA_DISK_MISSING &&
 	    r->told_number[role] != number_of(&a->view, role))
 		a->plane_view.disks[role].state = METADATA_DISK_MISSING;
-	if (state_of(&a->plane_view, role) == METADATA_DISK_MISSING)
+	if (state_of(&a->plane_view, role) == METADATA_DISK_MISSING && !(r->anew >> role & 1))
 		fail_gone(a, role);
 	r->setting = role;
 	r->set_disk.req = (struct plane_request){ .view = &a->plane_view, .role = role };
@@ -231,7 +240,7 @@ static bool is_told(const struct array *a, uint32_t role)
 {
 	enum metadata_disk_state state = state_of(&a->view, role);
 
-	return state == a->reload.told[role] &&
+	return !(a->reload.anew >> role & 1) && state == a->reload.told[role] &&
 	       (state == METADATA_DISK_MISSING ||
 		a->reload.told_number[role] == number_of(&a->view, role));
 }

@@ -70,8 +70,12 @@ static void written(struct array *a, int result, const struct err *why)
 	struct array_fail *f = &a->fail;
 
 	if (result == -EBUSY) { /* the last one: its errors are its clients' */
+		bool is_given_up = f->by_plane & failed_now(f);
+
 		a->why = *why;
 		known(a, failed_now(f));
+		if (is_given_up)
+			disks_again(a, f->role);
 		deed_end(a, &f->deed);
 	} else if (result < 0) {
 		again(a, why);

@@ -179,6 +179,7 @@ struct array_reload {
 	struct array_work work;
 	enum metadata_disk_state told[METADATA_MAX_DISKS];
 	uint32_t told_number[METADATA_MAX_DISKS]; /* dev_number */
+	uint32_t anew;         /* roles whose disk goes, and comes, for the plane gave it up */
 	uint32_t setting;      /* role; ARRAY_NO_ROLE: none */
 	struct array_ask set_disk;
 	struct array_retry retry;
@@ -577,6 +578,8 @@ bool reload_is_done(const struct array *a, uint64_t ticket);
 bool reload_has_failed(const struct array *a, uint64_t ticket);
 void reload_go(struct array *a);
 void disks_started(struct array *a);
+/* The plane has given up a disk that the cluster cannot do without: it shall have it again. */
+void disks_again(struct array *a, uint32_t role);
 void disks_take_view(struct array *a, const struct metadata_view *view);
 /* dev_number of a disk to read from. */
 uint32_t disks_good_one(const struct array *a);

@@ -183,4 +183,8 @@ void mirror_change_disk(struct mirror *m, struct mirror_change *c)
 		intent_set_disk(m->intent, c->role, NULL, 0, NULL);
 	c->awaited = 1;
 	set_mirror(c);
+	if (m->writable == 0) { /* no bits either: who waits for them waits for ever */
+		write_fail_waiting(m, -EIO);
+		sync_fail_waiting(m);
+	}
 }

@@ -485,6 +485,15 @@ void arrays_spoil_disk(struct sim_arrays *all)
 	}
 }
 
+/* Else the one that hangs might be the last one. */
+static bool is_whole(const struct sim_arrays *all)
+{
+	bool in_sync[SIM_MAX_DISKS];
+
+	return !all->is_managed ||
+	       layout_in_sync(&all->layout, in_sync) == all->layout.raid_disks;
+}
+
 void arrays_disk_trouble(struct sim_arrays *all)
 {
 	struct sim_world *w = all->world;
@@ -494,7 +503,7 @@ void arrays_disk_trouble(struct sim_arrays *all)
 	oracle_other_sources(all->oracle);
 	switch (sim_below(w, 4)) {
 	case 0:
-		if ((all->failed_disk < 0 || all->failed_disk == disk) &&
+		if (is_whole(all) && (all->failed_disk < 0 || all->failed_disk == disk) &&
 		    (all->spoilt_disk < 0 || all->spoilt_disk == disk)) {
 			all->failed_disk = disk; /* it may be too slow, and then it is one */
 			sim_disks_hang(all->disks, disk, true);
@@ -509,11 +518,11 @@ void arrays_disk_trouble(struct sim_arrays *all)
 	}
 }
 
-void arrays_manage(struct sim_arrays *all)
+void arrays_manage(struct sim_arrays *all, bool may_fail)
 {
 	all->is_managed = true;
 	oracle_other_sources(all->oracle);
-	members_manage(all->members);
+	members_manage(all->members, may_fail);
 }
 
 void arrays_grow(struct sim_arrays *all)

@@ -36,10 +36,10 @@ void arrays_fail_disk(struct sim_arrays *all);
 /* Places of one disk cannot be read any more: of the one that fails, if one does. */
 void arrays_spoil_disk(struct sim_arrays *all);
 /*
- * An operator fails, removes, adds a disk; or one is not seen by a node for a while. From then
+ * An operator fails (if he may: else disks do so by themselves), removes, adds a disk; or one is not seen by a node for a while. From then
  * on the array is expected to be whole in the end.
  */
-void arrays_manage(struct sim_arrays *all);
+void arrays_manage(struct sim_arrays *all, bool may_fail);
 void arrays_grow(struct sim_arrays *all);
 
 /* Those whose time has come are said to be dead: by supervisors, agents, operators. */

@@ -185,7 +185,7 @@ void members_grow(struct members *m)
 		wish->is_grow_out = false;
 }
 
-void members_manage(struct members *m)
+void members_manage(struct members *m, bool may_fail)
 {
 	int node = (int)sim_below(m->world, (uint64_t)m->world->count);
 	struct array *a = m->active(m->owner, node);
@@ -193,7 +193,7 @@ void members_manage(struct members *m)
 	switch (sim_below(m->world, 8)) {
 	case 0:
 	case 1:
-		if (a)
+		if (a && may_fail)
 			fail_one(m, a);
 		break;
 	case 2:

@@ -16,8 +16,8 @@ struct members *members_new(struct sim_world *w, const struct layout *layout,
 			    struct array *(*active)(void *owner, int node), void *owner);
 void members_free(struct members *m);
 
-/* Something, by somebody. */
-void members_manage(struct members *m);
+/* Something, by somebody; may_fail: also what takes a disk out that works. */
+void members_manage(struct members *m, bool may_fail);
 /* The array is changed while all write, by some node. */
 void members_grow(struct members *m);
 /* Every node sees every disk. */

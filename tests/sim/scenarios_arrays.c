@@ -192,17 +192,23 @@ void scenario_arrays_leave(struct sim_world *w)
 	end(w, all);
 }
 
-/* Disks are failed, removed, added, and rebuilt, by whom death does not spare. */
+/*
+ * Disks are failed, removed, added, and rebuilt, by whom death does not spare; now and then one
+ * hangs, and others take its role.
+ */
 void scenario_arrays_members(struct sim_world *w)
 {
 	struct sim_arrays *all = begin_with(w, 2);
+	bool hangs = sim_below(w, 2) == 0;
 
 	for (int step = 0; step < 60 && !w->failure[0]; step++) {
 		a_while(w);
 		arrays_stir(all);
 		arrays_prove(all);
 		if (sim_below(w, 3) == 0)
-			arrays_manage(all);
+			arrays_manage(all, !hangs);
+		if (hangs && sim_below(w, 6) == 0)
+			arrays_disk_trouble(all);
 		if (sim_below(w, 3) == 0)
 			some_trouble(w, all);
 	}

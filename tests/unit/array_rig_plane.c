@@ -77,6 +77,8 @@ static void failure_known(struct plane *plane, uint32_t role)
 				 role); /* D9 */
 	}
 	p->known |= 1u << role;
+	if (p->failing >> role & 1)
+		p->told[role] = METADATA_DISK_MISSING;
 	p->failing &= ~(1u << role);
 }
 
@@ -144,9 +146,18 @@ static bool serves(const struct rig_plane *p)
 	return p->is_started && p->is_gate_open && !rig_is_out(p->rig, p->node);
 }
 
+/* Who has no disk has no writes that are done. */
+static bool has_disk(const struct rig_plane *p)
+{
+	for (uint32_t i = 0; i < p->rig->disks.disks; i++)
+		if (p->told[i] == METADATA_DISK_IN_SYNC)
+			return true;
+	return false;
+}
+
 static void check_disks(const struct rig_plane *p)
 {
-	for (uint32_t role = 0; role < p->rig->disks.disks && serves(p); role++) {
+	for (uint32_t role = 0; role < p->rig->disks.disks && serves(p) && has_disk(p); role++) {
 		if (p->told[role] == METADATA_DISK_IN_SYNC ||
 		    p->told[role] == METADATA_DISK_REBUILD || p->failing >> role & 1)
 			continue;

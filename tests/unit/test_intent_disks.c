@@ -466,6 +466,29 @@ static void a_disk_that_goes_before_it_had_all_is_told(void **state)
 
 /* --- D13 ----------------------------------------------------------------------------- */
 
+/* Two disks fail at the same time, and one is there again soon. */
+static void who_waits_for_pages_without_any_disk_is_told(void **state)
+{
+	struct rig_request before = { 0 }, behind = { 0 };
+	struct intent_rig rig;
+
+	(void)state;
+	intent_rig_init(&rig, 1, 2, 1000);
+	intent_rig_start(&rig);
+	intent_set_events(rig.in, 7, rig_request(&before));
+	rig_take_out(&rig, 0);
+	rig_take_out(&rig, 1);
+	intent_set_events(rig.in, 8, rig_request(&behind));
+	intent_rig_drain(&rig);
+	intent_rig_pass(&rig, 1000000);
+	assert_int_equal(before.calls, 1);
+	assert_int_equal(before.result, -EIO);
+	assert_int_equal(behind.calls, 1);
+	assert_int_equal(behind.result, -EIO);
+	intent_rig_stop(&rig);
+	intent_rig_fini(&rig);
+}
+
 static void nothing_is_written_while_the_gate_is_shut(void **state)
 {
 	struct intent_rig rig;
@@ -699,6 +722,7 @@ int main(void)
 		cmocka_unit_test(a_disk_that_comes_gets_the_whole_slot),
 		cmocka_unit_test(a_disk_that_comes_while_pages_are_written_gets_them_all_the_same),
 		cmocka_unit_test(a_disk_that_goes_before_it_had_all_is_told),
+		cmocka_unit_test(who_waits_for_pages_without_any_disk_is_told),
 		cmocka_unit_test(nothing_is_written_while_the_gate_is_shut),
 		cmocka_unit_test(nothing_is_written_when_the_lease_is_over),
 		cmocka_unit_test(what_a_disk_did_not_begin_is_written_when_there_is_a_lease),
