@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * mdcluster add, re-add, remove, fail, and manage, which is all of them in one line, as mdadm
- * has it: what is asked is looked at first, then done in order, up to what fails.
+ * mdcluster add, re-add, remove, fail, and manage, which is all of them, and replace, in one
+ * line, as mdadm has it: what is asked is looked at first, then done in order, up to what fails.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -15,13 +15,17 @@
 #include "base/printable.h"
 #include "tools/commands.h"
 #include "tools/daemon.h"
+#include "tools/manage.h"
 #include "tools/members.h"
+#include "tools/replace_array.h"
 #include "tools/show_status.h"
 #include "tools/wait_array.h"
 
 LOG_SUBSYSTEM(manage);
 
-enum action { ADD, ADD_SPARE, RE_ADD, REMOVE, FAIL, CONFIRM, NO_ACTION };
+enum action { ADD, ADD_SPARE, RE_ADD, REMOVE, FAIL, CONFIRM, REPLACE, WITH, NO_ACTION };
+
+enum { MOST_REPLACED = 32 }; /* in one row */
 
 static const struct {
 	const char *option; /* of manage */
@@ -33,6 +37,8 @@ static const struct {
 	[REMOVE] = { "remove", "remove", "org.mdcluster.Remove", NULL },
 	[FAIL] = { "fail", "fail", "org.mdcluster.Fail", NULL },
 	[CONFIRM] = { "cluster-confirm", NULL, NULL, NULL },
+	[REPLACE] = { "replace", NULL, NULL, NULL },
+	[WITH] = { "with", NULL, NULL, NULL },
 };
 
 struct manage {
@@ -42,6 +48,10 @@ struct manage {
 	json_t *told;      /* JSON: an object an action */
 	size_t found;      /* of a word that stands for several */
 	uint64_t added;    /* numbers below 64, a bit each */
+	struct {
+		const char *old[MOST_REPLACED], *new[MOST_REPLACED];
+		size_t olds, news;
+	} replaced;        /* in pairs, when all of them are known */
 	struct err err;
 };
 
@@ -93,20 +103,9 @@ static void tell(struct manage *m, enum action action, const char *word, const j
 
 /* --- one disk --------------------------------------------------------------------------- */
 
-/* A new answer, or NULL. Waits as long as it takes: all nodes have to hear of it. */
 static json_t *ask(struct manage *m, const char *method, json_t *parameters)
 {
-	struct mdcluster *c = daemon_open(m->args, &m->err);
-	json_t *answer;
-
-	json_object_set_new(parameters, "array", json_string(m->array));
-	if (!c) {
-		json_decref(parameters);
-		return NULL;
-	}
-	answer = daemon_follow(c, method, parameters, NULL, NULL, &m->err);
-	mdcluster_free(c);
-	return answer;
+	return manage_ask(m->args, m->array, method, parameters, &m->err);
 }
 
 static int act(struct manage *m, enum action action, const char *word)
@@ -122,9 +121,7 @@ static int act(struct manage *m, enum action action, const char *word)
 	if (!answer)
 		return m->err.code;
 	tell(m, action, word, answer);
-	if (json_is_false(json_object_get(answer, "configured")))
-		log_notice("MDC3022", "%s: %s is not among its disks in mdclusterd.conf: name it there, on every node, or it is missing at the next start",
-			   m->array, word);
+	manage_note_unconfigured(m->array, word, answer);
 	if (actions[action].how && number_in(answer, "number") < 64)
 		m->added |= UINT64_C(1) << number_in(answer, "number");
 	json_decref(answer);
@@ -221,6 +218,45 @@ static int do_one(struct manage *m, enum action action, const char *word)
 	return act(m, action, word);
 }
 
+/* --- replace: mdadm's --replace OLD... --with NEW... ------------------------------------- */
+
+static bool is_pair(enum action action)
+{
+	return action == REPLACE || action == WITH;
+}
+
+static enum cli_exit take_pair(struct manage *m, enum action action, const char *word)
+{
+	size_t *count = action == WITH ? &m->replaced.news : &m->replaced.olds;
+
+	if (is_failed(word) || strcmp(word, "missing") == 0 || strcmp(word, "detached") == 0)
+		return cli_usage("'%s': name each disk that is to be replaced", word);
+	if (*count == MOST_REPLACED)
+		return cli_usage("%s: too many disks in one row", word);
+	if (action == WITH && m->replaced.news == m->replaced.olds)
+		return cli_usage("--with %s: what shall it replace? (--replace DISK --with DISK)",
+				 word);
+	(action == WITH ? m->replaced.new : m->replaced.old)[(*count)++] = word;
+	return CLI_OK;
+}
+
+static int replace_pairs(struct manage *m, bool is_trial)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && !is_trial && i < m->replaced.olds; i++) {
+		const char *new = i < m->replaced.news ? m->replaced.new[i] : NULL;
+		json_t *change = replace_array(m->args, m->array, m->replaced.old[i], new,
+					       &m->err);
+
+		if (change)
+			json_array_append_new(m->told, change);
+		r = change ? 0 : m->err.code;
+	}
+	m->replaced.olds = m->replaced.news = 0;
+	return r;
+}
+
 /* --- all that was asked ----------------------------------------------------------------- */
 
 static enum action action_of(const char *option, enum action before)
@@ -246,8 +282,13 @@ static enum cli_exit walk(struct manage *m, enum action action, bool is_trial)
 	while (cli_next(m->args, &cursor, &option, &word)) {
 		if (option) {
 			action = action_of(option, action);
+			if (!is_pair(action) && replace_pairs(m, is_trial) < 0)
+				return cli_fail(&m->err);
 		} else if (!has_array) {
 			has_array = true;
+		} else if (is_pair(action)) {
+			if (take_pair(m, action, word) != CLI_OK)
+				return CLI_USAGE;
 		} else if (is_trial) {
 			if (check(action, word) != CLI_OK)
 				return CLI_USAGE;
@@ -255,7 +296,7 @@ static enum cli_exit walk(struct manage *m, enum action action, bool is_trial)
 			return cli_fail(&m->err);
 		}
 	}
-	return CLI_OK;
+	return replace_pairs(m, is_trial) < 0 ? cli_fail(&m->err) : CLI_OK;
 }
 
 /* Did those that came fail in the meantime? */
@@ -375,8 +416,11 @@ static const struct cli_option manage_options[] = {
 	{ "remove", 'r', NULL, "do not belong to it any more" },
 	{ "fail", 'f', NULL, "are failed" },
 	{ "set-faulty", 0, NULL, "are failed" },
+	{ "replace", 0, NULL, "another disk takes their place, with no copy less meanwhile" },
+	{ "with", 0, NULL, "behind --replace: the disks that do, in the same order" },
 	{ "cluster-confirm", 0, NULL, "accepted, and not needed: nodes look for disks themselves" },
 	FORCE_OPTION,
+	{ "yes", 'y', NULL, "replace, raid10: do not ask" },
 	WAIT_OPTION,
 	CLI_JSON_OPTION,
 	DAEMON_OPTIONS,

@@ -30,6 +30,7 @@ extern const struct cli_command cmd_re_add;
 extern const struct cli_command cmd_reload;
 extern const struct cli_command cmd_remove;
 extern const struct cli_command cmd_repair;
+extern const struct cli_command cmd_replace;
 extern const struct cli_command cmd_quorum;
 extern const struct cli_command cmd_ring;
 extern const struct cli_command cmd_scan;

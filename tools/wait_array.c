@@ -70,7 +70,7 @@ const char *wait_progress(const struct status_array *a, uint64_t *done, uint64_t
 	return d ? "recovery" : "resync";
 }
 
-static void show(const struct status_array *a)
+void wait_show(const struct status_array *a)
 {
 	char bar[TERMINAL_BAR_BYTES], waits[SHOW_WAITS_BYTES];
 	uint64_t done, total;
@@ -86,6 +86,11 @@ static void show(const struct status_array *a)
 	fflush(stdout);
 }
 
+bool wait_is_shown(const struct cli_args *args)
+{
+	return isatty(STDOUT_FILENO) && !cli_has(args, "quiet") && !cli_has(args, "json");
+}
+
 static int look(const struct cli_args *args, const char *array, bool is_shown, bool *is_busy,
 		struct err *err)
 {
@@ -98,7 +103,7 @@ static int look(const struct cli_args *args, const char *array, bool is_shown, b
 	a = show_find_array(&s, array, err);
 	*is_busy = a && wait_is_busy(a);
 	if (*is_busy && is_shown)
-		show(a);
+		wait_show(a);
 	r = a ? 0 : err->code;
 	status_fini(&s);
 	return r;
@@ -107,8 +112,7 @@ static int look(const struct cli_args *args, const char *array, bool is_shown, b
 int wait_array(const struct cli_args *args, const char *array, bool *was_busy, struct err *err)
 {
 	const struct timespec pause = { .tv_nsec = LOOK_MS * (long)NS_PER_MS };
-	bool is_shown = isatty(STDOUT_FILENO) && !cli_has(args, "quiet") &&
-			!cli_has(args, "json");
+	bool is_shown = wait_is_shown(args);
 	bool is_busy;
 	int r;
 

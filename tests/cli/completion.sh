@@ -26,13 +26,14 @@ offers() {
 names=$(jq -r '.[0].reply.status.arrays[].name' "$canned/healthy.json" | sort | tr '\n' ' ' | sed 's/ $//')
 [ -n "$names" ] || fail "the canned daemon has no arrays"
 first=${names%% *}
-for command in status stop attach detach detail monitor check repair assemble add re-add remove fail manage wait --add --fail -r -W --stop -D -S; do
+for command in status stop attach detach detail monitor check repair assemble add re-add remove fail replace manage wait --add --fail -r -W --stop -D -S; do
   offers "$names" mdcluster $command ""
 done
 offers "$first" mdcluster stop "${first:0:2}"
 offers "$names" mdcluster events --array ""
 offers "$names" mdcluster events --array = ""
 offers "a.img b.img" mdcluster add "$first" ""
+offers "a.img b.img" mdcluster replace "$first" a.img --with ""
 offers "a.img b.img detached" mdcluster fail "$first" ""
 offers "a.img b.img faulty missing" mdcluster re-add "$first" ""
 offers "failed faulty" mdcluster remove "$first" fa

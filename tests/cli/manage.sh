@@ -198,6 +198,159 @@ has_asked()
 	[ "$(cat "$answers/calls" 2>/dev/null | grep -c '^\["Status"')" -ge "$1" ]
 }
 
+# --- replace ------------------------------------------------------------------------------
+# disks_are RAID_DISKS PATH:STATE:ROLE:NUMBER...: of web, from now on; $level is its level
+level=raid1
+disks_are()
+{
+	local disks
+	disks=$(printf '%s\n' "${@:2}" | jq -Rc 'split(":") |
+		{path: .[0], state: .[1], role: (.[2] | tonumber), number: (.[3] | tonumber)}' | jq -sc .)
+	status_is healthy ".arrays[0] |= (.raid_disks = $1 | .level = \"$level\" | .disks = $disks)"
+}
+has_called() { grep -qF "$1" "$answers/calls" 2>/dev/null; }
+a=/dev/sda:in_sync:0:0 b=/dev/sdb:in_sync:1:1
+old_failed=/dev/sdb:faulty:3:1
+answer Add '{"reply": {"number": 2, "re_added": false}}'
+answer Grow "$done_"
+answer Fail "$done_"
+grown='["Grow",{"array":"web","raid_devices":3}]'
+shrunk='["Grow",{"array":"web","raid_devices":2}]'
+added='["Add",{"array":"web","disk":"/dev/sdc","how":"spare"}]'
+failed='["Fail",{"array":"web","disk":"#1"}]'
+removed='["Remove",{"array":"web","disk":"#1"}]'
+
+# to_step N: the array is as it is behind step N
+to_step()
+{
+	case $1 in
+	0) disks_are 2 $a $b ;;
+	1) disks_are 2 $a $b /dev/sdc:spare:2:2 ;;
+	2) disks_are 3 $a $b /dev/sdc:rebuild:2:2 ;;
+	3) disks_are 3 $a $b /dev/sdc:in_sync:2:2 ;;
+	4) disks_are 3 $a $old_failed /dev/sdc:in_sync:2:2 ;;
+	5) disks_are 2 $a /dev/sdb:faulty:2:1 /dev/sdc:in_sync:1:2 ;;
+	6) disks_are 2 $a /dev/sdc:in_sync:1:2 ;;
+	esac
+}
+all_steps=("$added" "$grown" "" "$failed" "$shrunk" "$removed")
+# replaces FROM COMMAND: it does all that is left of it from that step, each thing once
+replaces()
+{
+	local step=$1 from=$1
+	to_step "$step"
+	rm -f "$answers/calls"
+	timeout 60 $2 >replaced 2>&1 &
+	replacing=$!
+	for ((; step < 6; step++)); do
+		if [ -n "${all_steps[step]}" ]; then
+			eventually has_called "${all_steps[step]}"
+		else
+			before=$(grep -c Status "$answers/calls" 2>/dev/null) || :
+			eventually has_asked $((before + 2))
+		fi
+		to_step $((step + 1))
+	done
+	code=0
+	wait $replacing || code=$?
+	[ $code -eq 0 ] || fail "$2, from step $from, ended with $code: $(cat replaced)"
+	expect_equal "calls of $2, from step $from" "$(printf '%s\n' "${all_steps[@]:from}" | grep . || :)" "$(calls)"
+}
+for step in 0 1 2 3 4 5 6; do
+	replaces $step "mdcluster replace web /dev/sdb --with /dev/sdc"
+	tail -n 1 replaced | grep -qx "web: /dev/sdb is replaced by /dev/sdc, which is #2" || fail "it says: $(cat replaced)"
+done
+replaces 0 "mdcluster /dev/md/web --replace /dev/sdb --with /dev/sdc"
+replaces 0 "mdcluster --manage /dev/md/web --replace sdb --with sdc"
+grep -q "go on with: mdcluster replace web /dev/sdb --with /dev/sdc" replaced || fail "how to go on: $(cat replaced)"
+replaces 0 "mdcluster replace --json web #1 --with /dev/sdc"
+expect_equal "JSON" '["web","replace","#1",2,false,1]' \
+	"$(jq -c '.[0] | [.array, .action, .disk, .number, .is_re_added, .disks]' replaced)"
+replaces 1 "mdcluster replace -q web 1" # its one spare
+expect_equal "quietly" "" "$(cat replaced)"
+# refuses CODE WORDS COMMAND: it says that, and nothing is done
+refuses()
+{
+	rm -f "$answers/calls"
+	ends_with "$1" timeout 20 mdcluster $3
+	says "$2"
+	expect_equal "$3 does nothing" "" "$(calls)"
+}
+# the one in use is never taken away for one that is not in sync, or not known to be for it
+to_step 0
+refuses 1 "it has no spare that could replace /dev/sdb: mdcluster add one first" "replace web /dev/sdb"
+refuses 1 "/dev/sdx is no disk of this array" "replace web /dev/sdx --with /dev/sdc"
+refuses 1 "the only two it has" "replace web /dev/sdb --with /dev/sda"
+refuses 2 "the same disk" "replace web /dev/sdb --with /dev/sdb"
+to_step 2
+refuses 1 "If it shall replace /dev/sdb: mdcluster replace web /dev/sdb --with /dev/sdc" "replace web /dev/sdb"
+to_step 3
+refuses 1 "it has no spare" "replace web /dev/sdb"
+refuses 1 "is in use as disk 0, where no replacement comes" "replace web /dev/sdb --with /dev/sda"
+disks_are 3 $a $b
+refuses 1 "3 roles, and disks for 2. To fill them: mdcluster add web DISK; to have fewer: mdcluster grow web --raid-devices=2" \
+	"replace web /dev/sdb --with /dev/sdc"
+disks_are 2 $a $b /dev/sdc:spare:2:2 /dev/sdd:spare:3:3
+refuses 1 "its spare /dev/sdd would take the place that /dev/sdb leaves: mdcluster remove web /dev/sdd first" \
+	"replace web /dev/sdb --with /dev/sdc"
+disks_are 8 $a $b $(for i in 2 3 4 5 6 7; do echo "/dev/s$i:in_sync:$i:$i"; done) /dev/sdc:spare:8:8
+refuses 2 "it has 8 copies, and one more cannot be while it runs" "replace web /dev/sdb --with /dev/sdc"
+for words in "replace web" "replace web /dev/sdb /dev/sdc" "manage web --with /dev/sdc" \
+	"manage web --replace /dev/sdb --with /dev/sdc /dev/sdd" "manage web --replace missing"; do
+	refuses 2 "" "$words"
+done
+# the new one fails: it becomes what it was
+to_step 1
+timeout 60 mdcluster replace web /dev/sdb --with /dev/sdc >replaced 2>&1 &
+replacing=$!
+eventually has_called "$grown"
+to_step 2
+before=$(grep -c Status "$answers/calls")
+eventually has_asked $((before + 2))
+disks_are 3 $a $b /dev/sdc:faulty:3:2
+eventually has_called "$shrunk"
+disks_are 2 $a $b /dev/sdc:faulty:2:2
+eventually has_called '["Remove",{"array":"web","disk":"#2"}]'
+to_step 0
+code=0
+wait $replacing || code=$?
+expect_equal "exit status where the new one fails" 1 $code
+grep -q "/dev/sdc has failed, and /dev/sdb is in use as it was" replaced || fail "it says: $(cat replaced)"
+expect_equal "calls where the new one fails" "$grown
+$shrunk
+[\"Remove\",{\"array\":\"web\",\"disk\":\"#2\"}]" "$(calls)"
+# another one fails: the old one stays
+to_step 2
+timeout 60 mdcluster replace web /dev/sdb --with /dev/sdc >replaced 2>&1 &
+replacing=$!
+eventually has_asked 2
+disks_are 3 /dev/sda:faulty:3:0 $b /dev/sdc:in_sync:2:2
+code=0
+wait $replacing || code=$?
+expect_equal "exit status where another one fails" 1 $code
+grep -q "another disk has failed meanwhile: /dev/sdb stays" replaced || fail "it says: $(cat replaced)"
+expect_equal "calls where another one fails" "" "$(calls)"
+# raid10: not without a word, and only from a person who is sure
+level=raid10
+to_step 1
+refuses 1 "with --force /dev/sdb is failed first" "replace web /dev/sdb --with /dev/sdc"
+refuses 1 "nothing was done (--yes says that /dev/sdb may fail first)" "replace --force web /dev/sdb"
+rm -f "$answers/calls"
+timeout 60 mdcluster replace --force --yes web /dev/sdb --with /dev/sdc >replaced 2>&1 &
+replacing=$!
+eventually has_called "$failed"
+disks_are 2 $a $old_failed /dev/sdc:rebuild:1:2
+before=$(grep -c Status "$answers/calls")
+eventually has_asked $((before + 2))
+to_step 5
+eventually has_called "$removed"
+to_step 6
+wait $replacing || fail "raid10: $(cat replaced)"
+expect_equal "calls of a raid10" "$failed
+$removed" "$(calls)"
+level=raid1
+status_is healthy
+
 # --- wait -------------------------------------------------------------------------------
 for command in "wait web" "--wait /dev/md/web" "-W /dev/md/web"; do
 	ends_with 1 mdcluster $command
