@@ -651,6 +651,83 @@ story_spare() {
   end_disks "$a" "$c"
 }
 
+# slowly | fast NODE...: what they rebuild
+slowly() { local i; for i; do changes "$i" set "$array" resync-max=8M resync-min=8M; done; }
+fast() { local i; for i; do changes "$i" set "$array" resync-max=1000M resync-min=1000M; done; }
+# copies_are I N: active disks, as I sees it
+copies_are() { says "$1" "$the_array | .raid_disks" "$2"; }
+# who_rebuilds VARIABLE NODE...: which of them does
+who_rebuilds() {
+  local -n who=$1
+  local i
+  for i in "${@:2}"; do
+    [ "$(tells "$i" "$the_array | .activity")" != recovery ] || { who=$i; return 0; }
+  done
+  return 1
+}
+
+# A disk that works is replaced while all write: whoever does it is killed, and so is the node that
+# rebuilds. At no time are there fewer than two copies in sync.
+story_replace() {
+  local a b c d i victim replacing other
+  with_fence
+  begin_disks
+  head -c 20M /dev/urandom >data
+  nbdcopy data "$(uri_of 1)" || fail "nbdcopy failed"
+  start_witness 1 2 3
+  slowly 1 2 3
+  mdcluster replace --run-dir="$here_is/n1/run" "$array" "$b" --with "$c" >replaced 2>&1 &
+  replacing=$!
+  for i in 1 2 3; do await "n$i has no copy more" copies_are "$i" 3; done
+  await "nobody recovers" who_rebuilds victim 1 2 3
+  kill -KILL $replacing
+  wait $replacing || :
+  # who does not say what it is about is not believed
+  # shellcheck disable=SC2251
+  ! ask 2 replace "$array" "$b" 2>why || fail "it goes on with what nobody named"
+  grep -q "If it shall replace $b: mdcluster replace" why || fail "how to go on: $(cat why)"
+  kill_node "$victim"
+  end_witness "$victim" 3
+  other=$((victim % 3 + 1))
+  mdcluster replace --run-dir="$here_is/n$other/run" "$array" "$b" --with "$c" >replaced 2>&1 &
+  replacing=$!
+  await "n$victim is not fenced" is_fenced "$victim"
+  for i in 1 2 3; do
+    [ "$i" = "$victim" ] || has_disks "$i" 2 || { complain; fail "n$i has fewer than two copies"; }
+  done
+  for i in 1 2 3; do [ "$i" = "$victim" ] || fast "$i"; done
+  wait $replacing || { complain; fail "replace ends with $?: $(cat replaced)"; }
+  grep -q "$b is replaced by $c" replaced || fail "it says: $(cat replaced)"
+  changes "$other" replace "$array" "$b" --with "$c" # once more: it has been done
+  start "$victim"
+  active "$victim"
+  for i in 1 2 3; do
+    await "n$i has b still" disk_is "$i" "$b" ""
+    await "n$i does not have c" disk_is "$i" "$c" in_sync
+    await "n$i has a copy more" copies_are "$i" 2
+  done
+  for i in 1 2 3; do [ "$i" = "$victim" ] || end_witness "$i" 0; done
+  for i in 1 2 3; do heard_out "$i" 1 2 3; done
+  # once more, by its spare; the old one fails meanwhile by itself
+  start_witness 1 2 3
+  slowly 1 2 3
+  changes 3 add --spare "$array" "$d"
+  mdcluster replace --run-dir="$here_is/n2/run" "$array" "$a" >replaced 2>&1 &
+  replacing=$!
+  await "nobody recovers" who_rebuilds victim 1 2 3
+  changes 3 fail "$array" "$a"
+  fast 1 2 3
+  wait $replacing || { complain; fail "replace ends with $?: $(cat replaced)"; }
+  for i in 1 2 3; do
+    await "n$i has a still" disk_is "$i" "$a" ""
+    await "n$i does not have d" disk_is "$i" "$d" in_sync
+    copies_are "$i" 2 || { complain; fail "n$i has a copy more"; }
+    end_witness "$i" 0
+  done
+  heard_out 1 1 2 3
+  end_disks "$c" "$d"
+}
+
 # Who does not see it is named, and it is added nowhere; a new disk that holds something is refused.
 story_unseen() {
   local a b c d i
@@ -743,7 +820,7 @@ story_random() {
   end_well 1 2 3
 }
 
-all_stories=(quiet alone engine node unproven stop_alone stopped standstill cut cut_and_fenced orders not_fenced handover disks spare unseen eight full slow random)
+all_stories=(quiet alone engine node unproven stop_alone stopped standstill cut cut_and_fenced orders not_fenced handover disks spare replace unseen eight full slow random)
 array_network 8
 for s in ${stories:-"${all_stories[@]}"}; do
   echo "--- $s (at $SECONDS s)"
