@@ -725,7 +725,23 @@ story_replace() {
     end_witness "$i" 0
   done
   heard_out 1 1 2 3
-  end_disks "$c" "$d"
+  # and by what was there before; each time somebody else begins, who is killed soon
+  start_witness 1 2 3
+  for ((i = 0; i < 100; i++)); do
+    timeout -s KILL "0.$((RANDOM % 8 + 1))" mdcluster replace --run-dir="$here_is/n$((i % 3 + 1))/run" \
+      "$array" "$c" --with "$b" >replaced 2>&1 && break
+    has_disks 1 1 && fail "there is one copy"
+  done
+  [ "$i" -lt 100 ] || { complain; fail "replace does not end: $(cat replaced)"; }
+  echo "replaced at try $((i + 1))"
+  for i in 1 2 3; do
+    await "n$i has c still" disk_is "$i" "$c" ""
+    await "n$i does not have b" disk_is "$i" "$b" in_sync
+    copies_are "$i" 2 || { complain; fail "n$i has a copy more"; }
+    end_witness "$i" 0
+  done
+  heard_out 2 1 2 3
+  end_disks "$b" "$d"
 }
 
 # Who does not see it is named, and it is added nowhere; a new disk that holds something is refused.
