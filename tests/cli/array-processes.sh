@@ -708,9 +708,22 @@ story_replace() {
   done
   for i in 1 2 3; do [ "$i" = "$victim" ] || end_witness "$i" 0; done
   for i in 1 2 3; do heard_out "$i" 1 2 3; done
-  # once more, by its spare; the old one fails meanwhile by itself
+  # the new one fails: it is as it was
   start_witness 1 2 3
   slowly 1 2 3
+  mdcluster replace --run-dir="$here_is/n3/run" "$array" "$a" --with "$d" >replaced 2>&1 &
+  replacing=$!
+  await "nobody recovers" who_rebuilds victim 1 2 3
+  changes 1 fail "$array" "$d"
+  # shellcheck disable=SC2251
+  ! wait $replacing || fail "replace ends well, though the new disk has failed"
+  grep -q "$d has failed, and $a is in use as it was" replaced || { complain; fail "it says: $(cat replaced)"; }
+  for i in 1 2 3; do
+    await "n$i has a copy more" copies_are "$i" 2
+    await "n$i does not have a" disk_is "$i" "$a" in_sync
+    await "n$i has d still" disk_is "$i" "$d" ""
+  done
+  # once more, by its spare; the old one fails meanwhile by itself
   changes 3 add --spare "$array" "$d"
   mdcluster replace --run-dir="$here_is/n2/run" "$array" "$a" >replaced 2>&1 &
   replacing=$!
