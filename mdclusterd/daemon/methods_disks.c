@@ -260,7 +260,7 @@ struct fail_call {
 	struct method_call method;
 	struct loop_timer *timer;
 	char array[CONFIG_NAME_BYTES];
-	uint32_t roles, count;
+	uint32_t numbers[METADATA_MAX_DISKS], count;
 };
 
 static void drop_fail(struct method_call *m)
@@ -284,12 +284,22 @@ static void end_fail(struct fail_call *f, const struct err *err)
 		control_reply(call, json_pack("{s:I}", "failed", (json_int_t)count));
 }
 
-/* No disk of these roles is in use here any more: all nodes were told by then. */
-static bool have_failed(const struct metadata_view *v, uint32_t roles)
+static bool is_one_of(const struct fail_call *f, uint32_t number)
+{
+	for (uint32_t i = 0; i < f->count; i++)
+		if (f->numbers[i] == number)
+			return true;
+	return false;
+}
+
+/*
+ * None of them is in use here any more: all nodes were told by then. Their roles may be
+ * others' already: a spare takes one at once.
+ */
+static bool have_failed(const struct metadata_view *v, const struct fail_call *f)
 {
 	for (uint32_t i = 0; i < v->disk_count; i++)
-		if (v->disks[i].role < 32 && (roles >> v->disks[i].role & 1) &&
-		    is_in_use(&v->disks[i]))
+		if (is_in_use(&v->disks[i]) && is_one_of(f, v->disks[i].dev_number))
 			return false;
 	return true;
 }
@@ -306,7 +316,7 @@ static void look_again(void *owner)
 		array_look(unit_array(u), &look);
 	if (look.state != ARRAY_ACTIVE || !look.view)
 		err_set(&err, -ECANCELED, "%s: is not active here any more", f->array);
-	else if (!have_failed(look.view, f->roles))
+	else if (!have_failed(look.view, f))
 		f->timer = loop_timer_start(f->method.engine->loop, LOOK_MS, look_again, f,
 					    &err);
 	if (!f->timer)
@@ -325,8 +335,7 @@ static int fail_one(struct unit *u, const struct metadata_view *v, uint32_t plac
 		return 0; /* as md has it: what failed may fail again */
 	if (unit_fail_disk(u, d->role, err) < 0)
 		return err->code;
-	f->roles |= 1u << d->role;
-	f->count++;
+	f->numbers[f->count++] = d->dev_number;
 	return 0;
 }
 
