@@ -557,9 +557,9 @@ changes() {
   timeout 60 mdcluster "$2" --run-dir="$here_is/n$1/run" "${@:3}" >changed 2>&1 ||
     { complain; fail "n$1: ${*:2}: $?: $(cat changed)"; }
 }
-begin_disks() { # [PATTERN of n3]: a, b in use; c and d are as large, and empty
+begin_disks() { # [PATTERN of n3 [OPTION...]]: a, b in use; c and d are as large, and empty
   local i
-  cluster 3
+  cluster 3 "${@:2}"
   a=$PWD/disk-a b=$PWD/disk-b c=$PWD/disk-c d=$PWD/disk-d
   rm -f "$c" "$d"
   truncate -s "$array_size" "$c" "$d"
@@ -757,6 +757,25 @@ story_replace() {
   end_disks "$b" "$d"
 }
 
+# A raid10 cannot have a copy more: not without a word, and then by its spare.
+story_replace_raid10() {
+  local a b c d i
+  begin_disks "$PWD/disk-*" --level=10
+  start_witness 1 2 3
+  # shellcheck disable=SC2251
+  ! ask 1 replace "$array" "$b" --with "$c" 2>why || fail "a raid10 is reshaped"
+  grep -q "with --force $b is failed first" why || fail "why not: $(cat why)"
+  for i in 1 2 3; do has_disks "$i" 2 || fail "n$i has lost a disk"; done
+  changes 1 replace --force --yes "$array" "$b" --with "$c"
+  for i in 1 2 3; do
+    await "n$i has b still" disk_is "$i" "$b" ""
+    await "n$i does not have c" disk_is "$i" "$c" in_sync
+    end_witness "$i" 0
+  done
+  heard_out 2 1 2 3
+  end_disks "$a" "$c"
+}
+
 # Who does not see it is named, and it is added nowhere; a new disk that holds something is refused.
 story_unseen() {
   local a b c d i
@@ -849,7 +868,7 @@ story_random() {
   end_well 1 2 3
 }
 
-all_stories=(quiet alone engine node unproven stop_alone stopped standstill cut cut_and_fenced orders not_fenced handover disks spare replace unseen eight full slow random)
+all_stories=(quiet alone engine node unproven stop_alone stopped standstill cut cut_and_fenced orders not_fenced handover disks spare replace replace_raid10 unseen eight full slow random)
 array_network 8
 for s in ${stories:-"${all_stories[@]}"}; do
   echo "--- $s (at $SECONDS s)"
