@@ -2,7 +2,8 @@
 /*
  * Looks, does what replace.h says, and looks again: nothing is kept but what a look can tell.
  * A step that was answered is not asked for again before its effect is seen. What is refused
- * because the array is just at something else is asked for again for a while.
+ * because the array is just at something else is asked for again for a while, and all else
+ * once: whoever was interrupted may have asked for it just before.
  */
 #include "tools/replace_array.h"
 
@@ -38,6 +39,7 @@ struct run {
 	bool is_told, is_shown;    /* to people; a bar */
 	bool is_sure;
 	enum replace_step done;    /* was answered, and cannot be seen yet */
+	enum replace_step refused; /* once */
 	uint32_t tries;
 	struct err *err;
 };
@@ -260,8 +262,9 @@ static int take_step(struct run *run, enum replace_step step)
 
 	if (r == 0)
 		run->done = step;
-	else if (!is_for_now(step, r))
+	else if (!is_for_now(step, r) && run->refused == step)
 		return r;
+	run->refused = r == 0 ? REPLACE_WAIT : step;
 	if (r == 0 && !is_done) {
 		run->tries = 0;
 		return 0;
@@ -319,6 +322,7 @@ json_t *replace_array(const struct cli_args *args, const char *array, const char
 		.is_told = !cli_has(args, "quiet") && !cli_has(args, "json"),
 		.is_shown = wait_is_shown(args),
 		.done = REPLACE_WAIT,
+		.refused = REPLACE_WAIT,
 		.err = err,
 	};
 	json_t *change = NULL;

@@ -319,6 +319,15 @@ grep -q "/dev/sdc has failed, and /dev/sdb is in use as it was" replaced || fail
 expect_equal "calls where the new one fails" "$grown
 $shrunk
 [\"Remove\",{\"array\":\"web\",\"disk\":\"#2\"}]" "$(calls)"
+# refused: it looks once more, for who was killed before may have asked just now; then it says so
+to_step 0
+answer Add '{"refuse": "/dev/sdc holds an ext4 file system", "errno": 17}'
+calls >/dev/null
+ends_with 1 timeout 60 mdcluster replace web /dev/sdb --with /dev/sdc
+expect_equal "why" "mdcluster: /dev/sdc holds an ext4 file system" "$out"
+expect_equal "it is asked for twice" "$added
+$added" "$(calls)"
+answer Add '{"reply": {"number": 2, "re_added": false}}'
 # another one fails: the old one stays
 to_step 2
 timeout 60 mdcluster replace web /dev/sdb --with /dev/sdc >replaced 2>&1 &
