@@ -37,7 +37,7 @@ struct run {
 	char *old, *new;           /* words; owned */
 	char new_path[STATUS_TEXT];
 	bool is_told, is_shown;    /* to people; a bar */
-	bool is_sure;
+	bool is_sure, has_hinted;
 	enum replace_step done;    /* was answered, and cannot be seen yet */
 	enum replace_step refused; /* once */
 	uint32_t tries;
@@ -146,11 +146,12 @@ static int grow(struct run *run, uint32_t copies)
 {
 	char old[STATUS_TEXT], new[STATUS_TEXT];
 
-	if (copies > run->r.copies && run->is_told) {
+	if (copies > run->r.copies && run->is_told && !run->has_hinted) {
 		printf("%s: %s is to have what %s has; if this ends early, go on with: mdcluster replace %s %s --with %s\n",
 		       run->r.array, clean(run->new_path, new), clean(run->old, old),
 		       run->r.array, old, new);
 		fflush(stdout);
+		run->has_hinted = true;
 	}
 	return ask(run, "org.mdcluster.Grow", json_pack("{s:I}", "raid_devices",
 							(json_int_t)copies));
@@ -302,9 +303,14 @@ static json_t *told(const struct run *run)
 {
 	char old[STATUS_TEXT], new[STATUS_TEXT];
 
-	if (run->is_told)
-		printf("%s: %s is replaced by %s, which is #%u\n", run->r.array,
-		       clean(run->old, old), clean(run->new_path, new), run->r.new.number);
+	clean(run->old, old);
+	clean(run->new_path, new);
+	if (run->is_told && !run->r.old.is_known)
+		printf("%s: %s is none of its disks, and %s is in sync: nothing is left to do\n",
+		       run->r.array, old, new);
+	else if (run->is_told)
+		printf("%s: %s is replaced by %s, which is #%u\n", run->r.array, old, new,
+		       run->r.new.number);
 	fflush(stdout);
 	return json_pack("{s:s, s:s, s:s, s:i, s:b, s:i}", "array", run->r.array, "action",
 			 "replace", "disk", run->old, "number", (int)run->r.new.number,
