@@ -37,6 +37,7 @@ void metadata_close(struct metadata *md)
 	for (size_t i = 0; i < md->count; i++)
 		disk_close(md->members[i].disk);
 	md->count = 0;
+	md->known_events = 0;
 }
 
 void metadata_free(struct metadata *md)

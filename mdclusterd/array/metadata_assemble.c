@@ -7,9 +7,11 @@
 #include "mdclusterd/array/metadata_private.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/arith.h"
 #include "base/log.h"
 #include "bitmap/disk.h"
 
@@ -178,8 +180,34 @@ static bool has_come(const struct metadata *md, const struct metadata_member *m)
 	       !md_array_is_stale(&md->array, &md->array.members[m->member]);
 }
 
+/* It had failed, and takes part by the superblocks that were read. */
+static bool is_back(const struct metadata *md, const struct metadata_member *m)
+{
+	return !m->is_candidate && m->last.state == METADATA_DISK_FAULTY &&
+	       metadata_role_of(md, m->dev_number) < MD_ROLE_MAX;
+}
+
+/*
+ * Where the disks that were written last are not seen, or not asked, those that are left tell of
+ * times gone by: who had failed since would be back, and is not. An update that was cut short
+ * may be an event ahead on one disk.
+ */
+static int check_age(const struct metadata *md, struct err *err)
+{
+	uint64_t freshest = md_array_freshest(&md->array)->sb.events;
+	bool is_stale = freshest + 1 < md->known_events;
+
+	for (size_t i = 0; i < md->count; i++)
+		is_stale |= freshest < md->known_events && is_back(md, &md->members[i]);
+	if (!is_stale)
+		return 0;
+	return err_set(err, -ESTALE, "the superblocks that are left have %" PRIu64
+		       " events: those in use have %" PRIu64, freshest, md->known_events);
+}
+
 static int load_more(struct metadata *md, bool *chosen, struct err *why, struct err *err)
 {
+	bool is_newer = md_array_freshest(&md->array)->sb.events > md->known_events;
 	bool with[METADATA_MAX_DISKS];
 	bool is_any = false;
 	int r;
@@ -189,8 +217,7 @@ static int load_more(struct metadata *md, bool *chosen, struct err *why, struct 
 		const struct metadata_member *m = &md->members[i];
 
 		/* one that had failed may have been taken in again since, by another node */
-		if (m->is_candidate || (m->last.state == METADATA_DISK_FAULTY &&
-					metadata_role_of(md, m->dev_number) < MD_ROLE_MAX))
+		if (m->is_candidate || (is_newer && is_back(md, m)))
 			with[i] = is_any = true;
 	}
 	if (!is_any)
@@ -218,9 +245,20 @@ static int read_anew(struct metadata *md, uint32_t skip_role, struct err *err)
 	for (size_t i = 0; i < md->count; i++)
 		chosen[i] = is_asked(&md->members[i], skip_role);
 	r = load(md, chosen, &why, err);
+	if (r == 0) {
+		r = check_age(md, err);
+		if (r < 0)
+			metadata_forget(md);
+	}
 	if (r == 0)
 		r = load_more(md, chosen, &why, err);
 	return r;
+}
+
+static void note(struct metadata *md)
+{
+	md->known_events = max_u64(md->known_events, md_array_freshest(&md->array)->sb.events);
+	metadata_note_states(md);
 }
 
 int metadata_reload(struct metadata *md, uint32_t skip_role, struct err *err)
@@ -237,7 +275,7 @@ int metadata_reload(struct metadata *md, uint32_t skip_role, struct err *err)
 				metadata_drop(md, i);
 	}
 	if (r == 0)
-		metadata_note_states(md);
+		note(md);
 	return r;
 }
 

@@ -44,6 +44,7 @@ struct metadata {
 	size_t count;
 	struct md_array array; /* of those that were read */
 	bool is_loaded;        /* array is there */
+	uint64_t known_events; /* of the freshest superblock that was ever read */
 };
 
 /* A disk's, and not for want of memory, of power, or of the leave to write (D13). */

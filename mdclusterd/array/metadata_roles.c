@@ -87,9 +87,9 @@ int metadata_fail(struct metadata *md, struct metadata_request *req)
 	struct metadata_change c;
 	int r = metadata_reload(md, req->role, &req->err);
 
-	if (r < 0)
+	if (r < 0 && r != -ESTALE)
 		return r;
-	if (!metadata_is_enough_with(md, &md_array_freshest(&md->array)->sb, req->role))
+	if (r < 0 || !metadata_is_enough_with(md, &md_array_freshest(&md->array)->sb, req->role))
 		return err_set(&req->err, -EBUSY, "disk %u is the last one in sync of its set",
 			       req->role);
 	metadata_change_init(md, &c, NULL);

@@ -200,9 +200,9 @@ void members_manage(struct members *m, bool may_fail)
 		if (a)
 			remove_one(m, a, node);
 		break;
-	case 3:
+	case 3: /* who does not see one when it starts fails it for all */
 		sim_disks_hide(m->disks, (int)sim_below(m->world, (uint64_t)m->layout->disk_count),
-			       node, sim_below(m->world, 2));
+			       node, may_fail && sim_below(m->world, 2));
 		break;
 	default:
 		if (a)

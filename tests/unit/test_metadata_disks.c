@@ -737,6 +737,27 @@ static void a_disk_that_others_took_in_is_looked_for_before_it_is_made_faulty(vo
 
 /* --- disks that do not take it ------------------------------------------------------------------------ */
 
+/* The node that failed "a" did not see the spare, whose superblock says that all is well. */
+static void who_failed_is_not_back_where_only_old_superblocks_are_left(void **state)
+{
+	struct bench t;
+
+	(void)state;
+	set_up(&t, 1, 3);
+	added(&t.a, "c");
+	assemble(&t.b, 3);
+	t.a.is_gone[2] = true;
+	assemble(&t.a, 2);
+	asked(&t.a, METADATA_FAIL, 0, 0);
+	asked(&t.b, METADATA_RELOAD, 0, 0);
+	assert_int_equal(state_of(&t.b, "a"), METADATA_DISK_FAULTY);
+	assert_int_equal(ask(&t.b, METADATA_FAIL, 1, 0), -EBUSY);
+	asked(&t.b, METADATA_RELOAD, 0, 0);
+	assert_int_equal(state_of(&t.b, "a"), METADATA_DISK_FAULTY);
+	assert_int_equal(state_of(&t.b, "b"), METADATA_DISK_IN_SYNC);
+	tear_down(&t);
+}
+
 static void a_spare_that_cannot_be_written_is_one_no_more(void **state)
 {
 	struct metadata_request req = { .op = METADATA_REBUILD, .role = 1, .number = 2 };
@@ -844,6 +865,7 @@ int main(void)
 		cmocka_unit_test(of_two_that_claim_a_number_the_current_one_counts),
 		cmocka_unit_test(
 			a_disk_that_others_took_in_is_looked_for_before_it_is_made_faulty),
+		cmocka_unit_test(who_failed_is_not_back_where_only_old_superblocks_are_left),
 		cmocka_unit_test(a_spare_that_cannot_be_written_is_one_no_more),
 		cmocka_unit_test(a_spare_that_cannot_be_read_is_one_no_more),
 		cmocka_unit_test(what_was_added_is_not_taken_back_for_want_of_a_reading),
