@@ -14,7 +14,9 @@
  *	    operation is applied. So what the missing one was granted, and others never
  *	    saw, excludes nobody wrongly; and if it comes back, nothing was lost. Where each
  *	    of two nodes may decide alone, all are while the other is neither here nor over:
- *	    it may be a member by now, where we are not.
+ *	    it may be a member by now, where we are not. So elsewhere, while one is away that
+ *	    is known to have begun to take part after the lockspace last ran: where that was,
+ *	    the lockspace may have gone on.
  *	M3  Coming and going is said in safe messages: who acts as a member is known to
  *	    be one by all who outlive it. Nobody does so for what came in a transitional
  *	    configuration: it is said again.

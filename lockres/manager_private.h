@@ -413,8 +413,11 @@ void roster_settle(struct lock_manager *m);
 /* The configuration counts. */
 void roster_go_live(struct lock_manager *m);
 /* M8: nobody is away who may live, or all have left the last one of the name. */
-/* M2: the other of two may be in a lockspace, wherever it is. */
-bool roster_waits(const struct lock_manager *m);
+/*
+ * M2: somebody who is away may live, and have a newer state of it: he took part since. Of two
+ * that decide alone, the other may always.
+ */
+bool roster_waits(const struct space *s);
 bool roster_lets_found(const struct lock_manager *m, const void *name, size_t length);
 /* Only nodes that were outlived tell of it: others may have gone on and forgotten. */
 bool roster_is_void(const struct lock_manager *m, const struct space_head *head);

@@ -50,10 +50,32 @@ static bool is_away(const struct lock_manager *m, int node)
 	return !set_has(&m->members, node) && roster_is_open(&m->roster, node);
 }
 
-bool roster_waits(const struct lock_manager *m)
+/*
+ * It was in a quorate configuration after this lockspace ran here last, and is not over: the
+ * lockspace may have gone on there, and it may act on what it was granted then.
+ */
+static bool may_have_newer(const struct space *s, int node)
 {
-	for (int i = 0; i < m->config.nodes.count && m->config.decides_alone; i++)
-		if (is_away(m, i))
+	const struct lock_manager *m = s->manager;
+
+	return is_away(m, node) && (m->config.decides_alone ||
+				    m->roster.of[node].noted_on > s->version.epoch.seq);
+}
+
+bool roster_waits(const struct space *s)
+{
+	for (int i = 0; i < s->manager->config.nodes.count; i++)
+		if (may_have_newer(s, i))
+			return true;
+	return false;
+}
+
+static bool is_awaited(const struct lock_manager *m, int node)
+{
+	if (m->is_wanted && is_away(m, node))
+		return true;
+	for (size_t i = 0; i < m->space_count; i++)
+		if (may_have_newer(m->spaces[i], node))
 			return true;
 	return false;
 }
@@ -96,17 +118,15 @@ void roster_close(struct lock_manager *m, int node, uint64_t incarnation)
 		return;
 	remember(m, &m->roster);
 	manager_wake_openers(m);
-	for (size_t i = m->space_count; i > 0 && m->config.decides_alone; i--)
+	for (size_t i = m->space_count; i > 0; i--)
 		space_consider(m->spaces[i - 1]);
 }
 
 bool lock_manager_absent(const struct lock_manager *m, size_t index,
 			 struct lock_manager_absent *absent)
 {
-	bool is_wanted = m->is_wanted || (m->space_count > 0 && roster_waits(m));
-
-	for (int i = 0; i < m->config.nodes.count && is_wanted; i++) {
-		if (!is_away(m, i) || index-- > 0)
+	for (int i = 0; i < m->config.nodes.count; i++) {
+		if (!is_awaited(m, i) || index-- > 0)
 			continue;
 		*absent = (struct lock_manager_absent){ m->config.nodes.ids[i],
 							m->roster.of[i].incarnation };

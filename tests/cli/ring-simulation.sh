@@ -33,8 +33,8 @@ simulate locks $((seeds * 5 / 3))
 simulate quorum $((seeds / 2))
 simulate talk $((seeds * 5 / 6))
 simulate hundred $((seeds / 30))
-# arrays: 5000 in all where the ring has 6000
-simulate arrays $((seeds * 5 / 12))
+# arrays: 5500 in all where the ring has 6000
+simulate arrays $((seeds * 7 / 24))
 simulate arrays-fence $((seeds / 20))
 for scenario in arrays-disks arrays-sectors arrays-power arrays-leave arrays-members arrays-grow; do
   simulate "$scenario" $((seeds * 5 / 48))
