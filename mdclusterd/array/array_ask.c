@@ -101,6 +101,11 @@ bool array_has_plane(const struct array *a)
 	return a->is_plane_started && !a->is_plane_stopping;
 }
 
+bool array_is_over(const struct array *a)
+{
+	return a->ending || a->is_lost || a->is_broken || a->is_closed;
+}
+
 bool array_may_say(const struct array *a)
 {
 	return a->is_ready && !a->is_lost && !a->is_broken && !a->is_handling;

@@ -9,11 +9,6 @@
 
 #include <errno.h>
 
-static bool is_over(const struct array *a)
-{
-	return a->ending || a->is_lost || a->is_broken || a->is_closed;
-}
-
 bool deed_is_idle(const struct array_deed *d)
 {
 	return d->step == DEED_NONE;
@@ -35,7 +30,7 @@ static void on_begun(void *owner, struct msg_compound *c, const struct msg_resul
 	struct array *a = d->array;
 
 	(void)c;
-	if (is_over(a))
+	if (array_is_over(a))
 		return;
 	if (result->status == 0) {
 		next(a, d, 0, NULL);
@@ -54,7 +49,7 @@ static void on_ended(void *owner, struct msg_compound *c, int status)
 
 	(void)c;
 	(void)status;
-	if (is_over(a))
+	if (array_is_over(a))
 		return;
 	d->step = DEED_NONE;
 	d->ended(a, d);
@@ -65,7 +60,7 @@ bool deed_begin(struct array *a, struct array_deed *d)
 {
 	struct err err = ERR_INIT;
 
-	if (is_over(a) || d->step != DEED_NONE || !array_may_say(a))
+	if (array_is_over(a) || d->step != DEED_NONE || !array_may_say(a))
 		return false;
 	d->array = a;
 	d->why = (struct err)ERR_INIT;
@@ -99,7 +94,7 @@ static void worked(struct array *a, struct metadata_request *req, int result)
 {
 	struct array_deed *d = of_work(req);
 
-	if (is_over(a))
+	if (array_is_over(a))
 		return;
 	if (result == 0 && req->view && req->view->disk_count > 0)
 		disks_take_view(a, req->view);
@@ -123,7 +118,7 @@ void deed_plane(struct array_deed *d)
 
 void deed_go(struct array *a, struct array_deed *d)
 {
-	if (d->step != DEED_PLANE || is_over(a))
+	if (d->step != DEED_PLANE || array_is_over(a))
 		return;
 	if (reload_is_done(a, d->ticket))
 		next(a, d, 0, NULL);
@@ -139,7 +134,7 @@ static void on_said(void *owner, struct msg_send *send, const struct msg_result 
 	struct array *a = d->array;
 
 	(void)send;
-	if (is_over(a))
+	if (array_is_over(a))
 		return;
 	next(a, d, result->status, &result->why);
 	array_go(a);

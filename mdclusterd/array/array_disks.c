@@ -218,10 +218,8 @@ static void set_disk(struct array *a, uint32_t role)
 
 	a->plane_view = a->view;
 	/* another one in its place, or the same anew: what was there goes first */
-	if (r->anew >> role & 1)
-		a->plane_view.disks[role].state = METADATA_DISK_MISSING;
-	else if (r->told[role] != METADATA_DISK_MISSING &&
-	    r->told_number[role] != number_of(&a->view, role))
+	if (r->anew >> role & 1 || (r->told[role] != METADATA_DISK_MISSING &&
+				    r->told_number[role] != number_of(&a->view, role)))
 		a->plane_view.disks[role].state = METADATA_DISK_MISSING;
 	if (state_of(&a->plane_view, role) == METADATA_DISK_MISSING && !(r->anew >> role & 1))
 		fail_gone(a, role);

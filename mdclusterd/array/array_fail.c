@@ -25,11 +25,6 @@ static void again(struct array *a, const struct err *why)
 	deed_end(a, &a->fail.deed);
 }
 
-static bool is_over(const struct array *a)
-{
-	return a->ending || a->is_lost || a->is_broken || a->is_closed;
-}
-
 static uint32_t failed_now(const struct array_fail *f)
 {
 	return f->role == ARRAY_NO_ROLE ? 0 : 1u << f->role;
@@ -96,7 +91,7 @@ static void say(struct array *a)
 
 static void events_written(struct array *a, struct plane_request *req, int result)
 {
-	if (is_over(a))
+	if (array_is_over(a))
 		return;
 	/* the bitmap's events may lag: what counts is that all know */
 	if (result < 0 && result != -ESHUTDOWN)
@@ -178,7 +173,7 @@ void fail_go(struct array *a)
 {
 	struct array_fail *f = &a->fail;
 
-	if (is_over(a))
+	if (array_is_over(a))
 		return;
 	deed_go(a, &f->deed);
 	if (f->step == FAIL_EVENTS)
@@ -216,7 +211,7 @@ void fail_heard(struct array *a, uint32_t roles)
 {
 	struct array_fail *f = &a->fail;
 
-	if (is_over(a))
+	if (array_is_over(a))
 		return;
 	known(a, roles & f->gone);
 	if ((f->waiting | f->gone) == 0 && f->step == FAIL_TOKEN && deed_forget(a, &f->deed))

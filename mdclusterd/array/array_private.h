@@ -448,6 +448,8 @@ void retry_fine(struct array_retry *r);
 void array_retry(struct array *a, struct array_retry *r, const struct err *why);
 /* The plane serves this node's slot, and takes requests. */
 bool array_has_plane(const struct array *a);
+/* This life ends, or has lost what it goes by: nothing new is begun. */
+bool array_is_over(const struct array *a);
 /* May messages be sent now? */
 bool array_may_say(const struct array *a);
 
