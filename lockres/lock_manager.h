@@ -15,8 +15,8 @@
  *	    saw, excludes nobody wrongly; and if it comes back, nothing was lost. Where each
  *	    of two nodes may decide alone, all are while the other is neither here nor over:
  *	    it may be a member by now, where we are not. So elsewhere, while one is away that
- *	    is known to have begun to take part after the lockspace last ran: where that was,
- *	    the lockspace may have gone on.
+ *	    was seen in a quorate configuration after the last one behind which nobody here
+ *	    can have missed anything: where that was, lockspaces may have gone on.
  *	M3  Coming and going is said in safe messages: who acts as a member is known to
  *	    be one by all who outlive it. Nobody does so for what came in a transitional
  *	    configuration: it is said again.
@@ -35,10 +35,10 @@
  *	M8  A lockspace is made only when every node is here or is over: never met, left,
  *	    or proven dead since it last took part in a quorate configuration; or when
  *	    it is known that all have left the one of that name (but not where the other
- *	    of two may make it, too: M2). Who takes part is
- *	    remembered by each member, on its disk, before the configuration counts. So
- *	    a cluster that begins anew touches nothing of a node that may still live
- *	    (D14); and what was proven dead meanwhile brings no lockspace back.
+ *	    of two may make it, too: M2). Who takes part, and until which ring, is
+ *	    remembered by each member, on its disk, before the configuration counts. So a
+ *	    cluster that begins anew touches nothing of a node that may still live (D14);
+ *	    and what was proven dead meanwhile brings no lockspace back.
  *
  * Why agreed delivery is enough for locks, and why the states begin one another: a
  * ring has one order, and what is behind a gap is refused (M1) and made again (M5); so

@@ -18,6 +18,8 @@ static void take_heads(struct lock_manager *m, int from, struct rd *rd)
 	}
 	if (told_heads_read(m, rd, heads, &roster)) {
 		roster_merge(&p->roster, &roster);
+		if (heads->settled_on > p->settled_on)
+			p->settled_on = heads->settled_on;
 	} else {
 		manager_fault(m, LOCK_FAULT_MESSAGE);
 		free(heads->spaces);

@@ -352,6 +352,7 @@ struct space_mark {
 struct manager_heads { /* of one node */
 	uint64_t incarnation;
 	bool is_leaving;
+	uint64_t settled_on;       /* of the manager */
 	struct space_head *spaces; /* owned */
 	size_t count;
 	struct space_head *graves; /* owned */
@@ -383,6 +384,7 @@ struct manager_sync {
 	struct node_set heads_of, ended;
 	struct roster roster;      /* of what all of them told */
 	struct roster noted;       /* and that they are here */
+	uint64_t settled_on;       /* the newest that any of them told */
 	uint64_t to_remember;      /* version; the phase ends behind it */
 	struct manager_heads heads[TOTEM_MAX_NODES];
 	struct candidate *candidates; /* owned; by name */
@@ -412,12 +414,12 @@ void grave_level(struct lock_manager *m, const void *name, size_t length);
 void roster_settle(struct lock_manager *m);
 /* The configuration counts. */
 void roster_go_live(struct lock_manager *m);
-/* M8: nobody is away who may live, or all have left the last one of the name. */
 /*
- * M2: somebody who is away may live, and have a newer state of it: he took part since. Of two
- * that decide alone, the other may always.
+ * M2: somebody who is away may live, and have newer states: he took part since. Of two that
+ * decide alone, the other may always.
  */
-bool roster_waits(const struct space *s);
+bool roster_waits(const struct lock_manager *m);
+/* M8: nobody is away who may live, or all have left the last one of the name. */
 bool roster_lets_found(const struct lock_manager *m, const void *name, size_t length);
 /* Only nodes that were outlived tell of it: others may have gone on and forgotten. */
 bool roster_is_void(const struct lock_manager *m, const struct space_head *head);
@@ -464,6 +466,11 @@ struct lock_manager {
 	bool is_leaving;             /* for good */
 
 	struct roster roster;        /* the same at all nodes, while they are active */
+	/*
+	 * Ring seq of a quorate configuration behind which nothing can have happened that was
+	 * not known here; 0: of this process's life there is none (or: it remembers none).
+	 */
+	uint64_t settled_on;
 	struct roster kept;          /* on disk, or on its way */
 	uint64_t remembered, asked;  /* versions of it: on disk, on the way */
 	bool is_wanted;              /* somebody waits for what the roster forbids */

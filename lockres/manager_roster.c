@@ -39,52 +39,59 @@ void roster_settle(struct lock_manager *m)
 	p->to_remember = m->asked;
 }
 
-void roster_go_live(struct lock_manager *m)
-{
-	m->roster = sync_is_quorate(m->sync) ? m->phase.noted : m->phase.roster;
-	m->is_wanted = false;
-}
-
 static bool is_away(const struct lock_manager *m, int node)
 {
 	return !set_has(&m->members, node) && roster_is_open(&m->roster, node);
 }
 
 /*
- * It was in a quorate configuration after this lockspace ran here last, and is not over: the
- * lockspace may have gone on there, and it may act on what it was granted then.
+ * It was in a quorate configuration after all that is known here was all that there was, and
+ * is not over: lockspaces may have gone on there, and it may act on what it was granted then.
  */
-static bool may_have_newer(const struct space *s, int node)
+static bool may_have_newer(const struct lock_manager *m, int node)
 {
-	const struct lock_manager *m = s->manager;
-
-	return is_away(m, node) && (m->config.decides_alone ||
-				    m->roster.of[node].noted_on > s->version.epoch.seq);
+	return is_away(m, node) &&
+	       (m->config.decides_alone || m->roster.of[node].seen_on > m->settled_on);
 }
 
-bool roster_waits(const struct space *s)
+bool roster_waits(const struct lock_manager *m)
 {
-	for (int i = 0; i < s->manager->config.nodes.count; i++)
-		if (may_have_newer(s, i))
+	for (int i = 0; i < m->config.nodes.count; i++)
+		if (may_have_newer(m, i))
 			return true;
 	return false;
 }
 
+static void settle(struct lock_manager *m)
+{
+	if (sync_is_quorate(m->sync) && !roster_waits(m))
+		m->settled_on = m->ring.seq;
+}
+
+void roster_go_live(struct lock_manager *m)
+{
+	bool is_quorate = sync_is_quorate(m->sync);
+
+	m->roster = is_quorate ? m->phase.noted : m->phase.roster;
+	m->settled_on = m->phase.settled_on;
+	m->is_wanted = false;
+	if (!is_quorate && !roster_is_equal(&m->roster, &m->kept))
+		remember(m, &m->roster); /* nothing was decided: nobody has to wait for that */
+	settle(m);
+}
+
+/* Nobody has to be fenced for lockspaces of which there are none. */
 static bool is_awaited(const struct lock_manager *m, int node)
 {
-	if (m->is_wanted && is_away(m, node))
-		return true;
-	for (size_t i = 0; i < m->space_count; i++)
-		if (may_have_newer(m->spaces[i], node))
-			return true;
-	return false;
+	return (m->is_wanted && is_away(m, node)) ||
+	       (m->space_count > 0 && may_have_newer(m, node));
 }
 
 bool roster_lets_found(const struct lock_manager *m, const void *name, size_t length)
 {
 	for (int i = 0; i < m->config.nodes.count; i++)
 		if (is_away(m, i))
-			return !m->config.decides_alone && grave_is_there(m, name, length);
+			return !roster_waits(m) && grave_is_there(m, name, length);
 	return true;
 }
 
@@ -117,6 +124,7 @@ void roster_close(struct lock_manager *m, int node, uint64_t incarnation)
 	if (!roster_note_over(&m->roster, node, incarnation, m->ring.seq))
 		return;
 	remember(m, &m->roster);
+	settle(m);
 	manager_wake_openers(m);
 	for (size_t i = m->space_count; i > 0; i--)
 		space_consider(m->spaces[i - 1]);

@@ -365,7 +365,7 @@ void space_consider(struct space *s)
 	int buried;
 
 	if (!s->is_frozen || !manager_is_running(s->manager) || space_waits_for_proof(s) ||
-	    roster_waits(s))
+	    roster_waits(s->manager))
 		return;
 	buried = bury_all(s);
 	if (buried < 0) {

@@ -39,6 +39,7 @@ void manager_sync_drop(struct lock_manager *m)
 	free(p->graves);
 	memset(p, 0, sizeof(*p));
 	p->roster = m->roster;
+	p->settled_on = m->settled_on;
 }
 
 /* --- telling ------------------------------------------------------------------------------ */

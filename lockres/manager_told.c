@@ -239,6 +239,7 @@ void told_heads_write(struct wr *wr, const struct lock_manager *m)
 	wr_u8(wr, TELL_HEADS);
 	wr_u64(wr, m->config.incarnation);
 	wr_u8(wr, m->is_leaving ? NODE_LEAVING : 0);
+	wr_u64(wr, m->settled_on);
 	roster_write(wr, &m->roster, &m->config.nodes);
 	wr_u16(wr, (uint16_t)m->space_count);
 	for (size_t i = 0; i < m->space_count; i++) {
@@ -254,7 +255,7 @@ void told_heads_write(struct wr *wr, const struct lock_manager *m)
 
 size_t told_heads_bytes(const struct lock_manager *m)
 {
-	return 1 + 8 + 1 + ROSTER_MAX_BYTES + 2 + 2 + 4 + count_marks(m) * MARK_BYTES +
+	return 1 + 8 + 1 + 8 + ROSTER_MAX_BYTES + 2 + 2 + 4 + count_marks(m) * MARK_BYTES +
 	       (m->space_count + m->grave_count) * (HEAD_BYTES + LOCKSPACE_MAX_NAME);
 }
 
@@ -321,6 +322,7 @@ bool told_heads_read(struct lock_manager *m, struct rd *rd, struct manager_heads
 	heads->incarnation = rd_u64(rd);
 	flags = rd_u8(rd);
 	heads->is_leaving = flags & NODE_LEAVING;
+	heads->settled_on = rd_u64(rd);
 	if (!roster_read(rd, roster, &m->config.nodes) || flags & ~NODE_LEAVING)
 		return false;
 	count = rd_u16(rd);

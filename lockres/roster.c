@@ -23,18 +23,27 @@ static bool is_newer(const struct roster_entry *a, const struct roster_entry *b)
 	return a->incarnation > b->incarnation;
 }
 
+static bool is_same(const struct roster_entry *a, const struct roster_entry *b)
+{
+	return a->incarnation == b->incarnation && a->noted_on == b->noted_on &&
+	       a->is_over == b->is_over;
+}
+
 void roster_merge(struct roster *r, const struct roster *other)
 {
-	for (int i = 0; i < TOTEM_MAX_NODES; i++)
-		if (is_newer(&other->of[i], &r->of[i]))
-			r->of[i] = other->of[i];
+	for (int i = 0; i < TOTEM_MAX_NODES; i++) {
+		struct roster_entry *own = &r->of[i];
+		const struct roster_entry *e = &other->of[i];
+
+		if (is_newer(e, own) || (is_same(e, own) && e->seen_on > own->seen_on))
+			*own = *e;
+	}
 }
 
 bool roster_is_equal(const struct roster *a, const struct roster *b)
 {
 	for (int i = 0; i < TOTEM_MAX_NODES; i++)
-		if (a->of[i].incarnation != b->of[i].incarnation ||
-		    a->of[i].noted_on != b->of[i].noted_on || a->of[i].is_over != b->of[i].is_over)
+		if (!is_same(&a->of[i], &b->of[i]) || a->of[i].seen_on != b->of[i].seen_on)
 			return false;
 	return true;
 }
@@ -45,6 +54,8 @@ void roster_note_here(struct roster *r, int node, uint64_t incarnation, uint64_t
 
 	if (e->is_over || e->incarnation != incarnation || e->noted_on == 0)
 		*e = (struct roster_entry){ .incarnation = incarnation, .noted_on = ring_seq };
+	if (e->seen_on < ring_seq)
+		e->seen_on = ring_seq;
 }
 
 bool roster_note_over(struct roster *r, int node, uint64_t incarnation, uint64_t ring_seq)
@@ -54,7 +65,7 @@ bool roster_note_over(struct roster *r, int node, uint64_t incarnation, uint64_t
 	if (e->is_over || incarnation < e->incarnation)
 		return false;
 	*e = (struct roster_entry){ .incarnation = incarnation, .noted_on = ring_seq,
-				    .is_over = true };
+				    .seen_on = ring_seq, .is_over = true };
 	return true;
 }
 
@@ -81,6 +92,7 @@ void roster_write(struct wr *wr, const struct roster *r, const struct node_table
 		wr_u8(wr, r->of[i].is_over ? FLAG_OVER : 0);
 		wr_u64(wr, r->of[i].incarnation);
 		wr_u64(wr, r->of[i].noted_on);
+		wr_u64(wr, r->of[i].seen_on);
 	}
 }
 
@@ -97,6 +109,7 @@ bool roster_read(struct rd *rd, struct roster *r, const struct node_table *nodes
 
 		e.incarnation = rd_u64(rd);
 		e.noted_on = rd_u64(rd);
+		e.seen_on = rd_u64(rd);
 		if (flags & ~FLAG_OVER)
 			return false;
 		if (node != TOTEM_NO_INDEX)

@@ -8,7 +8,7 @@
  * so that their rings have one order.
  *
  * As bytes, little endian: count u8, count x (node u32, flags u8: 1 over, process u64,
- * ring seq u64). A node that is not in them was never met.
+ * ring seq noted on u64, and seen on u64). A node that is not in them was never met.
  */
 #pragma once
 
@@ -23,7 +23,8 @@ struct wr;
 
 struct roster_entry {
 	uint64_t incarnation; /* process of the node */
-	uint64_t noted_on;    /* ring seq */
+	uint64_t noted_on;    /* ring seq, where it came, or was found to be over */
+	uint64_t seen_on;     /* the last one: what happened there, it may know alone */
 	bool is_over;         /* it left, or was proven dead */
 };
 
@@ -31,7 +32,7 @@ struct roster {
 	struct roster_entry of[TOTEM_MAX_NODES]; /* by index */
 };
 
-enum { ROSTER_ENTRY_BYTES = 4 + 1 + 8 + 8,
+enum { ROSTER_ENTRY_BYTES = 4 + 1 + 8 + 8 + 8,
        ROSTER_MAX_BYTES = 1 + TOTEM_MAX_NODES * ROSTER_ENTRY_BYTES };
 
 /* Nothing is remembered, not even that nobody was met: all may be alive somewhere. */

@@ -14,7 +14,7 @@
 
 LOG_SUBSYSTEM(roster);
 
-static const uint8_t magic[8] = "mdcros1";
+static const uint8_t magic[8] = "mdcros2";
 
 enum { FILE_BYTES = sizeof(magic) + ROSTER_MAX_BYTES };
 

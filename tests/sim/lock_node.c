@@ -120,7 +120,8 @@ void lock_node_synchronised(struct sim_node *n)
 		return;
 	for (int i = set_next(members, 0); i >= 0; i = set_next(members, i + 1))
 		if (!n->world->nodes[i].has_left &&
-		    (n->roster->of[i].is_over || n->roster->of[i].noted_on == 0 ||
+		    (n->roster->of[i].is_over ||
+		     n->roster->of[i].seen_on < ring_current(ring).seq ||
 		     n->roster->of[i].incarnation > n->world->nodes[i].incarnation))
 			sim_fail(n->world, "M8: n%d went on with n%d, and would not remember it",
 				 n->index + 1, i + 1);

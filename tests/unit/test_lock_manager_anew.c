@@ -203,6 +203,69 @@ static void the_first_start_waits_for_all(void **state)
 	scene_free(s);
 }
 
+static void cut(struct scene *s, int a, int b, bool is_cut)
+{
+	sim_cut(s->world, a - 1, b - 1, is_cut);
+	sim_cut(s->world, b - 1, a - 1, is_cut);
+}
+
+/* Nodes 2 and 3 have opened x (or made it again); then 2 meets 1 as a new process, and 3 is cut off. */
+static struct scene *two_went_on_without_the_first(struct guest g[3], bool is_made_again)
+{
+	struct scene *s = scene_new(3);
+	uint64_t second = scene_incarnation(s, 2);
+
+	guest_open(&g[1], s, 2, "x");
+	if (is_made_again)
+		guest_close(&g[1]);
+	scene_cut_off(s, 1);
+	scene_run(s, SCENE_RING_MS);
+	if (is_made_again)
+		guest_open(&g[1], s, 2, "x");
+	guest_open(&g[2], s, 3, "x"); /* node 1 knows nothing of that */
+	cut(s, 2, 3, true);
+	sim_crash(s->world, 1);
+	cut(s, 1, 2, false);
+	sim_start(s->world, 1);
+	scene_run(s, SCENE_RING_MS);
+	scene_prove(s, 1, 2, second, LOCK_DEATH_PROCESS);
+	return s;
+}
+
+static void expect_that_they_wait_for_the_third(struct scene *s, struct guest *g)
+{
+	guest_ask(g, s, 1, "x", 0);
+	scene_run(s, SCENE_QUIET_MS);
+	assert_int_equal(g->dones, 0);
+	expect_waiting_for(s, 1, 3);
+	expect_waiting_for(s, 2, 3);
+	scene_prove(s, 2, 3, 0, LOCK_DEATH_NODE);
+	scene_run(s, SCENE_QUIET_MS);
+	assert_int_equal(g->dones, 1);
+	expect_waiting_for_nobody(s, 1);
+}
+
+/* arrays 1780: of the newer state, only what 2 wrote down before it went on tells. */
+static void an_old_state_waits_for_who_may_have_a_newer_one(void **state)
+{
+	struct guest g[3];
+	struct scene *s = two_went_on_without_the_first(g, false);
+
+	(void)state;
+	expect_that_they_wait_for_the_third(s, &g[0]);
+	scene_free(s);
+}
+
+static void an_old_grave_waits_for_who_may_have_made_it_again(void **state)
+{
+	struct guest g[3];
+	struct scene *s = two_went_on_without_the_first(g, true);
+
+	(void)state;
+	expect_that_they_wait_for_the_third(s, &g[0]);
+	scene_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -215,6 +278,8 @@ int main(void)
 		cmocka_unit_test(who_leaves_with_a_lockspace_open_has_not_left),
 		cmocka_unit_test(what_all_have_left_is_made_again_without_who_is_away),
 		cmocka_unit_test(the_first_start_waits_for_all),
+		cmocka_unit_test(an_old_state_waits_for_who_may_have_a_newer_one),
+		cmocka_unit_test(an_old_grave_waits_for_who_may_have_made_it_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -336,7 +336,7 @@ static void hear(struct lock_manager *m, int from, const uint8_t *bytes, size_t 
 static void who_does_not_say_what_it_has_has_nothing(void **state)
 {
 	struct lock_manager *m = manager_of_nodes(2);
-	uint8_t bytes[64];
+	uint8_t bytes[128];
 	struct wr wr = wr_over(bytes, sizeof(bytes));
 
 	(void)state;

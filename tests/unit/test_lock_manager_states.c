@@ -252,6 +252,7 @@ static void a_proof_is_known_from_whoever_heard_it(void **state)
 {
 	struct scene *s = scene_new(7);
 	uint64_t first = scene_incarnation(s, 6), second = scene_incarnation(s, 7);
+	struct lock_manager_absent absent;
 	struct guest g[3];
 
 	(void)state;
@@ -266,6 +267,8 @@ static void a_proof_is_known_from_whoever_heard_it(void **state)
 	scene_crash(s, 2);
 	scene_heal(s);
 	assert_true(g[0].is_prepped);
+	for (int i = 1; i <= 5; i++) /* 2 knows nothing that 3, 4 and 5 would not */
+		assert_true(i == 2 || !lock_manager_absent(scene_manager(s, i), 0, &absent));
 	scene_prove(s, 3, 7, second, LOCK_DEATH_NODE);
 	scene_run(s, SCENE_QUIET_MS);
 	assert_false(g[0].is_prepped);

@@ -32,7 +32,7 @@ static void a_proof_of_an_earlier_process_says_nothing_of_a_later_one(void **sta
 	assert_false(roster_note_over(&r, 1, 50, 14));
 }
 
-static void who_stays_is_noted_once(void **state)
+static void who_stays_is_the_same_and_seen_anew(void **state)
 {
 	struct roster r = roster_blank(), before;
 
@@ -40,12 +40,32 @@ static void who_stays_is_noted_once(void **state)
 	roster_note_here(&r, 0, 1, 10);
 	before = r;
 	roster_note_here(&r, 0, 1, 12);
+	assert_int_equal(r.of[0].noted_on, 10);
+	assert_int_equal(r.of[0].seen_on, 12);
+	assert_false(roster_is_equal(&r, &before)); /* and goes to the disk */
+	roster_merge(&before, &r);
 	assert_true(roster_is_equal(&r, &before));
 	roster_note_here(&r, 0, 2, 14);
-	assert_false(roster_is_equal(&r, &before));
+	assert_int_equal(r.of[0].noted_on, 14);
 	roster_note_over(&r, 0, 2, 16);
 	roster_note_here(&r, 0, 2, 18); /* it was not dead, whoever said so */
 	assert_true(roster_is_open(&r, 0));
+}
+
+/* Wherever it was seen meanwhile: who is over stays so. */
+static void a_proof_stands_against_who_saw_that_process_later(void **state)
+{
+	struct roster a = roster_blank(), b = roster_blank();
+
+	(void)state;
+	roster_note_here(&a, 0, 5, 10);
+	b = a;
+	roster_note_here(&a, 0, 5, 20);
+	roster_note_over(&b, 0, 5, 18);
+	roster_merge(&a, &b);
+	assert_false(roster_is_open(&a, 0));
+	roster_merge(&b, &a);
+	assert_true(roster_is_equal(&a, &b));
 }
 
 static void what_was_noted_later_counts_in_any_order(void **state)
@@ -141,7 +161,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_remembers_nothing_takes_all_to_be_alive),
 		cmocka_unit_test(a_proof_of_an_earlier_process_says_nothing_of_a_later_one),
-		cmocka_unit_test(who_stays_is_noted_once),
+		cmocka_unit_test(who_stays_is_the_same_and_seen_anew),
+		cmocka_unit_test(a_proof_stands_against_who_saw_that_process_later),
 		cmocka_unit_test(what_was_noted_later_counts_in_any_order),
 		cmocka_unit_test(who_was_outlived_is_known_by_ring_and_process),
 		cmocka_unit_test(what_is_written_is_read),
