@@ -45,7 +45,7 @@ struct seen {
 /* The members that somebody was told of, with a generation. */
 struct roll {
 	uint64_t made_on;    /* which lockspace */
-	uint32_t made_as, generation;
+	uint32_t made_by, made_as, generation;
 	struct lockspace_member members[SIM_MAX_NODES];
 	size_t count;        /* 0: nobody was told yet */
 };
@@ -321,11 +321,13 @@ static void check_roll(struct office *o, const struct lockspace_member *members,
 	for (size_t i = 0; lock_manager_look(o->node->locks, i, &look); i++) {
 		if (look.name[6] != '0' + o->number)
 			continue;
-		r = &o->all->rolls[(look.made_as * 7 + generation * 2 +
+		r = &o->all->rolls[(look.made_as * 7 + look.made_by * 31 + generation * 2 +
 				    (uint32_t)o->number) % ROLLS];
 		if (r->count == 0 || r->made_on != look.made_on ||
-		    r->made_as != look.made_as || r->generation != generation) {
+		    r->made_by != look.made_by || r->made_as != look.made_as ||
+		    r->generation != generation) {
 			r->made_on = look.made_on;
+			r->made_by = look.made_by;
 			r->made_as = look.made_as;
 			r->generation = generation;
 			r->count = count;
