@@ -45,6 +45,8 @@ enum conformance_lack {
 	LACKS_CUT = 0x200,         /* nobody can be cut off and come back */
 	LACKS_SLOTS = 0x400,       /* slots are as the ground likes */
 	LACKS_ORDER = 0x800,       /* its lockspaces say so: is_ordered */
+	LACKS_LARGE_VALUES = 0x1000, /* LOCK_LARGE_LVB is refused */
+	LACKS_OWN_ORPHANS = 0x2000,  /* its nodes are one to the DLM, and so are their orphans */
 };
 
 struct conformance_ground {

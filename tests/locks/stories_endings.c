@@ -200,7 +200,7 @@ static const struct conformance_story orphans[] = {
 	  "2 lock PR q orphan           -> 2 none\n"
 	  "2 lock PR r orphan           -> 2 granted PR\n"
 	  "2b lock PR r orphan          -> 2b none\n" },
-	{ "orphan_is_adopted_by_its_node_only", LACKS_DEATH | LACKS_NODE_DEATH,
+	{ "orphan_is_adopted_by_its_node_only", LACKS_DEATH | LACKS_OWN_ORPHANS,
 	  "2 lock PR r persistent\n"
 	  "2 dies process; 2 proven     -> nothing\n"
 	  "1 lock PR r orphan           -> 1 none\n"
@@ -231,7 +231,7 @@ static const struct conformance_story orphans[] = {
 	  "1 lock EX r                  -> nothing\n"
 	  "2 opens                      -> nothing\n"
 	  "2 dies node; 2 proven        -> 1 granted EX\n" },
-	{ "orphan_keeps_its_value_until_it_is_purged", LACKS_DEATH,
+	{ "orphan_keeps_its_value_until_it_is_purged", LACKS_DEATH | LACKS_OWN_ORPHANS,
 	  "1 lock EX r\n"
 	  "1 convert NL value=old\n"
 	  "2 lock PW r persistent valblk -> 2 granted PW value=old\n"
@@ -241,7 +241,7 @@ static const struct conformance_story orphans[] = {
 	  "3 purges 2                   -> 1 granted EX invalid value=old\n"
 	  "2 opens                      -> nothing\n"
 	  "2 lock PW r orphan           -> 2 none\n" },
-	{ "purge_takes_the_orphans_of_one_node", LACKS_DEATH | LACKS_NODE_DEATH,
+	{ "purge_takes_the_orphans_of_one_node", LACKS_DEATH | LACKS_OWN_ORPHANS,
 	  "2 lock EX r persistent\n"
 	  "3 lock EX q persistent\n"
 	  "4 lock EX p persistent\n"

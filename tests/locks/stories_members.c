@@ -55,7 +55,7 @@ static const struct conformance_story members[] = {
 	  "2 closes                     -> @2 closed, @1 on\n"
 	  "3 opens slots=2              -> @3 on, @1 on\n"
 	  "3 looks                      -> 3 sees 1:0 3:1\n" },
-	{ "lockspace_with_values_of_another_size_is_lost", 0,
+	{ "lockspace_with_values_of_another_size_is_lost", LACKS_LARGE_VALUES,
 	  "3 closes                     -> nothing\n"
 	  "3 opens othersize            -> @3 lost EBADR\n"
 	  "3 closes                     -> @3 closed\n"
