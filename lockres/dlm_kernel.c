@@ -11,58 +11,39 @@
 #include "lockres/dlm_kernel.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <libdlm.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "lockres/dlm_dump.h"
+#include "lockres/dlm_host.h"
 
-#define SPACES "/sys/kernel/dlm"
 #define MEMBERS "/sys/kernel/config/dlm/cluster/spaces"
 #define DUMPS "/sys/kernel/debug/dlm"
 
-enum { PATH_ROOM = 256, DUMP_MAX = 64 << 20 };
+enum { PATH_ROOM = 256, TOOL_ROOM = 1 << 16 };
+#define TOOL_NS (5 * NS_PER_S)
 
 /* --- what can be read ------------------------------------------------------------------ */
-
-/* A file of a size that is not known before. */
-static char *read_all(const char *path, size_t *length)
-{
-	size_t room = 1 << 16, at = 0, n;
-	FILE *file = fopen(path, "re");
-	char *text = malloc(room), *more;
-
-	while (file && text && (n = fread(text + at, 1, room - at, file)) > 0) {
-		at += n;
-		if (at < room)
-			continue;
-		more = room < DUMP_MAX ? realloc(text, room * 2) : NULL;
-		if (!more)
-			break;
-		text = more;
-		room *= 2;
-	}
-	if (file)
-		fclose(file);
-	if (!file) {
-		free(text);
-		return NULL;
-	}
-	*length = at;
-	return text;
-}
 
 char *dlm_kernel_dump(const char *kernel_name, size_t *length)
 {
 	char path[PATH_ROOM];
 
 	snprintf(path, sizeof(path), DUMPS "/%s_locks", kernel_name);
-	return read_all(path, length);
+	return dlm_host_read(path, length);
 }
 
 uint64_t dlm_kernel_member(const char *kernel_name, uint32_t node)
@@ -74,52 +55,80 @@ uint64_t dlm_kernel_member(const char *kernel_name, uint32_t node)
 	return stat(path, &st) == 0 ? (uint64_t)st.st_ino : 0;
 }
 
-static bool has_space(const char *name)
-{
-	char path[PATH_ROOM];
-	struct stat st;
-
-	snprintf(path, sizeof(path), SPACES "/%s", name);
-	return stat(path, &st) == 0;
-}
-
-static bool has_device(const char *kernel_name)
-{
-	size_t length = 0;
-	char *text = read_all("/proc/misc", &length);
-	bool has = text && dlm_has_device(text, length, kernel_name);
-
-	free(text);
-	return has;
-}
-
-/* --- who has it --------------------------------------------------------------------------- */
-
-static bool is_path(const char *name, size_t length)
-{
-	return memchr(name, '/', length) || memchr(name, '\0', length) || name[0] == '.';
-}
-
 int dlm_kernel_check(const char *name, size_t name_length, const char *kernel_name,
 		     struct err *err)
 {
-	char bare[DLM_NAME_ROOM];
-	struct stat st;
+	return dlm_host_check("", name, name_length, kernel_name, err);
+}
 
-	if (stat(SPACES, &st) < 0)
-		return err_set(err, -ENOENT,
-			       "the kernel's DLM is not there: load its module (dlm) and start dlm_controld");
-	snprintf(bare, sizeof(bare), "%.*s", (int)name_length, name);
-	if (!is_path(name, name_length) && has_space(bare))
-		return err_set(err, -EBUSY,
-			       "%s: %s has a lockspace of this name: an array has one owner, stop it there first",
-			       bare, has_device(bare) ? "another program" :
-							"the kernel (md-cluster)");
-	if (has_space(kernel_name) && !has_device(kernel_name))
-		return err_set(err, -EBUSY,
-			       "%s: the kernel itself has a lockspace of this name, its values are not ours",
-			       kernel_name);
-	return 0;
+/* --- fencing --------------------------------------------------------------------------------- */
+
+/* libdlmcontrol, which could ask as well, is not under a license that fits ours. */
+static int start_tool(pid_t *pid, int *fd)
+{
+	char name[] = "dlm_tool", what[] = "dump_config";
+	char *const argv[] = { name, what, NULL };
+	posix_spawn_file_actions_t actions;
+	int ends[2], r;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+	r = posix_spawnp(pid, argv[0], &actions, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	close(ends[1]);
+	if (r)
+		close(ends[0]);
+	*fd = ends[0];
+	return -r;
+}
+
+/* All that it says, to its end. */
+static ssize_t hear_tool(int fd, char *text, size_t room)
+{
+	uint64_t until = clock_boot_ns() + TOOL_NS;
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	size_t at = 0;
+
+	while (at < room) {
+		uint64_t now = clock_boot_ns();
+		ssize_t n;
+
+		if (now >= until || poll(&p, 1, (int)((until - now) / NS_PER_MS) + 1) == 0)
+			return -ETIMEDOUT;
+		n = read(fd, text + at, room - at);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : (ssize_t)at;
+		at += (size_t)n;
+	}
+	return (ssize_t)at;
+}
+
+int dlm_kernel_check_fencing(struct err *err)
+{
+	char text[TOOL_ROOM];
+	ssize_t n;
+	pid_t pid;
+	int fd = -1, r = start_tool(&pid, &fd);
+
+	if (r < 0)
+		return err_set(err, r, "dlm_tool, which says whether dlm_controld fences, cannot be run: %s",
+			       strerror(-r));
+	n = hear_tool(fd, text, sizeof(text));
+	close(fd);
+	if (n < 0)
+		kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	if (n < 0)
+		return err_set(err, (int)n, "dlm_controld does not say whether it fences: %s",
+			       strerror((int)-n));
+	return dlm_host_check_fencing(text, (size_t)n, err);
 }
 
 /* --- taking and giving up ------------------------------------------------------------------- */
@@ -150,7 +159,7 @@ int dlm_kernel_open(const char *kernel_name, void **handle, struct err *err)
 
 	if (r < 0)
 		return r;
-	is_left_over = has_space(kernel_name);
+	is_left_over = dlm_host_has_space("", kernel_name);
 	errno = 0;
 	*handle = is_left_over ? dlm_open_lockspace(kernel_name) :
 				 dlm_new_lockspace(kernel_name, 0600, DLM_LSFL_NEWEXCL);

@@ -11,14 +11,15 @@
 
 struct err;
 
-/*
- * May a lockspace of ours have this name? -EBUSY, and who has it, where the kernel has
- * one of the bare name (its md-cluster, for an array), or one of our name that no
- * process made: their values have 64 bytes, and a value sent by a process would be
- * stored beyond its buffer (B55). -ENOENT: no DLM runs.
- */
+/* dlm_host_check() on this host. */
 int dlm_kernel_check(const char *name, size_t name_length, const char *kernel_name,
 		     struct err *err);
+
+/*
+ * Waits, 5 s at most. dlm_host_check_fencing() with what dlm_tool says; -ETIMEDOUT,
+ * -ENOENT: it says nothing.
+ */
+int dlm_kernel_check_fencing(struct err *err);
 
 /*
  * Waits. Takes the lockspace: makes it, or opens the one that a process of ours left

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Who is in the lockspace, by the group; and what the kernel does not tell: prep, slot
- * and done. A member that vanished with its node is dead when the kernel's
- * configuration has dropped it (dlm_controld does that between stopping and starting
- * the lockspace, behind fencing); then, and when all the missing are dead or back, a
- * conversion of this node's own lock "barrier.NODE" waits for as long as the
+ * and done. Where dlm_controld fences, a member that vanished with its node is dead when
+ * the kernel's configuration has dropped it (dlm_controld does that between stopping and
+ * starting the lockspace, behind fencing); else when that is confirmed, and it has. Then,
+ * and when all the missing are dead or back, a conversion of this node's own lock "barrier.NODE" waits for as long as the
  * lockspace recovers: what is granted behind it is granted by a recovered lockspace.
  *
  * Message of the round trip: ROUND u8, number u64.
@@ -160,7 +160,7 @@ static void look_at(struct dlm_space *space, struct dlm_kernel_member *m)
 		return;
 	}
 	m->is_lingering = false;
-	if (is_missing && !m->is_told) {
+	if (is_missing && !m->is_told && space->d->config.drops_are_proofs) {
 		m->is_told = true;
 		dlm_slots_confirm(&space->slots, m->node, 0, LOCK_DEATH_NODE);
 	}

@@ -85,7 +85,10 @@ static void do_job(struct dlm_thread *t, struct dlm_job *job)
 {
 	switch (job->kind) {
 	case DLM_JOB_OPEN:
-		job->result = dlm_kernel_open(t->kernel_name, &t->handle, &job->err);
+		job->result = job->wants_fencing ? dlm_kernel_check_fencing(&job->err) : 0;
+		if (job->result == 0)
+			job->result = dlm_kernel_open(t->kernel_name, &t->handle,
+						      &job->err);
 		if (job->result == 0)
 			job->result = t->fd = dlm_kernel_fd(t->handle);
 		break;

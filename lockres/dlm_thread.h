@@ -35,6 +35,7 @@ struct dlm_job {
 	char name[LOCK_MAX_NAME];
 	int result;           /* as write() has it, -errno; an fd of an open */
 	struct err err;       /* of an open */
+	bool wants_fencing;   /* of an open: only where dlm_controld fences */
 };
 
 typedef void (*dlm_thread_fn)(void *owner, struct dlm_job *job);

@@ -165,6 +165,7 @@ static int engine_open(struct lockspace_engine *base, const struct lockspace_con
 	}
 	space->barrier->is_barrier = true;
 	job->kind = DLM_JOB_OPEN;
+	job->wants_fencing = d->config.drops_are_proofs;
 	dlm_job_submit(space, job);
 	*to = &space->base;
 	return 0;

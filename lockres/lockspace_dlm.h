@@ -4,17 +4,22 @@
  * corosync and dlm_controld. What is different from our own ring:
  *
  *  * Values have 32 bytes: LOCK_LARGE_LVB is refused (-EOPNOTSUPP).
- *  * A lockspace is the kernel's "mdcl-NAME" (dlm_dump.h). Refused with -EBUSY, and
- *    who has it: an array that the kernel's md-cluster runs, and whatever lockspace of
- *    our name no process made (B55).
+ *  * A lockspace is the kernel's "mdcl-NAME" (dlm_dump.h). What the host lacks, and who
+ *    has it already, is told by lockspace_open(), by a code and sentence each (dlm_host.h):
+ *    an array that the kernel's md-cluster runs, say (B55).
  *  * Slots, and what is missing, come of the ordered group "mdcl:NAME", which every
  *    member joins once it is in the kernel's lockspace. Its engine must see the nodes
  *    that dlm_controld sees, under the same ids: corosync's.
- *  * Fencing is dlm_controld's: a node that is gone is dead when the kernel has
- *    dropped it from the lockspace. lockspace_confirm_dead() is for processes: who
- *    vanished from the group and whose node goes on (GROUP_PROCDOWN) is missing until
- *    it is called. LOCK_DEATH_PROCESS leaves the orphans, LOCK_DEATH_NODE has every
- *    member purge them.
+ *  * The kernel regrants what a node held when dlm_controld lets it; nothing of that is
+ *    acted upon before the node's death is proven (dlm_gate.h). A proof is
+ *    lockspace_confirm_dead(), and, with drops_are_proofs, that the kernel has dropped the
+ *    node: dlm_controld has fenced it then. Whether it does is asked at each open
+ *    (-EPERM: it does not fence; dlm_host.h). What is set later, by dlm_tool, is not seen.
+ *    Who vanished from the group and whose node goes on (GROUP_PROCDOWN) is missing until
+ *    it is confirmed in any case. LOCK_DEATH_PROCESS leaves the orphans, LOCK_DEATH_NODE
+ *    has every member purge them.
+ *  * Who has been dropped by the kernel while nobody else of the group was there to miss it
+ *    (all began anew) is not waited for: that is quorum's and enable_startup_fencing's.
  *  * PERSISTENT is a word of the last call: a conversion without it makes the lock one
  *    that ends with its process. An adoption brings no value.
  *  * A deadline that is over while the lockspace recovers is told when it has: the
@@ -52,6 +57,7 @@ struct lockspace_dlm_config {
 	struct group_engine *groups;
 	uint32_t self;        /* id of this node, for group and DLM */
 	uint64_t incarnation; /* grows at every start of this node's process */
+	bool drops_are_proofs; /* dlm_controld fences: what the kernel drops is dead (D14) */
 };
 
 struct lockspace_dlm_stats {

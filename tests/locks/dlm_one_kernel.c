@@ -29,6 +29,12 @@ int dlm_kernel_check(const char *name, size_t name_length, const char *kernel_na
 	return 0;
 }
 
+int dlm_kernel_check_fencing(struct err *err)
+{
+	(void)err;
+	return 0;
+}
+
 int dlm_kernel_open(const char *kernel_name, void **handle, struct err *err)
 {
 	pthread_mutex_lock(&lock);

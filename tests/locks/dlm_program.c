@@ -19,6 +19,8 @@
  *	wait in|L|prep|done|closed|lost|blocked L     sleep MS    say TEXT
  *	expect L STATUS MODE [MARKS [VALUE]]     STATUS: 0 or a name as in errno
  *
+ * With DLM_FENCED in the environment what the kernel drops is dead; else "dead" says so.
+ *
  * FLAGS are names with commas, as in enum lock_flag; "-" is none. prep, done and
  * blocked count from the last wait for them.
  */
@@ -38,7 +40,7 @@
 #include "tests/cat/options.h"
 #include "totem/group.h"
 
-enum { MAX_LOCKS = 32, MAX_WORDS = 8, LINE_BYTES = 512, SCRIPT_BYTES = 1 << 16 };
+enum { MAX_LOCKS = 2048, MAX_WORDS = 8, LINE_BYTES = 512, SCRIPT_BYTES = 1 << 18 };
 
 struct program;
 
@@ -449,6 +451,7 @@ static int start(struct program *p, const struct cat_options *options, struct er
 	struct lockspace_dlm_config config = {
 		.self = options->station.self,
 		.incarnation = clock_wall_us(),
+		.drops_are_proofs = getenv("DLM_FENCED") != NULL,
 	};
 
 	p->loop = config.loop = loop_new(err);
