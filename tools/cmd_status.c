@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* mdcluster status: how it goes; its exit status tells that too. */
+/*
+ * mdcluster status: how it goes; its exit status tells that too. Of the daemon, and of the
+ * kernel's md-cluster, which needs none.
+ */
 #include <errno.h>
 #include <locale.h>
 #include <stdlib.h>
@@ -10,16 +13,22 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "mdclusterd/control/status.h"
 #include "tools/commands.h"
 #include "tools/daemon.h"
+#include "tools/host.h"
+#include "tools/show_kernel.h"
 #include "tools/show_status.h"
+
+LOG_SUBSYSTEM(status);
 
 enum { WATCH_MS = 1000, WAIT_MS = 200 };
 
 static const struct cli_option options[] = {
 	{ "watch", 'w', NULL, "show it again every second, in place, until Ctrl-C" },
 	{ "wait", 0, "STATE", "wait until arrays are idle, or active; then show it" },
+	{ "kernel", 0, NULL, "arrays that the kernel's md-cluster runs here; asks no daemon" },
 	{ "no-color", 0, NULL, "no colours on a terminal (NO_COLOR does the same)" },
 	CLI_JSON_OPTION,
 	DAEMON_OPTIONS,
@@ -76,17 +85,30 @@ static void pause_ms(unsigned int ms)
 
 /* --- showing ---------------------------------------------------------------------------- */
 
-/* Only the array that was asked for, if one was. */
-static int print_json(const struct show_status *show, FILE *to, struct err *err)
-{
-	struct status one = *show->status;
-	json_t *json;
+/* One look: of the daemon, of the kernel, or both. */
+struct picture {
+	const struct status *status;          /* NULL: no daemon was asked, or none answered */
+	const struct status_array *only;      /* that one; NULL: all */
+	const struct kernel_view *kernel;     /* NULL: it runs none, or it was not asked for */
+	const struct kernel_view_array *only_kernel;
+};
 
-	if (show->only) {
-		one.arrays = (struct status_array *)(uintptr_t)show->only; /* not written */
+static json_t *status_json(const struct picture *p)
+{
+	struct status one = *p->status;
+
+	if (p->only) {
+		one.arrays = (struct status_array *)(uintptr_t)p->only; /* not written */
 		one.array_count = 1;
 	}
-	json = status_to_json(&one);
+	return status_to_json(&one);
+}
+
+/* Only the array that was asked for, if one was; where both run some, the daemon's. */
+static int print_json(const struct picture *p, FILE *to, struct err *err)
+{
+	json_t *json = p->status ? status_json(p) : show_kernel_json(p->kernel, p->only_kernel);
+
 	if (!json)
 		return err_nomem(err, "JSON");
 	json_dumpf(json, to, JSON_INDENT(2));
@@ -128,7 +150,19 @@ static void put_in_place(const char *text, const struct terminal *out)
 	fflush(out->to);
 }
 
-static int show(const struct cli_args *args, const struct show_status *what, struct err *err)
+static int print_text(const struct picture *p, struct terminal *t, struct err *err)
+{
+	const struct show_status what = { .status = p->status, .only = p->only };
+	int r = p->status ? show_status(&what, t, err) : 0;
+
+	if (p->status && p->kernel)
+		fputc('\n', t->to);
+	if (r == 0 && p->kernel)
+		r = show_kernel(p->kernel, p->only_kernel, t, err);
+	return r;
+}
+
+static int show(const struct cli_args *args, const struct picture *what, struct err *err)
 {
 	struct terminal out = terminal_of(stdout, cli_has(args, "no-color"));
 	CLEANUP_FREE char *text = NULL;
@@ -140,7 +174,7 @@ static int show(const struct cli_args *args, const struct show_status *what, str
 	if (!memory)
 		return err_nomem(err, "the text");
 	t = terminal_like(&out, memory);
-	r = cli_has(args, "json") ? print_json(what, memory, err) : show_status(what, &t, err);
+	r = cli_has(args, "json") ? print_json(what, memory, err) : print_text(what, &t, err);
 	if (fclose(memory) != 0)
 		return err_nomem(err, "the text");
 	if (r == 0 && cli_has(args, "watch") && out.width && !cli_has(args, "json"))
@@ -150,10 +184,70 @@ static int show(const struct cli_args *args, const struct show_status *what, str
 	return r;
 }
 
-static enum status_health health_of(const struct show_status *what)
+static enum status_health health_of(const struct picture *p)
 {
-	return what->only ? status_array_health(what->status, what->only) :
-			    status_health(what->status);
+	enum status_health health = STATUS_FINE, kernel;
+
+	if (p->status)
+		health = p->only ? status_array_health(p->status, p->only) :
+				   status_health(p->status);
+	kernel = p->kernel ? show_kernel_health(p->kernel, p->only_kernel) : STATUS_FINE;
+	return kernel > health ? kernel : health;
+}
+
+/* --- looking ---------------------------------------------------------------------------- */
+
+/* Is what nobody of ours serves an array of the kernel's? Says so once. */
+static bool may_be_the_kernels(const struct cli_args *args, const struct kernel_view *view,
+			       const struct err *err)
+{
+	static bool is_said;
+
+	if (cli_has(args, "wait") || view->count == 0 ||
+	    (err->code != -ENOENT && err->code != -ECONNREFUSED))
+		return false;
+	if (!is_said)
+		log_notice("MDC5860", "no mdclusterd answers: this is what the kernel's md-cluster runs here");
+	is_said = true;
+	return true;
+}
+
+static int choose(const char *array, struct picture *p, struct err *err)
+{
+	if (p->status)
+		p->only = show_find_array(p->status, array, err);
+	if (!p->only && p->kernel)
+		p->only_kernel = kernel_view_find(p->kernel, array);
+	if (p->only) {
+		p->kernel = NULL;
+	} else if (p->only_kernel) {
+		p->status = NULL;
+		*err = (struct err)ERR_INIT;
+	} else if (!p->status) {
+		err_set(err, -ENOENT, "the kernel of this host runs no clustered array '%s'", array);
+	}
+	return err->code;
+}
+
+/* The daemon, unless it is not to be asked; and the kernel, where it has something to show. */
+static int take(const struct cli_args *args, struct status *s, struct kernel_view *view,
+		struct picture *p, struct err *err)
+{
+	bool is_kernel = cli_has(args, "kernel"), is_wait = cli_has(args, "wait");
+	int r = is_kernel ? 0 : daemon_status(args, s, err);
+	struct err why = ERR_INIT;
+
+	if (r == 0 && !is_kernel)
+		p->status = s;
+	if (!is_wait && kernel_view_take(host_root(), view, &why) < 0)
+		return err_set(err, why.code, "%s", why.text);
+	if (is_kernel || view->count)
+		p->kernel = view;
+	if (r < 0 && may_be_the_kernels(args, view, err)) {
+		*err = (struct err)ERR_INIT;
+		r = 0;
+	}
+	return r;
 }
 
 /* STATUS_UNKNOWN where it cannot be told, with a sentence. */
@@ -162,19 +256,20 @@ static enum status_health look(const struct cli_args *args, const char *array,
 {
 	const char *wanted = cli_value(args, "wait");
 	enum status_health health = STATUS_UNKNOWN;
-	struct status s;
-	struct show_status what = { .status = &s };
+	struct kernel_view view = { .count = 0 };
+	struct picture p = { .status = NULL };
+	struct status s = { .array_count = 0 };
+	int r = take(args, &s, &view, &p, err);
 
-	if (daemon_status(args, &s, err) < 0)
-		return STATUS_UNKNOWN;
-	if (array)
-		what.only = show_find_array(&s, array, err);
-	if (!array || what.only) {
-		*is_done = !wanted || is_reached(&s, what.only, wanted);
-		if (!*is_done || show(args, &what, err) == 0)
-			health = health_of(&what);
+	if (r == 0 && array)
+		r = choose(array, &p, err);
+	if (r == 0) {
+		*is_done = !wanted || is_reached(p.status, p.only, wanted);
+		if (!*is_done || show(args, &p, err) == 0)
+			health = health_of(&p);
 	}
 	status_fini(&s);
+	kernel_view_fini(&view);
 	return health;
 }
 
@@ -212,6 +307,8 @@ static enum cli_exit run(const struct cli_args *args)
 		return cli_usage("status: name one array, or none for all");
 	if (wanted && strcmp(wanted, "idle") != 0 && strcmp(wanted, "active") != 0)
 		return cli_usage("status: --wait=%s: wait for 'idle' or 'active'", wanted);
+	if (wanted && cli_has(args, "kernel"))
+		return cli_usage("status: --wait asks a daemon, --kernel none: one of both");
 	if (is_watch && isatty(STDOUT_FILENO))
 		fputs("\033[2J", stdout);
 	for (;;) {

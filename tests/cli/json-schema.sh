@@ -16,7 +16,7 @@ page=$srcdir/man/mdcluster-json.7
 sed -e 's/\\f[BIRP]//g' -e 's/\\-/-/g' "$page" | awk '
 	/^\.SH/ {
 		object = tolower($2)
-		is_object = object ~ /^(examine|examine-bitmap|slot|create|update|grow|zero|keygen|locks|member|resource|lock|step|status|status-node|status-array|status-disk|status-member|quorum|quorum-node|change|event|finding)$/
+		is_object = object ~ /^(examine|examine-bitmap|slot|create|update|grow|zero|keygen|locks|member|resource|lock|step|status|status-node|status-array|status-disk|status-member|kernel-status|kernel-array|kernel-disk|kernel-slot|quorum|quorum-node|change|event|finding)$/
 	}
 	/^\.TP/ { is_tag = 1; next }
 	is_tag && is_object && /^\.BR [a-z_.]+ "? ?\(/ {
@@ -29,7 +29,7 @@ sed -e 's/\\f[BIRP]//g' -e 's/\\-/-/g' "$page" | awk '
 	{ is_tag = 0 }' | sort >promise
 for object in examine examine-bitmap slot create update grow zero keygen locks member \
 	resource lock step status status-node status-array status-disk status-member \
-	quorum quorum-node change event finding; do
+	kernel-status kernel-array kernel-disk kernel-slot quorum quorum-node change event finding; do
 	grep -q "^$object " promise ||
 		fail "mdcluster-json.7 describes no field of the object $object"
 done
@@ -337,6 +337,39 @@ for name in healthy degraded resyncing no-quorum proof joining; do
 	expect_equal "$name: nodes and status" "$(jq -S .nodes status.json)" "$(jq -S . nodes.json)"
 	[ $name = healthy ] || mdcluster doctor --json | check_each finding "$name" '.[]'
 done
+
+# the kernel's arrays, as recorded from hosts that run some
+# shellcheck source=tests/cli/kernel-functions.sh
+. "$srcdir/tests/cli/kernel-functions.sh"
+kernel_status()
+{
+	mdcluster status --kernel --json >status.json || :
+	check kernel-status "$1" <status.json
+	check_each kernel-array "$1" '.arrays[]' <status.json
+	check_each kernel-disk "$1" '.arrays[].disks[]' <status.json
+	[ "$(jq '.arrays[0].slots | length' status.json)" -eq 0 ] ||
+		check_each kernel-slot "$1" '.arrays[].slots[]' <status.json
+}
+for name in "resync 1" "resync 2" "dirty 1" "dirty 2" "crashed 1" "recovering 1" "degraded 1"; do
+	# shellcheck disable=SC2086 # two words
+	host $name
+	kernel_status "$name"
+done
+# a rebuild, a message under way, a slot that cannot be read
+host dirty 1
+echo 2048 >"$md/dev-vdb/recovery_start"
+echo spare >"$md/dev-vdb/state"
+sed -i 's/^lkb 2 0 0 185 0 4 0 2 0/lkb 2 0 0 185 0 4 0 2 5/' "$(locks_file)"
+poke "$root/dev/vda" $((8192 + 4096)) 0
+poke "$root/dev/vdb" $((8192 + 4096)) 0
+kernel_status "rebuild"
+# an old kernel, and disks that cannot be read
+host dirty 1
+rm -r "$md/uuid" "$root/sys/kernel/config"
+truncate -s 4096 "$root/dev/vda" "$root/dev/vdb"
+kernel_status "nothing to read"
+no_host
+
 answer Quorum "$(cat "$srcdir/tests/data/control/quorum.json")"
 mdcluster quorum --json >quorum.json || :
 check quorum "quorum" <quorum.json
