@@ -9,6 +9,7 @@
  */
 #include "bitmap/disk_aio.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -56,6 +57,38 @@ static int check_type(const char *path, mode_t mode, struct err *err)
 		       what);
 }
 
+/* ", md0" for each device that is built upon it, as sysfs has them; "" for none. */
+static void list_holders(dev_t dev, char *to, size_t size)
+{
+	const struct dirent *e;
+	char path[128];
+	size_t at = 0;
+	DIR *dir;
+
+	to[0] = '\0';
+	(void)snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/holders", major(dev), minor(dev));
+	dir = opendir(path);
+	while (dir && at < size && (e = readdir(dir)) != NULL)
+		if (e->d_name[0] != '.')
+			at += (size_t)snprintf(to + at, size - at, "%s%s", at ? ", " : "",
+					       e->d_name);
+	if (dir)
+		closedir(dir);
+}
+
+static int in_use(const char *path, dev_t dev, struct err *err)
+{
+	char holders[128];
+
+	list_holders(dev, holders, sizeof(holders));
+	if (!holders[0])
+		return err_set(err, -EBUSY,
+			       "%s: in use (mounted, or a member of a running array): stop that first",
+			       path);
+	return err_set(err, -EBUSY,
+		       "%s: in use, by %s of this host's kernel: stop that first", path, holders);
+}
+
 static int open_direct(struct aio_disk *aio, int flags)
 {
 	const char *path = aio->disk.name;
@@ -96,6 +129,7 @@ static int lock_file(const struct aio_disk *aio, int how, struct err *err)
 static int share_device(struct aio_disk *aio, struct err *err)
 {
 	const char *path = aio->disk.name;
+	struct stat st;
 	int r = lock_file(aio, LOCK_SH, err);
 
 	if (r < 0)
@@ -106,9 +140,7 @@ static int share_device(struct aio_disk *aio, struct err *err)
 	if (errno != EBUSY)
 		return err_set(err, -errno, "%s: cannot claim it: %s", path, strerror(errno));
 	if (flock(aio->fd, LOCK_EX | LOCK_NB) == 0)
-		return err_set(err, -EBUSY,
-			       "%s: in use (mounted, or a member of a running array): stop that first",
-			       path);
+		return in_use(path, fstat(aio->fd, &st) == 0 ? st.st_rdev : 0, err);
 	return lock_file(aio, LOCK_SH, err); /* the try has given it up */
 }
 
@@ -143,9 +175,7 @@ static int open_fd(struct aio_disk *aio, enum disk_mode mode, struct stat *st,
 		flags |= O_EXCL;
 	r = open_direct(aio, flags);
 	if (r == -EBUSY)
-		return err_set(err, r,
-			       "%s: in use (mounted, or a member of a running array): stop that first",
-			       path);
+		return in_use(path, before.st_rdev, err);
 	if (r < 0)
 		return err_set(err, r, "%s: cannot open it: %s", path,
 			       strerror(-r));

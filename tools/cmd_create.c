@@ -18,6 +18,7 @@
 #include "bitmap/member.h"
 #include "tools/commands.h"
 #include "tools/disks.h"
+#include "tools/host.h"
 #include "tools/show.h"
 
 LOG_SUBSYSTEM(create);
@@ -221,6 +222,19 @@ struct holdings {
 	int *count;
 };
 
+/* By another path, say, than the one that is given: --force does not help there. */
+static int check_owner(struct disk *disk, struct err *err)
+{
+	struct err ignored = ERR_INIT;
+	struct md_member old;
+	int r = 0;
+
+	if (md_member_load(&old, disk, &ignored) == 0)
+		r = host_refuse(old.sb.set_uuid, disk->name, err);
+	md_member_fini(&old);
+	return r;
+}
+
 static int look_at_disks(const struct disk_set *set, bool is_forced,
 			 struct holdings *holdings, struct err *err)
 {
@@ -231,6 +245,8 @@ static int look_at_disks(const struct disk_set *set, bool is_forced,
 
 		if (!set->disks[i])
 			continue;
+		if (check_owner(set->disks[i], err) < 0)
+			return err->code;
 		holdings->count[i] = md_discover_contents(
 			set->disks[i]->name, holdings->found[i], err);
 		if (holdings->count[i] < 0)

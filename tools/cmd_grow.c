@@ -16,6 +16,7 @@
 #include "tools/commands.h"
 #include "tools/daemon.h"
 #include "tools/disks.h"
+#include "tools/host.h"
 #include "tools/show.h"
 
 static const struct cli_option options[] = {
@@ -122,7 +123,8 @@ static int grow_disks(const struct cli_args *args, const struct md_grow *grow,
 		return r;
 	r = md_array_load_halves(&array, set.disks, set.count, err);
 	if (r == 0) {
-		if (array.is_halved)
+		r = host_refuse(md_array_freshest(&array)->sb.set_uuid, paths[0], err);
+		if (r == 0 && array.is_halved)
 			r = md_grow_finish(&array, err);
 		if (r == 0)
 			r = md_grow_apply(&array, grow, err);

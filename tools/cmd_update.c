@@ -13,6 +13,7 @@
 #include "bitmap/update.h"
 #include "tools/commands.h"
 #include "tools/disks.h"
+#include "tools/host.h"
 #include "tools/show.h"
 
 static const struct cli_option options[] = {
@@ -143,7 +144,9 @@ static int apply(const struct cli_args *args, const struct md_update *update,
 		return r;
 	r = md_array_load(&array, set.disks, set.count, update->uuid, err);
 	if (r == 0) {
-		r = md_update_check(&array, update, err);
+		r = host_refuse(md_array_freshest(&array)->sb.set_uuid, paths[0], err);
+		if (r == 0)
+			r = md_update_check(&array, update, err);
 		if (r == 0 && update->uuid && !is_silent)
 			printf("new uuid: %s (if this is interrupted, give the same --uuid again)\n",
 			       text_uuid(update->uuid, text));

@@ -8,6 +8,7 @@
 #include "bitmap/array.h"
 #include "tools/commands.h"
 #include "tools/disks.h"
+#include "tools/host.h"
 #include "tools/show.h"
 
 LOG_SUBSYSTEM(zero);
@@ -44,6 +45,9 @@ static int zero_disk(struct disk *disk, bool is_forced, int *erased,
 			   member.sb.super_offset ==
 				   md_sb_location(member.minor, disk_sectors(disk));
 		if (r < 0 && !(is_unfit && is_forced))
+			return r;
+		r = host_refuse(member.sb.set_uuid, disk->name, err);
+		if (r < 0)
 			return r;
 		r = disk_zero_wait(disk,
 				   md_sb_location(member.minor,
