@@ -79,6 +79,10 @@ array_config() {
     [ -z "$fencing" ] || section fence "$fencing"
   } >"n$i/conf"
 }
+# looks_for I PATTERN: where node I looks for the array's disks, by its uuid
+looks_for() {
+  sed -i "s|^  disks = .*|  disks = {\"$2\"}\n  uuid = $(mdcluster examine --json "${disks[0]}" | jq -r .uuid)|" "n$1/conf"
+}
 # section NAME "OPTION; OPTION..."
 section() {
   echo "$1 {"

@@ -544,10 +544,6 @@ story_not_fenced() {
 
 # --- disks that come and go ---------------------------------------------------------------
 
-# looks_for I PATTERN: where node I looks for the array's disks, by its uuid
-looks_for() {
-  sed -i "s|^  disks = .*|  disks = {\"$2\"}\n  uuid = $(mdcluster examine --json "${disks[0]}" | jq -r .uuid)|" "n$1/conf"
-}
 # has_disks I N: so many are in sync, as I sees it
 has_disks() { says "$1" "$the_array | .disks_in_sync" "$2"; }
 # disk_is I DISK STATE: "" where it is none of the array's
