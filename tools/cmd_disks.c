@@ -161,7 +161,8 @@ static int re_add_faulty(struct manage *m, const json_t *metadata)
 
 static int re_add_word(struct manage *m, const char *word)
 {
-	json_t *answer = ask(m, "org.mdcluster.Detail", json_object());
+	json_t *answer = daemon_ask(m->args, "org.mdcluster.Detail",
+				    json_pack("{s:s}", "array", m->array), &m->err);
 	const json_t *metadata = json_object_get(answer, "metadata");
 	int r = answer ? 0 : m->err.code;
 

@@ -192,8 +192,10 @@ static int grow_array(const struct cli_args *args, const struct md_grow *grow,
 	answer = daemon_follow(c, "org.mdcluster.Grow", parameters_of(args, grow, array), NULL,
 			       NULL, err);
 	mdcluster_free(c);
-	if (!answer)
+	if (!answer) {
+		daemon_doubt(err);
 		return err->code;
+	}
 	tell_answer(args, grow, array, answer);
 	json_decref(answer);
 	return 0;

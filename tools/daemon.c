@@ -93,6 +93,14 @@ json_t *daemon_ask(const struct cli_args *args, const char *method, json_t *para
 	return answer;
 }
 
+void daemon_doubt(struct err *err)
+{
+	if (err->code == -ECONNRESET)
+		err_set(err, err->code,
+			"%s: whether it is done, or goes on by itself, any node tells (mdcluster status)",
+			err->text);
+}
+
 int daemon_status(const struct cli_args *args, struct status *s, struct err *err)
 {
 	json_t *answer = daemon_ask(args, "org.mdcluster.Status", NULL, err);

@@ -38,6 +38,12 @@ json_t *daemon_follow(struct mdcluster *c, const char *method, json_t *parameter
 		      int (*each)(void *owner, const json_t *answer), void *owner,
 		      struct err *err);
 
+/*
+ * A change was asked for, and the daemon has gone before it answered: nobody knows what has come
+ * of it, and the sentence says so.
+ */
+void daemon_doubt(struct err *err);
+
 /* status_fini() it. */
 int daemon_status(const struct cli_args *args, struct status *s, struct err *err);
 

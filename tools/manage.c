@@ -20,6 +20,8 @@ json_t *manage_ask(const struct cli_args *args, const char *array, const char *m
 	}
 	answer = daemon_follow(c, method, parameters, NULL, NULL, err);
 	mdcluster_free(c);
+	if (!answer)
+		daemon_doubt(err);
 	return answer;
 }
 

@@ -196,7 +196,7 @@ has_spare_to_use() {
 }
 
 # What it ended with, and said, against what has become of it.
-is_uncertain='look |no mdclusterd answers|meanwhile|does not answer|hung up|ended|not active|is gone|has gone'
+is_uncertain='any node tells|no mdclusterd answers|was stopped meanwhile: look'
 check_truth() {
   local said
   said=$(tail -n 1 told)
