@@ -9,7 +9,8 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 
-enum { ATTEMPTS = 6, UNIT_ATTENTION = 6, ILLEGAL_REQUEST = 5 };
+enum { ATTEMPTS = 6, UNIT_ATTENTION = 6, ILLEGAL_REQUEST = 5, NOT_READY = 2 };
+enum { NO_COMMUNICATION = 0x08 }; /* asc: with the logical unit */
 
 /* --- one command ---------------------------------------------------------------------------- */
 
@@ -30,6 +31,11 @@ static int judge(const struct pr_disk *disk, const char *what, const struct pr_a
 	if (a->status == PR_CHECK_CONDITION && a->sense.key == ILLEGAL_REQUEST)
 		return err_set(err, -EOPNOTSUPP, "%s: does not know how to: %s (%02x/%02x)",
 			       disk->path, what, a->sense.asc, a->sense.ascq);
+	/* so LIO fails a registration that it cannot write down */
+	if (a->status == PR_CHECK_CONDITION && a->sense.key == NOT_READY &&
+	    a->sense.asc == NO_COMMUNICATION)
+		return err_set(err, -EIO, "%s: %s: the target cannot keep it over a power cut (%x/%02x/%02x); where it is LIO: mkdir -p /var/target/pr there, or pr in the folder that its dbroot names",
+			       disk->path, what, a->sense.key, a->sense.asc, a->sense.ascq);
 	return err_set(err, -EIO, "%s: %s: status %02x, sense %x/%02x/%02x", disk->path, what,
 		       a->status, a->sense.key, a->sense.asc, a->sense.ascq);
 }

@@ -122,6 +122,8 @@ static void do_out(struct pr_target *t, int index, const uint8_t *cdb, const uin
 	} else if (action == 0 || action == 6) {
 		if (action == 0 && t->keys[index] != key) {
 			conflict(a);
+		} else if (t->cannot_persist && (p[20] & 1)) {
+			*a = (struct pr_answer){ .status = 2, .sense = { 2, 0x08, 0 } };
 		} else {
 			t->persists = (p[20] & 1) != 0;
 			take_registration(t, index, action_key);

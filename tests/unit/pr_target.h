@@ -16,6 +16,7 @@ struct pr_target {
 	int holder;                          /* -1: nobody */
 	uint8_t type;
 	bool lacks_reservations, forgets_to_preempt;
+	bool cannot_persist;                 /* as LIO without a folder for that */
 	uint16_t attention[PR_TARGET_INITIATORS]; /* asc, ascq; 0: none */
 	int busy;                            /* so many commands are refused */
 	unsigned int aborted;                /* initiators whose tasks were */

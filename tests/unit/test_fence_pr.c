@@ -241,6 +241,18 @@ static void a_reservation_of_somebody_else_is_respected(void **state)
 	assert_non_null(strstr(s.err.text, "0x0000000000000abc holds a reservation of type 3"));
 }
 
+static void a_target_that_cannot_keep_a_registration_is_told_of_with_the_remedy(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	begin(&s, 0);
+	s.target.cannot_persist = true;
+	assert_int_equal(pr_register(&s.node[0].disk, KEY1, &s.err), -EIO);
+	assert_non_null(strstr(s.err.text, "cannot keep it over a power cut"));
+	assert_non_null(strstr(s.err.text, "mkdir -p /var/target/pr"));
+}
+
 static void what_the_disk_has_to_tell_first_does_not_count_as_an_answer(void **state)
 {
 	struct scene s;
@@ -283,6 +295,7 @@ int main(void)
 		cmocka_unit_test(the_last_leaver_clears_what_others_left_behind),
 		cmocka_unit_test(one_that_lapsed_is_reserved_again),
 		cmocka_unit_test(a_reservation_of_somebody_else_is_respected),
+		cmocka_unit_test(a_target_that_cannot_keep_a_registration_is_told_of_with_the_remedy),
 		cmocka_unit_test(what_the_disk_has_to_tell_first_does_not_count_as_an_answer),
 		cmocka_unit_test(a_disk_without_reservations_says_so),
 	};

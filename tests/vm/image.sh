@@ -24,7 +24,7 @@ base_programs="mdadm corosync corosync-cfgtool corosync-cmapctl corosync-cpgtool
 base_libraries="libcmap.so.4 libdlm_lt.so.3 libdlm.so.3 libcpg.so.4 libcfg.so.7 libquorum.so.5 \
   libcorosync_common.so.4"
 base_modules="virtio_pci virtio_console virtio_blk virtio_net virtio_rng configfs dlm md-mod \
-  md-cluster raid1 raid10 raid0 nbd loop brd dm-mod dummy softdog ext4 crc32c_generic \
+  md-cluster raid1 raid10 raid0 nbd loop brd dm-mod dummy softdog target_core_mod tcm_loop sd_mod ext4 crc32c_generic \
   crc32c-intel libcrc32c sctp tcp_diag inet_diag udp_diag netconsole veth bridge nf_tables sch_netem"
 
 tools_packages="fio nbd-client gfs2-utils ocfs2-tools e2fsprogs xfsprogs strace libunwind8 \
