@@ -6,12 +6,13 @@
 
 #include "base/arith.h"
 #include "base/err.h"
+#include "totem/cpg_order.h"
 
 struct totem {
 	struct totem_ops ops;
 	void *owner;
 	struct node_table nodes;
-	struct ring *ring;
+	struct order order;
 	struct sync *sync;
 	struct group_ring *groups;
 	struct checkpoint_store *checkpoints;
@@ -37,7 +38,7 @@ static void evict(struct totem *t)
 	t->to_evict = (struct node_set){ { 0 } };
 	for (int i = set_next(evicted, 0); i != TOTEM_NO_INDEX;
 	     i = set_next(evicted, i + 1))
-		ring_evict(t->ring, t->now, t->nodes.ids[i]);
+		t->order.ops->evict(t->order.machine, t->now, t->nodes.ids[i]);
 }
 
 /* What the ring must not be told in the middle of its own event. */
@@ -47,11 +48,11 @@ static void leave_event(struct totem *t)
 		evict(t);
 	if (t->depth == 1 && t->wants_again) {
 		t->wants_again = false;
-		ring_again(t->ring, t->now);
+		t->order.ops->again(t->order.machine, t->now);
 	}
 	if (t->depth == 1 && t->why_broken && !t->has_left) {
 		t->has_left = true;
-		ring_leave(t->ring, t->now);
+		t->order.ops->leave(t->order.machine, t->now);
 		t->ops.broken(t->owner, t->why_broken);
 	}
 	t->depth--;
@@ -160,7 +161,7 @@ static void upper_wake(void *owner)
 	struct totem *t = owner;
 
 	if (t->depth > 0)
-		ring_wake(t->ring, t->now);
+		t->order.ops->wake(t->order.machine, t->now);
 	else
 		t->ops.wake(t->owner);
 }
@@ -169,7 +170,7 @@ static void sync_is_done(void *owner)
 {
 	struct totem *t = owner;
 
-	ring_synchronised(t->ring, t->now);
+	t->order.ops->synchronised(t->order.machine, t->now);
 }
 
 static void sync_is_broken_by(void *owner, const char *why)
@@ -194,6 +195,20 @@ static void sync_evicts(void *owner, int node, const char *service)
 
 	set_add(&t->to_evict, node);
 	t->ops.evicted(t->owner, node, service);
+}
+
+static int cpg_multicast(void *owner, const uint8_t *bytes, size_t length)
+{
+	struct totem *t = owner;
+
+	return t->ops.multicast(t->owner, bytes, length);
+}
+
+static void cpg_evicted(void *owner, int node, const char *what)
+{
+	struct totem *t = owner;
+
+	t->ops.evicted(t->owner, node, what);
 }
 
 static bool sync_asks_for_quorum(void *owner, struct node_set members)
@@ -228,8 +243,41 @@ static int make_ring(struct totem *t, const struct ring_config *config, struct e
 		with.trace = NULL;
 	if (!t->ops.refused)
 		with.refused = NULL;
-	t->ring = ring_new(config, &with, t);
-	return t->ring ? 0 : err_nomem(err, "the ring");
+	t->order.ops = &order_on_ring;
+	t->order.machine = ring_new(config, &with, t);
+	return t->order.machine ? 0 : err_nomem(err, "the ring");
+}
+
+static int make_cpg(struct totem *t, const struct totem_config *config, struct err *err)
+{
+	static const struct cpg_order_ops ops = {
+		.multicast = cpg_multicast,
+		.late = sync_is_late,
+		.evicted = cpg_evicted,
+		.broken = sync_is_broken_by,
+		.fill = ring_fill,
+		.deliver = ring_deliver,
+		.configured = ring_configured,
+		.torn = ring_torn,
+		.unplugged = ring_unplugged,
+		.save_seq = ring_save_seq,
+		.trace = ring_trace,
+	};
+	struct cpg_order_ops with = ops;
+	const struct cpg_order_config c = {
+		.nodes = config->ring.nodes,
+		.self = { config->ring.self, config->cpg.pid },
+		.incarnation = config->ring.incarnation,
+		.first_ring_seq = config->ring.first_ring_seq,
+		.beat_ns = config->cpg.beat_ns,
+		.silence_ns = config->cpg.silence_ns,
+	};
+
+	if (!t->ops.trace)
+		with.trace = NULL;
+	t->order.ops = &order_on_cpg;
+	t->order.machine = cpg_order_new(&c, &with, t, err);
+	return t->order.machine ? 0 : err->code;
 }
 
 static int make_sync(struct totem *t, const struct totem_config *config, struct err *err)
@@ -299,7 +347,8 @@ struct totem *totem_new(const struct totem_config *config, const struct totem_op
 	t->ops = *ops;
 	t->owner = owner;
 	t->nodes = config->ring.nodes;
-	r = make_ring(t, &config->ring, err);
+	r = config->cpg.is_used ? make_cpg(t, config, err) :
+				  make_ring(t, &config->ring, err);
 	if (r == 0)
 		r = make_sync(t, config, err);
 	if (r == 0)
@@ -320,7 +369,8 @@ void totem_free(struct totem *t)
 	sync_free(t->sync); /* calls nobody any more */
 	checkpoint_store_free(t->checkpoints);
 	group_ring_free(t->groups);
-	ring_free(t->ring);
+	if (t->order.machine)
+		t->order.ops->free(t->order.machine);
 	free(t);
 }
 
@@ -329,27 +379,42 @@ void totem_free(struct totem *t)
 void totem_start(struct totem *t, uint64_t now)
 {
 	enter(t, now);
-	ring_start(t->ring, now);
+	t->order.ops->start(t->order.machine, now);
 	leave_event(t);
 }
 
 void totem_receive(struct totem *t, uint64_t now, const uint8_t *bytes, size_t length)
 {
 	enter(t, now);
-	ring_receive(t->ring, now, bytes, length);
+	ring_receive(t->order.machine, now, bytes, length);
+	leave_event(t);
+}
+
+void totem_cpg_changed(struct totem *t, uint64_t now, const struct cpg_change *change)
+{
+	enter(t, now);
+	cpg_order_changed(t->order.machine, now, change);
+	leave_event(t);
+}
+
+void totem_cpg_received(struct totem *t, uint64_t now, struct cpg_process from,
+			const uint8_t *bytes, size_t length)
+{
+	enter(t, now);
+	cpg_order_received(t->order.machine, now, from, bytes, length);
 	leave_event(t);
 }
 
 /* Elsewhere nobody can speak, and nobody is late. */
 static bool is_on_a_ring(const struct totem *t)
 {
-	return ring_state(t->ring) == RING_OPERATIONAL;
+	return totem_order(t).is_installed;
 }
 
 void totem_advance(struct totem *t, uint64_t now)
 {
 	enter(t, now);
-	ring_advance(t->ring, now);
+	t->order.ops->advance(t->order.machine, now);
 	if (is_on_a_ring(t))
 		sync_advance(t->sync, now);
 	leave_event(t);
@@ -358,7 +423,7 @@ void totem_advance(struct totem *t, uint64_t now)
 void totem_evidence(struct totem *t, uint64_t now, uint32_t node)
 {
 	enter(t, now);
-	ring_evidence(t->ring, now, node);
+	t->order.ops->evidence(t->order.machine, now, node);
 	leave_event(t);
 }
 
@@ -382,14 +447,14 @@ void totem_again(struct totem *t, uint64_t now)
 void totem_wake(struct totem *t, uint64_t now)
 {
 	enter(t, now);
-	ring_wake(t->ring, now);
+	t->order.ops->wake(t->order.machine, now);
 	leave_event(t);
 }
 
 void totem_seq_saved(struct totem *t, uint64_t now, uint64_t seq)
 {
 	enter(t, now);
-	ring_seq_saved(t->ring, now, seq);
+	t->order.ops->seq_saved(t->order.machine, now, seq);
 	leave_event(t);
 }
 
@@ -398,14 +463,14 @@ void totem_leave(struct totem *t, uint64_t now)
 	if (t->has_left)
 		return;
 	t->has_left = true;
-	ring_leave(t->ring, now);
+	t->order.ops->leave(t->order.machine, now);
 }
 
 uint64_t totem_deadline(const struct totem *t)
 {
 	return is_on_a_ring(t) ?
-		       min_u64(ring_deadline(t->ring), sync_deadline(t->sync)) :
-		       ring_deadline(t->ring);
+		       min_u64(t->order.ops->deadline(t->order.machine), sync_deadline(t->sync)) :
+		       t->order.ops->deadline(t->order.machine);
 }
 
 struct group_engine *totem_groups(struct totem *t)
@@ -428,9 +493,19 @@ const struct sync *totem_sync_view(const struct totem *t)
 	return t->sync;
 }
 
+struct order_look totem_order(const struct totem *t)
+{
+	return t->order.ops->look(t->order.machine);
+}
+
 const struct ring *totem_ring(const struct totem *t)
 {
-	return t->ring;
+	return t->order.ops == &order_on_ring ? t->order.machine : NULL;
+}
+
+const struct cpg_order *totem_cpg(const struct totem *t)
+{
+	return t->order.ops == &order_on_cpg ? t->order.machine : NULL;
 }
 
 const struct group_ring_stats *totem_group_stats(const struct totem *t)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One node's totem: the ring, the sync services and the process groups on it, as
+ * One node's totem: the order, the sync services and the process groups on it, as
  * one pure state machine. The daemon and the simulator run the same object code;
  * station.h gives it sockets and clocks.
  *
  *	group.h     what programs see: named groups, messages, changes
  *	checkpoint.h  named state that outlives the nodes which wrote it
  *	sync.h      what services tell each other first, after each change
- *	ring.h      membership and order
+ *	order.h     membership and order: of our ring, or of a running corosync
  *
  * Who cannot go on (memory, a service that does not finish) leaves the ring by
  * itself, so that the others need not wait for it.
@@ -16,7 +16,7 @@
 
 #include "totem/checkpoint.h"
 #include "totem/group_ring.h"
-#include "totem/ring.h"
+#include "totem/order.h"
 #include "totem/sync.h"
 
 struct totem;
@@ -27,6 +27,8 @@ struct totem_ops {
 	void (*send_one)(void *owner, int to, const uint8_t *bytes, size_t length);
 	void (*send_all)(void *owner, struct node_set to, const uint8_t *bytes,
 			 size_t length);
+	/* On corosync instead of both: as in struct cpg_order_ops. */
+	int (*multicast)(void *owner, const uint8_t *bytes, size_t length);
 	void (*save_seq)(void *owner, uint64_t seq);
 	void (*trace)(void *owner, const char *line); /* may be NULL */
 
@@ -51,6 +53,15 @@ struct totem_ops {
 
 struct totem_config {
 	struct ring_config ring;
+	/*
+	 * On a group of corosync's: of `ring` only nodes, self, incarnation and
+	 * first_ring_seq count then. Others as in struct cpg_order_config.
+	 */
+	struct {
+		bool is_used;
+		uint32_t pid;
+		uint64_t beat_ns, silence_ns;
+	} cpg;
 	size_t queue_bytes;        /* of what programs send; 0: 4 MiB */
 	uint64_t sync_deadline_ns; /* 0: 30 s */
 };
@@ -61,6 +72,10 @@ struct totem *totem_new(const struct totem_config *config, const struct totem_op
 /* Without a word to the others. NULL is fine. */
 void totem_free(struct totem *t);
 
+/* Events of corosync's group, as in cpg_order.h. */
+void totem_cpg_changed(struct totem *t, uint64_t now, const struct cpg_change *change);
+void totem_cpg_received(struct totem *t, uint64_t now, struct cpg_process from,
+			const uint8_t *bytes, size_t length);
 /* Events, as in ring.h. */
 void totem_start(struct totem *t, uint64_t now);
 void totem_receive(struct totem *t, uint64_t now, const uint8_t *bytes, size_t length);
@@ -84,6 +99,8 @@ struct checkpoint_store *totem_checkpoints(struct totem *t);
 struct sync *totem_sync(struct totem *t);
 
 /* For people and programs that look. */
-const struct ring *totem_ring(const struct totem *t);
+struct order_look totem_order(const struct totem *t);
+const struct ring *totem_ring(const struct totem *t); /* NULL: on corosync */
+const struct cpg_order *totem_cpg(const struct totem *t); /* NULL: on our ring */
 const struct sync *totem_sync_view(const struct totem *t);
 const struct group_ring_stats *totem_group_stats(const struct totem *t);

@@ -6,32 +6,54 @@
 
 #include "base/arith.h"
 
-void totem_look(const struct totem *t, uint64_t now, struct totem_view *view)
+static void look_at_ring(const struct ring *ring, uint64_t now, struct totem_view *view)
 {
-	const struct ring *ring = totem_ring(t);
-	const struct sync *sync = totem_sync_view(t);
 	const struct ring_config *c = ring_settings(ring);
 	const struct ring_timing timing = ring_timing(ring);
 
+	view->state = ring_state(ring);
+	view->token_age_ns = timing.token_at && now > timing.token_at ?
+				     now - timing.token_at : 0;
+	view->token_interval_ns = timing.interval_ns;
+	view->backlog_bytes = timing.backlog_bytes;
+	view->continuous_gather = timing.continuous_gather;
+	view->token_timeout_ns = c->token_ns;
+	view->consensus_ns = c->consensus_ns;
+	view->join_ns = c->join_ns;
+	view->merge_ns = c->merge_ns;
+	view->hold_ns = c->hold_ns;
+}
+
+/* The token is corosync's; a beat that all have acknowledged stands for it. */
+static void look_at_cpg(const struct cpg_order *cpg, uint64_t now, struct totem_view *view)
+{
+	static const enum ring_state states[] = {
+		[CPG_ORDER_JOINING] = RING_GATHER, [CPG_ORDER_FORMING] = RING_COMMIT,
+		[CPG_ORDER_INSTALLED] = RING_OPERATIONAL, [CPG_ORDER_LEFT] = RING_STOPPED,
+	};
+	uint64_t sure_at = cpg_order_sure_at(cpg);
+
+	view->state = states[cpg_order_state(cpg)];
+	view->token_age_ns = sure_at && now > sure_at ? now - sure_at : 0;
+}
+
+void totem_look(const struct totem *t, uint64_t now, struct totem_view *view)
+{
+	const struct sync *sync = totem_sync_view(t);
+	const struct order_look order = totem_order(t);
+
 	*view = (struct totem_view){
-		.state = ring_state(ring),
-		.ring = ring_current(ring),
-		.members = ring_members(ring),
+		.ring = order.current,
+		.members = order.members,
 		.is_synchronised = sync_is_active(sync),
 		.is_quorate = sync_is_quorate(sync),
 		.epoch = sync_epoch(sync),
 		.waiting_for = sync_waiting_for(sync),
-		.token_age_ns = timing.token_at && now > timing.token_at ?
-					now - timing.token_at : 0,
-		.token_interval_ns = timing.interval_ns,
-		.backlog_bytes = timing.backlog_bytes,
-		.continuous_gather = timing.continuous_gather,
-		.token_timeout_ns = c->token_ns,
-		.consensus_ns = c->consensus_ns,
-		.join_ns = c->join_ns,
-		.merge_ns = c->merge_ns,
-		.hold_ns = c->hold_ns,
 	};
+	if (totem_cpg(t))
+		look_at_cpg(totem_cpg(t), now, view);
+	else
+		look_at_ring(totem_ring(t), now, view);
 }
 
 /* --- counters: a uint64_t each, at an offset of its struct ----------------------------- */
@@ -82,6 +104,15 @@ static const struct counter ring_counters[] = {
 		      sizeof(type), "a counter has no name")
 ALL_BUT(sizeof(uint64_t), ring_counters, struct ring_stats);
 
+#define CPG(field) { "cpg." #field, offsetof(struct cpg_order_stats, field) }
+
+static const struct counter cpg_counters[] = {
+	CPG(data_tx), CPG(data_rx), CPG(ack_tx), CPG(ack_rx), CPG(beat_tx), CPG(hello_tx),
+	CPG(ready_tx), CPG(busy), CPG(installed), CPG(changes), CPG(evicted), CPG(foreign),
+	CPG(excluded_rx), CPG(malformed), CPG(stranger),
+};
+ALL_BUT(0, cpg_counters, struct cpg_order_stats);
+
 #define SYNC(field) { "sync." #field, offsetof(struct sync_stats, field) }
 #define SYNC_FAULT(name, fault) \
 	{ "sync.fault." name, offsetof(struct sync_stats, faults[fault]) }
@@ -128,8 +159,12 @@ void totem_counters(const struct totem *t, counter_fn fn, void *owner)
 	const struct group_ring_stats *groups = totem_group_stats(t);
 	const struct sync_stats *sync = sync_stats(totem_sync_view(t));
 
-	tell(ring_counters, ARRAY_SIZE(ring_counters), ring_stats(totem_ring(t)), fn,
-	     owner);
+	if (totem_cpg(t))
+		tell(cpg_counters, ARRAY_SIZE(cpg_counters), cpg_order_stats(totem_cpg(t)),
+		     fn, owner);
+	else
+		tell(ring_counters, ARRAY_SIZE(ring_counters), ring_stats(totem_ring(t)),
+		     fn, owner);
 	tell(sync_counters, ARRAY_SIZE(sync_counters), sync, fn, owner);
 	tell(sync_pack_counters, ARRAY_SIZE(sync_pack_counters), &sync->pack, fn, owner);
 	tell(group_counters, ARRAY_SIZE(group_counters), groups, fn, owner);
