@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "totem/boot.h"
+#include "totem/corosync.h"
 #include "totem/seal.h"
 
 LOG_SUBSYSTEM(ring);
@@ -29,8 +30,9 @@ struct station {
 	struct totem *totem;
 	struct loop_job wake;     /* programs have something to send */
 	struct loop_job farewell; /* ops.broken, which may close the station */
-	struct seal *seal;
+	struct seal *seal;           /* both NULL on corosync */
 	struct transport *transport;
+	struct corosync_link *link;  /* NULL on our ring */
 	struct boot *boot;
 	uint64_t complained_at[SEAL_REFUSAL_COUNT];
 	uint64_t unsealed_at; /* of what could not be sent for it */
@@ -56,7 +58,8 @@ static bool is_worth_saying(uint64_t *last)
 /* Large packets that vanish leave no other trace: nothing tells their sender. */
 static void tell_failures(struct station *s)
 {
-	uint64_t count = ring_stats(totem_ring(s->totem))->failed_to_receive;
+	const struct ring *ring = totem_ring(s->totem);
+	uint64_t count = ring ? ring_stats(ring)->failed_to_receive : 0;
 
 	if (count == s->failures)
 		return;
@@ -68,7 +71,8 @@ static void tell_failures(struct station *s)
 /* Every event into the ring passes here: packets go out, the timer is right. */
 static void settle(struct station *s)
 {
-	transport_flush(s->transport);
+	if (s->transport)
+		transport_flush(s->transport);
 	tell_failures(s);
 	arm(s);
 }
@@ -80,7 +84,8 @@ static void time_has_come(void *owner)
 	s->timer = NULL;
 	s->timer_at = UINT64_MAX;
 	totem_advance(s->totem, clock_boot_ns());
-	transport_expire(s->transport, clock_boot_ns());
+	if (s->transport)
+		transport_expire(s->transport, clock_boot_ns());
 	settle(s);
 }
 
@@ -153,6 +158,8 @@ void station_send_aside(struct station *s, uint32_t node, const void *bytes,
 	struct wr wr = wr_over(plain, sizeof(plain));
 	int to = node_index(&s->config.nodes, node);
 
+	if (s->link)
+		return; /* nobody waits for an answer there */
 	wr_u16(&wr, STATION_ASIDE_MAGIC);
 	wr_bytes(&wr, bytes, length);
 	if (to == TOTEM_NO_INDEX || wr.failed)
@@ -346,6 +353,68 @@ static void seq_was_saved(void *owner, uint64_t seq)
 	settle(s);
 }
 
+/* --- corosync ------------------------------------------------------------------ */
+
+static int op_multicast(void *owner, const uint8_t *bytes, size_t length)
+{
+	return corosync_link_send(((struct station *)owner)->link, bytes, length);
+}
+
+static void group_changed(void *owner, const struct cpg_change *change)
+{
+	struct station *s = owner;
+
+	totem_cpg_changed(s->totem, clock_boot_ns(), change);
+	settle(s);
+}
+
+static void group_said(void *owner, struct cpg_process from, const uint8_t *bytes,
+		       size_t length)
+{
+	struct station *s = owner;
+
+	totem_cpg_received(s->totem, clock_boot_ns(), from, bytes, length);
+	settle(s);
+}
+
+static void said_aside(void *owner, uint32_t node, const uint8_t *bytes, size_t length)
+{
+	struct station *s = owner;
+
+	if (s->ops.aside)
+		s->ops.aside(s->owner, node, UINT64_MAX, bytes, length);
+}
+
+static void corosync_is_gone(void *owner, const char *why)
+{
+	struct station *s = owner;
+
+	log_error("MDC5800", "%s: this node is out of the cluster, and tries again; without corosync it stays out",
+		  why);
+	if (s->ops.broken)
+		s->ops.broken(s->owner);
+}
+
+static int open_link(struct station *s, struct err *err)
+{
+	static const struct corosync_link_ops ops = {
+		.changed = group_changed, .received = group_said, .aside = said_aside,
+		.gone = corosync_is_gone,
+	};
+	struct cpg_process self;
+
+	s->link = corosync_link_open(s->config.cluster, &ops, s, s->loop, err);
+	if (!s->link)
+		return err->code;
+	self = corosync_link_self(s->link);
+	if (self.node != s->config.self)
+		return err_set(err, -EINVAL,
+			       "corosync says that this is node %" PRIu32 ", and node %" PRIu32
+			       " was expected",
+			       self.node, s->config.self);
+	return 0;
+}
+
 /* --- life ---------------------------------------------------------------------- */
 
 static int open_transport(struct station *s, struct err *err)
@@ -392,11 +461,22 @@ static int open_seal(struct station *s, struct err *err)
 	return s->seal ? 0 : err->code;
 }
 
+static int check_packets(const struct totem_config *c, struct err *err)
+{
+	if (c->cpg.is_used || c->ring.packet_bytes >= ring_packet_min(c->ring.nodes.count))
+		return 0;
+	return err_set(err, -EMSGSIZE,
+		       "the link takes packets of %zu bytes for the ring: %d nodes need %zu",
+		       c->ring.packet_bytes, c->ring.nodes.count,
+		       ring_packet_min(c->ring.nodes.count));
+}
+
 static int open_totem(struct station *s, struct err *err)
 {
 	static const struct totem_ops ops = {
 		.send_one = op_send_one,
 		.send_all = op_send_all,
+		.multicast = op_multicast,
 		.save_seq = op_save_seq,
 		.trace = op_trace,
 		.wake = op_wake,
@@ -418,18 +498,22 @@ static int open_totem(struct station *s, struct err *err)
 			.incarnation = boot_number(s->boot),
 			.first_ring_seq = boot_first_ring_seq(s->boot),
 			.is_multicast = s->config.multicast.any.sa_family != AF_UNSPEC,
-			.packet_bytes = transport_payload_bytes(s->transport) -
-					seal_overhead(),
+			.packet_bytes = s->transport ?
+						transport_payload_bytes(s->transport) -
+							seal_overhead() : 0,
 			.token_ns = s->config.token_ns,
+		},
+		.cpg = {
+			.is_used = s->link != NULL,
+			.pid = s->link ? corosync_link_self(s->link).pid : 0,
+			.beat_ns = s->config.beat_ns,
+			.silence_ns = s->config.silence_ns,
 		},
 		.sync_deadline_ns = s->config.sync_deadline_ns,
 	};
 
-	if (c.ring.packet_bytes < ring_packet_min(c.ring.nodes.count))
-		return err_set(err, -EMSGSIZE,
-			       "the link takes packets of %zu bytes for the ring: %d nodes need %zu",
-			       c.ring.packet_bytes, c.ring.nodes.count,
-			       ring_packet_min(c.ring.nodes.count));
+	if (check_packets(&c, err) < 0)
+		return err->code;
 	if (!s->ops.trace)
 		with.trace = NULL;
 	if (s->ops.is_quorate)
@@ -460,9 +544,11 @@ struct station *station_open(const struct station_config *config,
 			    s, err);
 	if (!s->boot)
 		r = err->code;
-	if (r == 0)
+	if (r == 0 && config->is_on_corosync)
+		r = open_link(s, err);
+	if (r == 0 && !s->link)
 		r = open_seal(s, err);
-	if (r == 0)
+	if (r == 0 && !s->link)
 		r = open_transport(s, err);
 	if (r == 0)
 		r = open_totem(s, err);
@@ -477,6 +563,8 @@ struct station *station_open(const struct station_config *config,
 void station_start(struct station *s)
 {
 	totem_start(s->totem, clock_boot_ns());
+	if (s->link)
+		corosync_link_start(s->link);
 	settle(s);
 }
 
@@ -486,8 +574,10 @@ void station_close(struct station *s)
 		return;
 	if (s->totem) {
 		totem_leave(s->totem, clock_boot_ns());
-		transport_flush(s->transport);
+		if (s->transport)
+			transport_flush(s->transport);
 	}
+	corosync_link_close(s->link);
 	loop_timer_cancel(s->timer);
 	totem_free(s->totem); /* may still ask to be woken */
 	loop_soon_cancel(&s->wake);
@@ -501,6 +591,8 @@ void station_close(struct station *s)
 void station_counters(const struct station *s, counter_fn fn, void *owner)
 {
 	totem_counters(s->totem, fn, owner);
+	if (s->link)
+		return;
 	seal_counters(s->seal, fn, owner);
 	transport_tell_counters(s->transport, fn, owner);
 }
@@ -509,6 +601,8 @@ int station_set_keys(struct station *s, const struct keyfile *keys, struct err *
 {
 	int r;
 
+	if (s->link)
+		return 0;
 	if (seal_has_keys(s->seal, keys->keys, keys->count))
 		return 0;
 	r = seal_set_keys(s->seal, keys->keys, keys->count, err);
@@ -523,7 +617,11 @@ uint64_t station_incarnation(const struct station *s)
 uint64_t station_incarnation_of(const struct station *s, uint32_t node)
 {
 	struct seal_peer peer;
+	int index = node_index(&s->config.nodes, node);
 
+	if (s->link)
+		return index == TOTEM_NO_INDEX ?
+			       0 : cpg_order_incarnation_of(totem_cpg(s->totem), index);
 	return seal_peer(s->seal, node, &peer) ? peer.boot : 0;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A station: one node's totem with all that it needs in the world: sealing,
- * transport, the boot record and an event loop. The totem stays pure; this is
- * where its actions become packets and its events come from sockets and clocks.
+ * A station: one node's totem with all that it needs in the world: sealing and
+ * transport, or a running corosync; the boot record and an event loop. The totem stays
+ * pure; this is where its actions become packets and its events come from sockets and
+ * clocks.
  *
  * Datagrams are opened before the ring sees them; what does not open is counted
  * by reason, and told of once a minute at most.
@@ -35,6 +36,7 @@ struct station_ops {
 	/* As in struct totem_ops: NULL: more than half of the configured nodes. */
 	bool (*is_quorate)(void *owner, struct node_set members);
 	/*
+	 * On corosync `boot` is UINT64_MAX: that it is of this node corosync vouches for.
 	 * Somebody of the cluster told us something that is not of the ring:
 	 * station_send_aside(), or a process in the place of a node's dead one. `boot` is
 	 * the highest of that node so far (S4). Bytes are borrowed.
@@ -50,6 +52,12 @@ struct station_config {
 	const char *cluster;
 	struct node_table nodes;
 	uint32_t self; /* id */
+	/*
+	 * On a running corosync: addresses, multicast, keys and mtu_bytes are its own. The
+	 * nodes are its nodes (corosync_map_read()). Intervals as in cpg_order.h.
+	 */
+	bool is_on_corosync;
+	uint64_t beat_ns, silence_ns;
 	union transport_address addresses[TOTEM_MAX_NODES]; /* by index */
 	/*
 	 * What is for many goes to this group once, by the interface that has
@@ -82,9 +90,13 @@ void station_close(struct station *station);
 enum { STATION_ASIDE_MAX = 256 };
 void station_send_aside(struct station *station, uint32_t node, const void *bytes,
 			size_t length);
-/* 1: other keys from here on; 0: it has these already. With a sentence, nothing changes. */
+/* 1: other keys from here on; 0: it has these already, or needs none. With a sentence,
+ * nothing changes. */
 int station_set_keys(struct station *station, const struct keyfile *keys, struct err *err);
-/* The process of this node is surely gone: as ring_evidence(); from within aside(), too. */
+/*
+ * The process of this node is surely gone: as ring_evidence(); from within aside(), too. On
+ * corosync that says so itself.
+ */
 void station_evidence(struct station *station, uint32_t node);
 /* It keeps all waiting: as ring_evict(); from within ops, too. */
 void station_evict(struct station *station, uint32_t node);

@@ -68,12 +68,26 @@ static int parse_node(const char *text, struct station_config *c, struct err *er
 	return 0;
 }
 
+static int ask_corosync(struct cat_options *options, struct err *err)
+{
+	struct station_config *c = &options->station;
+	int r = corosync_map_read(&options->map, err);
+
+	c->nodes = options->map.nodes;
+	c->self = options->map.self;
+	c->cluster = options->map.cluster;
+	c->silence_ns = 4 * c->token_ns;
+	return r;
+}
+
 static void usage(FILE *to)
 {
 	fprintf(to,
 		"Usage: totem-cat --self ID --node ID=ADDRESS:PORT... [OPTION]...\n"
+		"       totem-cat --corosync [OPTION]...\n"
 		"A ring by hand: lines typed here are printed by all nodes, in one order.\n"
 		"Lines that begin with / are commands: /help tells which.\n\n"
+		"  --corosync       a running corosync orders: its nodes, its cluster\n"
 		"  --cluster=NAME   all nodes say the same (default: cat)\n"
 		"  --key=FILE       seal with this key (mdcluster keygen makes one)\n"
 		"  --state=FILE     boot record (default: totem-cat-ID.boot here)\n"
@@ -97,6 +111,7 @@ int cat_options_parse(int argc, char **argv, struct cat_options *options,
 		{ "token", required_argument, NULL, 't' },
 		{ "multicast", required_argument, NULL, 'm' },
 		{ "multicast-ttl", required_argument, NULL, 'l' },
+		{ "corosync", no_argument, NULL, 'C' },
 		{ "safe", no_argument, NULL, 'S' },
 		{ "trace", no_argument, NULL, 'T' },
 		{ "help", no_argument, NULL, 'h' },
@@ -136,6 +151,9 @@ int cat_options_parse(int argc, char **argv, struct cat_options *options,
 			r = text_parse_u64(optarg, "multicast-ttl", 1, 255, &v, err);
 			c->multicast_ttl = (uint8_t)v;
 			break;
+		case 'C':
+			c->is_on_corosync = true;
+			break;
 		case 'S':
 			options->is_safe = true;
 			break;
@@ -150,6 +168,8 @@ int cat_options_parse(int argc, char **argv, struct cat_options *options,
 			exit(2);
 		}
 	}
+	if (r == 0 && c->is_on_corosync)
+		r = ask_corosync(options, err);
 	if (r == 0 && node_index(&c->nodes, c->self) == TOTEM_NO_INDEX)
 		r = err_set(err, -EINVAL, "self: no --node has that id");
 	if (r == 0 && !c->boot_path) {

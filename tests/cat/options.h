@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "totem/corosync.h"
 #include "totem/station.h"
 
 struct err;
@@ -12,6 +13,7 @@ struct cat_options {
 	struct station_config station; /* points into this struct, and to argv */
 	struct keyfile keys;           /* keyfile_wipe() is the caller's */
 	char path[64];
+	struct corosync_map map;       /* with --corosync */
 	bool is_safe, is_traced;
 };
 

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
+#
+# A real corosync on each of some nodes, each in a network namespace of its own on one
+# bridge. After functions.sh and own_network, and after what has `running`, `finish`
+# and `await` (ring-functions.sh or array-functions.sh).
+#
+#	corosync_network N       namespaces node1..N, addresses 10.79.0.I
+#	corosync_conf N [NAME]   writes corosync.conf, of a cluster of that name
+#	corosync_start I         and corosync_end I SIGNAL
+#	on_node I COMMAND...     there
+#	corosync_unplug I, corosync_plug I   its cable
+#
+# Each has a /run and /var/lib/corosync of its own, for they lock each other out; what
+# talks to it does so by sockets that belong to the network namespace.
+
+corosync=$(command -v corosync || true)
+declare -A corosync_of=() # node -> pid
+
+on_node() { ip netns exec "node$1" "${@:2}"; }
+
+corosync_network() {
+  local i
+  mkdir -p /run/netns
+  mount -t tmpfs tmpfs /run/netns
+  ip link add bridge type bridge
+  ip link set bridge up
+  for ((i = 1; i <= $1; i++)); do
+    ip netns add "node$i"
+    ip link add "port$i" type veth peer name eth0 netns "node$i"
+    ip link set "port$i" master bridge up
+    ip -n "node$i" link set lo up
+    ip -n "node$i" link set eth0 up
+    ip -n "node$i" address add "10.79.0.$i/24" dev eth0
+  done
+}
+
+corosync_unplug() { ip link set "port$1" down; }
+corosync_plug() { ip link set "port$1" up; }
+
+corosync_conf() {
+  local i
+  [ -e corosync.key ] || (umask 077 && head -c 256 /dev/urandom >corosync.key)
+  {
+    echo "totem {
+  version: 2
+  cluster_name: ${2:-cat}
+  transport: knet
+  token: 1000
+  token_coefficient: 0
+  keyfile: $PWD/corosync.key
+  crypto_cipher: aes256
+  crypto_hash: sha256
+}
+system {
+  sched_rr: no
+  move_to_root_cgroup: no
+  allow_knet_handle_fallback: yes
+}
+quorum {
+  provider: corosync_votequorum
+  expected_votes: $1
+}
+logging {
+  to_stderr: yes
+  to_syslog: no
+}
+nodelist {"
+    for ((i = 1; i <= $1; i++)); do
+      echo "  node {
+    ring0_addr: 10.79.0.$i
+    name: n$i
+    nodeid: $i
+  }"
+    done
+    echo "}"
+  } >corosync.conf
+}
+
+corosync_start() {
+  # shellcheck disable=SC2016
+  ip netns exec "node$1" unshare -m sh -c \
+    'mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/lib/corosync &&
+     cd /var/lib/corosync && exec corosync -f -c "$1"' sh "$PWD/corosync.conf" \
+    >>"corosync.$1" 2>&1 </dev/null &
+  corosync_of[$1]=$!
+  running[$!]=1
+}
+
+corosync_end() { finish "$2" "${corosync_of[$1]}"; } # I SIGNAL
+
+# Which answers, once it runs.
+corosync_answers() { on_node "$1" corosync-cmapctl -g totem.cluster_name >/dev/null 2>&1; }

@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The order of a real corosync: three nodes in network namespaces. Processes and
+# corosync itself are killed, stopped, cut off, and come back.
+. "$(dirname "$0")/functions.sh"
+need_root
+need ip bridge unshare corosync corosync-cmapctl
+own_network "$0" --mount
+[ -n "${in_own_network:-}" ] || skip "no network namespaces here"
+. "$(dirname "$0")/ring-functions.sh"
+. "$(dirname "$0")/corosync-functions.sh"
+"$cat" --corosync --help >/dev/null
+if "$cat" --corosync 2>&1 </dev/null | grep -q 'built without corosync'; then
+  skip "built without corosync"
+fi
+
+address_of() { :; }
+
+start() { # I [OPTION...]
+  local i=$1
+  shift
+  [ -p "in.$i" ] || mkfifo "in.$i"
+  launch "in.$i" "out.$i" "err.$i" ip netns exec "node$i" "$cat" --corosync --token=1000 \
+    --state="boot.$i" "$@"
+  pid_of[$i]=$launched
+}
+
+# --- corosync is not there -----------------------------------------------------------------
+
+corosync_network 3
+corosync_conf 3
+if on_node 1 "$cat" --corosync --state=boot.1 2>err </dev/null; then
+  fail "a node began without corosync"
+fi
+grep -q 'corosync does not run on this host: start it' err || fail "no remedy: $(cat err)"
+
+# --- it is ----------------------------------------------------------------------------------
+
+for i in 1 2 3; do corosync_start "$i"; done
+for i in 1 2 3; do await "corosync $i answers" corosync_answers "$i"; done
+for i in 1 2 3; do start "$i"; done
+ring_of "they started" 1 2 3
+all_talk "first words" 1 2 3
+say 1 "/set colour blue"
+
+end_node 3 KILL
+ring_of "n3 was killed" 1 2
+all_talk "for two" 1 2
+start 3
+ring_of "n3 is back" 1 2 3
+all_talk "for three" 1 2 3
+! grep -q "for two" out.3 || fail "n3 heard what was said without it"
+say 3 "/list"
+await "n3 has the board" grep -q "colour" out.3
+
+end_node 2 TERM
+ring_of "n2 left" 1 3
+start 2
+ring_of "n2 is back" 1 2 3
+
+# who stands still holds all up, is left out, and finds that when it wakes
+kill -STOP "${pid_of[2]}"
+ring_of "n2 stands still" 1 3
+all_talk "without the sleeper" 1 3
+kill -CONT "${pid_of[2]}"
+await "n2 finds out" grep -q "was left out by the others" err.2
+end_node 2 TERM
+start 2
+ring_of "n2 is back" 1 2 3
+
+# a cable
+corosync_unplug 3
+ring_of "n3 is cut off" 1 2
+ring_of "n3 is alone" 3
+all_talk "on one side" 1 2
+all_talk "on the other" 3
+corosync_plug 3
+ring_of "healed" 1 2 3
+all_talk "healed" 1 2 3
+! grep -q "on one side" out.3 || fail "n3 heard what was said on the other side"
+
+# corosync itself, under a node
+corosync_end 1 KILL
+await "n1 says that corosync is gone" grep -q "MDC5800" err.1
+ring_of "corosync of n1 was killed" 2 3
+end_node 1 TERM
+corosync_start 1
+await "corosync 1 answers" corosync_answers 1
+start 1
+ring_of "corosync of n1 is back" 1 2 3
+all_talk "at the end" 1 2 3

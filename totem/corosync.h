@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A running corosync, by its libraries: who its nodes are (libcmap), whether they have a
+ * quorum (libquorum), and a closed group of processes (libcpg). Descriptors are on the
+ * loop; nothing here decides anything.
+ *
+ * Where the build has no corosync all of it is refused with -EOPNOTSUPP and a sentence.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "totem/cpg_order.h"
+
+struct err;
+struct loop;
+
+bool corosync_is_built_in(void);
+
+/* --- nodes: waits for corosync to answer ----------------------------------------------- */
+
+enum { COROSYNC_NAME_BYTES = 64 };
+
+struct corosync_map {
+	char cluster[COROSYNC_NAME_BYTES];
+	struct node_table nodes;
+	char names[TOTEM_MAX_NODES][COROSYNC_NAME_BYTES]; /* by index */
+	uint32_t self;
+	uint64_t token_ms; /* its token's, as it runs */
+};
+
+/* -ECONNREFUSED: it does not run; -EINVAL: its nodelist cannot be used. With a sentence. */
+int corosync_map_read(struct corosync_map *map, struct err *err);
+
+/* --- the group --------------------------------------------------------------------------- */
+
+struct corosync_link;
+
+struct corosync_link_ops {
+	void (*changed)(void *owner, const struct cpg_change *change);
+	void (*received)(void *owner, struct cpg_process from, const uint8_t *bytes,
+			 size_t length);
+	/* Of corosync_say_aside(); from whatever process of that node. May be NULL */
+	void (*aside)(void *owner, uint32_t node, const uint8_t *bytes, size_t length);
+	/* It has ended, or has closed us out: nothing comes any more. Not from within a send. */
+	void (*gone)(void *owner, const char *why);
+};
+
+/* Connects. NULL with a sentence. */
+struct corosync_link *corosync_link_open(const char *cluster,
+					 const struct corosync_link_ops *ops, void *owner,
+					 struct loop *loop, struct err *err);
+/* Joins the group: changed() tells when. */
+void corosync_link_start(struct corosync_link *l);
+/* Leaves it. NULL is fine. */
+void corosync_link_close(struct corosync_link *l);
+
+struct cpg_process corosync_link_self(const struct corosync_link *l);
+/* As cpg_order_ops.multicast(). */
+int corosync_link_send(struct corosync_link *l, const uint8_t *bytes, size_t length);
+int corosync_link_send_aside(struct corosync_link *l, const void *bytes, size_t length);
+
+/*
+ * By a process that is in no group: to all links of this cluster, once. Waits until corosync
+ * has put it in its order, or limit_ms. 0 or -errno with a sentence.
+ */
+int corosync_say_aside(const char *cluster, const void *bytes, size_t length,
+		       uint32_t limit_ms, struct err *err);
+
+/* --- quorum -------------------------------------------------------------------------------- */
+
+struct corosync_quorum;
+
+/* changed(): it is another one than before, or was told for the first time. */
+typedef void (*corosync_quorum_fn)(void *owner);
+
+struct corosync_quorum *corosync_quorum_open(corosync_quorum_fn changed, void *owner,
+					     struct loop *loop, struct err *err);
+void corosync_quorum_close(struct corosync_quorum *q); /* NULL is fine */
+/* False also where it has ended. */
+bool corosync_quorum_is_quorate(const struct corosync_quorum *q);
