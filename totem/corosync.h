@@ -29,6 +29,7 @@ struct corosync_map {
 	char names[TOTEM_MAX_NODES][COROSYNC_NAME_BYTES]; /* by index */
 	uint32_t self;
 	uint64_t token_ms; /* its token's, as it runs */
+	bool is_two_node;  /* one of two may go on by itself */
 };
 
 /* -ECONNREFUSED: it does not run; -EINVAL: its nodelist cannot be used. With a sentence. */
@@ -42,6 +43,11 @@ struct corosync_link_ops {
 	void (*changed)(void *owner, const struct cpg_change *change);
 	void (*received)(void *owner, struct cpg_process from, const uint8_t *bytes,
 			 size_t length);
+	/*
+	 * Corosync's own ring is another from here on: in the order, before any message of
+	 * the new one. Of its number, which grows. May be NULL
+	 */
+	void (*ring)(void *owner, uint64_t ring_seq);
 	/* Of corosync_say_aside(); from whatever process of that node. May be NULL */
 	void (*aside)(void *owner, uint32_t node, const uint8_t *bytes, size_t length);
 	/* It has ended, or has closed us out: nothing comes any more. Not from within a send. */
@@ -64,7 +70,8 @@ int corosync_link_send_aside(struct corosync_link *l, const void *bytes, size_t 
 
 /*
  * By a process that is in no group: to all links of this cluster, once. Waits until corosync
- * has put it in its order, or limit_ms. 0 or -errno with a sentence.
+ * has put it in its order, or limit_ms. How many other nodes have such links, or -errno with
+ * a sentence.
  */
 int corosync_say_aside(const char *cluster, const void *bytes, size_t length,
 		       uint32_t limit_ms, struct err *err);
@@ -73,7 +80,7 @@ int corosync_say_aside(const char *cluster, const void *bytes, size_t length,
 
 struct corosync_quorum;
 
-/* changed(): it is another one than before, or was told for the first time. */
+/* Corosync has said something of it; also the same once more, of another ring. */
 typedef void (*corosync_quorum_fn)(void *owner);
 
 struct corosync_quorum *corosync_quorum_open(corosync_quorum_fn changed, void *owner,
@@ -81,3 +88,5 @@ struct corosync_quorum *corosync_quorum_open(corosync_quorum_fn changed, void *o
 void corosync_quorum_close(struct corosync_quorum *q); /* NULL is fine */
 /* False also where it has ended. */
 bool corosync_quorum_is_quorate(const struct corosync_quorum *q);
+/* The ring it was said of. It comes by another way than the group's order. */
+uint64_t corosync_quorum_ring(const struct corosync_quorum *q);

@@ -114,6 +114,17 @@ static void on_change(cpg_handle_t handle, const struct cpg_name *name,
 		l->ops.changed(l->owner, &c);
 }
 
+static void on_ring(cpg_handle_t handle, struct cpg_ring_id ring, uint32_t count,
+		    const uint32_t *members)
+{
+	struct corosync_link *l = link_of(handle);
+
+	(void)count;
+	(void)members;
+	if (l && !l->is_gone && l->ops.ring)
+		l->ops.ring(l->owner, ring.seq);
+}
+
 static void on_aside(cpg_handle_t handle, const struct cpg_name *name, uint32_t node,
 		     uint32_t pid, void *bytes, size_t length)
 {
@@ -165,7 +176,9 @@ static int open_group(struct group_link *g, cpg_deliver_fn_t message, cpg_confch
 		      struct corosync_link *l, struct err *err)
 {
 	cpg_model_v1_data_t model = { .model = CPG_MODEL_V1, .cpg_deliver_fn = message,
-				      .cpg_confchg_fn = change };
+				      .cpg_confchg_fn = change,
+				      .cpg_totem_confchg_fn = g == &l->order ? on_ring : NULL,
+				      .flags = CPG_MODEL_V1_DELIVER_INITIAL_TOTEM_CONF };
 	cs_error_t e = cpg_model_initialize(&g->handle, CPG_MODEL_V1,
 					    (cpg_model_data_t *)&model, l);
 
@@ -301,6 +314,7 @@ struct voice {
 	size_t length;
 	uint32_t node, pid;
 	bool is_in, is_heard;
+	int others; /* processes on other nodes; of one daemon each */
 };
 
 static void voice_message(cpg_handle_t handle, const struct cpg_name *name, uint32_t node,
@@ -332,9 +346,14 @@ static void voice_change(cpg_handle_t handle, const struct cpg_name *name,
 	(void)joined_count;
 	(void)cpg_context_get(handle, &context);
 	v = context;
-	for (size_t i = 0; v && i < member_count; i++)
+	if (!v)
+		return;
+	v->others = 0;
+	for (size_t i = 0; i < member_count; i++) {
+		v->others += members[i].nodeid != v->node;
 		if (members[i].nodeid == v->node && members[i].pid == v->pid)
 			v->is_in = true;
+	}
 }
 
 static uint64_t ms_until(uint64_t until)
@@ -401,5 +420,5 @@ int corosync_say_aside(const char *cluster, const void *bytes, size_t length,
 		return corosync_refusal((int)e, "an obituary", err);
 	e = join_and_say(handle, &name, &v, until);
 	(void)cpg_finalize(handle);
-	return e == CS_OK ? 0 : corosync_refusal((int)e, "an obituary", err);
+	return e == CS_OK ? v.others : corosync_refusal((int)e, "an obituary", err);
 }

@@ -123,6 +123,7 @@ static int read_rest(cmap_handle_t map, struct corosync_map *m, struct err *err)
 {
 	CLEANUP_FREE char *cluster = NULL;
 	uint32_t token = 0;
+	uint8_t two_node = 0;
 
 	if (cmap_get_uint32(map, "runtime.votequorum.this_node_id", &m->self) != CS_OK &&
 	    cmap_get_uint32(map, "runtime.members.local", &m->self) != CS_OK)
@@ -136,6 +137,8 @@ static int read_rest(cmap_handle_t map, struct corosync_map *m, struct err *err)
 	(void)snprintf(m->cluster, sizeof(m->cluster), "%s", cluster);
 	(void)cmap_get_uint32(map, "runtime.config.totem.token", &token);
 	m->token_ms = token;
+	(void)cmap_get_uint8(map, "quorum.two_node", &two_node);
+	m->is_two_node = two_node == 1;
 	if (m->nodes.count == 0)
 		return err_set(err, -EINVAL,
 			       "corosync has no nodelist: name its nodes in corosync.conf");

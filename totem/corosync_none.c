@@ -92,6 +92,12 @@ void corosync_quorum_close(struct corosync_quorum *q)
 	(void)q;
 }
 
+uint64_t corosync_quorum_ring(const struct corosync_quorum *q)
+{
+	(void)q;
+	return 0;
+}
+
 bool corosync_quorum_is_quorate(const struct corosync_quorum *q)
 {
 	(void)q;

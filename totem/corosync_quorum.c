@@ -18,15 +18,14 @@ struct corosync_quorum {
 	struct loop *loop;
 	quorum_handle_t handle;
 	int fd;
-	bool is_open, is_watched, is_quorate, was_told;
+	bool is_open, is_watched, is_quorate;
+	uint64_t ring_seq;
 };
 
-static void set(struct corosync_quorum *q, bool is_quorate)
+static void set(struct corosync_quorum *q, bool is_quorate, uint64_t ring_seq)
 {
-	if (q->was_told && q->is_quorate == is_quorate)
-		return;
-	q->was_told = true;
 	q->is_quorate = is_quorate;
+	q->ring_seq = ring_seq;
 	q->changed(q->owner);
 }
 
@@ -35,11 +34,10 @@ static void notify(quorum_handle_t handle, uint32_t is_quorate, uint64_t ring_se
 {
 	const void *context = NULL;
 
-	(void)ring_seq;
 	(void)count;
 	(void)members;
 	if (quorum_context_get(handle, &context) == CS_OK && context)
-		set((struct corosync_quorum *)(uintptr_t)context, is_quorate);
+		set((struct corosync_quorum *)(uintptr_t)context, is_quorate, ring_seq);
 }
 
 static void dispatch(void *owner, int fd, uint32_t events)
@@ -51,7 +49,7 @@ static void dispatch(void *owner, int fd, uint32_t events)
 		return;
 	loop_fd_remove(q->loop, fd);
 	q->is_watched = false;
-	set(q, false); /* the group's link tells of the end */
+	set(q, false, q->ring_seq); /* the group's link tells of the end */
 }
 
 struct corosync_quorum *corosync_quorum_open(corosync_quorum_fn changed, void *owner,
@@ -103,4 +101,9 @@ void corosync_quorum_close(struct corosync_quorum *q)
 bool corosync_quorum_is_quorate(const struct corosync_quorum *q)
 {
 	return q->is_quorate;
+}
+
+uint64_t corosync_quorum_ring(const struct corosync_quorum *q)
+{
+	return q->ring_seq;
 }

@@ -377,6 +377,14 @@ static void group_said(void *owner, struct cpg_process from, const uint8_t *byte
 	settle(s);
 }
 
+static void group_ring_is(void *owner, uint64_t ring_seq)
+{
+	struct station *s = owner;
+
+	if (s->ops.corosync_ring)
+		s->ops.corosync_ring(s->owner, ring_seq);
+}
+
 static void said_aside(void *owner, uint32_t node, const uint8_t *bytes, size_t length)
 {
 	struct station *s = owner;
@@ -399,7 +407,7 @@ static int open_link(struct station *s, struct err *err)
 {
 	static const struct corosync_link_ops ops = {
 		.changed = group_changed, .received = group_said, .aside = said_aside,
-		.gone = corosync_is_gone,
+		.gone = corosync_is_gone, .ring = group_ring_is,
 	};
 	struct cpg_process self;
 

@@ -32,6 +32,8 @@ struct station_ops {
 	void (*checkpoints_activated)(void *owner, bool is_replaced);
 	/* This node has left by itself; the log says why. Close the station. */
 	void (*broken)(void *owner);
+	/* On corosync: as in struct corosync_link_ops. */
+	void (*corosync_ring)(void *owner, uint64_t ring_seq);
 	void (*trace)(void *owner, const char *line); /* of the ring's steps */
 	/* As in struct totem_ops: NULL: more than half of the configured nodes. */
 	bool (*is_quorate)(void *owner, struct node_set members);

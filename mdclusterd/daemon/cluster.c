@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "mdclusterd/daemon/cluster.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -17,6 +18,8 @@
 #include "mdclusterd/daemon/voting.h"
 
 LOG_SUBSYSTEM(cluster);
+
+enum { LEASE_PARTS = 8 }; /* so often in a lease it is renewed */
 
 struct cluster {
 	const struct config *config;
@@ -131,13 +134,13 @@ static void op_left(void *owner)
 
 static void renew(struct cluster *c)
 {
-	const struct ring *ring = totem_ring(station_totem(c->station));
+	const struct order_look order = totem_order(station_totem(c->station));
 	const struct lease_facts facts = {
 		.is_quorate = c->is_quorate && voting_is_quorate(c->voting),
-		.is_installed = ring_state(ring) == RING_OPERATIONAL,
-		.is_alone = set_count(ring_members(ring)) == 1,
+		.is_installed = order.is_installed,
+		.is_alone = order.is_sure_alone,
 		.now = clock_boot_ns(),
-		.previous_token_at = ring_timing(ring).previous_at,
+		.previous_token_at = order.sure_at,
 		.lease_ns = c->config->lease_ms * NS_PER_MS,
 	};
 
@@ -150,7 +153,7 @@ static void renew_again(void *owner)
 	struct err err = ERR_INIT;
 
 	renew(c);
-	c->renewal = loop_timer_start(c->loop, c->config->lease_ms / 8, renew_again, c, &err);
+	c->renewal = loop_timer_start(c->loop, c->config->lease_ms / LEASE_PARTS, renew_again, c, &err);
 	if (!c->renewal)
 		log_error("MDC5412", "%s: the lease runs out", err.text);
 }
@@ -217,6 +220,7 @@ static void op_synchronised(void *owner)
 		claim_own_deaths(c);
 	set_quorate(c, is_quorate);
 	c->ops.settled(c->owner, is_quorate);
+	voting_settled(c->voting, c->members);
 }
 
 static bool op_is_quorate(void *owner, struct node_set members)
@@ -224,7 +228,7 @@ static bool op_is_quorate(void *owner, struct node_set members)
 	struct cluster *c = owner;
 
 	(void)members;
-	return quorum_is_won(voting_quorum(c->voting));
+	return voting_is_won(c->voting);
 }
 
 static void op_again(void *owner)
@@ -241,6 +245,13 @@ static void op_votes_changed(void *owner)
 
 	if (c->is_quorate && !voting_is_quorate(c->voting))
 		set_quorate(c, false);
+}
+
+static void op_corosync_ring(void *owner, uint64_t ring_seq)
+{
+	struct cluster *c = owner;
+
+	voting_corosync_ring(c->voting, ring_seq);
 }
 
 static void op_broken(void *owner)
@@ -329,6 +340,7 @@ static int open_station(struct cluster *c, struct err *err)
 		.broken = op_broken,
 		.is_quorate = op_is_quorate,
 		.aside = op_aside,
+		.corosync_ring = op_corosync_ring,
 	};
 	const struct config *config = c->config;
 	CLEANUP_FREE char *boot_path = obituary_boot_path(config);
@@ -342,6 +354,10 @@ static int open_station(struct cluster *c, struct err *err)
 		.token_ns = config->token_ms * NS_PER_MS,
 		.sync_deadline_ns = config->sync_deadline_ms * NS_PER_MS,
 		.mtu_bytes = config->mtu_bytes,
+		.is_on_corosync = config->engine == CONFIG_ENGINE_COROSYNC,
+		.beat_ns = config->lease_ms * NS_PER_MS / LEASE_PARTS,
+		/* who stands still is left out before the others' leases are over */
+		.silence_ns = config->lease_ms * NS_PER_MS * 2 / 3,
 	};
 
 	if (!boot_path)
@@ -357,6 +373,7 @@ static int open_station(struct cluster *c, struct err *err)
 	return c->station ? 0 : err->code;
 }
 
+/* locks = ring: the daemons themselves. */
 static int open_manager(struct cluster *c, struct err *err)
 {
 	static const struct lock_manager_ops ops = {
@@ -379,6 +396,15 @@ static int open_manager(struct cluster *c, struct err *err)
 	m.roster = &roster;
 	c->manager = lock_manager_new(&m, totem_sync(totem), totem_groups(totem), &ops, c, err);
 	return c->manager ? 0 : err->code;
+}
+
+/* What grants locks; on the groups, and the sync services, of whatever orders these. */
+static int open_locks(struct cluster *c, struct err *err)
+{
+	if (c->config->locks == CONFIG_LOCKS_LIBDLM)
+		return err_set(err, -EOPNOTSUPP,
+			       "locks = libdlm: this mdclusterd has no arrays on the kernel's locks: say locks = ring");
+	return open_manager(c, err);
 }
 
 static int open_voting(struct cluster *c, struct err *err)
@@ -406,7 +432,7 @@ struct cluster *cluster_open(const struct config *config, struct loop *loop,
 	c->now = (struct loop_job){ .fn = advance_now, .owner = c };
 	for (int i = 0; i < config->node_count; i++)
 		c->since[i] = clock_boot_ns();
-	if (open_station(c, err) < 0 || open_voting(c, err) < 0 || open_manager(c, err) < 0) {
+	if (open_station(c, err) < 0 || open_voting(c, err) < 0 || open_locks(c, err) < 0) {
 		cluster_close(c);
 		return NULL;
 	}
@@ -480,9 +506,16 @@ struct station *cluster_station(const struct cluster *c)
 	return c->station;
 }
 
-const struct quorum *cluster_quorum(const struct cluster *c)
+void cluster_look_at_quorum(const struct cluster *c,
+			    const char *(*name)(void *owner, uint32_t id), void *owner,
+			    struct quorum_look *look)
 {
-	return voting_quorum(c->voting);
+	voting_look(c->voting, name, owner, look);
+}
+
+const struct quorum_options *cluster_quorum_settings(const struct cluster *c)
+{
+	return voting_settings(c->voting);
 }
 
 const struct lease *cluster_lease(const struct cluster *c)

@@ -68,7 +68,11 @@ void cluster_set_stopped(struct cluster *c);
 struct lockspace_engine *cluster_locks(struct cluster *c);
 const struct lock_manager *cluster_manager(const struct cluster *c);
 struct station *cluster_station(const struct cluster *c);
-const struct quorum *cluster_quorum(const struct cluster *c);
+/* As quorum_look(), quorum_settings(). */
+void cluster_look_at_quorum(const struct cluster *c,
+			    const char *(*name)(void *owner, uint32_t id), void *owner,
+			    struct quorum_look *look);
+const struct quorum_options *cluster_quorum_settings(const struct cluster *c);
 const struct lease *cluster_lease(const struct cluster *c);
 bool cluster_is_quorate(const struct cluster *c);
 struct node_set cluster_members(const struct cluster *c);

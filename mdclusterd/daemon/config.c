@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "mdclusterd/daemon/config_private.h"
 #include "mdclusterd/daemon/config_text.h"
+#include "totem/corosync.h"
 
 enum {
 	MAX_FILE_BYTES = 1 << 20,
@@ -128,7 +129,8 @@ int config_line(const struct config_reader *r, const cfg_t *section, const char 
 #define LIST(name) CFG_STR_LIST(name, NULL, CFGF_NODEFAULT)
 
 static cfg_opt_t cluster_options[] = { TEXT("name"), TEXT("key_file"), TEXT("crypto"),
-				       TEXT("incremental"), CFG_END() };
+				       TEXT("incremental"), TEXT("engine"), TEXT("locks"),
+				       CFG_END() };
 static cfg_opt_t node_options[] = { TEXT("id"), TEXT("address"), TEXT("port"), TEXT("votes"),
 				    CFG_END() };
 static cfg_opt_t totem_options[] = {
@@ -298,10 +300,10 @@ static void tell(struct config_reader *r, config_mistake_fn mistake, void *owner
 		mistake(owner, 0, "there is no memory to read it");
 }
 
-struct config *config_parse(const char *text, const char *host, config_mistake_fn mistake,
-			    void *owner)
+struct config *config_parse(const char *text, const char *host, config_ask_fn ask,
+			    config_mistake_fn mistake, void *owner)
 {
-	struct config_reader r = { .text = strdup(text), .host = host };
+	struct config_reader r = { .text = strdup(text), .host = host, .ask = ask };
 	struct config *c = calloc(1, sizeof(*c));
 	bool is_good;
 
@@ -361,7 +363,7 @@ struct config *config_read(const char *path, config_mistake_fn mistake, void *ow
 		return NULL;
 	(void)gethostname(host, sizeof(host) - 1);
 	host[strcspn(host, ".")] = '\0';
-	c = config_parse(text, host, mistake, owner);
+	c = config_parse(text, host, corosync_map_read, mistake, owner);
 	if (!c)
 		err_set(err, -EINVAL, "%s: has mistakes", path);
 	return c;

@@ -55,10 +55,16 @@ struct config_array {
 	char export_group[CONFIG_NAME_BYTES];        /* "": root's alone */
 };
 
+/* What orders the daemons' messages, and what grants their locks. */
+enum config_engine { CONFIG_ENGINE_TOTEM, CONFIG_ENGINE_COROSYNC };
+enum config_locks { CONFIG_LOCKS_RING, CONFIG_LOCKS_LIBDLM };
+
 enum config_fence_method { CONFIG_FENCE_OBITUARY = 1, CONFIG_FENCE_COMMAND = 2 };
 
 
 struct config {
+	enum config_engine engine; /* corosync: nodes and name of the cluster are its own */
+	enum config_locks locks;
 	char cluster[CONFIG_NAME_BYTES];
 	char *key_file;            /* NULL: crypto = none */
 	bool takes_all;            /* incremental = all: also arrays that are not below */
@@ -102,9 +108,14 @@ typedef void (*config_mistake_fn)(void *owner, int line, const char *sentence);
  */
 struct config *config_read(const char *path, config_mistake_fn mistake, void *owner,
 			   struct err *err);
-/* The same from text in memory, which ends with a NUL byte; host: this machine's name. */
-struct config *config_parse(const char *text, const char *host, config_mistake_fn mistake,
-			    void *owner);
+/*
+ * The same from text in memory, which ends with a NUL byte; host: this machine's name. With
+ * `engine = corosync` its nodes come from `ask`, which returns 0 or -errno with a sentence.
+ */
+struct corosync_map;
+typedef int (*config_ask_fn)(struct corosync_map *map, struct err *err);
+struct config *config_parse(const char *text, const char *host, config_ask_fn ask,
+			    config_mistake_fn mistake, void *owner);
 void config_free(struct config *c); /* NULL is fine */
 /*
  * Asks each fence agent what it can be told, which takes a moment for each, and compares.

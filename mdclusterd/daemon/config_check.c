@@ -188,12 +188,22 @@ static void check_cluster(struct config_reader *r, struct config *c)
 {
 	static const char *const ciphers[] = { "auto", "none", NULL };
 	static const char *const taken[] = { "configured", "all", NULL };
+	static const char *const engines[] = { "totem", "corosync", NULL };
+	static const char *const locks[] = { "ring", "libdlm", NULL };
 	struct section s = section_of(r, cfg_getsec(r->cfg, "cluster"));
 
-	if (!text_of(&s, "name"))
+	c->engine = word_of(&s, "engine", engines, 0) == 1 ? CONFIG_ENGINE_COROSYNC :
+							      CONFIG_ENGINE_TOTEM;
+	c->locks = word_of(&s, "locks", locks, 0) == 1 ? CONFIG_LOCKS_LIBDLM : CONFIG_LOCKS_RING;
+	if (c->locks == CONFIG_LOCKS_LIBDLM && c->engine != CONFIG_ENGINE_COROSYNC)
+		complain(&s, "locks", 0,
+			 "locks: libdlm is the kernel's DLM, which needs corosync: say engine = corosync, too");
+	if (!text_of(&s, "name") && c->engine != CONFIG_ENGINE_COROSYNC)
 		config_mistake(r, 0, "cluster: name is missing");
 	name_of(&s, "name", c->cluster);
-	if (word_of(&s, "crypto", ciphers, 0) == 0)
+	if (c->engine == CONFIG_ENGINE_COROSYNC)
+		; /* it seals itself */
+	else if (word_of(&s, "crypto", ciphers, 0) == 0)
 		c->key_file = path_of(&s, "key_file", KEYFILE_DEFAULT_PATH);
 	else if (text_of(&s, "key_file"))
 		complain(&s, "key_file", 0, "key_file: crypto = none has no key");
@@ -294,13 +304,17 @@ static void check_totem(struct config_reader *r, struct config *c)
 	struct section q = section_of(r, cfg_getsec(r->cfg, "quorum"));
 	bool has_port;
 
-	c->token_ms = (uint32_t)number_of(&s, "token_ms", LOWEST_TOKEN_MS, 60000, 1000);
+	if (c->engine == CONFIG_ENGINE_TOTEM)
+		c->token_ms = (uint32_t)number_of(&s, "token_ms", LOWEST_TOKEN_MS, 60000, 1000);
 	c->sync_deadline_ms = (uint32_t)number_of(&s, "sync_deadline_ms", 1000, 3600000, 30000);
 	c->mtu_bytes = (uint32_t)number_of(&s, "mtu", 576, 65535, 1500);
 	c->multicast_ttl = (uint8_t)number_of(&s, "multicast_ttl", 1, 255, 1);
 	address_of(&s, "multicast", number_of(&s, "port", 1, 65535, DEFAULT_PORT), &c->multicast,
 		   &has_port);
-	c->lease_ms = (uint32_t)number_of(&q, "lease_ms", LOWEST_TOKEN_MS, 60000, c->token_ms);
+	/* corosync makes a ring within a token and its consensus of 1.2: longer than that */
+	c->lease_ms = (uint32_t)number_of(&q, "lease_ms", LOWEST_TOKEN_MS, 60000,
+					  c->engine == CONFIG_ENGINE_COROSYNC ?
+						  min_u64(3 * c->token_ms, 60000) : c->token_ms);
 	if (c->lease_ms < c->token_ms / 2)
 		complain(&q, "lease_ms", 0,
 			 "lease_ms: %" PRIu32 " is under half of token_ms, %" PRIu32
@@ -422,9 +436,13 @@ void config_check(struct config_reader *r, struct config *c)
 	struct section control = section_of(r, cfg_getsec(r->cfg, "control"));
 
 	check_cluster(r, c);
-	check_nodes(r, c);
+	if (c->engine == CONFIG_ENGINE_COROSYNC)
+		config_check_corosync(r, c);
+	else
+		check_nodes(r, c);
 	check_totem(r, c);
-	config_check_quorum(r, c);
+	if (c->engine == CONFIG_ENGINE_TOTEM)
+		config_check_quorum(r, c);
 	check_arrays(r, c);
 	config_check_fence(r, c);
 	check_log(r, c);

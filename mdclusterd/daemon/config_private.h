@@ -29,6 +29,7 @@ struct config_reader {
 	cfg_t *cfg;
 	char *text;
 	const char *host;
+	config_ask_fn ask;      /* of corosync's nodes */
 	struct config_place *places;
 	size_t place_count, place_room;
 	struct config_mistake *mistakes;
@@ -65,6 +66,9 @@ bool truth_of(const struct section *s, const char *option, bool otherwise);
 int word_of(const struct section *s, const char *option, const char *const *words, int otherwise);
 void name_of(const struct section *s, const char *option, char to[CONFIG_NAME_BYTES]);
 char *path_of(const struct section *s, const char *option, const char *otherwise);
+
+/* config_corosync.c: what takes the place of node { }, and what makes no sense then */
+void config_check_corosync(struct config_reader *r, struct config *c);
 
 /* config_fence.c */
 void config_check_fence(struct config_reader *r, struct config *c);

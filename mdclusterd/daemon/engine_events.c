@@ -67,7 +67,7 @@ static const char *name_of(void *owner, uint32_t id)
 
 void engine_look_at_quorum(struct engine *e, struct quorum_look *look)
 {
-	quorum_look(cluster_quorum(e->cluster), clock_boot_ns(), name_of, e, look);
+	cluster_look_at_quorum(e->cluster, name_of, e, look);
 }
 
 static void on_settled(void *owner, bool is_quorate)

@@ -87,6 +87,8 @@ static void compare_quorum(const struct reload *r)
 static void compare(const struct reload *r)
 {
 	NOTE_TEXT(r, cluster, "cluster.name", true);
+	NOTE(r, engine, "cluster.engine", true);
+	NOTE(r, locks, "cluster.locks", true);
 	NOTE_TEXT(r, key_file, "cluster.key_file", true);
 	NOTE(r, takes_all, "cluster.incremental", false);
 	note(r, "nodes", same_nodes(r->old, r->new), true);
@@ -236,6 +238,8 @@ static void keep_what_stays(struct config *c, struct config *old)
 	c->node_count = old->node_count;
 	c->self = old->self;
 	memcpy(c->cluster, old->cluster, sizeof(c->cluster));
+	c->engine = old->engine;
+	c->locks = old->locks;
 	memcpy(c->control_group, old->control_group, sizeof(c->control_group));
 	c->token_ms = old->token_ms;
 	c->sync_deadline_ms = old->sync_deadline_ms;

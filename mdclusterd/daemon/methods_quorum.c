@@ -45,7 +45,7 @@ static json_t *flags_of(const struct quorum_options *o, const struct quorum_look
 void method_quorum(void *owner, struct control_call *call, const json_t *parameters)
 {
 	struct engine *e = owner;
-	const struct quorum_options *o = quorum_settings(cluster_quorum(e->cluster));
+	const struct quorum_options *o = cluster_quorum_settings(e->cluster);
 	json_t *nodes = json_array();
 	struct quorum_look look;
 	struct totem_view view;

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "mdclusterd/daemon/config.h"
+#include "totem/corosync.h"
 #include "totem/keyfile.h"
 #include "totem/seal.h"
 #include "totem/station.h"
@@ -190,6 +191,18 @@ static void close_all(struct speaker *s)
 	loop_free(s->loop);
 }
 
+/* Corosync puts it in the order of all; who was there to hear it needs not answer. */
+static int say_by_corosync(const struct config *config, uint64_t incarnation,
+			   uint32_t limit_ms, struct err *err)
+{
+	const struct obituary o = { OBITUARY_DEATH, config->nodes[config->self].id,
+				    incarnation };
+	uint8_t bytes[OBITUARY_BYTES];
+
+	obituary_write(&o, bytes);
+	return corosync_say_aside(config->cluster, bytes, sizeof(bytes), limit_ms, err);
+}
+
 int obituary_say(const struct config *config, uint64_t incarnation, uint32_t limit_ms,
 		 struct err *err)
 {
@@ -199,6 +212,8 @@ int obituary_say(const struct config *config, uint64_t incarnation, uint32_t lim
 	};
 	int r;
 
+	if (config->engine == CONFIG_ENGINE_COROSYNC)
+		return say_by_corosync(config, incarnation, limit_ms, err);
 	config_node_table(config, &s.nodes);
 	for (int i = 0; i < s.nodes.count; i++)
 		set_put(&s.deaf, i, i != config->self);

@@ -12,6 +12,10 @@
  * it acknowledges. Should all copies be lost the next engine says the same on the ring,
  * for that the earlier ones are dead is as true then.
  *
+ * With engine = corosync it goes through a group of corosync's beside that of the engines;
+ * that it is of this node corosync vouches for. Corosync's own word that a process is gone
+ * is no obituary: it sees a connection close, not that the process's writes are over.
+ *
  * Of 16 bytes, little endian:
  *
  *	0  kind u8 (1 obituary, 2 acknowledgement), version u8 (1), 0 u16

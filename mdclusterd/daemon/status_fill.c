@@ -51,8 +51,7 @@ static void fill_quorum(const struct engine *e, struct status *s)
 {
 	struct quorum_look look;
 
-	quorum_look(cluster_quorum(e->cluster), clock_boot_ns(), name_of, (void *)(uintptr_t)e,
-		    &look);
+	cluster_look_at_quorum(e->cluster, name_of, (void *)(uintptr_t)e, &look);
 	s->votes = look.votes;
 	s->quorum = look.quorum;
 	s->expected = look.expected;

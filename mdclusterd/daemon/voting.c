@@ -2,6 +2,7 @@
 #include "mdclusterd/daemon/voting.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,9 @@
 #include "mdclusterd/daemon/config.h"
 #include "mdclusterd/daemon/quorum_file.h"
 #include "mdclusterd/daemon/tie_breaker_disk.h"
+#include "mdclusterd/quorum/external.h"
 #include "mdclusterd/quorum/quorum_sync.h"
+#include "totem/corosync.h"
 
 LOG_SUBSYSTEM(quorum);
 
@@ -30,6 +33,13 @@ struct voting {
 	struct tie_breaker tie;
 	struct tie_breaker_disk *disk; /* NULL: none is configured */
 	bool has_lease, is_disk_bad;   /* as was told */
+
+	struct external_quorum *external; /* in place of all of that */
+	struct corosync_quorum *corosync;
+	const struct config *config;
+	uint64_t ring_seq;             /* corosync's, as its group is told */
+	bool has_said;
+	struct node_set members;       /* of the configuration, for people */
 };
 
 /* --- time ---------------------------------------------------------------------------------- */
@@ -189,6 +199,91 @@ static void op_changed(void *owner)
 	look(owner);
 }
 
+/* --- corosync's ---------------------------------------------------------------------------------- */
+
+/*
+ * Of corosync's quorum one is told by another way than of its members: what was said of the
+ * ring before is nothing here, or two parts might both take themselves for quorate.
+ */
+static bool knows_of_a_quorum(void *owner)
+{
+	const struct voting *v = owner;
+
+	return corosync_quorum_is_quorate(v->corosync) &&
+	       corosync_quorum_ring(v->corosync) == v->ring_seq;
+}
+
+static void look_again(struct voting *v)
+{
+	if (!corosync_quorum_is_quorate(v->corosync))
+		external_quorum_set(v->external, false);
+	else if (knows_of_a_quorum(v))
+		external_quorum_set(v->external, true);
+	v->ops.changed(v->owner);
+	voting_settled(v, v->members);
+}
+
+static void corosync_has_said(void *owner)
+{
+	struct voting *v = owner;
+	bool is_quorate = corosync_quorum_is_quorate(v->corosync);
+
+	if (v->has_said != is_quorate)
+		log_notice("MDC5801", "corosync says: %s", is_quorate ? "quorate" : "no quorum");
+	v->has_said = is_quorate;
+	look_again(v);
+}
+
+void voting_corosync_ring(struct voting *v, uint64_t ring_seq)
+{
+	v->ring_seq = ring_seq;
+	if (v->external)
+		look_again(v);
+}
+
+static struct voting *open_external(struct voting *v, const struct config *config,
+				    struct sync *sync, struct err *err)
+{
+	v->config = config;
+	v->external = external_quorum_new(sync, knows_of_a_quorum, v);
+	if (!v->external)
+		err_nomem(err, "the quorum");
+	else
+		v->corosync = corosync_quorum_open(corosync_has_said, v, v->loop, err);
+	if (v->corosync)
+		return v;
+	voting_close(v);
+	return NULL;
+}
+
+void voting_settled(struct voting *v, struct node_set members)
+{
+	v->members = members;
+	if (v->external && external_quorum_wants_again(v->external))
+		v->ops.again(v->owner);
+}
+
+static void look_at_corosync(const struct voting *v, struct quorum_look *look)
+{
+	*look = (struct quorum_look){
+		.is_quorate = external_quorum_is_quorate(v->external),
+		.members = v->members,
+		.votes = (uint32_t)set_count(v->members),
+		.expected = (uint32_t)v->config->node_count,
+		.highest_expected = (uint32_t)v->config->node_count,
+		.quorum = (uint32_t)v->config->node_count / 2 + 1,
+	};
+	for (int i = 0; i < v->config->node_count; i++) {
+		look->node_votes[i] = v->config->nodes[i].votes;
+		set_add(&look->in_basis, i);
+	}
+	if (!look->is_quorate)
+		snprintf(look->why, sizeof(look->why), "%s",
+			 corosync_quorum_is_quorate(v->corosync) ?
+				 "corosync is quorate; not all daemons here have heard it yet" :
+				 "corosync says that there is no quorum: see corosync-quorumtool");
+}
+
 /* --- life -------------------------------------------------------------------------------------- */
 
 /* Of this start of the host: Q4. */
@@ -236,6 +331,8 @@ struct voting *voting_open(const struct config *config, uint64_t incarnation, st
 	v->loop = loop;
 	v->ops = *ops;
 	v->owner = owner;
+	if (config->engine == CONFIG_ENGINE_COROSYNC)
+		return open_external(v, config, sync, err);
 	if (make_machine(v, config, err) == 0)
 		v->file = quorum_file_open(config->state_dir, loop, is_kept, v, err);
 	if (v->file) {
@@ -256,6 +353,8 @@ void voting_close(struct voting *v)
 	if (!v)
 		return;
 	loop_timer_cancel(v->timer);
+	corosync_quorum_close(v->corosync);
+	external_quorum_free(v->external);
 	tie_breaker_disk_free(v->disk);
 	quorum_file_close(v->file);
 	quorum_sync_free(v->sync);
@@ -263,28 +362,52 @@ void voting_close(struct voting *v)
 	free(v);
 }
 
-const struct quorum *voting_quorum(const struct voting *v)
+void voting_look(const struct voting *v, const char *(*name)(void *owner, uint32_t id),
+		 void *owner, struct quorum_look *look)
 {
-	return v->q;
+	if (v->external)
+		look_at_corosync(v, look);
+	else
+		quorum_look(v->q, clock_boot_ns(), name, owner, look);
+}
+
+const struct quorum_options *voting_settings(const struct voting *v)
+{
+	return v->external ? &v->config->quorum : quorum_settings(v->q);
+}
+
+bool voting_is_won(const struct voting *v)
+{
+	return v->external ? external_quorum_is_won(v->external) : quorum_is_won(v->q);
 }
 
 bool voting_is_quorate(const struct voting *v)
 {
-	return quorum_is_quorate(v->q, clock_boot_ns());
+	return v->external ? external_quorum_is_quorate(v->external) :
+	       quorum_is_quorate(v->q, clock_boot_ns());
 }
 
 /* --- what people do ------------------------------------------------------------------------------ */
 
 void voting_set_config(struct voting *v, const struct config *config)
 {
+	if (v->external) {
+		v->config = config;
+		return;
+	}
 	quorum_set_votes(v->q, &config->quorum);
 	look(v);
 }
 
 int voting_set_expected(struct voting *v, uint32_t expected, struct err *err)
 {
-	int r = quorum_set_expected(v->q, expected, err);
+	int r;
 
+	if (v->external)
+		return err_set(err, -EOPNOTSUPP,
+			       "corosync decides on the quorum: corosync-quorumtool -e %" PRIu32,
+			       expected);
+	r = quorum_set_expected(v->q, expected, err);
 	if (r == 0)
 		look(v);
 	return r;
@@ -292,6 +415,8 @@ int voting_set_expected(struct voting *v, uint32_t expected, struct err *err)
 
 bool voting_say_leaving(struct voting *v)
 {
+	if (v->external)
+		return false; /* corosync's nodes do not go with its daemons */
 	quorum_set_leaving(v->q);
 	if (!quorum_wants_again(v->q) || !voting_is_quorate(v))
 		return false;
@@ -301,6 +426,8 @@ bool voting_say_leaving(struct voting *v)
 
 void voting_set_stopped(struct voting *v)
 {
+	if (v->external)
+		return;
 	quorum_set_stopped(v->q);
 	if (quorum_settings(v->q)->waits_for_all)
 		quorum_sync_save(v->sync);

@@ -15,6 +15,9 @@
 #	kill_engine I          SIGKILL, to the engine alone
 #	kill_node I            ... and to its supervisor: no obituary
 #
+# With engine=corosync (MDC_TEST_ENGINE) each node has a corosync beside its daemon, new with
+# each cluster; cluster_ended() at the end, then.
+#
 # What can be set before `cluster`: array, array_size, bitmap_chunk, token_ms, slots;
 # array_options and fencing, which go into these sections.
 
@@ -26,9 +29,15 @@ slots=${slots:-8}
 cluster_name=${cluster_name:-test}
 array_options=${array_options:-}
 fencing=${fencing:-}
+engine=${engine:-${MDC_TEST_ENGINE:-totem}}
 here_is=$PWD
 disks=("$PWD/disk-a" "$PWD/disk-b")
 address_prefix=10.80.0
+corosync_space=n
+corosync_prefix=$address_prefix
+corosync_token=$token_ms
+# shellcheck source=tests/cli/corosync-functions.sh
+. "$(dirname "${BASH_SOURCE[0]}")/corosync-functions.sh"
 declare -A supervisor=() # node -> pid; only these, and their children, are ever ended
 declare -A ended=()
 
@@ -69,12 +78,16 @@ array_config() {
   local i=$1 n=$2 k
   mkdir -p "n$i"
   {
-    echo "this_node = n$i"
+    [ "$engine" = corosync ] || echo "this_node = n$i"
     echo "run_dir = $here_is/n$i/run"
     echo "state_dir = $here_is/n$i/state"
-    section cluster "name = $cluster_name; key_file = $here_is/key"
-    for ((k = 1; k <= n; k++)); do section "node n$k" "id = $k; address = $address_prefix.$k"; done
-    section totem "token_ms = $token_ms"
+    if [ "$engine" = corosync ]; then
+      section cluster "engine = corosync"
+    else
+      section cluster "name = $cluster_name; key_file = $here_is/key"
+      for ((k = 1; k <= n; k++)); do section "node n$k" "id = $k; address = $address_prefix.$k"; done
+      section totem "token_ms = $token_ms"
+    fi
     section "array $array" "disks = {\"${disks[0]}\", \"${disks[1]}\"}; $array_options"
     [ -z "$fencing" ] || section fence "$fencing"
   } >"n$i/conf"
@@ -98,6 +111,16 @@ cluster() {
   array_disks "$@"
   rm -rf n[0-9]* fenced
   for ((i = 1; i <= n; i++)); do array_config "$i" "$n"; done
+  [ "$engine" != corosync ] || new_corosync "$n"
+}
+
+# One of N nodes; whatever was there before is gone, and knows nothing any more.
+new_corosync() {
+  local i
+  corosync_end_all
+  corosync_conf "$1" "$cluster_name"
+  for ((i = 1; i <= $1; i++)); do corosync_start "$i"; done
+  for ((i = 1; i <= $1; i++)); do await "corosync of n$i" corosync_is_whole "$i" "$1"; done
 }
 
 # --- daemons -----------------------------------------------------------------------------------

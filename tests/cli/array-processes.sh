@@ -8,6 +8,7 @@
 #
 #	array-processes.sh [STORY...]    (default: all)
 #	ARRAY_ROUNDS=200 array-processes.sh random
+#	MDC_TEST_ENGINE=corosync array-processes.sh
 . "$(dirname "$0")/functions.sh"
 stories=${*:-${array_stories:-}}
 export array_stories=$stories
@@ -21,7 +22,7 @@ need_mount || skip "no mounts of our own here"
 . "$here/array-functions.sh"
 . "$here/array-witness.sh"
 
-trap 'kill -KILL ${clients[@]+"${!clients[@]}"} 2>/dev/null || :; no_slow_disk; end_daemons; umount "$tmp"/n2/state 2>/dev/null || :; end_slow_disk; cleanup' EXIT
+trap 'kill -KILL ${clients[@]+"${!clients[@]}"} 2>/dev/null || :; no_slow_disk; end_daemons; corosync_end_all; umount "$tmp"/n2/state 2>/dev/null || :; end_slow_disk; cleanup' EXIT
 
 # --- fio: 8 of the 12 MiB that node I has of its own ------------------------------------------
 

@@ -2,10 +2,11 @@
 # shellcheck shell=bash
 #
 # A real corosync on each of some nodes, each in a network namespace of its own on one
-# bridge. After functions.sh and own_network, and after what has `running`, `finish`
-# and `await` (ring-functions.sh or array-functions.sh).
+# bridge. After functions.sh and own_network. What can be set before: corosync_space and
+# corosync_prefix, of the namespaces' names and addresses; corosync_token, in ms. Whoever uses
+# it ends them all: corosync_end_all.
 #
-#	corosync_network N       namespaces node1..N, addresses 10.79.0.I
+#	corosync_network N       namespaces node1..N, addresses 10.79.0.I, where none are there yet
 #	corosync_conf N [NAME]   writes corosync.conf, of a cluster of that name
 #	corosync_start I         and corosync_end I SIGNAL
 #	on_node I COMMAND...     there
@@ -14,10 +15,12 @@
 # Each has a /run and /var/lib/corosync of its own, for they lock each other out; what
 # talks to it does so by sockets that belong to the network namespace.
 
-corosync=$(command -v corosync || true)
-declare -A corosync_of=() # node -> pid
+corosync_space=${corosync_space:-node}
+corosync_prefix=${corosync_prefix:-10.79.0}
+corosync_token=${corosync_token:-1000}
+declare -A corosync_of=() # node -> pid: only these are ever ended
 
-on_node() { ip netns exec "node$1" "${@:2}"; }
+on_node() { ip netns exec "$corosync_space$1" "${@:2}"; }
 
 corosync_network() {
   local i
@@ -26,12 +29,12 @@ corosync_network() {
   ip link add bridge type bridge
   ip link set bridge up
   for ((i = 1; i <= $1; i++)); do
-    ip netns add "node$i"
-    ip link add "port$i" type veth peer name eth0 netns "node$i"
+    ip netns add "$corosync_space$i"
+    ip link add "port$i" type veth peer name eth0 netns "$corosync_space$i"
     ip link set "port$i" master bridge up
-    ip -n "node$i" link set lo up
-    ip -n "node$i" link set eth0 up
-    ip -n "node$i" address add "10.79.0.$i/24" dev eth0
+    ip -n "$corosync_space$i" link set lo up
+    ip -n "$corosync_space$i" link set eth0 up
+    ip -n "$corosync_space$i" address add "$corosync_prefix.$i/24" dev eth0
   done
 }
 
@@ -46,7 +49,7 @@ corosync_conf() {
   version: 2
   cluster_name: ${2:-cat}
   transport: knet
-  token: 1000
+  token: $corosync_token
   token_coefficient: 0
   keyfile: $PWD/corosync.key
   crypto_cipher: aes256
@@ -68,7 +71,7 @@ logging {
 nodelist {"
     for ((i = 1; i <= $1; i++)); do
       echo "  node {
-    ring0_addr: 10.79.0.$i
+    ring0_addr: $corosync_prefix.$i
     name: n$i
     nodeid: $i
   }"
@@ -79,15 +82,30 @@ nodelist {"
 
 corosync_start() {
   # shellcheck disable=SC2016
-  ip netns exec "node$1" unshare -m sh -c \
+  ip netns exec "$corosync_space$1" unshare -m sh -c \
     'mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/lib/corosync &&
      cd /var/lib/corosync && exec corosync -f -c "$1"' sh "$PWD/corosync.conf" \
     >>"corosync.$1" 2>&1 </dev/null &
   corosync_of[$1]=$!
-  running[$!]=1
 }
 
-corosync_end() { finish "$2" "${corosync_of[$1]}"; } # I SIGNAL
+corosync_end() { # I SIGNAL
+  [ -n "${corosync_of[$1]:-}" ] || return 0
+  kill "-$2" "${corosync_of[$1]}" 2>/dev/null || :
+  wait "${corosync_of[$1]}" 2>/dev/null || :
+  unset "corosync_of[$1]"
+}
+
+corosync_end_all() {
+  local i
+  for i in "${!corosync_of[@]}"; do corosync_end "$i" KILL; done
+}
 
 # Which answers, once it runs.
 corosync_answers() { on_node "$1" corosync-cmapctl -g totem.cluster_name >/dev/null 2>&1; }
+# corosync_is_whole I N: it sees N nodes, and they have a quorum
+corosync_is_whole() {
+  on_node "$1" corosync-quorumtool -s 2>/dev/null |
+    awk -v n="$2" '/^Nodes:/ { nodes = $2 } /^Quorate:/ { quorate = $2 }
+      END { exit !(nodes == n && quorate == "Yes") }'
+}

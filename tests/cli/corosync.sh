@@ -14,6 +14,7 @@ if "$cat" --corosync 2>&1 </dev/null | grep -q 'built without corosync'; then
   skip "built without corosync"
 fi
 
+trap 'finish_all; corosync_end_all; cleanup' EXIT
 address_of() { :; }
 
 start() { # I [OPTION...]

@@ -2,6 +2,7 @@
 /* mdclusterd.conf: what it means, and that each mistake is told with its line, all at once. */
 #include "tests/unit/help.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "base/log.h"
 #include "mdclusterd/daemon/config.h"
 #include "mdclusterd/daemon/config_text.h"
+#include "totem/corosync.h"
 
 struct told {
 	char text[8192];
@@ -29,10 +31,22 @@ static void tell(void *owner, int line, const char *sentence)
 	"node host1 { id = 1 address = 10.0.0.1 }\n" \
 	"node host2 { id = 2 address = 10.0.0.2 }\n"
 
+static int refusal; /* of corosync */
+
+static int ask(struct corosync_map *map, struct err *err)
+{
+	if (refusal)
+		return err_set(err, refusal, "corosync does not run on this host");
+	*map = (struct corosync_map){ .cluster = "beta", .nodes = { { 3, 9 }, 2 },
+				      .names = { "storm", "calm" }, .self = 9,
+				      .token_ms = 800 };
+	return 0;
+}
+
 static struct config *good(const char *text)
 {
 	struct told told = { 0 };
-	struct config *c = config_parse(text, "host1", tell, &told);
+	struct config *c = config_parse(text, "host1", ask, tell, &told);
 
 	if (!c)
 		fail_msg("refused: %s", told.text);
@@ -47,7 +61,7 @@ static void expect_mistakes(const char *text, const char *mistakes)
 	struct config *c;
 
 	snprintf(whole, sizeof(whole), GOOD_CLUSTER GOOD_NODES "%s", text);
-	c = config_parse(whole, "host1", tell, &told);
+	c = config_parse(whole, "host1", ask, tell, &told);
 	assert_null(c);
 	assert_string_equal(told.text, mistakes);
 }
@@ -252,7 +266,7 @@ static void nodes_that_cannot_be_told_apart_are_refused(void **state)
 				 "node c { id = 0 address = host }\n"
 				 "node d { }\n"
 				 "node e { id = 5 address = ::1 }\n",
-				 "z", tell, &told));
+				 "z", ask, tell, &told));
 	assert_string_equal(told.text,
 			    "0: no node is called 'z' as this host is: say this_node = NAME\n"
 			    "3: node b: id: node a (line 2) has 1, too\n"
@@ -270,7 +284,7 @@ static void what_is_required_is_named(void **state)
 	struct told told = { 0 };
 
 	(void)state;
-	assert_null(config_parse("", "host1", tell, &told));
+	assert_null(config_parse("", "host1", ask, tell, &told));
 	assert_string_equal(told.text, "0: cluster: name is missing\n"
 				       "0: there is no node NAME { ... }\n");
 }
@@ -421,15 +435,15 @@ static void a_text_that_is_torn_is_told_with_its_line(void **state)
 
 	(void)state;
 	assert_null(config_parse("cluster { name = x }\nbar = 1\nnode a {\n id = = 2 }\n", "a",
-				 tell, &told));
+				 ask, tell, &told));
 	assert_int_equal(told.count, 2);
 	assert_non_null(strstr(told.text, "2: bar: is no option here"));
 	assert_non_null(strstr(told.text, "\n4: "));
 	memset(&told, 0, sizeof(told));
-	assert_null(config_parse("cluster { name = \"x", "a", tell, &told));
+	assert_null(config_parse("cluster { name = \"x", "a", ask, tell, &told));
 	assert_true(told.count >= 1);
 	memset(&told, 0, sizeof(told));
-	assert_null(config_parse("cluster { name = x", "a", tell, &told));
+	assert_null(config_parse("cluster { name = x", "a", ask, tell, &told));
 	assert_true(told.count >= 1);
 }
 
@@ -454,9 +468,73 @@ static void distances_are_of_letters(void **state)
 	assert_int_equal(config_text_distance("kitten", "sitting"), 3);
 }
 
+/* --- engine = corosync -------------------------------------------------------------------- */
+
+static void nodes_and_name_are_corosyncs(void **state)
+{
+	struct config *c = good("cluster { engine = corosync locks = libdlm }\n"
+				"fence { level 1 { devices = { x } nodes = { storm } }\n"
+				" device x { agent = fence_x\n"
+				"  node storm { options = { \"a=1\" } } } }\n");
+
+	(void)state;
+	assert_int_equal(c->engine, CONFIG_ENGINE_COROSYNC);
+	assert_int_equal(c->locks, CONFIG_LOCKS_LIBDLM);
+	assert_string_equal(c->cluster, "beta");
+	assert_int_equal(c->node_count, 2);
+	assert_int_equal(c->nodes[1].id, 9);
+	assert_string_equal(c->nodes[1].name, "calm");
+	assert_int_equal(c->self, 1);
+	assert_int_equal(c->lease_ms, 2400); /* of its token, and the consensus behind that */
+	assert_null(c->key_file);
+	config_free(c);
+}
+
+static void expect_words(const char *text, const char *mistakes)
+{
+	struct told told = { 0 };
+
+	assert_null(config_parse(text, "host1", ask, tell, &told));
+	assert_string_equal(told.text, mistakes);
+}
+
+static void what_corosync_decides_is_refused_by_name(void **state)
+{
+	(void)state;
+	expect_words("cluster { engine = corosync\n"
+		     " crypto = none }\n"
+		     "totem { token_ms = 500\n"
+		     " sync_deadline_ms = 5000 }\n"
+		     "quorum { lease_ms = 2000\n"
+		     " expected_votes = 2 }\n"
+		     GOOD_NODES,
+		     "2: cluster: crypto: not with engine = corosync: corosync seals what it sends: totem { crypto_cipher } of corosync.conf\n"
+		     "3: totem: token_ms: not with engine = corosync: the ring is corosync's: totem { token } of corosync.conf\n"
+		     "6: quorum: expected_votes: not with engine = corosync: corosync decides: quorum { expected_votes } of corosync.conf\n"
+		     "7: node host1: not with engine = corosync: nodes are those of its nodelist\n"
+		     "8: node host2: not with engine = corosync: nodes are those of its nodelist\n");
+}
+
+static void the_wrong_cluster_and_no_corosync_are_said(void **state)
+{
+	(void)state;
+	expect_words("cluster { engine = corosync\n name = alpha }\n",
+		     "2: cluster: name: corosync's cluster is 'beta', not 'alpha': leave the name out, or start the corosync of that cluster\n");
+	refusal = -ECONNREFUSED;
+	expect_words("cluster {\n engine = corosync }\n",
+		     "2: cluster: engine: corosync does not run on this host\n");
+	refusal = 0;
+	expect_words("cluster { name = x locks = libdlm }\n"
+		     "node host1 { id = 1 address = 10.0.0.1 }\n",
+		     "1: cluster: locks: libdlm is the kernel's DLM, which needs corosync: say engine = corosync, too\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nodes_and_name_are_corosyncs),
+		cmocka_unit_test(what_corosync_decides_is_refused_by_name),
+		cmocka_unit_test(the_wrong_cluster_and_no_corosync_are_said),
 		cmocka_unit_test(what_is_not_said_has_its_default),
 		cmocka_unit_test(every_option_is_taken),
 		cmocka_unit_test(options_of_quorum_are_corosyncs),
