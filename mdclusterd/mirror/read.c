@@ -169,13 +169,19 @@ static bool has_others(const struct mirror *m, const struct map_piece *piece)
 	return __builtin_popcount(m->map.set_roles[piece->set] & m->readable) > 1;
 }
 
+/* The end of the block that `at` is in. */
+static uint64_t block_end(const struct mirror *m, uint64_t at)
+{
+	uint64_t size = mirror_block_sectors(m);
+
+	return round_down(at, size) + size;
+}
+
 static bool send_block(struct mirror_io *mi, struct transfer *t)
 {
-	uint64_t size = mirror_block_sectors(mi->m);
 	struct map_piece piece;
 
-	map_piece_at(&mi->m->map, t->at, min_u64(t->end, round_down(t->at, size) + size),
-		     &piece);
+	map_piece_at(&mi->m->map, t->at, min_u64(t->end, block_end(mi->m, t->at)), &piece);
 	return send(mi, t, &piece);
 }
 
@@ -186,7 +192,7 @@ static bool send_elsewhere(struct mirror_io *mi, struct transfer *t, uint64_t en
 	struct map_piece piece;
 
 	map_piece_at(&m->map, t->at, end, &piece);
-	if (t->end != 0 || end - t->at <= mirror_block_sectors(m) || !has_others(m, &piece))
+	if (t->end != 0 || end <= block_end(m, t->at) || !has_others(m, &piece))
 		return send(mi, t, &piece);
 	if (!may_differ(m, &piece) && send(mi, t, &piece))
 		return true;

@@ -113,6 +113,25 @@ static void A6_A10_where_copies_differ_only_what_cannot_be_read_comes_from_anoth
 	mr_free(rig);
 }
 
+/* However short: what is beside the edge of a block may be readable, and have been seen. */
+static void A6_A10_a_short_read_over_the_edge_of_a_block_is_two(void **state)
+{
+	struct mirror_rig *rig = mr_new(2, 0, 0);
+	struct mr_io *io;
+
+	(void)state;
+	mr_poke(rig, 0, 0, 64 * K, 1);
+	mr_poke(rig, 1, 0, 64 * K, 2);
+	rig->intent->is_needed[0] = true;
+	mr_unreadable(rig, 0, 8 * K, 4 * K);
+	io = mr_submit(rig, VOLUME_READ, 6 * K, 4 * K, 0, 0);
+	assert_int_equal(mr_wait(io), 0);
+	for (uint32_t i = 0; i < 4; i++)
+		assert_int_equal(io->buffer[i * K], i < 2 ? 1 : 2);
+	mr_io_free(io);
+	mr_free(rig);
+}
+
 static void what_no_disk_can_read_is_the_clients_error_and_nobodys_need(void **state)
 {
 	struct mirror_rig *rig = mr_new(2, 0, 0);
@@ -436,6 +455,7 @@ int main(void)
 		cmocka_unit_test(A10_a_place_that_was_read_elsewhere_is_told_once),
 		cmocka_unit_test(A10_each_disk_lacks_something_else_and_all_of_it_is_read),
 		cmocka_unit_test(A6_A10_where_copies_differ_only_what_cannot_be_read_comes_from_another),
+		cmocka_unit_test(A6_A10_a_short_read_over_the_edge_of_a_block_is_two),
 		cmocka_unit_test(what_no_disk_can_read_is_the_clients_error_and_nobodys_need),
 		cmocka_unit_test(a_single_disks_errors_are_the_clients),
 		cmocka_unit_test(what_is_remembered_is_bounded),
