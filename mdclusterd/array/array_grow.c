@@ -12,6 +12,9 @@
  *
  * An array that gets a plain bitmap, or none, is no array of a cluster any more: only who is
  * alone may do that (B25), and it is stopped behind it.
+ *
+ * One that failed while it was written, or said, may be on some disks: then who activates next
+ * finishes it. So what has come of it is told by what the array is when it is active again.
  */
 #include "mdclusterd/array/array_private.h"
 
@@ -45,6 +48,28 @@ static void answer(struct array *a, int result, const struct err *why)
 	who->done(who->owner, who, result);
 }
 
+static bool has_it(const struct array *a)
+{
+	const struct array_growing *g = &a->grow;
+
+	if (is_farewell(g))
+		return false;
+	return (g->grow.size == 0 || a->view.member_sectors == g->grow.size ||
+		a->view.member_sectors > g->sectors_before) &&
+	       (g->grow.raid_disks == 0 || a->view.raid_disks == g->grow.raid_disks) &&
+	       (g->name[0] == '\0' || strcmp(a->view.name, g->name) == 0);
+}
+
+static void judge(struct array *a)
+{
+	const struct err why = a->grow.why, fine = ERR_INIT;
+
+	if (has_it(a))
+		answer(a, 0, &fine);
+	else
+		answer(a, a->grow.result, &why);
+}
+
 static void ended(struct array *a, struct array_deed *d)
 {
 	struct array_growing *g = &a->grow;
@@ -60,6 +85,10 @@ static void ended(struct array *a, struct array_deed *d)
 	}
 	if (a->state == ARRAY_FROZEN)
 		freeze_thaw(a);
+	if (result < 0 && g->is_begun) {
+		g->step = GROW_JUDGE;
+		return;
+	}
 	answer(a, result, &why);
 	if (is_over)
 		(void)array_stop(a, &ignored);
@@ -116,6 +145,8 @@ static void write(struct array *a)
 	struct array_growing *g = &a->grow;
 
 	g->step = GROW_WRITE;
+	g->is_begun = true;
+	g->sectors_before = a->view.member_sectors;
 	g->grow.slot = (uint32_t)a->our_slot;
 	g->deed.work.req = (struct metadata_request){
 		.grow = &g->grow,
@@ -158,6 +189,7 @@ static void next(struct array *a, struct array_deed *d, int result)
 	case GROW_NONE:
 	case GROW_FREEZE:
 	case GROW_AGAIN:
+	case GROW_JUDGE:
 		break;
 	}
 }
@@ -168,6 +200,8 @@ void grow_go(struct array *a)
 
 	if (g->step == GROW_FREEZE && freeze_is_done(a) && !a->ending)
 		write(a);
+	if (g->step == GROW_JUDGE && a->state == ARRAY_ACTIVE)
+		judge(a);
 	if (!g->is_running || g->step != GROW_NONE || a->state != ARRAY_ACTIVE ||
 	    !deed_is_idle(&g->deed))
 		return;
@@ -247,7 +281,7 @@ int array_grow(struct array *a, struct array_grow *who, struct err *err)
 	g->who = who;
 	g->result = 0;
 	g->why = who->err = (struct err)ERR_INIT;
-	g->is_written = false;
+	g->is_written = g->is_begun = false;
 	g->is_running = true;
 	array_go(a);
 	return 0;

@@ -292,15 +292,17 @@ struct array_freeze {
 };
 
 enum array_grow_step {
-	GROW_NONE, GROW_TOKEN, GROW_AGAIN, GROW_SAY, GROW_FREEZE, GROW_WRITE, GROW_TELL,
+	GROW_NONE, GROW_TOKEN, GROW_AGAIN, GROW_SAY, GROW_FREEZE, GROW_WRITE, GROW_TELL, GROW_JUDGE,
 };
 
 struct array_growing {
 	enum array_grow_step step;
 	bool is_running, is_written;
+	bool is_begun;          /* some disk may have it */
 	struct array_grow *who; /* NULL: who asked has gone */
 	struct md_grow grow;
 	char name[MD_NAME_BYTES + 1];
+	uint64_t sectors_before;
 	int result;
 	struct err why;        /* of result */
 	struct array_deed deed;

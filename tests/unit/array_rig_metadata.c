@@ -150,6 +150,9 @@ static int change(struct rig_metadata *m, struct metadata_request *req)
 	d->slots[req->grow->slot] |= last;
 	d->differ |= last;
 	d->synced &= ~last;
+	/* some disks have it, and whoever activates finishes it */
+	if (fails(&m->halve_change))
+		return err_set(&req->err, -ESHUTDOWN, "disk1: not now");
 	return 0;
 }
 

@@ -224,6 +224,25 @@ static void change_that_fails_is_told_and_all_go_on(void **state)
 	array_rig_free(rig);
 }
 
+/* Who could not write all of it has said so to nobody yet, and the array has it behind that. */
+static void a_change_cut_short_that_is_finished_behind_it_is_told_as_done(void **state)
+{
+	struct array_rig *rig = three();
+	struct asked q;
+
+	(void)state;
+	rig->nodes[2].metadata.halve_change = 1;
+	ask(rig, 2, &q, MD_BITMAP_AS_IS);
+	array_rig_run(rig);
+	assert_true(q.is_over);
+	assert_int_equal(q.result, 0);
+	array_rig_check_healthy(rig);
+	ask(rig, 2, &q, MD_BITMAP_AS_IS); /* and the next one is not refused */
+	array_rig_run(rig);
+	assert_int_equal(q.result, 0);
+	array_rig_free(rig);
+}
+
 /* What was dirty as it was frozen is resynced behind it; so is what another resynced. */
 static void resync_under_way_goes_on_behind_it(void **state)
 {
@@ -299,6 +318,7 @@ int main(void)
 		cmocka_unit_test(leaving_at_any_step_keeps_nobody_frozen),
 		cmocka_unit_test(who_joins_at_any_step_serves_the_new_size),
 		cmocka_unit_test(change_that_fails_is_told_and_all_go_on),
+		cmocka_unit_test(a_change_cut_short_that_is_finished_behind_it_is_told_as_done),
 		cmocka_unit_test(resync_under_way_goes_on_behind_it),
 		cmocka_unit_test(what_cannot_be_done_live_is_refused_at_once),
 		cmocka_unit_test(array_without_slots_is_stopped_where_it_was_alone),
