@@ -23,7 +23,7 @@ static int check_version(const struct bitmap_sb *sb, struct err *err)
 			       "bitmap version 3 (host-endian) is not supported");
 	case BITMAP_VERSION_LOCKLESS:
 		return err_set(err, -EOPNOTSUPP,
-			       "bitmap version 6 (llbitmap, lockless) has no slots and cannot be clustered");
+			       "bitmap version 6 (llbitmap, lockless) has no slots and cannot be clustered: where the kernel runs it, mdadm --grow --bitmap=none, then --bitmap=internal");
 	default:
 		return err_set(err, -EOPNOTSUPP, "bitmap version %u is unknown",
 			       sb->version);

@@ -25,6 +25,7 @@ enum {
 	AT_PAD3 = 224,
 	PAD3_BYTES = MD_SB_HEADER_BYTES - AT_PAD3,
 	MIN_DATA_SECTORS = 10,
+	OLD_RESERVED_SECTORS = 128,
 	PAGE_SECTORS = 8,
 };
 
@@ -41,6 +42,22 @@ uint64_t md_sb_location(enum md_minor minor, uint64_t disk_sectors)
 	default:
 		return 8;
 	}
+}
+
+uint64_t md_sb_old_location(uint64_t disk_sectors)
+{
+	return disk_sectors < 2 * OLD_RESERVED_SECTORS ?
+		       0 :
+		       round_down(disk_sectors, OLD_RESERVED_SECTORS) - OLD_RESERVED_SECTORS;
+}
+
+bool md_sb_is_old(const uint8_t block[MD_SB_BYTES])
+{
+	struct rd rd = rd_over(block, MD_SB_BYTES);
+	uint32_t magic = rd_u32(&rd), major = rd_u32(&rd), minor = rd_u32(&rd);
+
+	/* 91: it is being reshaped */
+	return magic == MD_SB_MAGIC && major == 0 && (minor == 90 || minor == 91);
 }
 
 uint32_t md_sb_checksum(const uint8_t block[MD_SB_BYTES], uint32_t max_dev)

@@ -107,6 +107,13 @@ struct md_sb {
 uint64_t md_sb_location(enum md_minor minor, uint64_t disk_sectors);
 
 /*
+ * The superblock of before version 1 (0.90, md_p.h): where it would be, 64 to 128 KiB before
+ * the end, and whether it is there; it is only told of. Of a disk that is too small: 0.
+ */
+uint64_t md_sb_old_location(uint64_t disk_sectors);
+bool md_sb_is_old(const uint8_t block[MD_SB_BYTES]);
+
+/*
  * Reads MD_SB_BYTES found at sector `at` of a disk of disk_sectors and applies
  * every load rule of the kernel: -ENOENT if there is no md magic, -EOPNOTSUPP
  * for an unknown feature bit or version, -EBADMSG for anything damaged; the

@@ -42,6 +42,24 @@ static bool is_better(int new_code, const struct md_sb *new_sb, int old_code,
 	return new_code == 0 || (old_code == -ENOENT && new_code != -ENOENT);
 }
 
+/* Nobody shall be told that there is nothing where mdadm finds an array. */
+static int look_for_old(struct disk *disk, struct err *err)
+{
+	uint64_t at = md_sb_old_location(disk_sectors(disk));
+	uint8_t *block = at ? disk_buffer_new(MD_SB_BYTES) : NULL;
+	struct err ignored = ERR_INIT;
+	bool is_old;
+
+	is_old = block && disk_read_wait(disk, at * SECTOR_BYTES, block, MD_SB_BYTES,
+					 &ignored) == 0 && md_sb_is_old(block);
+	free(block);
+	if (!is_old)
+		return err_set(err, -ENOENT, "%s: no md superblock found", disk->name);
+	return err_set(err, -EOPNOTSUPP,
+		       "%s: its md superblock has version 0.90, which is mdadm's alone: clustered arrays need metadata 1.2, and nothing converts them; create a new array and copy its data",
+		       disk->name);
+}
+
 int md_member_load(struct md_member *member, struct disk *disk, struct err *err)
 {
 	static const enum md_minor order[] = { MD_MINOR_2, MD_MINOR_1, MD_MINOR_0 };
@@ -78,8 +96,7 @@ int md_member_load(struct md_member *member, struct disk *disk, struct err *err)
 	}
 	*member = best;
 	if (best_err.code == -ENOENT)
-		return err_set(err, -ENOENT, "%s: no md superblock found",
-			       disk->name);
+		return look_for_old(disk, err);
 	if (best_err.code < 0)
 		return err_set(err, best_err.code, "%s", best_err.text);
 	return 0;

@@ -28,7 +28,7 @@ struct md_member {
 /*
  * Finds and checks the superblock: 1.2, 1.1 and 1.0 are looked for, and if a
  * disk has several sound ones the youngest (ctime) counts, as mdadm does.
- * -ENOENT if there is none at all. Every error names the disk. On an error
+ * -ENOENT if there is none at all, -EOPNOTSUPP for one of before version 1. Every error names the disk. On an error
  * member->sb may hold what could be read of a damaged one (sb.max_dev != 0).
  */
 int md_member_load(struct md_member *member, struct disk *disk, struct err *err);
@@ -52,15 +52,30 @@ int md_member_store(struct md_member *member, struct err *err);
 /* Bytes from the start of the disk that metadata before the data may use. */
 uint64_t md_member_room_end_bytes(const struct md_member *member);
 
-/*
- * Can this kind of array be clustered at all (level, layout, metadata version,
- * journal)? NULL if so, else one sentence that says why not.
- */
-const char *md_member_kind_refusal(const struct md_member *member);
+/* Who would run it. */
+enum md_taker {
+	MD_TAKER_ANY,    /* whoever: what clustered arrays have in common */
+	MD_TAKER_KERNEL, /* the kernel's md-cluster */
+	MD_TAKER_US,     /* mdclusterd, which serves nothing that the kernel would not take back */
+};
+
+/* Something that keeps it from being run: sentences without a full stop. */
+struct md_obstacle {
+	const char *kind;     /* "level", for programs */
+	const char *what;     /* "its level is neither raid1 nor raid10" */
+	const char *remedy;   /* what to do about it */
+	const char *sentence; /* both */
+};
 
 /*
- * Would the kernel's md-cluster assemble this array? NULL if so, else one
- * sentence that says why not. Judges what is on the disks; whether this host
- * has the modules is another question.
+ * The obstacles of this member, one by one, the gravest first; NULL: there is no other. Starts
+ * with *cursor = 0. Judges what is on the disk; whether a host has the modules is another
+ * question.
  */
+const struct md_obstacle *md_member_obstacle(const struct md_member *member,
+					     enum md_taker taker, size_t *cursor);
+
+/* The first of them, as a sentence; NULL: there is none. Of ANY, of the KERNEL, of US. */
+const char *md_member_kind_refusal(const struct md_member *member);
 const char *md_member_kernel_refusal(const struct md_member *member);
+const char *md_member_our_refusal(const struct md_member *member);

@@ -62,8 +62,9 @@ static int read_member(const char *path, struct seen *s, struct err *err)
 	struct md_member *m = &s->member;
 	int r = disk ? md_member_load(m, disk, err) : err->code;
 
-	if (disk && r == -ENOENT)
-		r = err->code = -EMEDIUMTYPE;
+	if (disk && (r == -ENOENT || (r == -EOPNOTSUPP &&
+				      !(m->sb.feature_map & MD_FEATURE_CLUSTERED))))
+		r = err->code = -EMEDIUMTYPE; /* of a kind that is mdadm's */
 	if (r == 0 && !(m->sb.feature_map & MD_FEATURE_CLUSTERED))
 		r = err_set(err, -EMEDIUMTYPE, "%s: its array is not clustered: that is mdadm's",
 			    path);

@@ -285,15 +285,30 @@ static const char *refusal(const struct md_member *m)
 {
 	const uint32_t served = MD_FEATURE_BITMAP_OFFSET | MD_FEATURE_RECOVERY_OFFSET |
 				MD_FEATURE_RECOVERY_BITMAP | MD_FEATURE_CLUSTERED;
-	const char *why = md_member_kernel_refusal(m);
+	const char *why = md_member_our_refusal(m);
 
 	if (why)
 		return why;
 	if (m->sb.feature_map & ~served)
-		return "it is being reshaped, or has features that are not served";
+		return "it has features that are not served";
 	if (m->sb.raid_disks > METADATA_MAX_DISKS)
 		return "it has too many disks";
 	return NULL;
+}
+
+/* What is of one disk alone: it is marked, or has bad blocks. */
+static int judge_members(const struct metadata *md, struct err *err)
+{
+	for (size_t i = 0; i < md->array.count; i++) {
+		const struct md_member *m = &md->array.members[i];
+		bool is_asked = md_array_is_in_sync(&md->array, m) &&
+				md_array_is_like_freshest(&md->array, m);
+		const char *why = is_asked ? md_member_our_refusal(m) : NULL;
+
+		if (why)
+			return err_set(err, -EOPNOTSUPP, "%s: %s", m->disk->name, why);
+	}
+	return 0;
 }
 
 static int judge(struct metadata *md, const struct metadata_request *req,
@@ -304,9 +319,12 @@ static int judge(struct metadata *md, const struct metadata_request *req,
 
 	if (why)
 		return err_set(err, -EOPNOTSUPP, "%s: %s", f->disk->name, why);
+	if (judge_members(md, err) < 0)
+		return err->code;
 	metadata_make_view(md, req->view);
 	if (req->cluster && strcmp(req->cluster, req->view->cluster) != 0)
-		return err_set(err, -EPERM, "%s: the array is of the cluster \"%s\", this is \"%s\"",
+		return err_set(err, -EPERM,
+			       "%s: the array is of the cluster \"%s\", this is \"%s\": if it shall be this one's, mdcluster update --home-cluster, where nobody runs it",
 			       f->disk->name, req->view->cluster, req->cluster);
 	if (!metadata_is_enough(req->view, METADATA_NO_ROLE))
 		return err_set(err, -ENODEV, "%s: too few of its %u disks are there and in sync%s%s",

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arith.h"
 #include "bitmap/bits.h"
 #include "bitmap/grow.h"
 #include "mdclusterd/array/metadata.h"
@@ -285,19 +286,36 @@ static void a_disk_under_repair_is_told_so(void **state)
 
 static void kinds_that_are_not_served_are_refused(void **state)
 {
-	struct err err = ERR_INIT;
-	struct md_sb sb;
-	struct bench b;
+	static const struct {
+		uint32_t feature;
+		uint8_t devflags;
+		const char *words;
+	} kinds[] = {
+		{ MD_FEATURE_RESHAPE_ACTIVE, 0, "reshape is under way: have the kernel finish it" },
+		{ MD_FEATURE_NEW_OFFSET, 0, "reshape" },
+		{ MD_FEATURE_REPLACEMENT, 0, "is being replaced" },
+		{ MD_FEATURE_JOURNAL, 0, "journal" },
+		{ 0, 1, "write-mostly" },
+	};
 
 	(void)state;
-	set_up(&b, 1, 2, MD_LEVEL_RAID1, false);
-	for (size_t i = 0; i < 2; i++) {
-		sb = sb_of(&b, i);
-		sb.feature_map |= MD_FEATURE_RESHAPE_ACTIVE;
-		store_sb(&b, i, &sb);
-	}
-	assert_refused(assemble_as(&b, "alpha", false, &err), -EOPNOTSUPP, err, "reshaped");
-	tear_down(&b);
+	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++)
+		for (size_t first = 0; first < 2; first++) { /* of all disks, of one alone */
+			struct err err = ERR_INIT;
+			struct bench b;
+
+			set_up(&b, 1, 2, MD_LEVEL_RAID1, false);
+			for (size_t i = first; i < 2; i++) {
+				struct md_sb sb = sb_of(&b, i);
+
+				sb.feature_map |= kinds[k].feature;
+				sb.devflags = kinds[k].devflags;
+				store_sb(&b, i, &sb);
+			}
+			assert_refused(assemble_as(&b, "alpha", false, &err), -EOPNOTSUPP, err,
+				       kinds[k].words);
+			tear_down(&b);
+		}
 }
 
 static void raid10_needs_one_disk_of_each_pair(void **state)
