@@ -4,10 +4,11 @@
  *
  *	G0  members that an interrupted update of another kind left one event behind are
  *	    brought level: in the middle of G2 they would be two behind, which is stale
- *	G1  the new slots, all of them, on all members, beside the old ones; flushed
+ *	G1  of one that becomes plain, whose it is then: a mark on all members (owner.h, P3);
+ *	    the new slots, all of them, on all members, beside the old ones; flushed
  *	G2  one superblock after the other: size, disks, place and kind of the bitmap, what
  *	    resync_offset must say of it (D11), one event more
- *	G3  the old slots are erased, and the new ones come home: relocate.c
+ *	G3  the old slots are erased, the mark of one that is clustered again goes, and the new ones come home: relocate.c
  *
  * G1 and G2 never touch what a durable superblock points to (R1). Members that have G2
  * behind them carry all that the others need, so who finishes need not know what was asked.
@@ -94,6 +95,20 @@ static int fill_slot(const struct md_array *array, const struct md_grow_plan *pl
 	return r;
 }
 
+static int mark(struct md_array *array, const struct md_grow_plan *plan, struct err *err)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < array->count; i++) {
+		struct md_member *m = &array->members[i];
+
+		if (md_owner_mark(&m->sb, m->block, &plan->owner))
+			r = md_member_store(m, err);
+	}
+	return r;
+}
+
 /* All slots to all members that have a place for them. */
 static int write_slots(const struct md_array *from, const struct md_array *to,
 		       const struct md_grow_plan *plan, struct err *err)
@@ -149,6 +164,7 @@ static void alter_superblock(struct md_sb *sb, const struct md_grow_plan *plan,
 {
 	const uint32_t bits = MD_FEATURE_BITMAP_OFFSET | MD_FEATURE_CLUSTERED;
 
+	memcpy(sb->set_name, plan->sb.set_name, sizeof(sb->set_name));
 	sb->size = plan->sb.size;
 	/* the disk itself may have grown */
 	if (sb->size > sb->data_size)
@@ -206,6 +222,22 @@ static int erase(const struct md_array *array, const struct area *left, struct e
 	return r;
 }
 
+/* Not before it is clustered: a torn write shall leave no plain member without a mark. */
+static int unmark(struct md_array *array, struct err *err)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < array->count; i++) {
+		struct md_member *m = &array->members[i];
+
+		if ((m->sb.feature_map & MD_FEATURE_CLUSTERED) &&
+		    md_owner_erase(&m->sb, m->block))
+			r = md_member_store(m, err);
+	}
+	return r;
+}
+
 /* --- all of it ----------------------------------------------------------------------- */
 
 /* The slots are made from what `from` says, which may be some of the members alone. */
@@ -218,7 +250,9 @@ static int carry_out(const struct md_array *from, struct md_array *array,
 
 	if (!left)
 		return err_nomem(err, "the places of the bitmap");
-	if (plan->is_new_bitmap)
+	if (plan->is_marked)
+		r = mark(array, plan, err);
+	if (r == 0 && plan->is_new_bitmap)
 		r = write_slots(from, array, plan, err);
 	for (i = 0; r == 0 && i < array->count; i++) {
 		struct md_member *m = &array->members[i];
@@ -233,7 +267,9 @@ static int carry_out(const struct md_array *from, struct md_array *array,
 		if (m->sb.events != plan->sb.events)
 			r = change_over(m, plan, plan->place[i], err);
 	}
-	return r < 0 ? r : erase(array, left, err);
+	if (r == 0)
+		r = erase(array, left, err);
+	return r < 0 ? r : unmark(array, err);
 }
 
 static int come_home(struct md_array *array, struct err *err)

@@ -34,6 +34,11 @@ struct md_grow {
 	enum md_bitmap_kind bitmap;
 	uint32_t nodes;           /* of a bitmap that becomes CLUSTERED */
 	const char *cluster_name;
+	/*
+	 * Of a bitmap that becomes NONE or INTERNAL: the host that alone may have the array from
+	 * then on (owner.h); "any"; NULL: nothing is said of that.
+	 */
+	const char *host;
 	uint32_t slot;            /* whose bits cover what is new */
 	bool is_assume_clean;     /* what is new is alike on all disks already */
 	bool is_forced;           /* a smaller size: what lies beyond is lost */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -338,16 +339,36 @@ static bool is_that_kind(const struct md_member *m, enum md_bitmap_kind kind)
 	return false;
 }
 
+/* A plain array is one host's: which. */
+static int plan_owner(const struct md_array *array, const struct md_grow *grow,
+		      struct md_grow_plan *plan, struct err *err)
+{
+	const struct md_member *best = md_array_freshest(array);
+
+	if (!grow->host)
+		return 0;
+	plan->is_marked = true;
+	snprintf(plan->owner.host, sizeof(plan->owner.host), "%s", grow->host);
+	memcpy(plan->owner.cluster, bitmap_sb_cluster_name(&best->bitmap),
+	       BITMAP_CLUSTER_NAME_BYTES);
+	return md_owner_rename(&plan->sb, grow->host, err);
+}
+
 static int plan_kind(const struct md_array *array, const struct md_grow *grow,
 		     struct md_grow_plan *plan, struct err *err)
 {
+	int r = 0;
+
 	switch (grow->bitmap) {
 	case MD_BITMAP_AS_IS:
 		return 0;
 	case MD_BITMAP_NONE:
-		return to_none(array, plan, err);
 	case MD_BITMAP_INTERNAL:
-		return to_internal(array, plan, err);
+		r = plan_owner(array, grow, plan, err);
+		if (r < 0)
+			return r;
+		return grow->bitmap == MD_BITMAP_NONE ? to_none(array, plan, err) :
+							to_internal(array, plan, err);
 	case MD_BITMAP_CLUSTERED:
 		return to_clustered(array, grow, plan, err);
 	}

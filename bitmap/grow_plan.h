@@ -11,6 +11,7 @@
 #include "bitmap/bitmap_sb.h"
 #include "bitmap/geometry.h"
 #include "bitmap/md_sb.h"
+#include "bitmap/owner.h"
 
 struct err;
 struct md_array;
@@ -20,10 +21,12 @@ struct md_member;
 #define MD_GROW_STAYS UINT64_MAX /* in place[]: the bitmap of this member does not move */
 
 struct md_grow_plan {
-	/* Of `sb` these count: size, raid_disks, feature_map's two bits of the bitmap, roles,
+	/* Of `sb` these count: set_name, size, raid_disks, feature_map's two bits of the bitmap, roles,
 	 * resync_offset, events. */
 	struct md_sb sb;
 	bool is_change;
+	bool is_marked;              /* its owner's mark, to all members, before all else */
+	struct md_owner owner;
 	bool has_bitmap;
 	bool is_new_bitmap;          /* its slots are written, to place[] */
 	struct bitmap_sb bitmap;

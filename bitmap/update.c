@@ -10,7 +10,8 @@
  *	U4  the superblocks of the slots, last slot first, slot 0 last: md reads
  *	    node count and cluster name from slot 0, and it alone decides
  *	U5  fewer nodes: what remains of the slots that went is erased
- *	U6  name: one sector on each member
+ *	U6  name, host: one sector on each member; the mark of a plain array's owner may be torn
+ *	    from that, and yields to a name that has a host (owner.h, P2)
  *	U7  marks: resync_offset is 0 on disk before the first bit is set (D11)
  *
  * A torn page cannot harm: the superblock and the first bits share one sector,
@@ -21,6 +22,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +32,7 @@
 #include "bitmap/array.h"
 #include "bitmap/bits.h"
 #include "bitmap/disk.h"
+#include "bitmap/owner.h"
 #include "bitmap/relocate.h"
 
 /* Superblocks of all members, one after the other. */
@@ -187,15 +190,33 @@ static int update_slots(struct md_array *array, const struct md_update *update,
 	return r;
 }
 
+static int set_host(struct md_member *m, const char *host, struct err *err)
+{
+	struct md_owner owner;
+
+	if (!(m->sb.feature_map & MD_FEATURE_CLUSTERED)) {
+		(void)md_owner_read(&m->sb, m->block, &owner);
+		snprintf(owner.host, sizeof(owner.host), "%s", host);
+		(void)md_owner_mark(&m->sb, m->block, &owner);
+	}
+	return md_owner_rename(&m->sb, host, err);
+}
+
 /* U6 */
-static int update_name(struct md_array *array, const char *name,
+static int update_name(struct md_array *array, const struct md_update *update,
 		       struct err *err)
 {
 	size_t i;
 	int r = 0;
 
-	for (i = 0; r == 0 && i < array->count; i++)
-		r = md_sb_set_name(&array->members[i].sb, name, err);
+	for (i = 0; r == 0 && i < array->count; i++) {
+		struct md_member *m = &array->members[i];
+
+		if (update->name)
+			r = md_sb_set_name(&m->sb, update->name, err);
+		if (r == 0 && update->host)
+			r = set_host(m, update->host, err);
+	}
 	return r < 0 ? r : store_superblocks(array, err);
 }
 
@@ -333,8 +354,8 @@ int md_update_apply(struct md_array *array, const struct md_update *update,
 		r = md_relocate(array, update->uuid, err);
 	if (r == 0 && (update->nodes || update->cluster_name || update->is_gathered))
 		r = update_slots(array, update, err);
-	if (r == 0 && update->name)
-		r = update_name(array, update->name, err);
+	if (r == 0 && (update->name || update->host))
+		r = update_name(array, update, err);
 	if (r == 0 && update->mark_count)
 		r = update_marks(array, update, err);
 	return r;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Changing an array while nobody runs it: nodes, cluster name, array name,
+ * Changing an array while nobody runs it: nodes, cluster name, array name, host,
  * uuid, chunks marked dirty.
  *
  * Dirty bits are kept and no resync is forced (mdadm rewrites slot 0 as all
@@ -30,6 +30,11 @@ struct md_update {
 	uint32_t nodes;            /* 0: as it is */
 	const char *cluster_name;  /* NULL: as it is, and so on */
 	const char *name;
+	/*
+	 * Before the colon of the name, or of `name`; and of a plain array the host that alone may
+	 * have it (owner.h). The one change that a plain array takes.
+	 */
+	const char *host;
 	const uint8_t *uuid;
 	/*
 	 * Gather the dirty bits of all slots in slot 0. The kernel's md-cluster

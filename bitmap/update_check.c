@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "bitmap/array.h"
 #include "bitmap/disk.h"
+#include "bitmap/owner.h"
 #include "bitmap/relocate.h"
 #include "bitmap/update.h"
 
@@ -46,10 +47,25 @@ int md_update_check_members(const struct md_array *array, bool is_forced,
 	return 0;
 }
 
-static int check_kind(const struct md_array *array, struct err *err)
+/* Of a plain array, whose all else is mdadm's. */
+static bool is_of_the_name_alone(const struct md_update *u)
+{
+	return u->host && !u->nodes && !u->cluster_name && !u->uuid && !u->is_gathered &&
+	       !u->mark_count;
+}
+
+static bool is_plain(const struct md_array *array)
+{
+	return !(md_array_freshest(array)->sb.feature_map & MD_FEATURE_CLUSTERED);
+}
+
+static int check_kind(const struct md_array *array, const struct md_update *update,
+		      struct err *err)
 {
 	size_t i;
 
+	if (is_of_the_name_alone(update) && is_plain(array))
+		return 0;
 	for (i = 0; i < array->count; i++) {
 		const char *refusal = md_member_kind_refusal(&array->members[i]);
 
@@ -127,8 +143,8 @@ int md_update_check(const struct md_array *array, const struct md_update *update
 		    struct err *err)
 {
 	struct bitmap_sb scratch;
-	struct md_sb scratch_sb;
-	int r = check_kind(array, err);
+	struct md_sb scratch_sb = md_array_freshest(array)->sb;
+	int r = check_kind(array, update, err);
 
 	if (r == 0)
 		r = md_update_check_members(array, update->is_forced, err);
@@ -140,11 +156,12 @@ int md_update_check(const struct md_array *array, const struct md_update *update
 					       err);
 	if (r == 0 && update->name)
 		r = md_sb_set_name(&scratch_sb, update->name, err);
+	if (r == 0 && update->host)
+		r = md_owner_rename(&scratch_sb, update->host, err);
 	if (r == 0 && update->uuid)
 		r = md_relocate_check(array, update->uuid, err);
-	if (r == 0)
-		r = check_marks(array, update, err);
-	if (r == 0)
-		r = md_update_check_slots(array, err);
-	return r;
+	if (r < 0 || is_plain(array))
+		return r;
+	r = check_marks(array, update, err);
+	return r < 0 ? r : md_update_check_slots(array, err);
 }

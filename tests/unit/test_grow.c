@@ -7,6 +7,7 @@
  *	- superblock and slots are sound, of the old array or of the new one
  *	- every chunk that was dirty is dirty in some slot, or all of the disk is
  *	- what is beyond the old end is dirty where it is part of the array
+ *	- where it is plain, a mark says which host may have it (owner.h, P3)
  *	- the same command, given again, finishes the job
  */
 #include "tests/unit/help.h"
@@ -18,6 +19,7 @@
 #include "base/arith.h"
 #include "bitmap/bits.h"
 #include "bitmap/grow.h"
+#include "bitmap/owner.h"
 
 enum {
 	SEEDS = 5,
@@ -27,6 +29,7 @@ enum {
 	LARGE = 12288,
 	CHUNK_SECTORS = 8,
 };
+#define HOST "node1.example.org"
 
 struct scenario {
 	const char *name;
@@ -108,7 +111,7 @@ static void make(struct rig *rig, uint64_t seed, size_t disks, bool is_raid10,
 
 static void set_up(const struct scenario *s, struct rig *rig, uint64_t seed)
 {
-	const struct md_grow first = { .bitmap = s->begins };
+	const struct md_grow first = { .bitmap = s->begins, .host = HOST };
 	struct err err = ERR_INIT;
 	size_t i;
 
@@ -166,6 +169,22 @@ static uint8_t *gather(struct md_member *m, const char *where)
 	return dirty;
 }
 
+static void check_owner(const struct scenario *s, const struct md_member *m, const char *where)
+{
+	char name[MD_NAME_BYTES + 1];
+	struct md_owner owner;
+
+	md_sb_name(&m->sb, name);
+	if (m->sb.feature_map & MD_FEATURE_CLUSTERED)
+		return;
+	if (!md_owner_read(&m->sb, m->block, &owner))
+		fail_msg("%s: %s is plain, and nothing says whose", where, m->disk->name);
+	if (s->grow.host && strcmp(name, "node1:web") != 0)
+		fail_msg("%s: %s is called %s", where, m->disk->name, name);
+	assert_string_equal(owner.host, HOST);
+	assert_string_equal(owner.cluster, "alpha");
+}
+
 /* Returns the dirty chunks it speaks of. */
 static uint64_t check_disk(const struct scenario *s, struct disk *disk, const char *where)
 {
@@ -182,6 +201,7 @@ static uint64_t check_disk(const struct scenario *s, struct disk *disk, const ch
 			 (unsigned long long)m.sb.size);
 	if (m.sb.raid_disks != s->disks && m.sb.raid_disks != s->new_disks)
 		fail_msg("%s: %s: %u disks", where, disk->name, m.sb.raid_disks);
+	check_owner(s, &m, where);
 	r = md_member_load_bitmap(&m, &err);
 	if (r < 0 && r != -ENOENT)
 		fail_msg("%s: %s", where, err.text);
@@ -243,6 +263,19 @@ static void check_done(const struct scenario *s, struct rig *rig, const char *wh
 				 (unsigned long long)s->wanted_dirty);
 	}
 	md_array_fini(&array);
+}
+
+static bool has_mark(struct disk *disk)
+{
+	static const uint8_t none[SECTOR_BYTES];
+	struct err err = ERR_INIT;
+	struct md_member m;
+	bool has;
+
+	assert_ok(md_member_load(&m, disk, &err), err);
+	has = memcmp(m.block + MD_SB_BYTES - SECTOR_BYTES, none, sizeof(none)) != 0;
+	md_member_fini(&m);
+	return has;
 }
 
 /* --- the power ---------------------------------------------------------------------- */
@@ -307,6 +340,8 @@ static void survives(const struct scenario *s)
 	assert_ok(grow(&rig, &s->grow, &err), err);
 	writes = disk_world_writes(rig.world) - writes;
 	check_done(s, &rig, s->name);
+	for (disk = 0; disk < s->disks; disk++)
+		assert_int_equal(has_mark(rig.disks[disk]), s->grow.host != NULL);
 	/* once is enough */
 	w = disk_world_writes(rig.world);
 	assert_ok(grow(&rig, &s->grow, &err), err);
@@ -351,9 +386,9 @@ STORY(more_copies, .disks = 2, .grow = { .raid_disks = 4 }, .new_size = SMALL,
 STORY(larger_with_more_copies, .disks = 2, .grow = { .raid_disks = 3, .size = MD_GROW_MAX },
       .new_size = SECTORS - DATA_OFFSET, .new_disks = 3,
       .wanted_dirty = PLANTED + (SECTORS - DATA_OFFSET - SMALL) / CHUNK_SECTORS)
-STORY(clustered_to_internal, .disks = 2, .grow = { .bitmap = MD_BITMAP_INTERNAL },
+STORY(clustered_to_internal, .disks = 2, .grow = { .bitmap = MD_BITMAP_INTERNAL, .host = HOST },
       .new_size = SMALL, .new_disks = 2, .wanted_dirty = PLANTED)
-STORY(clustered_to_none, .disks = 2, .grow = { .bitmap = MD_BITMAP_NONE },
+STORY(clustered_to_none, .disks = 2, .grow = { .bitmap = MD_BITMAP_NONE, .host = HOST },
       .new_size = SMALL, .new_disks = 2)
 STORY(internal_to_clustered, .disks = 2, .begins = MD_BITMAP_INTERNAL,
       .grow = { .bitmap = MD_BITMAP_CLUSTERED, .nodes = 3, .cluster_name = "beta" },
