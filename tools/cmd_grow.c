@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/err.h"
+#include "base/host.h"
 #include "base/text.h"
 #include "bitmap/array.h"
 #include "bitmap/grow.h"
@@ -112,12 +113,25 @@ static void tell(const struct cli_args *args, const struct md_array *array)
 							       "clustered");
 }
 
-static int grow_disks(const struct cli_args *args, const struct md_grow *grow,
+/* Whose what becomes plain is: this host's. */
+static int take_host(struct md_grow *grow, char host[HOST_NAME_BYTES], struct err *err)
+{
+	if (!is_plain_kind(grow->bitmap))
+		return 0;
+	grow->host = host;
+	return host_name(host, err);
+}
+
+static int grow_disks(const struct cli_args *args, struct md_grow *grow,
 		      char *const *paths, size_t count, struct err *err)
 {
+	char host[HOST_NAME_BYTES];
 	struct disk_set set;
 	struct md_array array;
-	int r = disk_set_open(&set, paths, count, DISK_RDWR, false, err);
+	int r = take_host(grow, host, err);
+
+	if (r == 0)
+		r = disk_set_open(&set, paths, count, DISK_RDWR, false, err);
 
 	if (r < 0)
 		return r;
@@ -176,7 +190,8 @@ static void tell_answer(const struct cli_args *args, const struct md_grow *grow,
 			   is_farewell ? cli_value(args, "bitmap") : "clustered");
 	else if (is_farewell && !cli_has(args, "quiet"))
 		printf("%s: is stopped, and an array of no cluster any more: "
-		       "no node but one may assemble it, with mdadm\n", array);
+		       "this host's alone, for mdadm to run (update --homehost gives it to another)\n",
+		       array);
 }
 
 /* Waits as long as it takes: all nodes stop their I/O for it. */

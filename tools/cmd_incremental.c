@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/printable.h"
 #include "base/text.h"
 #include "bitmap/disk.h"
@@ -17,12 +18,16 @@
 #include "tools/commands.h"
 #include "tools/daemon.h"
 #include "tools/export.h"
+#include "tools/guard.h"
+
+LOG_SUBSYSTEM(guard);
 
 enum { INCREMENTAL_NOT_OURS = 3 };
 
 static const struct cli_option options[] = {
 	{ "fail", 'f', NULL, "it has vanished: arrays that use it fail it (mdadm's -If)" },
 	{ "export", 0, NULL, "KEY=VALUE lines for udev" },
+	{ "syslog", 'y', NULL, "a disk that is kept from this host is told of in the system's log" },
 	{ "path", 0, "ID", "taken for mdadm's sake, and not looked at" },
 	{ "offroot", 0, NULL, "taken for mdadm's sake, and not looked at" },
 	CLI_JSON_OPTION,
@@ -55,19 +60,22 @@ struct seen {
 	char cluster[BITMAP_CLUSTER_NAME_BYTES + 1];
 };
 
-/* 0: a member of a clustered array; -EMEDIUMTYPE: it is none. */
+/* 0: a member of a clustered array; -EMEDIUMTYPE: it is none; -EXDEV: nor mdadm's here. */
 static int read_member(const char *path, struct seen *s, struct err *err)
 {
 	struct disk *disk = disk_aio_open(path, DISK_RDONLY, err);
 	struct md_member *m = &s->member;
+	struct guard guard;
 	int r = disk ? md_member_load(m, disk, err) : err->code;
 
 	if (disk && (r == -ENOENT || (r == -EOPNOTSUPP &&
 				      !(m->sb.feature_map & MD_FEATURE_CLUSTERED))))
 		r = err->code = -EMEDIUMTYPE; /* of a kind that is mdadm's */
 	if (r == 0 && !(m->sb.feature_map & MD_FEATURE_CLUSTERED))
-		r = err_set(err, -EMEDIUMTYPE, "%s: its array is not clustered: that is mdadm's",
-			    path);
+		r = guard_hides(m, &guard) ?
+			    err_set(err, -EXDEV, "%s: %s", path, guard.why) :
+			    err_set(err, -EMEDIUMTYPE,
+				    "%s: its array is not clustered: that is mdadm's", path);
 	if (r == 0)
 		r = md_member_load_bitmap(m, err);
 	if (r == 0)
@@ -141,6 +149,18 @@ static enum cli_exit print_verdict(const struct cli_args *args, const struct see
 	return *array ? CLI_OK : (enum cli_exit)INCREMENTAL_NOT_OURS;
 }
 
+/* Nobody reads what udev's programs print. */
+static enum cli_exit tell_system(const struct err *why)
+{
+	struct err err = ERR_INIT;
+
+	log_close();
+	if (log_open("mdcluster", LOG_TO_SYSLOG, LOG_NOTICE, &err) < 0)
+		return cli_fail(why);
+	log_warning("MDC5890", "%s", why->text);
+	return CLI_FAILED;
+}
+
 static enum cli_exit appeared(const struct cli_args *args, char *const *words, size_t count)
 {
 	struct err err = ERR_INIT;
@@ -151,8 +171,13 @@ static enum cli_exit appeared(const struct cli_args *args, char *const *words, s
 	if (read_member(words[0], &s, &err) == 0)
 		answer = daemon_ask(args, "org.mdcluster.Incremental",
 				    describe(&s, words, count), &err);
-	code = answer ? print_verdict(args, &s, words[0], answer) : cli_fail(&err);
-	if (err.code == -EMEDIUMTYPE)
+	if (answer)
+		code = print_verdict(args, &s, words[0], answer);
+	else if (err.code == -EXDEV && cli_has(args, "syslog"))
+		code = tell_system(&err);
+	else
+		code = cli_fail(&err);
+	if (err.code == -EMEDIUMTYPE || err.code == -EXDEV)
 		code = (enum cli_exit)INCREMENTAL_NOT_OURS;
 	json_decref(answer);
 	md_member_fini(&s.member);

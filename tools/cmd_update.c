@@ -20,6 +20,7 @@ static const struct cli_option options[] = {
 	{ "nodes", 0, "N", "number of slots (nodes), 2..64; dirty bits are kept" },
 	{ "home-cluster", 0, "NAME", "name of the cluster, at most 63 bytes" },
 	{ "name", 'N', "NAME", "name of the array, at most 32 bytes" },
+	{ "homehost", 0, "HOST", "before the colon of the name; a plain array is that host's alone, or any's" },
 	{ "uuid", 'u', "UUID", "uuid of the array, or the word 'random'" },
 	{ "gather", 0, NULL,
 	  "move the dirty bits of all slots to slot 0 (before the kernel takes over)" },
@@ -93,6 +94,7 @@ static int parse(const struct cli_args *args, struct md_update *update,
 	update->nodes = (uint32_t)n;
 	update->cluster_name = cli_value(args, "home-cluster");
 	update->name = cli_value(args, "name");
+	update->host = cli_value(args, "homehost");
 	update->is_gathered = cli_has(args, "gather");
 	update->is_forced = cli_has(args, "force");
 	if (r == 0 && uuid_text) {
@@ -107,7 +109,7 @@ static int parse(const struct cli_args *args, struct md_update *update,
 
 static bool asks_for_something(const struct md_update *u)
 {
-	return u->nodes || u->cluster_name || u->name || u->uuid ||
+	return u->nodes || u->cluster_name || u->name || u->host || u->uuid ||
 	       u->is_gathered || u->mark_count;
 }
 

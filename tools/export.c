@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "bitmap/member.h"
+#include "tools/guard.h"
 #include "tools/show.h"
 
 static bool passes(char c)
@@ -36,6 +37,17 @@ static void cluster_lines(FILE *to, const char *cluster, uint32_t nodes)
 		export_line(to, "MD_CLUSTER_NODES", "%" PRIu32, nodes);
 }
 
+static void owner_lines(FILE *to, const struct md_member *m)
+{
+	struct guard guard;
+	bool is_hidden = guard_hides(m, &guard);
+
+	if (guard.has_owner)
+		export_line(to, "MD_CLUSTER_OWNER", "%s", guard.owner.host);
+	if (is_hidden)
+		export_line(to, "MD_CLUSTER_GUARD", "yes");
+}
+
 void export_member(FILE *to, const struct md_member *m)
 {
 	const struct md_sb *sb = &m->sb;
@@ -59,6 +71,7 @@ void export_member(FILE *to, const struct md_member *m)
 		memcpy(cluster, bitmap_sb_cluster_name(&m->bitmap), BITMAP_CLUSTER_NAME_BYTES);
 		cluster_lines(to, cluster, m->bitmap.nodes);
 	}
+	owner_lines(to, m);
 }
 
 /* --- detail ------------------------------------------------------------------------------- */

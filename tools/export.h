@@ -14,7 +14,7 @@ struct md_member;
 
 void export_line(FILE *to, const char *key, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* As mdadm --examine --export, and MD_CLUSTER_NAME, MD_CLUSTER_NODES. */
+/* As mdadm --examine --export, and MD_CLUSTER_NAME, _NODES; of one that left its cluster _OWNER, _GUARD. */
 void export_member(FILE *to, const struct md_member *member);
 /* As mdadm --detail --export, and MD_CLUSTER_*; the answer of the method Detail. */
 void export_detail(FILE *to, const json_t *answer);

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "bitmap/bits.h"
 #include "bitmap/disk.h"
+#include "tools/guard.h"
 #include "tools/show.h"
 
 /* JSON integers end at 2^63 here; what is beyond can only be damage. */
@@ -72,6 +73,18 @@ static json_t *cluster(const struct md_member *m)
 			 "nodes", (int)m->bitmap.nodes);
 }
 
+static json_t *owner(const struct md_member *m, const char *fault)
+{
+	struct guard guard;
+	bool is_hidden = !fault && guard_hides(m, &guard);
+
+	if (fault || (!guard.has_owner && !is_hidden))
+		return json_null();
+	return json_pack("{s:o, s:o, s:b}", "host", show_json_text(guard.owner.host, SIZE_MAX),
+			 "cluster", show_json_text(guard.owner.cluster, SIZE_MAX),
+			 "is_kept_from_here", is_hidden);
+}
+
 json_t *show_member_json(const struct md_member *m, const char *fault)
 {
 	const struct md_sb *sb = &m->sb;
@@ -121,6 +134,7 @@ json_t *show_member_json(const struct md_member *m, const char *fault)
 			    json_boolean(md_sb_checksum(m->block, sb->max_dev) ==
 					 sb->checksum));
 	json_object_set_new(o, "kernel_md_cluster", kernel_verdict(m, fault));
+	json_object_set_new(o, "owner", owner(m, fault));
 	json_object_set_new(o, "fault",
 			    fault ? show_json_text(fault, SIZE_MAX) : json_null());
 	return o;

@@ -8,6 +8,7 @@
 #include "base/printable.h"
 #include "base/text.h"
 #include "bitmap/disk.h"
+#include "tools/guard.h"
 #include "tools/show.h"
 
 const char *show_level(int32_t level)
@@ -281,6 +282,19 @@ static void show_kernel_verdict(FILE *to, const struct md_member *m,
 		fprintf(to, " Kernel Cluster : md-cluster would accept it\n");
 }
 
+static void show_owner(FILE *to, const struct md_member *m)
+{
+	struct guard guard;
+	bool is_hidden = guard_hides(m, &guard);
+
+	if (guard.has_owner)
+		fprintf(to, "          Owner : %s%s%s%s\n", guard.owner.host,
+			guard.owner.cluster[0] ? " (left cluster " : "", guard.owner.cluster,
+			guard.owner.cluster[0] ? ")" : "");
+	if (is_hidden)
+		fprintf(to, "      Not For : %s\n", guard.why);
+}
+
 void show_member(FILE *to, const struct md_member *m, const char *fault)
 {
 	const struct md_sb *sb = &m->sb;
@@ -311,4 +325,6 @@ void show_member(FILE *to, const struct md_member *m, const char *fault)
 	show_geometry(to, sb);
 	show_roles(to, sb);
 	show_kernel_verdict(to, m, fault);
+	if (!fault)
+		show_owner(to, m);
 }

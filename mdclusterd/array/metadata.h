@@ -198,6 +198,11 @@ struct metadata_ops {
 	int (*claim)(void *owner, struct disk *disk, bool is_member, bool is_forced,
 		     struct err *err);
 	void (*random)(void *owner, void *to, size_t bytes);
+	/*
+	 * This host's name, to stand on disks that leave the cluster (bitmap/owner.h); it stays
+	 * where it is. May be NULL: no disk says whose it is.
+	 */
+	int (*host)(void *owner, const char **host, struct err *err);
 };
 
 /* The request's view is written, where it went well. */

@@ -14,6 +14,7 @@
 #include "base/arith.h"
 #include "base/log.h"
 #include "bitmap/disk.h"
+#include "bitmap/owner.h"
 
 LOG_SUBSYSTEM(metadata);
 
@@ -129,12 +130,25 @@ static size_t choose_readable(struct metadata *md, bool *chosen, struct disk **d
 	return count;
 }
 
+static int check_kind(const struct md_member *m, struct err *err)
+{
+	const char *why_not = md_member_kind_refusal(m);
+	char words[MD_OWNER_WORDS_BYTES];
+	struct md_owner owner;
+
+	if (!why_not)
+		return 0;
+	if (!md_owner_read(&m->sb, m->block, &owner))
+		return err_set(err, -EOPNOTSUPP, "%s: %s", m->disk->name, why_not);
+	return err_set(err, -EOPNOTSUPP, "%s: %s: %s", m->disk->name, why_not,
+		       md_owner_words(&owner, words));
+}
+
 /* Those of `chosen` that can be read; *why: what kept the last one from it. */
 static int load(struct metadata *md, bool *chosen, struct err *why, struct err *err)
 {
 	struct disk *disks[METADATA_MAX_DISKS];
 	size_t count, before = SIZE_MAX;
-	const char *why_not;
 	int r;
 
 	metadata_forget(md);
@@ -152,10 +166,7 @@ static int load(struct metadata *md, bool *chosen, struct err *why, struct err *
 		before = count; /* one may have failed since it was tried */
 		*err = (struct err)ERR_INIT;
 	}
-	why_not = md_member_kind_refusal(md_array_freshest(&md->array));
-	if (why_not) {
-		err_set(err, -EOPNOTSUPP, "%s: %s", md_array_freshest(&md->array)->disk->name,
-			why_not);
+	if (check_kind(md_array_freshest(&md->array), err) < 0) {
 		md_array_fini(&md->array);
 		return err->code;
 	}

@@ -30,17 +30,26 @@ static size_t choose(const struct metadata *md, struct disk **disks)
 	return count;
 }
 
-static int apply(struct md_array *array, const struct metadata_request *req, struct err *err)
+static bool is_farewell(const struct metadata_request *req)
+{
+	return req->grow->bitmap == MD_BITMAP_NONE || req->grow->bitmap == MD_BITMAP_INTERNAL;
+}
+
+static int apply(struct metadata *md, struct md_array *array,
+		 const struct metadata_request *req, struct err *err)
 {
 	const struct md_update update = { .name = req->name };
+	struct md_grow grow = *req->grow;
 	int r = array->is_halved ? md_grow_finish(array, err) : 0;
 
+	if (r == 0 && is_farewell(req) && md->ops->host)
+		r = md->ops->host(md->owner, &grow.host, err);
 	if (r == 0)
-		r = md_grow_check(array, req->grow, err);
+		r = md_grow_check(array, &grow, err);
 	/* first: of an array without slots it would be refused */
 	if (r == 0 && req->name)
 		r = md_update_apply(array, &update, err);
-	return r < 0 ? r : md_grow_apply(array, req->grow, err);
+	return r < 0 ? r : md_grow_apply(array, &grow, err);
 }
 
 int metadata_change(struct metadata *md, struct metadata_request *req)
@@ -55,12 +64,11 @@ int metadata_change(struct metadata *md, struct metadata_request *req)
 	count = choose(md, disks);
 	r = md_array_load_halves(&array, disks, count, &req->err);
 	if (r == 0) {
-		r = apply(&array, req, &req->err);
+		r = apply(md, &array, req, &req->err);
 		md_array_fini(&array);
 	}
 	/* without a bitmap of slots it is none of ours any more: the view is of before */
-	if (r == 0 && (req->grow->bitmap == MD_BITMAP_NONE ||
-		       req->grow->bitmap == MD_BITMAP_INTERNAL))
+	if (r == 0 && is_farewell(req))
 		return 0;
 	return r < 0 ? r : metadata_reload(md, METADATA_NO_ROLE, &req->err);
 }

@@ -12,6 +12,7 @@
 #include "base/arith.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/host.h"
 #include "bitmap/discover.h"
 #include "bitmap/disk.h"
 #include "mdclusterd/array/metadata.h"
@@ -37,6 +38,7 @@ struct metadata_thread {
 	const struct lease *lease;
 	char **patterns;           /* owned */
 	size_t pattern_count;
+	char host[HOST_NAME_BYTES]; /* the thread's */
 	size_t asked;              /* and not answered; the asker's */
 	struct mailbox *answers;
 	pthread_t thread;
@@ -156,8 +158,16 @@ static void random_bytes(void *owner, void *to, size_t bytes)
 	}
 }
 
+static int host(void *owner, const char **host, struct err *err)
+{
+	struct metadata_thread *t = owner;
+
+	*host = t->host;
+	return host_name(t->host, err);
+}
+
 static const struct metadata_ops metadata_ops = {
-	.open = open_shared, .find = find, .claim = claim, .random = random_bytes,
+	.open = open_shared, .find = find, .claim = claim, .random = random_bytes, .host = host,
 };
 
 static bool copy_patterns(struct metadata_thread *t, char *const *patterns, size_t count)

@@ -16,7 +16,7 @@ LOG_SUBSYSTEM(slot);
 enum { MAX_SLOT = 127, PATH_BYTES = 4096 };
 
 struct saving {
-	char path[PATH_BYTES], text[16];
+	char path[PATH_BYTES], text[16 + TEXT_UUID_BYTES];
 };
 
 int slot_memory_read(const char *state_dir, const char *array)
@@ -49,15 +49,16 @@ static void *save(void *owner)
 	return NULL;
 }
 
-void slot_memory_save(const char *state_dir, const char *array, int slot)
+void slot_memory_save(const char *state_dir, const char *array, const uint8_t uuid[16], int slot)
 {
+	char text[TEXT_UUID_BYTES];
 	struct saving *s = calloc(1, sizeof(*s));
 	pthread_t thread;
 
 	if (!s)
 		return;
 	snprintf(s->path, sizeof(s->path), "%s/%s.slot", state_dir, array);
-	snprintf(s->text, sizeof(s->text), "%d\n", slot);
+	snprintf(s->text, sizeof(s->text), "%d\n%s\n", slot, text_uuid(uuid, text));
 	if (pthread_create(&thread, NULL, save, s) == 0)
 		pthread_detach(thread);
 	else

@@ -248,8 +248,12 @@ static void tell_closed(void *owner)
 static void op_slot_known(void *owner, int slot)
 {
 	struct unit *u = owner;
+	struct array_look look = { .state = ARRAY_DOWN };
 
-	slot_memory_save(u->engine->config->state_dir, u->config.name, slot);
+	array_look(u->array, &look);
+	if (look.view)
+		slot_memory_save(u->engine->config->state_dir, u->config.name, look.view->uuid,
+				 slot);
 }
 
 /* --- making it ---------------------------------------------------------------------------------- */

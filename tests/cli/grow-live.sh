@@ -76,6 +76,15 @@ mdcluster examine --json "${disks[0]}" | jq -e '.kernel_md_cluster.accepts == fa
 	fail "it is clustered still"
 ask 2 assemble "$array" 2>error && fail "n2 assembles it"
 grep -q "not a clustered" error || fail "n2 does not say why: $(cat error)"
+host=$(cat /proc/sys/kernel/hostname)
+grep -q "is of host $host alone" error || fail "n2 does not say whose it is: $(cat error)"
+for disk in "${disks[@]}"; do
+	expect_equal "owner of $disk" "$host test" "$(mdcluster examine --json "$disk" | jq -r '.owner | "\(.host) \(.cluster)"')"
+done
+uuid=$(mdcluster examine --json "${disks[0]}" | jq -r .uuid)
+for i in 1 2 3; do
+	grep -qx "$uuid" n$i/state/*.slot || fail "n$i does not remember that it ran the array: $(head n$i/state/*.slot)"
+done
 stop_daemon 1 2 3
 mdcluster grow --bitmap=clustered --home-cluster=test "${disks[@]}"
 cmp -i 1048576 -n $((64 << 20)) "${disks[@]}" || fail "the disks differ"

@@ -158,6 +158,8 @@ expect 'type == "object"' a "one disk is an object"
 expect 'type == "array" and length == 2' both "two disks are an array"
 check examine "examine a" <a
 check examine "examine b" <b
+mdcluster grow --bitmap=none q.img r.img
+mdcluster examine --json q.img | check examine "examine of what left its cluster"
 expect_equal "the same disk, alone and among others" "$(jq -S . a b)" \
 	"$(jq -S '.[]' both)"
 
