@@ -109,6 +109,7 @@ static const char *sentence_of(const char *verdict)
 		{ "waits", "waits for a quorum" },
 		{ "assembles", "is being assembled, if enough of its disks are here" },
 		{ "active", "is active" },
+		{ "re-adds", "is active, and this disk is re-added" },
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
@@ -122,7 +123,9 @@ static void print_export(const struct seen *s, const char *array, const char *ve
 	export_line(stdout, "MD_FOREIGN", "%s", *array ? "no" : "yes");
 	if (*array)
 		export_line(stdout, "MD_DEVNAME", "%s", array);
-	export_line(stdout, "MD_STARTED", "%s", strcmp(verdict, "active") == 0 ? "yes" : "no");
+	export_line(stdout, "MD_STARTED", "%s", strcmp(verdict, "active") == 0 || strcmp(verdict, "re-adds") == 0 ?
+							  "yes" :
+							  "no");
 	export_line(stdout, "MD_CLUSTER_NAME", "%s", s->cluster);
 	export_line(stdout, "MD_CLUSTER_NODES", "%u", s->member.bitmap.nodes);
 }

@@ -40,7 +40,7 @@ const char control_interface[] =
 	"(array: ?string, state: ?string, waits: ?string)\n"
 	"\n"
 	"# A member has appeared; disks: its names, the first of them to be opened. verdict:\n"
-	"# foreign, left-alone, waits, assembles, active. Answers at once.\n"
+	"# foreign, left-alone, waits, assembles, active, re-adds. Answers at once.\n"
 	"method Incremental(disks: []string, uuid: string, device_uuid: string, name: string,\n"
 	"  cluster: string) -> (array: string, verdict: string)\n"
 	"\n"

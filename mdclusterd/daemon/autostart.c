@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "mdclusterd/daemon/engine_private.h"
+#include "mdclusterd/daemon/re_add.h"
 #include "mdclusterd/daemon/stopped.h"
 #include "mdclusterd/daemon/unit.h"
 
@@ -34,7 +35,7 @@ const char *autostart_verdict_name(enum autostart_verdict verdict)
 	static const char *const names[] = {
 		[AUTOSTART_FOREIGN] = "foreign",       [AUTOSTART_LEFT_ALONE] = "left-alone",
 		[AUTOSTART_WAITS] = "waits",           [AUTOSTART_ASSEMBLES] = "assembles",
-		[AUTOSTART_ACTIVE] = "active",
+		[AUTOSTART_ACTIVE] = "active",	       [AUTOSTART_RE_ADDS] = "re-adds",
 	};
 
 	return names[verdict];
@@ -194,6 +195,7 @@ static struct told *new_told(struct autostart *a, const struct autostart_member 
 		return NULL;
 	}
 	t->array = (struct config_array){ .is_auto = true, .is_exported = true,
+					  .re_adds = a->engine->config->re_adds,
 					  .export_mode = 0600 };
 	memcpy(t->array.uuid, m->uuid, sizeof(t->array.uuid));
 	qb_list_for_each_entry(o, &a->told, link)
@@ -297,6 +299,7 @@ int autostart_seen(struct autostart *a, const struct autostart_member *m, char *
 		   enum autostart_verdict *verdict, struct err *err)
 {
 	const struct config_array *c = known(a, m);
+	const struct unit *u;
 
 	*array = '\0';
 	*verdict = AUTOSTART_FOREIGN;
@@ -312,12 +315,17 @@ int autostart_seen(struct autostart *a, const struct autostart_member *m, char *
 		return 0;
 	snprintf(array, CONFIG_NAME_BYTES, "%s", c->name);
 	*verdict = try(a, c);
+	u = unit_find(a->engine, c->name);
+	if (*verdict == AUTOSTART_ACTIVE &&
+	    re_add_came(a->engine->re_add, u, m->device_uuid, m->paths[0]))
+		*verdict = AUTOSTART_RE_ADDS;
 	return 0;
 }
 
 /* --- a member vanishes ---------------------------------------------------------------------------------- */
 
-static int fail_in(struct unit *u, const char *const *paths, size_t count, struct err *err)
+static int fail_in(struct autostart *a, struct unit *u, const char *const *paths, size_t count,
+		   struct err *err)
 {
 	struct array_look look = { .state = ARRAY_DOWN };
 	int failed = 0;
@@ -327,8 +335,11 @@ static int fail_in(struct unit *u, const char *const *paths, size_t count, struc
 	for (uint32_t i = 0; look.view && i < look.view->disk_count; i++) {
 		const struct metadata_disk *d = &look.view->disks[i];
 
+		if (!is_named(d->path, paths, count))
+			continue;
+		re_add_gone(a->engine->re_add, u, d);
 		if (d->role >= look.view->raid_disks || d->state == METADATA_DISK_MISSING ||
-		    d->state == METADATA_DISK_FAULTY || !is_named(d->path, paths, count))
+		    d->state == METADATA_DISK_FAULTY)
 			continue;
 		log_warning("MDC5700", "%s: its disk %s has vanished from this host",
 			    unit_name(u), d->path);
@@ -359,7 +370,7 @@ int autostart_gone(struct autostart *a, const char *const *paths, size_t count, 
 	int failed = 0;
 
 	for (struct unit *u = unit_next(a->engine, NULL); u; u = unit_next(a->engine, u))
-		failed += fail_in(u, paths, count, err);
+		failed += fail_in(a, u, paths, count, err);
 	qb_list_for_each_entry_safe(t, next, &a->told, link) {
 		forget_disk(t, paths, count);
 		if (t->array.disk_count == 0 && !unit_find(a->engine, t->array.name))

@@ -37,6 +37,7 @@ enum autostart_verdict {
 	AUTOSTART_WAITS,      /* for a quorum */
 	AUTOSTART_ASSEMBLES,  /* its array is tried; status says what it waits for */
 	AUTOSTART_ACTIVE,     /* its array runs */
+	AUTOSTART_RE_ADDS,    /* ... without it, for it had vanished: it is re-added (re_add.h) */
 };
 const char *autostart_verdict_name(enum autostart_verdict verdict);
 

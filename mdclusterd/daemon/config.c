@@ -129,8 +129,8 @@ int config_line(const struct config_reader *r, const cfg_t *section, const char 
 #define LIST(name) CFG_STR_LIST(name, NULL, CFGF_NODEFAULT)
 
 static cfg_opt_t cluster_options[] = { TEXT("name"), TEXT("key_file"), TEXT("crypto"),
-				       TEXT("incremental"), TEXT("engine"), TEXT("locks"),
-				       CFG_END() };
+				       TEXT("incremental"), TEXT("auto_re_add"), TEXT("engine"),
+				       TEXT("locks"), CFG_END() };
 static cfg_opt_t node_options[] = { TEXT("id"), TEXT("address"), TEXT("port"), TEXT("votes"),
 				    CFG_END() };
 static cfg_opt_t totem_options[] = {
@@ -146,7 +146,7 @@ static cfg_opt_t quorum_options[] = {
 static cfg_opt_t array_options[] = {
 	LIST("disks"), TEXT("uuid"), LIST("scan"), TEXT("start_degraded"), TEXT("no_quorum"),
 	TEXT("resync_min"), TEXT("resync_max"), TEXT("intent_budget"), TEXT("export"),
-	TEXT("export_mode"), TEXT("export_group"), TEXT("auto"),
+	TEXT("export_mode"), TEXT("export_group"), TEXT("auto"), TEXT("auto_re_add"),
 	TEXT("degraded_after_ms"), TEXT("max_read_errors"), CFG_END(),
 };
 static cfg_opt_t fence_node_options[] = { LIST("options"), TEXT("delay_ms"), CFG_END() };

@@ -46,7 +46,7 @@ struct config_array {
 	size_t disk_count;
 	uint8_t uuid[16];
 	bool has_uuid;
-	bool may_start_degraded, fails_without_quorum, is_exported, is_auto;
+	bool may_start_degraded, fails_without_quorum, is_exported, is_auto, re_adds;
 	uint32_t degraded_after_ms; /* how long one that starts by itself waits for members */
 	uint64_t resync_min_bytes, resync_max_bytes; /* a second; 0: array.h's */
 	uint64_t intent_budget_bytes;                /* 0: 30 s of resync */
@@ -68,6 +68,7 @@ struct config {
 	char cluster[CONFIG_NAME_BYTES];
 	char *key_file;            /* NULL: crypto = none */
 	bool takes_all;            /* incremental = all: also arrays that are not below */
+	bool re_adds;              /* those; and these where nothing else is said */
 	struct config_node nodes[TOTEM_MAX_NODES]; /* by id */
 	int node_count, self;      /* self: index */
 

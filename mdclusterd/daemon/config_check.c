@@ -208,6 +208,7 @@ static void check_cluster(struct config_reader *r, struct config *c)
 	else if (text_of(&s, "key_file"))
 		complain(&s, "key_file", 0, "key_file: crypto = none has no key");
 	c->takes_all = word_of(&s, "incremental", taken, 0) == 1;
+	c->re_adds = truth_of(&s, "auto_re_add", false);
 }
 
 static void check_node(struct config_reader *r, struct config *c, cfg_t *cfg, uint64_t port)
@@ -362,7 +363,8 @@ static void check_members(const struct section *s, struct config_array *a)
 	take_list(s, cfg_size(s->cfg, "disks") > 0 ? "disks" : "scan", a);
 }
 
-static void check_array(struct config_reader *r, struct config_array *a, cfg_t *cfg)
+static void check_array(struct config_reader *r, const struct config *c, struct config_array *a,
+			cfg_t *cfg)
 {
 	static const char *const without_quorum[] = { "park", "fail", NULL };
 	struct section s = section_of(r, cfg);
@@ -387,6 +389,7 @@ static void check_array(struct config_reader *r, struct config_array *a, cfg_t *
 						 CONFIG_MAX_READ_ERRORS);
 	a->is_exported = truth_of(&s, "export", true);
 	a->is_auto = truth_of(&s, "auto", true);
+	a->re_adds = truth_of(&s, "auto_re_add", c->re_adds);
 	name_of(&s, "export_group", a->export_group);
 	mode = text_of(&s, "export_mode");
 	a->export_mode = 0600;
@@ -415,7 +418,7 @@ static void check_arrays(struct config_reader *r, struct config *c)
 		return;
 	}
 	for (unsigned int i = 0; i < count; i++)
-		check_array(r, &c->arrays[c->array_count++], cfg_getnsec(r->cfg, "array", i));
+		check_array(r, c, &c->arrays[c->array_count++], cfg_getnsec(r->cfg, "array", i));
 }
 
 static void check_log(struct config_reader *r, struct config *c)

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "mdclusterd/daemon/autostart.h"
 #include "mdclusterd/daemon/engine_private.h"
+#include "mdclusterd/daemon/re_add.h"
 #include "mdclusterd/daemon/unit.h"
 
 LOG_SUBSYSTEM(engine);
@@ -135,7 +136,8 @@ static int begin(struct engine *e, struct err *err)
 	if (r < 0)
 		return r;
 	e->autostart = autostart_new(e, err);
-	if (!e->autostart)
+	e->re_add = e->autostart ? re_add_new(e, err) : NULL;
+	if (!e->re_add)
 		return err->code;
 	e->events = event_hub_new(e->config->nodes[e->config->self].id, clock_wall_us);
 	if (!e->events)
@@ -235,6 +237,7 @@ static void end(struct engine *e)
 	engine_guard_close(e);
 	units_free(e);
 	autostart_free(e->autostart);
+	re_add_free(e->re_add);
 	engine_proof_close(e);
 	cluster_close(e->cluster);
 	engine_guard_free(e);

@@ -45,6 +45,22 @@ void engine_tell(struct engine *e, int priority, const char *kind, uint32_t node
 	event_hub_add(e->events, &event);
 }
 
+void engine_tell_disk(struct engine *e, int priority, const char *kind, const char *array,
+		      const char *disk, const char *fmt, ...)
+{
+	struct status_event event = { .is_ours = true, .slot = -1, .role = -1,
+				      .priority = priority };
+	va_list args;
+
+	snprintf(event.kind, sizeof(event.kind), "%s", kind);
+	snprintf(event.array, sizeof(event.array), "%s", array);
+	snprintf(event.disk, sizeof(event.disk), "%s", disk);
+	va_start(args, fmt);
+	vsnprintf(event.text, sizeof(event.text), fmt, args);
+	va_end(args);
+	event_hub_add(e->events, &event);
+}
+
 void engine_tell_status(const struct engine *e)
 {
 	int count = set_count(cluster_members(e->cluster));

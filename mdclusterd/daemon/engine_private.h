@@ -16,6 +16,7 @@ struct engine {
 	struct cluster *cluster;
 	struct qb_list_head units;  /* unit_private.h */
 	struct autostart *autostart;
+	struct re_add *re_add;
 	struct engine_proof *proof;
 	struct engine_guard *guard;
 	struct control_server *control;
@@ -39,6 +40,10 @@ void engine_look_at_quorum(struct engine *e, struct quorum_look *look);
 /* An event of the cluster; of a node where node is not 0. */
 void engine_tell(struct engine *e, int priority, const char *kind, uint32_t node,
 		 const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/* An event of a disk of an array, told by the node that it is of. */
+void engine_tell_disk(struct engine *e, int priority, const char *kind, const char *array,
+		      const char *disk, const char *fmt, ...)
+	__attribute__((format(printf, 6, 7)));
 const char *engine_node_name(const struct engine *e, uint32_t node);
 /*
  * What arrays, locks and messages say of "node 3", which is all that they know, with its name.

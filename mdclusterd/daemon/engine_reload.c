@@ -91,6 +91,7 @@ static void compare(const struct reload *r)
 	NOTE(r, locks, "cluster.locks", true);
 	NOTE_TEXT(r, key_file, "cluster.key_file", true);
 	NOTE(r, takes_all, "cluster.incremental", false);
+	NOTE(r, re_adds, "cluster.auto_re_add", false);
 	note(r, "nodes", same_nodes(r->old, r->new), true);
 	if (same_nodes(r->old, r->new))
 		note_names(r);
@@ -158,6 +159,7 @@ static void compare_array(const struct reload *r, const struct config_array *a,
 	note_array(r, name, "export_group", strcmp(a->export_group, b->export_group) == 0,
 		   true);
 	note_array(r, name, "auto", a->is_auto == b->is_auto, false);
+	note_array(r, name, "auto_re_add", a->re_adds == b->re_adds, false);
 	note_array(r, name, "resync_min", a->resync_min_bytes == b->resync_min_bytes, false);
 	note_array(r, name, "resync_max", a->resync_max_bytes == b->resync_max_bytes, false);
 	note_array(r, name, "intent_budget", a->intent_budget_bytes == b->intent_budget_bytes,
@@ -201,7 +203,7 @@ static void apply_arrays(struct engine *e)
 			continue;
 		unit_set_speed(u, c->resync_min_bytes, c->resync_max_bytes);
 		unit_set_budget(u, c->intent_budget_bytes);
-		unit_set_auto(u, c->is_auto);
+		unit_set_auto(u, c->is_auto, c->re_adds);
 	}
 	if (cluster_is_quorate(e->cluster))
 		autostart_all(e->autostart);

@@ -91,7 +91,7 @@ int unit_check(struct unit *u, bool is_repair, struct err *err);
 void unit_check_cancel(struct unit *u);
 int unit_fail_disk(struct unit *u, uint32_t role, struct err *err);
 void unit_set_speed(struct unit *u, uint64_t min_bytes, uint64_t max_bytes);
-void unit_set_auto(struct unit *u, bool is_auto);
+void unit_set_auto(struct unit *u, bool is_auto, bool re_adds);
 void unit_set_budget(struct unit *u, uint64_t budget_bytes);
 
 /* All: */

@@ -224,9 +224,10 @@ int unit_fail_disk(struct unit *u, uint32_t role, struct err *err)
 	return recorded_fail_disk(u->recorded, role, err);
 }
 
-void unit_set_auto(struct unit *u, bool is_auto)
+void unit_set_auto(struct unit *u, bool is_auto, bool re_adds)
 {
 	u->config.is_auto = is_auto;
+	u->config.re_adds = re_adds;
 }
 
 void unit_set_budget(struct unit *u, uint64_t budget_bytes)

@@ -803,6 +803,44 @@ story_unseen() {
   end_disks "$a" "$b"
 }
 
+# told I DISK VERDICT: what n I's daemon makes of a disk that is there
+told() {
+  expect_equal "verdict of n$1 on $2" "$3" \
+    "$(mdcluster incremental --json --run-dir="$here_is/n$1/run" "$2" | jq -r .verdict)"
+}
+
+# A disk's cable is out, and in again, while all write: it comes back by itself, once. What a person
+# has failed does not.
+story_back() {
+  local a b c d i was=$array_options
+  array_options="${array_options:+$array_options; }auto_re_add = yes"
+  begin_disks
+  array_options=$was
+  start_witness 1 2 3
+  changes 1 fail "$array" "$b"
+  for i in 1 2 3; do
+    await "n$i does not know that b failed" has_disks "$i" 1
+    told "$i" "$b" active
+  done
+  changes 1 re-add --wait "$array" "$b"
+  for i in 1 2 3; do await "n$i does not have b again" disk_is "$i" "$b" in_sync; done
+  mv "$b" "$b.out"
+  for i in 1 2; do ask "$i" incremental --fail --quiet "$b" || [ $? = 3 ] || fail "n$i is not told"; done
+  for i in 1 2 3; do await "n$i does not know that b is gone" has_disks "$i" 1; done
+  told 3 "$a" active
+  for i in 1 3; do end_witness "$i" 0; done
+  start_witness 1 3 # what is written now b does not have
+  mv "$b.out" "$b"
+  for i in 1 2; do told "$i" "$b" re-adds; done
+  told 3 "$b" active # it was never gone there
+  for i in 1 2 3; do await "n$i does not have b by itself" disk_is "$i" "$b" in_sync; done
+  expect_equal "it was re-added by itself" 1 "$(cat n?/log | grep -c MDC5891)"
+  told 1 "$b" active
+  for i in 1 2 3; do end_witness "$i" 0; done
+  heard_out 2 1 3
+  end_disks "$a" "$b"
+}
+
 # is_back I ENGINE: a new engine, by its supervisor; or, where the machine was so slow that it was
 # fenced before that, by us.
 has_gone_on() { is_another "$1" "$2" || ! kill -0 "${supervisor[$1]}" 2>/dev/null; }
@@ -865,7 +903,7 @@ story_random() {
   end_well 1 2 3
 }
 
-all_stories=(quiet alone engine node unproven stop_alone stopped standstill cut cut_and_fenced orders not_fenced handover disks spare replace replace_raid10 unseen eight full slow random)
+all_stories=(quiet alone engine node unproven stop_alone stopped standstill cut cut_and_fenced orders not_fenced handover disks spare replace replace_raid10 unseen back eight full slow random)
 array_network 8
 for s in ${stories:-"${all_stories[@]}"}; do
   echo "--- $s (at $SECONDS s)"

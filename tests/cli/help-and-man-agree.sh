@@ -239,7 +239,7 @@ done <incomplete
 cat "$srcdir"/mdclusterd/*/*.c | tr '\n\t' '  ' >daemon.source
 {
 	grep -oE '\[ARRAY_EVENT_[A-Z_]+\] = "[a-z_]+"' daemon.source
-	grep -oE 'engine_tell\([^;]*;' daemon.source |
+	grep -oE 'engine_tell(_disk)?\([^;]*;' daemon.source |
 		grep -oE 'LOG_[A-Z]+,[^"]*"[a-z_-]+"( : "[a-z_-]+")?'
 } | grep -oE '"[a-z_-]+"' | tr -d '"' | sort -u >kinds.source
 plain "$srcdir/man/mdcluster-events.7" | sed -nE 's/^@([a-z_-]+) "? ?\([a-z]+.*/\1/p' | sort >kinds.page

@@ -94,8 +94,28 @@ mdcluster -If --path=pci-0 --run-dir=run.1 "$PWD/b.img" >out || fail "-If"
 grep -q 'b.img: has failed' out || fail "-If: $(cat out)"
 await "node1: b.img is not faulty" in_sync 1 web 1
 says 1 MDC5700 || fail "the log does not tell of the disk that vanished"
+told active b.img # auto_re_add is no, as md's policy is
 expect_fail 1 mdcluster incremental --fail --run-dir=run.1 "$PWD/a.img" # the last one stays
 state_is 1 web active || fail "web is gone with its disk"
+
+# --- it comes back by itself where that is wanted; one that was used apart does not -----------------------
+sed -i 's/cluster { name = alpha/& auto_re_add = yes/' c.1
+mdcluster reload --run-dir=run.1 >out
+grep -q 'cluster.auto_re_add' out && grep -q 'array web: auto_re_add' out || fail "reload: $(cat out)"
+told re-adds b.img
+await "node1: b.img does not come back" in_sync 1 web 2
+told active b.img
+mdcluster incremental --fail --quiet --run-dir=run.1 "$PWD/b.img" || fail "--fail once more"
+await "node1: b.img is not faulty again" in_sync 1 web 1
+cp b.img away/b.copy # as if another host had had it
+mdcluster update --force --quiet --name=apart away/b.copy || fail "update of b.img"
+dd if=away/b.copy of=b.img bs=4096 skip=1 seek=1 count=1 conv=notrunc status=none
+rm away/b.copy
+told re-adds b.img
+is_told() { mdcluster events --json --run-dir=run.1 | jq -e 'select(.kind == "disk_not_re_added") | .array == "web" and (.disk | endswith("/b.img")) and .is_ours' >/dev/null; }
+await "node1: that it does not come back is not told" is_told
+told active b.img
+in_sync 1 web 1 || fail "a disk that was used apart is believed"
 end_1
 
 # --- degraded, but not before the others had their time ------------------------------------------------

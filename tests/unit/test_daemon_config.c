@@ -156,7 +156,7 @@ static void every_option_is_taken(void **state)
 {
 	struct config *c = good(
 		"this_node = b run_dir = /r state_dir = \"/s t\" lock_memory = yes\n"
-		"cluster { name = \"my cluster\" crypto = none incremental = all }\n"
+		"cluster { name = \"my cluster\" crypto = none incremental = all auto_re_add = yes }\n"
 		"node b { id = 9 address = \"[::1]:7\" votes = 3 }\n"
 		"node a { id = 4 address = ::1 port = 8 votes = 0 }\n"
 		"totem { token_ms = 300 mtu = 9000 port = 1 sync_deadline_ms = 5000\n"
@@ -165,7 +165,7 @@ static void every_option_is_taken(void **state)
 		"array x { disks = { /dev/a, \"/dev/b c\" } start_degraded = yes no_quorum = fail\n"
 		"	degraded_after_ms = 500\n"
 		"	resync_min = 2M resync_max = 1G intent_budget = 64M export = no max_read_errors = 0\n"
-		"	export_mode = 0660 export_group = kvm auto = off }\n"
+		"	export_mode = 0660 export_group = kvm auto = off auto_re_add = no }\n"
 		"array y { uuid = 5c0b0c4b:d6ae0359:f266cacf:72232250 scan = { \"/dev/sd*\" } }\n"
 		"fence { methods = { command, obituary } command = /f timeout_ms = 100\n"
 		"	retries = 0 delay_ms = 0 }\n"
@@ -203,6 +203,9 @@ static void every_option_is_taken(void **state)
 	assert_true(c->arrays[1].has_uuid);
 	assert_string_equal(c->arrays[1].disks[0], "/dev/sd*");
 	assert_true(c->arrays[1].is_auto);
+	assert_true(c->re_adds);
+	assert_false(c->arrays[0].re_adds);
+	assert_true(c->arrays[1].re_adds);
 	assert_int_equal(c->fence.methods, CONFIG_FENCE_OBITUARY | CONFIG_FENCE_COMMAND);
 	assert_int_equal(c->fence.plan.devices[0].retries, 0);
 	assert_int_equal(c->fence.plan.delay_ms, 0);
