@@ -278,5 +278,8 @@ void plane_work_free(struct plane_work *w)
 	loop_soon_cancel(&w->soon);
 	loop_timer_cancel(w->timer);
 	loop_timer_cancel(w->lease_timer);
+	/* clients that were kept for a start which did not come: nothing of theirs is under way */
+	if (!w->mirror)
+		nbd_server_free(w->server);
 	free(w);
 }

@@ -643,6 +643,50 @@ static void plain_array_without_dirty_bits_is_in_sync(void **state)
 	}
 }
 
+/* What must not wander when an array comes and goes. */
+static void check_same(const struct md_sb *was, struct disk *disk, const char *what)
+{
+	struct md_sb is = superblock(disk);
+
+	if (is.feature_map != was->feature_map || is.bitmap_offset != was->bitmap_offset ||
+	    is.resync_offset != was->resync_offset || is.size != was->size ||
+	    is.data_offset != was->data_offset || is.data_size != was->data_size ||
+	    is.max_dev != was->max_dev || is.raid_disks != was->raid_disks ||
+	    memcmp(is.roles, was->roles, sizeof(is.roles)) != 0 ||
+	    memcmp(is.set_uuid, was->set_uuid, sizeof(is.set_uuid)) != 0)
+		fail_msg("%s: %s is another one", what, disk->name);
+}
+
+/* B26: Linux before 5.9 lost a module's count at each conversion, and a delay. */
+static void B26_a_hundred_times_to_and_fro_it_is_the_same_array(void **state)
+{
+	static const enum md_bitmap_kind kinds[] = { MD_BITMAP_INTERNAL, MD_BITMAP_NONE };
+	const struct md_grow back = { .bitmap = MD_BITMAP_CLUSTERED, .nodes = SLOTS,
+				      .cluster_name = "alpha" };
+	struct err err = ERR_INIT;
+	struct md_sb was;
+	struct rig rig;
+
+	(void)state;
+	for (size_t k = 0; k < 2; k++) {
+		struct md_grow there = { .bitmap = kinds[k], .host = HOST };
+		bool is_in_sync = kinds[k] == MD_BITMAP_NONE; /* what was dirty is all of it then */
+
+		make(&rig, 1, 2, false, is_in_sync);
+		assert_ok(grow(&rig, &there, &err), err);
+		assert_ok(grow(&rig, &back, &err), err);
+		was = superblock(rig.disks[0]);
+		for (int i = 0; i < 100; i++) {
+			assert_ok(grow(&rig, &there, &err), err);
+			assert_ok(grow(&rig, &back, &err), err);
+			check_same(&was, rig.disks[0], "to and fro");
+			assert_int_equal(rig_dirty(&rig, 0), is_in_sync ? 0 : PLANTED);
+		}
+		assert_int_equal(superblock(rig.disks[1]).events, was.events + 200);
+		rig_fini(&rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -668,6 +712,7 @@ int main(void)
 		cmocka_unit_test(bitmap_for_which_there_is_no_room_is_refused),
 		cmocka_unit_test(internal_bitmap_is_up_to_date_for_md),
 		cmocka_unit_test(plain_array_without_dirty_bits_is_in_sync),
+		cmocka_unit_test(B26_a_hundred_times_to_and_fro_it_is_the_same_array),
 	};
 
 	return cmocka_run_group_tests_name("grow", tests, NULL, NULL);
