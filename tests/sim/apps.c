@@ -23,13 +23,13 @@ struct head {
 };
 
 /* One order: what members of a group saw in a configuration, or at its end. */
-struct order {
+struct sequence {
 	struct ring_id ring;
 	struct node_set along; /* transitional: who goes along; empty: regular */
 	int group;
 	uint64_t *seen; /* a hash of message and view each */
 	size_t count, room;
-	struct order *next;
+	struct sequence *next;
 };
 
 struct viewed {
@@ -61,7 +61,7 @@ struct sim_apps {
 	struct sim_world *world;
 	struct program programs[SIM_MAX_NODES][PROGRAMS];
 	struct stage stages[SIM_MAX_NODES];
-	struct order *orders;
+	struct sequence *orders;
 	uint64_t deliveries;
 };
 
@@ -78,7 +78,7 @@ struct sim_apps *apps_new(struct sim_world *w)
 void apps_free(struct sim_apps *a)
 {
 	while (a->orders) {
-		struct order *o = a->orders;
+		struct sequence *o = a->orders;
 
 		a->orders = o->next;
 		free(o->seen);
@@ -100,9 +100,9 @@ static uint64_t mix(uint64_t hash, uint64_t value)
 	return hash ^ hash >> 29;
 }
 
-static struct order *order_of(struct sim_apps *a, const struct stage *s, int group)
+static struct sequence *order_of(struct sim_apps *a, const struct stage *s, int group)
 {
-	struct order *o;
+	struct sequence *o;
 
 	for (o = a->orders; o; o = o->next)
 		if (ring_id_equal(o->ring, s->ring) && set_equal(o->along, s->along) &&
@@ -111,12 +111,12 @@ static struct order *order_of(struct sim_apps *a, const struct stage *s, int gro
 	o = calloc(1, sizeof(*o));
 	if (!o)
 		abort();
-	*o = (struct order){ s->ring, s->along, group, NULL, 0, 0, a->orders };
+	*o = (struct sequence){ s->ring, s->along, group, NULL, 0, 0, a->orders };
 	a->orders = o;
 	return o;
 }
 
-static void append(struct order *o, uint64_t what)
+static void append(struct sequence *o, uint64_t what)
 {
 	if (o->count == o->room) {
 		o->room = o->room ? 2 * o->room : 64;
@@ -131,7 +131,7 @@ static void append(struct order *o, uint64_t what)
 static void check_place(struct program *p, uint64_t what)
 {
 	struct sim_world *w = p->apps->world;
-	struct order *o = order_of(p->apps, &p->apps->stages[p->node->index], p->group);
+	struct sequence *o = order_of(p->apps, &p->apps->stages[p->node->index], p->group);
 
 	if (p->place == NO_PLACE) {
 		long at = 0;
