@@ -428,8 +428,8 @@ poke_superblock bare.img 8 0
 mdcluster examine --json bare.img >bare
 check examine "without a bitmap" <bare
 expect '.bitmap_offset_sectors == null and .cluster == null and
-	.fault == null and .kernel_md_cluster == { accepts: false,
-	reason: "it has no bitmap" }' bare "without a bitmap"
+	.fault == null and .kernel_md_cluster.accepts == false and
+	(.kernel_md_cluster.reason | startswith("it has no bitmap on its disks: "))' bare "without a bitmap"
 
 # --- a plain bitmap: version 4, no nodes, no name ------------------------------
 cp b.img plain.img
