@@ -70,7 +70,11 @@ struct lock_manager_config {
 	uint32_t self;        /* id, one of them */
 	uint64_t incarnation; /* grows at every start of this node */
 	const struct roster *roster; /* as it was remembered; copied. NULL: nothing was */
-	bool decides_alone;   /* two_node: two parts may be quorate at once (M2) */
+	/*
+	 * two_node: two parts may be quorate at once (M2). Or of two that follow each other
+	 * none need have been in both, as where others decide which nodes are quorate.
+	 */
+	bool decides_alone;
 };
 
 /* Called from within the events of sync and group. Any but now may be NULL. */

@@ -60,6 +60,8 @@ struct corosync_link *corosync_link_open(const char *cluster,
 					 struct loop *loop, struct err *err);
 /* Joins the group: changed() tells when. */
 void corosync_link_start(struct corosync_link *l);
+/* Leaves it and joins it again, soon: by another handle, on which nothing old comes. */
+void corosync_link_rejoin(struct corosync_link *l);
 /* Leaves it. NULL is fine. */
 void corosync_link_close(struct corosync_link *l);
 

@@ -41,7 +41,7 @@ struct corosync_link {
 	struct group_link order, aside;
 	struct cpg_process self;
 	struct loop_timer *join;
-	struct loop_job farewell;
+	struct loop_job farewell, rejoin;
 	bool is_gone;
 };
 
@@ -195,6 +195,8 @@ static int open_group(struct group_link *g, cpg_deliver_fn_t message, cpg_confch
 	return 0;
 }
 
+static void rejoin_now(void *owner);
+
 struct corosync_link *corosync_link_open(const char *cluster,
 					 const struct corosync_link_ops *ops, void *owner,
 					 struct loop *loop, struct err *err)
@@ -211,6 +213,7 @@ struct corosync_link *corosync_link_open(const char *cluster,
 	l->owner = owner;
 	l->loop = loop;
 	l->farewell = (struct loop_job){ .fn = say_farewell, .owner = l };
+	l->rejoin = (struct loop_job){ .fn = rejoin_now, .owner = l };
 	name_group(&l->order.name, "mdclusterd:", cluster);
 	name_group(&l->aside.name, "mdclusterd-aside:", cluster);
 	r = open_group(&l->order, on_message, on_change, l, err);
@@ -239,17 +242,25 @@ static bool join(struct group_link *g)
 	return g->has_joined;
 }
 
-static void join_both(void *owner)
+static void join_again(void *owner);
+
+static void join_both(struct corosync_link *l)
 {
-	struct corosync_link *l = owner;
 	struct err err = ERR_INIT;
 
-	l->join = NULL;
 	if ((join(&l->aside) && join(&l->order)) || l->is_gone)
 		return;
-	l->join = loop_timer_start(l->loop, JOIN_AGAIN_MS, join_both, l, &err);
+	l->join = loop_timer_start(l->loop, JOIN_AGAIN_MS, join_again, l, &err);
 	if (!l->join)
 		is_gone(l);
+}
+
+static void join_again(void *owner)
+{
+	struct corosync_link *l = owner;
+
+	l->join = NULL;
+	join_both(l);
 }
 
 void corosync_link_start(struct corosync_link *l)
@@ -262,6 +273,29 @@ static void close_group(struct corosync_link *l, struct group_link *g)
 	stop_listening(l, g);
 	if (g->is_open)
 		(void)cpg_finalize(g->handle);
+	g->is_open = g->has_joined = false;
+}
+
+/* Not from within the handle's own callbacks. */
+static void rejoin_now(void *owner)
+{
+	struct corosync_link *l = owner;
+	struct err err = ERR_INIT;
+
+	if (l->is_gone)
+		return;
+	loop_timer_cancel(l->join);
+	l->join = NULL;
+	close_group(l, &l->order);
+	if (open_group(&l->order, on_message, on_change, l, &err) < 0)
+		is_gone(l);
+	else
+		join_both(l);
+}
+
+void corosync_link_rejoin(struct corosync_link *l)
+{
+	loop_soon(l->loop, &l->rejoin);
 }
 
 void corosync_link_close(struct corosync_link *l)
@@ -270,6 +304,7 @@ void corosync_link_close(struct corosync_link *l)
 		return;
 	loop_timer_cancel(l->join);
 	loop_soon_cancel(&l->farewell);
+	loop_soon_cancel(&l->rejoin);
 	close_group(l, &l->order);
 	close_group(l, &l->aside);
 	free(l);

@@ -40,6 +40,11 @@ void corosync_link_start(struct corosync_link *l)
 	(void)l;
 }
 
+void corosync_link_rejoin(struct corosync_link *l)
+{
+	(void)l;
+}
+
 void corosync_link_close(struct corosync_link *l)
 {
 	(void)l;

@@ -145,7 +145,8 @@ void cpg_form_fill_hello(struct cpg_order *o, struct cpg_hello *h)
 		.view = view_of(o),
 		.installed = o->current,
 	};
-	for (int i = 0; i < o->peer_count; i++)
+	/* an outcast has nobody left out: it is */
+	for (int i = 0; i < o->peer_count && !o->is_outcast; i++)
 		if (o->peers[i].is_excluded)
 			h->excluded[h->excluded_count++] = o->peers[i].who;
 }
@@ -187,6 +188,14 @@ static struct node_set end_current(struct cpg_order *o)
 	return trans;
 }
 
+/* Nothing of ours is under way in a configuration in which nothing was said. */
+static void come_back(struct cpg_order *o)
+{
+	o->state = CPG_ORDER_JOINING;
+	o->peer_count = 0;
+	o->ops.rejoin(o->owner);
+}
+
 static void install(struct cpg_order *o)
 {
 	struct node_set trans = end_current(o), before = o->members;
@@ -222,6 +231,8 @@ static void install(struct cpg_order *o)
 		.joined = set_minus(members, trans),
 		.left = o->has_installed ? set_minus(before, trans) : (struct node_set){ { 0 } } });
 	o->has_installed = true;
+	if (o->is_outcast)
+		come_back(o);
 }
 
 void cpg_form_look(struct cpg_order *o)
@@ -248,6 +259,23 @@ static void exclude(struct cpg_order *o, struct cpg_peer *p)
 	p->is_excluded = true;
 	p->is_companion = p->is_to_go = false;
 	o->stats.evicted++;
+}
+
+void cpg_form_be_outcast(struct cpg_order *o)
+{
+	if (o->is_outcast)
+		return;
+	cpg_order_trace(o, "the others have left us out");
+	o->stats.outcast++;
+	o->is_outcast = true;
+	for (int i = 0; i < o->peer_count; i++) {
+		struct cpg_peer *p = &o->peers[i];
+
+		p->is_excluded = !cpg_is_self(o, p->who);
+		p->is_companion = p->is_companion && !p->is_excluded;
+		p->is_to_go = false;
+	}
+	cpg_form_begin(o);
 }
 
 /* Who was not there when it was decided. */
@@ -285,7 +313,7 @@ void cpg_form_hello(struct cpg_order *o, struct cpg_peer *from, const struct cpg
 	if (is_replaced_by(o, from))
 		cpg_order_break(o, "is replaced by a later process of the same node");
 	else if (leaves_out(h, o->config.self))
-		cpg_order_break(o, "was left out by the others: it did not answer in time");
+		cpg_form_be_outcast(o);
 	else
 		learn_who_is_out(o, from);
 }
@@ -297,7 +325,7 @@ void cpg_form_evict(struct cpg_order *o, struct cpg_peer *from, struct cpg_proce
 	if (!p || p->is_excluded)
 		return;
 	if (cpg_is_self(o, target)) {
-		cpg_order_break(o, "was left out by the others: it did not answer in time");
+		cpg_form_be_outcast(o);
 		return;
 	}
 	if (from->is_companion || cpg_is_self(o, from->who)) {

@@ -110,7 +110,11 @@ static bool add_peer(struct cpg_order *o, struct cpg_process who)
 		at++;
 	memmove(o->peers + at + 1, o->peers + at,
 		(size_t)(o->peer_count++ - at) * sizeof(*o->peers));
-	o->peers[at] = (struct cpg_peer){ .who = who, .index = index };
+	/* who is back after it was left out is with itself alone, up to here */
+	o->peers[at] = (struct cpg_peer){ .who = who, .index = index,
+					  .is_excluded = o->is_outcast,
+					  .is_companion = o->has_installed &&
+							  cpg_is_self(o, who) };
 	return true;
 }
 
@@ -122,6 +126,8 @@ void cpg_order_changed(struct cpg_order *o, uint64_t now, const struct cpg_chang
 		return;
 	enter(o, now);
 	o->stats.changes++;
+	if (o->state == CPG_ORDER_JOINING)
+		o->is_outcast = false;
 	for (size_t i = 0; i < c->left_count; i++)
 		matters |= remove_peer(o, c->left[i]);
 	for (size_t i = 0; i < c->member_count; i++)

@@ -29,9 +29,12 @@
  *	    torn(). This costs a turn of corosync's token a message.
  *	P4  An end to waiting. Corosync keeps a process that stands still in its group. Who
  *	    owes an acknowledgement, a hello or a ready for silence_ns is left out: evict,
- *	    in the order, from where on nobody hears it; when it wakes it finds that, and
- *	    breaks. Nobody judges who has not just heard itself, for it may be the
- *	    one that stood still. From corosync's own group it goes by itself, or never.
+ *	    in the order, from where on nobody hears it. Nobody judges who has not just
+ *	    heard itself, for it may be the one that stood still. When the other wakes it
+ *	    finds that it is an outcast: it installs a configuration of its own, for what
+ *	    it sent belongs to it (E2), says nothing in that, leaves corosync's group and
+ *	    joins it again, as one that was cut off and comes back. As long as it does not
+ *	    wake it stays in corosync's group, from which nobody else can take it.
  *
  * Every beat_ns each member sends a beat, which takes a place in the order: acknowledged by
  * all it proves that all were there after it was sent. Leases count from that.
@@ -75,6 +78,8 @@ struct cpg_order_ops {
 	/* Silent for half the time that is allowed; then left out. */
 	void (*late)(void *owner, int node, const char *what);
 	void (*evicted)(void *owner, int node, const char *what);
+	/* Leave CPG's group, and join it again: changed() tells. Not at once. */
+	void (*rejoin)(void *owner);
 	/* This node cannot go on. Nothing is called any more but from cpg_order_leave(). */
 	void (*broken)(void *owner, const char *why);
 	size_t (*fill)(void *owner, uint8_t *payload, size_t room, bool is_sync,
@@ -97,7 +102,7 @@ struct cpg_order_stats {
 	uint64_t data_tx, data_rx, ack_tx, ack_rx, beat_tx, hello_tx, ready_tx;
 	uint64_t busy;      /* CPG took nothing */
 	uint64_t installed, changes;
-	uint64_t evicted;
+	uint64_t evicted, outcast; /* others; this one */
 	uint64_t foreign;   /* of configurations that are not ours */
 	uint64_t excluded_rx; /* of who was left out */
 	uint64_t malformed;

@@ -43,6 +43,7 @@ struct cpg_order {
 	uint64_t now;
 	unsigned depth;
 	bool is_broken;
+	bool is_outcast;   /* P4: from when it is known until it is in the group again */
 
 	struct cpg_peer peers[CPG_MAX_PROCESSES]; /* by node, then pid */
 	int peer_count;
@@ -91,6 +92,8 @@ static inline bool cpg_is_self(const struct cpg_order *o, struct cpg_process who
 /* --- P1: cpg_form.c --------------------------------------------------------------------- */
 
 void cpg_form_begin(struct cpg_order *o);
+/* The others have left this one out. */
+void cpg_form_be_outcast(struct cpg_order *o);
 /* Are all hellos there, and alike; all readies: installs. */
 void cpg_form_look(struct cpg_order *o);
 void cpg_form_hello(struct cpg_order *o, struct cpg_peer *from, const struct cpg_hello *h);

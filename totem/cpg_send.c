@@ -170,7 +170,7 @@ static bool send_one(struct cpg_order *o)
 		o->wants_again = !say(o, CPG_AGAIN, 0);
 		return !o->wants_again;
 	}
-	return is_in && send_data(o);
+	return is_in && !o->is_outcast && send_data(o);
 }
 
 void cpg_send(struct cpg_order *o)

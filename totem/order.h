@@ -38,9 +38,4 @@ struct order_ops {
 	void (*free)(void *machine);
 };
 
-struct order {
-	const struct order_ops *ops;
-	void *machine;
-};
-
 extern const struct order_ops order_on_ring, order_on_cpg;

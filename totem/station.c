@@ -360,6 +360,14 @@ static int op_multicast(void *owner, const uint8_t *bytes, size_t length)
 	return corosync_link_send(((struct station *)owner)->link, bytes, length);
 }
 
+static void op_rejoin(void *owner)
+{
+	struct station *s = owner;
+
+	log_error("MDC5802", "the others have gone on without this node, for it did not answer in time: it joins them again");
+	corosync_link_rejoin(s->link);
+}
+
 static void group_changed(void *owner, const struct cpg_change *change)
 {
 	struct station *s = owner;
@@ -485,6 +493,7 @@ static int open_totem(struct station *s, struct err *err)
 		.send_one = op_send_one,
 		.send_all = op_send_all,
 		.multicast = op_multicast,
+		.rejoin = op_rejoin,
 		.save_seq = op_save_seq,
 		.trace = op_trace,
 		.wake = op_wake,

@@ -12,7 +12,10 @@ struct totem {
 	struct totem_ops ops;
 	void *owner;
 	struct node_table nodes;
-	struct order order;
+	struct {
+		const struct order_ops *ops;
+		void *machine;
+	} order;
 	struct sync *sync;
 	struct group_ring *groups;
 	struct checkpoint_store *checkpoints;
@@ -204,6 +207,13 @@ static int cpg_multicast(void *owner, const uint8_t *bytes, size_t length)
 	return t->ops.multicast(t->owner, bytes, length);
 }
 
+static void cpg_rejoin(void *owner)
+{
+	struct totem *t = owner;
+
+	t->ops.rejoin(t->owner);
+}
+
 static void cpg_evicted(void *owner, int node, const char *what)
 {
 	struct totem *t = owner;
@@ -252,6 +262,7 @@ static int make_cpg(struct totem *t, const struct totem_config *config, struct e
 {
 	static const struct cpg_order_ops ops = {
 		.multicast = cpg_multicast,
+		.rejoin = cpg_rejoin,
 		.late = sync_is_late,
 		.evicted = cpg_evicted,
 		.broken = sync_is_broken_by,

@@ -27,8 +27,9 @@ struct totem_ops {
 	void (*send_one)(void *owner, int to, const uint8_t *bytes, size_t length);
 	void (*send_all)(void *owner, struct node_set to, const uint8_t *bytes,
 			 size_t length);
-	/* On corosync instead of both: as in struct cpg_order_ops. */
+	/* On corosync instead of both, and as in struct cpg_order_ops: */
 	int (*multicast)(void *owner, const uint8_t *bytes, size_t length);
+	void (*rejoin)(void *owner);
 	void (*save_seq)(void *owner, uint64_t seq);
 	void (*trace)(void *owner, const char *line); /* may be NULL */
 

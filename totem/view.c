@@ -108,7 +108,7 @@ ALL_BUT(sizeof(uint64_t), ring_counters, struct ring_stats);
 
 static const struct counter cpg_counters[] = {
 	CPG(data_tx), CPG(data_rx), CPG(ack_tx), CPG(ack_rx), CPG(beat_tx), CPG(hello_tx),
-	CPG(ready_tx), CPG(busy), CPG(installed), CPG(changes), CPG(evicted), CPG(foreign),
+	CPG(ready_tx), CPG(busy), CPG(installed), CPG(changes), CPG(evicted), CPG(outcast), CPG(foreign),
 	CPG(excluded_rx), CPG(malformed), CPG(stranger),
 };
 ALL_BUT(0, cpg_counters, struct cpg_order_stats);

@@ -385,7 +385,9 @@ static int open_manager(struct cluster *c, struct err *err)
 	struct lock_manager_config m = {
 		.self = c->config->nodes[c->config->self].id,
 		.incarnation = station_incarnation(c->station),
-		.decides_alone = c->config->quorum.is_two_node,
+		/* corosync's nodes are quorate, whichever of them run a daemon */
+		.decides_alone = c->config->quorum.is_two_node ||
+				 c->config->engine == CONFIG_ENGINE_COROSYNC,
 	};
 
 	config_node_table(c->config, &m.nodes);

@@ -13,9 +13,9 @@
 #	idle I...              until nothing resyncs, is recovered, or waits there either
 #	ask I COMMAND...       mdcluster, of node I's daemon
 #	kill_engine I          SIGKILL, to the engine alone
-#	kill_node I            ... and to its supervisor: no obituary
+#	kill_node I            ... and to its supervisor, and corosync: no obituary
 #
-# With engine=corosync (MDC_TEST_ENGINE) each node has a corosync beside its daemon, new with
+# With cluster_engine=corosync (MDC_TEST_ENGINE) each node has a corosync beside its daemon, new with
 # each cluster; cluster_ended() at the end, then.
 #
 # What can be set before `cluster`: array, array_size, bitmap_chunk, token_ms, slots;
@@ -29,7 +29,7 @@ slots=${slots:-8}
 cluster_name=${cluster_name:-test}
 array_options=${array_options:-}
 fencing=${fencing:-}
-engine=${engine:-${MDC_TEST_ENGINE:-totem}}
+cluster_engine=${cluster_engine:-${MDC_TEST_ENGINE:-totem}}
 here_is=$PWD
 disks=("$PWD/disk-a" "$PWD/disk-b")
 address_prefix=10.80.0
@@ -78,10 +78,10 @@ array_config() {
   local i=$1 n=$2 k
   mkdir -p "n$i"
   {
-    [ "$engine" = corosync ] || echo "this_node = n$i"
+    [ "$cluster_engine" = corosync ] || echo "this_node = n$i"
     echo "run_dir = $here_is/n$i/run"
     echo "state_dir = $here_is/n$i/state"
-    if [ "$engine" = corosync ]; then
+    if [ "$cluster_engine" = corosync ]; then
       section cluster "engine = corosync"
     else
       section cluster "name = $cluster_name; key_file = $here_is/key"
@@ -111,7 +111,7 @@ cluster() {
   array_disks "$@"
   rm -rf n[0-9]* fenced
   for ((i = 1; i <= n; i++)); do array_config "$i" "$n"; done
-  [ "$engine" != corosync ] || new_corosync "$n"
+  [ "$cluster_engine" != corosync ] || new_corosync "$n"
 }
 
 # One of N nodes; whatever was there before is gone, and knows nothing any more.
@@ -129,6 +129,10 @@ mdclusterd=${mdclusterd:-${builddir:?}/mdclusterd/mdclusterd}
 
 # launch I: nothing of ours is left open in it
 launch() {
+  if [ "$cluster_engine" = corosync ] && [ -z "${corosync_of[$1]:-}" ]; then
+    corosync_start "$1"
+    await "corosync of n$1" corosync_answers "$1"
+  fi
   ip netns exec "n$1" "$mdclusterd" --config="$here_is/n$1/conf" </dev/null >>"n$1/log" 2>&1 &
   supervisor[$1]=$!
 }
@@ -186,6 +190,7 @@ kill_node() {
   kill -KILL "${supervisor[$1]}" ${pid:+"$pid"} 2>/dev/null || :
   reap "$1" || :
   await "n$1 is killed, and somebody holds its lock" is_gone "$1"
+  corosync_end "$1" KILL # its host is gone, where there is one
 }
 
 # stop_daemon I...: in order; they must end well

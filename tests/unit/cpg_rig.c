@@ -50,6 +50,14 @@ static int op_multicast(void *owner, const uint8_t *bytes, size_t length)
 	return cpg_bus_multicast(n->rig->bus, n->slot, bytes, length);
 }
 
+static void op_rejoin(void *owner)
+{
+	struct cpg_rig_node *n = owner;
+
+	n->wants_in = true;
+	n->rejoined++;
+}
+
 static void op_late(void *owner, int node, const char *what)
 {
 	(void)node;
@@ -163,7 +171,7 @@ void cpg_rig_fini(struct cpg_rig *rig)
 void cpg_rig_start_at(struct cpg_rig *rig, int slot, int index)
 {
 	static const struct cpg_order_ops ops = {
-		.multicast = op_multicast, .late = op_late, .evicted = op_evicted,
+		.multicast = op_multicast, .rejoin = op_rejoin, .late = op_late, .evicted = op_evicted,
 		.broken = op_broken, .fill = op_fill, .deliver = op_deliver,
 		.configured = op_configured, .torn = op_torn, .unplugged = op_unplugged,
 		.save_seq = op_save_seq,
@@ -237,6 +245,11 @@ bool cpg_rig_read_one(struct cpg_rig *rig, int slot)
 	if (n->broken && cpg_bus_is_in(rig->bus, slot)) {
 		cpg_order_leave(n->order);
 		cpg_bus_leave(rig->bus, slot);
+	}
+	if (n->wants_in) {
+		n->wants_in = false;
+		cpg_bus_leave(rig->bus, slot);
+		cpg_bus_join(rig->bus, slot, (struct cpg_process){ (uint32_t)n->index + 1, n->pid });
 	}
 	return true;
 }

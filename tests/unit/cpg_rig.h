@@ -23,7 +23,8 @@ struct cpg_rig_node {
 	int to_send, sent;  /* lines */
 	size_t line_bytes;
 	const char *broken;
-	int unplugged, torn, late, evicted;
+	bool wants_in;      /* again: it was left out */
+	int rejoined, unplugged, torn, late, evicted;
 	uint64_t last_seq;  /* E5 */
 	char log[CPG_RIG_LOG]; /* "n1.8+12 3:1 3:2 t1.8 ..." since cpg_rig_forget() */
 	size_t log_length;

@@ -353,14 +353,19 @@ static void who_stands_still_is_left_out_and_finds_that(void **state)
 	assert_false(cpg_rig_are_one(&rig, "ab"));
 	cpg_rig_run(&rig, 4000);
 	all_are_one("ab");
+	cpg_rig_send(&rig, 2, 3);
+	cpg_rig_run(&rig, 10);
 	assert_true(rig.nodes[0].evicted > 0);
+	cpg_rig_forget(&rig);
 	rig.nodes[2].is_stopped = false;
 	cpg_rig_run(&rig, 100);
-	assert_non_null(rig.nodes[2].broken);
-	assert_non_null(strstr(rig.nodes[2].broken, "left out"));
-	cpg_rig_start(&rig, 2);
-	cpg_rig_run(&rig, 100);
+	assert_null(rig.nodes[2].broken);
+	assert_int_equal(rig.nodes[2].rejoined, 1);
 	all_are_one("abc");
+	/* what it said is its own, and nobody else's */
+	assert_non_null(strstr(log_of(2), "=3-12 torn 2:1 2:2 2:3 n3."));
+	assert_null(strstr(log_of(0), "2:1"));
+	assert_non_null(strstr(log_of(0), "=12 n1."));
 	cpg_rig_fini(&rig);
 }
 
@@ -418,10 +423,11 @@ static void what_one_says_that_is_left_out_counts_for_nobody(void **state)
 	cpg_order_evict(rig.nodes[0].order, rig.now, 2);
 	cpg_rig_run(&rig, 100);
 	assert_null(rig.nodes[1].broken);
+	all_are_one("bcd");
 	rig.nodes[0].is_stopped = false;
 	cpg_rig_run(&rig, 100);
-	assert_non_null(rig.nodes[0].broken);
-	all_are_one("bcd");
+	assert_int_equal(rig.nodes[0].rejoined, 1);
+	all_are_one("abcd");
 	cpg_rig_fini(&rig);
 }
 
@@ -431,8 +437,9 @@ static void a_node_that_others_ask_to_go_goes(void **state)
 	form(3);
 	cpg_order_evict(rig.nodes[0].order, rig.now, 2);
 	cpg_rig_run(&rig, 100);
-	assert_non_null(rig.nodes[1].broken);
-	all_are_one("ac");
+	assert_int_equal(rig.nodes[1].rejoined, 1);
+	assert_non_null(strstr(log_of(1), "=2-13 "));
+	all_are_one("abc");
 	cpg_rig_fini(&rig);
 }
 
