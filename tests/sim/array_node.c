@@ -321,13 +321,13 @@ void array_node_quorate(struct array_node *a, bool is_quorate)
 /* As the daemon does; which looks at it every eighth of the lease, as a ring of one has no token. */
 static void renew_lease(struct array_node *a)
 {
-	const struct ring *ring = totem_ring(a->node->totem);
+	const struct order_look order = totem_order(a->node->totem);
 	const struct lease_facts facts = {
 		.is_quorate = a->is_quorate && quorum_node_is_quorate(a->node),
-		.is_installed = ring_state(ring) == RING_OPERATIONAL,
-		.is_alone = set_count(ring_members(ring)) == 1,
+		.is_installed = order.is_installed,
+		.is_alone = order.is_sure_alone,
 		.now = sim_clock(a->node),
-		.previous_token_at = ring_timing(ring).previous_at,
+		.previous_token_at = order.sure_at,
 		.lease_ns = a->config.lease_ns,
 	};
 	uint64_t until = lease_until(a->lease_until, &facts);

@@ -79,7 +79,7 @@ static struct checkpoint_store *store_of(const struct sim_node *n)
 /* C1: whoever activates a configuration holds the same. */
 void clerks_activated(struct sim_clerks *c, struct sim_node *n)
 {
-	struct ring_id id = ring_current(totem_ring(n->totem));
+	struct ring_id id = totem_order(n->totem).current;
 	uint64_t digest = checkpoint_digest(store_of(n));
 	struct digest *d = c->digests;
 
@@ -217,9 +217,9 @@ bool clerks_may_forget(const struct sim_clerks *c)
 		const struct sim_node *n = &w->nodes[i];
 
 		if (!n->totem || !sync_is_quorate(totem_sync_view(n->totem)) ||
-		    set_count(ring_members(totem_ring(n->totem))) != w->count ||
-		    !ring_id_equal(ring_current(totem_ring(n->totem)),
-				   ring_current(totem_ring(w->nodes[0].totem))))
+		    set_count(totem_order(n->totem).members) != w->count ||
+		    !ring_id_equal(totem_order(n->totem).current,
+				   totem_order(w->nodes[0].totem).current))
 			return false;
 	}
 	return true;

@@ -129,7 +129,7 @@ static void arm(struct fencer *f);
 /* F2 */
 static void take_duty(struct fencer *f)
 {
-	struct node_set members = ring_members(totem_ring(f->node->totem));
+	struct node_set members = totem_order(f->node->totem).members;
 	int lowest = set_next(members, 0), self = f->node->index;
 	enum proof_duty duty = PROOF_ANY;
 
@@ -319,7 +319,7 @@ static void look(struct fencer *f)
 {
 	struct proof_missing missing[TOTEM_MAX_NODES];
 	const struct lock_manager *locks = f->node->locks;
-	struct node_set members = ring_members(totem_ring(f->node->totem));
+	struct node_set members = totem_order(f->node->totem).members;
 	bool speaks = f->all->ops.speaks(f->all->owner);
 	struct lock_manager_absent absent;
 	static struct lockspace_look space; /* large */
@@ -369,7 +369,7 @@ static void arm(struct fencer *f)
 		sim_call(w, self, max_u64(at, now + SIM_MS) - now, time_has_come, f);
 	}
 	if (f->is_looking || (!proof_is_asking(f->proof) &&
-			      set_count(ring_members(totem_ring(f->node->totem))) == w->count))
+			      set_count(totem_order(f->node->totem).members) == w->count))
 		return;
 	f->is_looking = true;
 	sim_call(w, self, LOOK_AGAIN_MS * (uint64_t)SIM_MS, look_again, f);

@@ -113,8 +113,7 @@ void lock_node_end(struct sim_node *n)
 /* Had it died at this instant, it would know who was with it. */
 void lock_node_synchronised(struct sim_node *n)
 {
-	const struct ring *ring = totem_ring(n->totem);
-	struct node_set members = ring_members(ring);
+	struct node_set members = totem_order(n->totem).members;
 
 	if (2 * set_count(members) <= n->world->count)
 		return;

@@ -59,18 +59,18 @@ static void look(struct sim_node *n)
 static void check(struct sim_node *n)
 {
 	struct sim_world *w = n->world;
-	const struct ring *ring = totem_ring(n->totem);
-	struct ring_id id = ring_current(ring);
+	const struct order_look order = totem_order(n->totem);
+	struct ring_id id = order.current;
 
 	/* with two_node each goes on */
 	if (w->quorum_options.is_two_node || !quorum_is_won(n->quorum) || id.seq <= w->won.seq)
 		return;
-	if (w->won.seq > 0 && set_is_empty(set_and(w->won_members, ring_members(ring))))
+	if (w->won.seq > 0 && set_is_empty(set_and(w->won_members, order.members)))
 		sim_fail(w, "Q1: n%d is quorate in %u.%" PRIu64
 			    ", with nobody of %u.%" PRIu64 ", which was",
 			 n->index + 1, id.rep, id.seq, w->won.rep, w->won.seq);
 	w->won = id;
-	w->won_members = ring_members(ring);
+	w->won_members = order.members;
 }
 
 static void op_changed(void *owner)

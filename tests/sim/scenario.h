@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <stdbool.h>
+
 struct sim_world;
 
 /* A story with dice: sets the world in motion and says what must come of it. */
@@ -9,6 +11,7 @@ struct scenario {
 	const char *summary;
 	int nodes;
 	void (*run)(struct sim_world *w);
+	bool is_bare; /* of rings alone: not on another order */
 };
 
 extern const struct scenario scenarios[];

@@ -24,6 +24,7 @@ struct options {
 	uint64_t first, count;
 	unsigned int jobs;
 	bool is_traced;
+	bool is_on_corosync;
 	bool is_soak; /* count after count, until something fails */
 };
 
@@ -33,14 +34,17 @@ static bool run_seed(const struct options *o, uint64_t seed, uint64_t *events)
 				      o->is_traced ? stdout : NULL);
 	bool ok;
 
+	if (o->is_on_corosync)
+		sim_use_corosync(w);
 	o->scenario->run(w);
 	ok = !w->failure[0];
 	if (!ok)
 		printf("FAILED %s seed %" PRIu64 " at %.3f ms: %s\n"
-		       "  replay: sim --scenario %s --first %" PRIu64
+		       "  replay: sim%s --scenario %s --first %" PRIu64
 		       " --count 1 --trace\n",
 		       o->scenario->name, seed, (double)w->failed_at / SIM_MS,
-		       w->failure, o->scenario->name, seed);
+		       w->failure, o->is_on_corosync ? " --engine corosync" : "",
+		       o->scenario->name, seed);
 	*events += w->events;
 	sim_free(w);
 	return ok;
@@ -88,6 +92,7 @@ static void usage(FILE *to)
 
 	fprintf(to, "Usage: sim --scenario NAME|all --first SEED --count N [--jobs J] [--trace]\n"
 		    "       sim --scenario NAME|all --soak [--first SEED] [--count N] [--jobs J]\n\n"
+		    "  --engine corosync  totems are on a played corosync, not on rings\n"
 		    "  --soak           N seeds of each after N of the last, until one fails\n\n");
 	for (i = 0; scenarios[i].name; i++)
 		fprintf(to, "  %-16s %s\n", scenarios[i].name,
@@ -102,6 +107,7 @@ static int parse(int argc, char **argv, struct options *o, const char **name,
 		{ "first", required_argument, NULL, 'f' },
 		{ "count", required_argument, NULL, 'c' },
 		{ "jobs", required_argument, NULL, 'j' },
+		{ "engine", required_argument, NULL, 'e' },
 		{ "trace", no_argument, NULL, 't' },
 		{ "soak", no_argument, NULL, 'S' },
 		{ "help", no_argument, NULL, 'h' },
@@ -119,6 +125,8 @@ static int parse(int argc, char **argv, struct options *o, const char **name,
 			r = text_parse_u64(optarg, "count", 1, UINT64_MAX, &o->count, err);
 		else if (c == 'j')
 			r = text_parse_u64(optarg, "jobs", 1, 1024, &jobs, err);
+		else if (c == 'e' && strcmp(optarg, "corosync") == 0)
+			o->is_on_corosync = true;
 		else if (c == 't')
 			o->is_traced = true;
 		else if (c == 'S')
@@ -140,7 +148,8 @@ static int run_scenarios(struct options *o, const char *name)
 	int failed = -1;
 
 	for (size_t i = 0; scenarios[i].name; i++) {
-		if (strcmp(name, "all") != 0 && strcmp(name, scenarios[i].name) != 0)
+		if ((strcmp(name, "all") != 0 && strcmp(name, scenarios[i].name) != 0) ||
+		    (o->is_on_corosync && scenarios[i].is_bare))
 			continue;
 		o->scenario = &scenarios[i];
 		failed = (failed > 0) | run_all(o);

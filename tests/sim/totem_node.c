@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "tests/sim/apps.h"
 #include "tests/sim/clerks.h"
+#include "tests/sim/cpg_node.h"
 #include "tests/sim/lock_node.h"
 #include "tests/sim/quorum_node.h"
 #include "tests/sim/world.h"
@@ -73,6 +74,20 @@ static void op_broken(void *owner, const char *why)
 		sim_fail(n->world, "n%d leaves: it %s", n->index + 1, why);
 }
 
+static int op_multicast(void *owner, const uint8_t *bytes, size_t length)
+{
+	struct sim_node *n = owner;
+
+	return sim_cpg_multicast(n->world->cpg, n, bytes, length);
+}
+
+static void op_rejoin(void *owner)
+{
+	struct sim_node *n = owner;
+
+	sim_cpg_rejoin(n->world->cpg, n);
+}
+
 static bool op_is_quorate(void *owner, struct node_set members)
 {
 	(void)members;
@@ -85,6 +100,8 @@ void totem_node_start(struct sim_node *n, const struct ring_config *config,
 	const struct totem_ops ops = {
 		.send_one = packets->send_one,
 		.send_all = packets->send_all,
+		.multicast = op_multicast,
+		.rejoin = op_rejoin,
 		.save_seq = packets->save_seq,
 		.trace = packets->trace,
 		.wake = op_wake,
@@ -98,6 +115,12 @@ void totem_node_start(struct sim_node *n, const struct ring_config *config,
 	};
 	const struct totem_config c = {
 		.ring = *config,
+		.cpg = {
+			.is_used = n->world->cpg != NULL,
+			.pid = n->world->cpg ? sim_cpg_pid(n->world->cpg, n) : 0,
+			.beat_ns = 30ull * SIM_MS,
+			.silence_ns = n->world->silence_ns,
+		},
 		.sync_deadline_ns = n->world->sync_deadline_ns,
 	};
 	struct err err = ERR_INIT;
@@ -117,10 +140,14 @@ void totem_node_start(struct sim_node *n, const struct ring_config *config,
 	if (n->world->rider_ops)
 		n->world->rider_ops->started(n->world->rider, n);
 	totem_start(n->totem, sim_clock(n));
+	if (n->world->cpg)
+		sim_cpg_start(n->world->cpg, n);
 }
 
 void totem_node_end(struct sim_node *n)
 {
+	if (n->world->cpg)
+		sim_cpg_end(n->world->cpg, n);
 	apps_node_ended(n->world->apps, n);
 	clerks_node_ended(n->world->clerks, n);
 	if (n->world->rider_ops)

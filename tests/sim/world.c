@@ -11,6 +11,7 @@
 #include "tests/sim/apps.h"
 #include "tests/sim/checker.h"
 #include "tests/sim/clerks.h"
+#include "tests/sim/cpg_node.h"
 #include "tests/sim/lock_node.h"
 #include "tests/sim/lockers.h"
 #include "tests/sim/talkers.h"
@@ -365,6 +366,11 @@ struct sim_world *sim_new(uint64_t seed, int nodes, FILE *trace)
 	return w;
 }
 
+void sim_use_corosync(struct sim_world *w)
+{
+	w->cpg = sim_cpg_new(w);
+}
+
 void sim_use_totems(struct sim_world *w)
 {
 	w->apps = apps_new(w);
@@ -421,6 +427,7 @@ void sim_free(struct sim_world *w)
 	while (w->heap_count > 0)
 		free(w->heap[--w->heap_count].bytes);
 	free(w->heap);
+	sim_cpg_free(w->cpg);
 	checker_free(w->checker);
 	free(w);
 }
@@ -544,11 +551,15 @@ void sim_jump(struct sim_world *w, int node, uint64_t by_ns)
 void sim_cut(struct sim_world *w, int from, int to, bool is_cut)
 {
 	w->cut[from][to] = is_cut;
+	if (w->cpg)
+		sim_cpg_cut(w->cpg);
 }
 
 void sim_heal(struct sim_world *w)
 {
 	memset(w->cut, 0, sizeof(w->cut));
+	if (w->cpg)
+		sim_cpg_cut(w->cpg);
 	w->faults.loss_ppm = 0;
 	w->faults.duplicate_ppm = 0;
 	w->faults.corrupt_ppm = 0;

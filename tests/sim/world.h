@@ -20,6 +20,7 @@ enum { SIM_MAX_NODES = TOTEM_MAX_NODES, SIM_MS = 1000000 };
 struct sim_world;
 struct sim_checker;
 struct sim_apps;
+struct sim_cpg;
 struct sim_clerks;
 struct sim_lockers;
 struct sim_talkers;
@@ -99,6 +100,7 @@ struct sim_world {
 	bool has_group;
 	struct ring_config config; /* of all; self and such are filled in */
 	struct sim_checker *checker;
+	struct sim_cpg *cpg; /* totems are on a played corosync; NULL: on rings */
 	/* Nodes have totems with programs; else rings alone. Before any starts. */
 	struct sim_apps *apps;
 	struct sim_probes *probes;
@@ -113,6 +115,7 @@ struct sim_world {
 	struct ring_id won;          /* the last configuration that was, and its members */
 	struct node_set won_members;
 	uint64_t sync_deadline_ns;
+	uint64_t silence_ns; /* on corosync; 0: longer than any pause */
 	FILE *trace; /* NULL: none. Not owned */
 	uint64_t sync_ns; /* services take at most so long; 0: no time at all */
 	uint64_t evict_ns; /* about so long the others wait; 0: for ever */
@@ -153,6 +156,8 @@ void sim_heal(struct sim_world *w);
 void sim_send(struct sim_world *w, int node, uint32_t count, uint32_t bytes,
 	      bool is_safe);
 
+/* Totems are on a played corosync from here on. */
+void sim_use_corosync(struct sim_world *w);
 /* Nodes are totems with programs and a service from here on. */
 void sim_use_totems(struct sim_world *w);
 /* And have lock managers, and programs that use them. Behind sim_use_totems(). */
