@@ -25,7 +25,7 @@ home_cluster=lab # as guest/cluster-up calls it
 lab() { "$vm_here/lab" "$@" </dev/null; }
 
 end_lab() {
-  local code=$?
+  local code=${1:-$?}
   if [ "$code" != 0 ] && [ "$code" != 77 ] && [ -n "${MDC_VM_KEEP:-}" ]; then
     echo "the lab is left: MDC_LAB=$MDC_LAB" >&2
     trap - EXIT
@@ -48,7 +48,7 @@ need_lab() {
 try_on() {
   local n=$1
   shift
-  lab exec "$n" -t "${patience_s:-90}" "$*"
+  lab exec "$n" -t "${vm_patience_s:-400}" "$*"
 }
 on() {
   local code=0
@@ -57,7 +57,7 @@ on() {
   cat said
 }
 until_on() {
-  try_on "$1" "i=0; until $3; do i=\$((i + 1)); [ \$i -lt ${4:-300} ] || exit 1; sleep 0.2; done" >said 2>&1 ||
+  try_on "$1" "i=0; until $3; do i=\$((i + 1)); [ \$i -lt ${4:-1000} ] || exit 1; sleep 0.2; done" >said 2>&1 ||
     { machine_complains "$1"; fail "machine $1: $2: $(tail -n 5 said)"; }
 }
 machine_complains() {
@@ -80,7 +80,7 @@ kernel_cluster() { # COUNT N...
   local count=$1 n jobs=() failed=
   shift
   for n; do
-    try_on "$n" "cluster-up $count ${present:-$#}" >"cluster.$n" 2>&1 &
+    { try_on "$n" "cluster-up $count ${present:-$#}" || { echo "code $?" && false; }; } >"cluster.$n" 2>&1 &
     jobs+=($!)
   done
   for n in "${jobs[@]}"; do wait "$n" || failed=1; done
@@ -100,7 +100,7 @@ kernel_assemble() { # N...
 }
 kernel_idle() {
   until_on "$1" "it does not come to rest" \
-    '{ ! grep -qE "resync|recovery|reshape" /proc/mdstat && [ "$(cat /sys/block/md0/md/sync_action)" = idle ]; }' 400
+    '{ ! grep -qE "resync|recovery|reshape" /proc/mdstat && [ "$(cat /sys/block/md0/md/sync_action)" = idle ]; }' 1500
 }
 kernel_stop() { # N...
   local n
@@ -112,4 +112,94 @@ kernel_check() {
   kernel_idle "$1"
   count=$(on "$1" 'cat /sys/block/md0/md/mismatch_cnt')
   [ "$count" = 0 ] || fail "md's check finds $count sectors that differ"
+}
+kernel_recovered() { # N: ... who died, and is at rest
+  until_on "$1" "it does not recover who died" 'dmesg | grep -q "Initiating recovery"' 1500
+  kernel_idle "$1"
+}
+
+# --- what is on the disks -------------------------------------------------------------------------
+
+# use_disks NAME...: files of the lab; $pairs are those that mirror each other
+use_disks() {
+  disks=()
+  devices=
+  local name letters=abcdefgh i=0
+  for name; do
+    disks+=("$MDC_LAB/disk-$name.img")
+    devices+=" /dev/vd${letters:$i:1}"
+    i=$((i + 1))
+  done
+}
+
+# array_image FILE: what the array holds, from the disks, all of them at rest. Copies must be
+# equal; raid10 (near 2) is put together from its first copies, chunk by chunk.
+array_image() {
+  python3 - "$1" "${chunk_bytes:-0}" "$(data_offset)" "$(data_bytes)" "${disks[@]}" <<'END' || fail "copies differ (${2:-})"
+import sys
+out, chunk, offset, size, disks = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), sys.argv[5:]
+legs = []
+for name in disks:
+    with open(name, 'rb') as f:
+        f.seek(offset)
+        legs.append(f.read(size))
+step = 65536
+wrong = 0
+for i in range(0, len(legs), 2):
+    if legs[i] == legs[i + 1]:
+        continue
+    for at in range(0, size, step):
+        if legs[i][at:at + step] != legs[i + 1][at:at + step]:
+            wrong += 1
+            if wrong <= 5:
+                print('%s, %s: differ in chunk %d of 64 KiB' % (disks[i], disks[i + 1], at // step))
+with open(out, 'wb') as f:
+    if len(legs) == 2:
+        f.write(legs[0])
+    else:
+        for at in range(0, size - chunk + 1, chunk):
+            for i in range(0, len(legs), 2):
+                f.write(legs[i][at:at + chunk])
+sys.exit(1 if wrong else 0)
+END
+}
+
+# --- witnesses (witness.c): 4 MiB for each node of the kernel, and of ours --------------------------
+
+vm_witness=$builddir/vm-witness
+witness_bytes_vm=$((4 << 20))
+witness_low_vm() { # kernel|ours N
+  local base=1
+  [ "$1" = kernel ] || base=17
+  echo $(((base + ($2 - 1) * 4) << 20))
+}
+journal_vm() {
+  if [ "$1" = kernel ]; then echo "$MDC_LAB/n$2.journal"; else echo "$tmp/journal.ours.$2"; fi
+}
+kernel_witness() { # N...
+  local n
+  for n; do
+    : >"$(journal_vm kernel "$n")"
+    on "$n" "[ -c /dev/journal ] || exit 1; setsid vm-witness write /dev/journal /dev/md0 $(witness_low_vm kernel "$n") $witness_bytes_vm \
+      >/tmp/witness.log 2>&1 & echo \$! >/tmp/witness.pid" >/dev/null
+  done
+}
+kernel_end_witness() { # N...
+  local n
+  for n; do
+    on "$n" 'p=$(cat /tmp/witness.pid); kill $p; while [ -d /proc/$p ]; do sleep 0.1; done; cat /tmp/witness.log; [ ! -s /tmp/witness.log ]' >/dev/null
+  done
+}
+# witnesses_agree BEFORE AFTER [--power]: all of them, with two images of the array
+witnesses_agree() {
+  local who n journal before=$1 after=$2
+  shift 2
+  for who in kernel ours; do
+    for n in 1 2; do
+      journal=$(journal_vm $who $n)
+      [ -s "$journal" ] || : >"$journal"
+      "$vm_witness" check "$@" --before="$before" "$journal" "$after" "$(witness_low_vm $who $n)" \
+        "$witness_bytes_vm" >verdict 2>&1 || fail "what $who node $n wrote is lost: $(head -n 3 verdict; tail -n 1 verdict)"
+    done
+  done
 }

@@ -8,12 +8,12 @@
  *		blocks of LENGTH bytes from LOW on, at random places, half of them with FUA;
  *		until SIGTERM or COUNT writes (ends with 0) or an error (3). TARGET: a block
  *		device or file, or nbd:SOCKET:EXPORT. JOURNAL is appended to.
- *	vm-witness check [--power] [--low=LOW] [--known=BYTES] [--sent=BYTES]
- *	           JOURNAL FILE [OFFSET]
- *		FILE holds the target's bytes from OFFSET on. Of JOURNAL the first `known`
- *		bytes were there before FILE was, and all beyond `sent` came later. With
- *		--power only what was written with FUA must be there. Ends with 1 and a line
- *		for each block that is wrong.
+ *	vm-witness check [OPTION...] JOURNAL FILE LOW LENGTH
+ *		The same place, in FILE. Ends with 1 and a line for each block that is wrong.
+ *		--power         the power went: what was written without FUA may be gone
+ *		--known=BYTES   so much of the journal was there before FILE was
+ *		--sent=BYTES    what lies behind came later
+ *		--before=FILE   what there was before the first write
  *
  * Lines: "s BLOCK STAMP" (sent), "a BLOCK STAMP" (acknowledged), "d BLOCK STAMP"
  * (durable). Stamps grow. Each sector is judged by itself: a block is no unit of any disk.
@@ -182,54 +182,53 @@ struct block {
 struct checker {
 	struct block *blocks;
 	uint64_t count, low, wrong, judged;
+	int before; /* -1: unknown */
 	uint64_t known, sent; /* bytes of the journal */
 	bool is_power;
 };
-
-static int grow(struct checker *c, uint64_t block, struct err *err)
-{
-	uint64_t count = block + 1024;
-	struct block *more;
-
-	if (block < c->count)
-		return 0;
-	more = block > UINT32_MAX ? NULL : realloc(c->blocks, count * sizeof(*more));
-	if (!more)
-		return err_set(err, -ENOMEM, "no memory for block %" PRIu64, block);
-	memset(more + c->count, 0, (count - c->count) * sizeof(*more));
-	c->blocks = more;
-	c->count = count;
-	return 0;
-}
 
 static int read_journal(struct checker *c, const char *path, struct err *err)
 {
 	FILE *file = fopen(path, "re");
 	char line[128], what;
 	uint64_t at = 0, block, stamp;
-	int r = 0;
 
 	if (!file)
 		return err_set(err, -errno, "%s: %s", path, strerror(errno));
-	while (r == 0 && fgets(line, sizeof(line), file)) {
+	while (fgets(line, sizeof(line), file)) {
 		bool is_whole = strchr(line, '\n') != NULL;
 
 		at += strlen(line);
-		if (!is_whole || sscanf(line, "%c %" SCNu64 " %" SCNu64, &what, &block, &stamp) != 3)
+		if (!is_whole || sscanf(line, "%c %" SCNu64 " %" SCNu64, &what, &block, &stamp) != 3 ||
+		    block >= c->count)
 			continue;
-		r = grow(c, block, err);
-		if (r < 0)
-			break;
 		if (what == 's' && at <= c->sent)
 			c->blocks[block].most = stamp;
 		else if ((what == 'd' || (what == 'a' && !c->is_power)) && at <= c->known)
 			c->blocks[block].least = stamp;
 	}
 	(void)fclose(file);
-	return r;
+	return 0;
 }
 
-static void judge(struct checker *c, uint64_t block, const uint64_t *words)
+static void tell_wrong(struct checker *c, uint64_t block, unsigned int sector, uint64_t stamp)
+{
+	printf("LOST: block %" PRIu64 " sector %u: stamp %" PRIu64 ", wanted %" PRIu64
+	       " to %" PRIu64 "\n", block, sector, stamp, c->blocks[block].least,
+	       c->blocks[block].most);
+	c->wrong++;
+}
+
+static bool is_stamp(const struct block *b, const uint64_t *at, uint64_t stamp)
+{
+	for (unsigned int i = 1; i < SECTOR_WORDS; i++)
+		if (at[i] != at[0])
+			return false;
+	return b->most > 0 && stamp >= b->least && stamp <= b->most;
+}
+
+/* `old` is what a sector that no write was acknowledged for may also be; NULL: anything. */
+static void judge(struct checker *c, uint64_t block, const uint64_t *words, const uint64_t *old)
 {
 	const struct block *b = &c->blocks[block];
 	uint64_t offset = c->low + block * BLOCK_BYTES;
@@ -238,71 +237,80 @@ static void judge(struct checker *c, uint64_t block, const uint64_t *words)
 	for (unsigned int s = 0; s < BLOCK_BYTES / SECTOR_BYTES; s++) {
 		const uint64_t *at = words + (size_t)s * SECTOR_WORDS;
 		uint64_t stamp = at[0] ^ word_of(0, offset + (uint64_t)s * SECTOR_BYTES);
-		bool is_right = stamp >= b->least && stamp <= b->most;
 
-		for (unsigned int i = 1; i < SECTOR_WORDS; i++)
-			is_right = is_right && at[i] == at[0];
-		if (is_right)
+		if (is_stamp(b, at, stamp))
 			continue;
-		printf("LOST: block %" PRIu64 " sector %u: stamp %" PRIu64 ", wanted %" PRIu64
-		       " to %" PRIu64 "\n", block, s, stamp, b->least, b->most);
-		c->wrong++;
+		if (b->least == 0 &&
+		    (!old || memcmp(at, old + (size_t)s * SECTOR_WORDS, SECTOR_BYTES) == 0))
+			continue;
+		tell_wrong(c, block, s, stamp);
 		return;
 	}
 }
 
-static int check_file(struct checker *c, const char *path, uint64_t from, struct err *err)
+static int check_file(struct checker *c, const char *path, struct err *err)
 {
-	static uint64_t words[BLOCK_BYTES / sizeof(uint64_t)];
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	static uint64_t words[BLOCK_BYTES / sizeof(uint64_t)], old[BLOCK_BYTES / sizeof(uint64_t)];
+	int fd = open(path, O_RDONLY | O_CLOEXEC), r = 0;
 
 	if (fd < 0)
 		return err_set(err, -errno, "%s: %s", path, strerror(errno));
-	for (uint64_t i = 0; i < c->count; i++) {
-		if (c->blocks[i].least == 0)
-			continue; /* it may hold what was there before */
-		if (pread(fd, words, BLOCK_BYTES, (off_t)(from + c->low + i * BLOCK_BYTES)) !=
-		    BLOCK_BYTES) {
-			close(fd);
-			return err_set(err, -EIO, "%s: it cannot be read", path);
-		}
-		judge(c, i, words);
+	for (uint64_t i = 0; i < c->count && r == 0; i++) {
+		off_t at = (off_t)(c->low + i * BLOCK_BYTES);
+
+		if (pread(fd, words, BLOCK_BYTES, at) != BLOCK_BYTES ||
+		    (c->before >= 0 && pread(c->before, old, BLOCK_BYTES, at) != BLOCK_BYTES))
+			r = err_set(err, -EIO, "%s: it cannot be read", path);
+		else
+			judge(c, i, words, c->before < 0 ? NULL : old);
 	}
 	close(fd);
-	return 0;
+	return r;
 }
 
-static int do_check(int argc, char **argv, struct err *err)
+static int parse_check(struct checker *c, int argc, char **argv, struct err *err)
 {
 	static const struct option options[] = {
 		{ "power", no_argument, NULL, 'p' },
 		{ "known", required_argument, NULL, 'k' },
 		{ "sent", required_argument, NULL, 's' },
-		{ "low", required_argument, NULL, 'l' },
+		{ "before", required_argument, NULL, 'b' },
 		{ 0 },
 	};
-	struct checker c = { .known = UINT64_MAX, .sent = UINT64_MAX };
-	int o, r;
+	int o;
 
 	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (o == 'p')
-			c.is_power = true;
+			c->is_power = true;
 		else if (o == 'k')
-			c.known = strtoull(optarg, NULL, 0);
+			c->known = strtoull(optarg, NULL, 0);
 		else if (o == 's')
-			c.sent = strtoull(optarg, NULL, 0);
-		else if (o == 'l')
-			c.low = strtoull(optarg, NULL, 0);
-		else
-			return 2;
+			c->sent = strtoull(optarg, NULL, 0);
+		else if (o == 'b')
+			c->before = open(optarg, O_RDONLY | O_CLOEXEC);
+		if (o == '?' || (o == 'b' && c->before < 0))
+			return err_set(err, -EINVAL, "check how?");
 	}
-	if (argc - optind < 2)
+	if (argc - optind != 4)
 		return err_set(err, -EINVAL, "check what?");
-	r = read_journal(&c, argv[optind], err);
+	c->low = strtoull(argv[optind + 2], NULL, 0);
+	c->count = strtoull(argv[optind + 3], NULL, 0) / BLOCK_BYTES;
+	c->blocks = calloc(c->count + 1, sizeof(*c->blocks));
+	return c->blocks ? 0 : err_set(err, -ENOMEM, "no memory for the blocks");
+}
+
+static int do_check(int argc, char **argv, struct err *err)
+{
+	struct checker c = { .known = UINT64_MAX, .sent = UINT64_MAX, .before = -1 };
+	int r = parse_check(&c, argc, argv, err);
+
 	if (r == 0)
-		r = check_file(&c, argv[optind + 1],
-			       argc - optind > 2 ? strtoull(argv[optind + 2], NULL, 0) : 0, err);
+		r = read_journal(&c, argv[optind], err);
+	if (r == 0)
+		r = check_file(&c, argv[optind + 1], err);
 	free(c.blocks);
+	if (c.before >= 0)
+		close(c.before);
 	if (r < 0)
 		return r;
 	printf("%" PRIu64 " blocks, %" PRIu64 " wrong\n", c.judged, c.wrong);
