@@ -28,12 +28,13 @@ enum {
 static const char *clustered_refusal(const struct md_member *m)
 {
 	struct md_member as_if = *m;
+	const struct md_obstacle *obstacle;
+	size_t cursor = 0;
 
 	as_if.has_bitmap = true;
 	as_if.bitmap.version = BITMAP_VERSION_CLUSTERED;
-	if (m->sb.feature_map & MD_FEATURE_BAD_BLOCKS)
-		return "it has bad blocks on record, which clustered arrays have no place for";
-	return md_member_kind_refusal(&as_if);
+	obstacle = md_member_obstacle(&as_if, MD_TAKER_MADE, &cursor);
+	return obstacle ? obstacle->sentence : NULL;
 }
 
 static int check_kind(const struct md_array *array, const struct md_grow *grow,

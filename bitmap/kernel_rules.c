@@ -163,7 +163,8 @@ static const struct rule {
 static bool is_asked(enum md_taker taker, enum md_taker rule)
 {
 	return rule == MD_TAKER_ANY || rule == taker ||
-	       (taker == MD_TAKER_US && rule == MD_TAKER_KERNEL);
+	       (taker == MD_TAKER_US && rule == MD_TAKER_KERNEL) ||
+	       (taker == MD_TAKER_MADE && rule == MD_TAKER_US);
 }
 
 const struct md_obstacle *md_member_obstacle(const struct md_member *member,

@@ -57,6 +57,7 @@ enum md_taker {
 	MD_TAKER_ANY,    /* whoever: what clustered arrays have in common */
 	MD_TAKER_KERNEL, /* the kernel's md-cluster */
 	MD_TAKER_US,     /* mdclusterd, which serves nothing that the kernel would not take back */
+	MD_TAKER_MADE,   /* it gets a clustered bitmap now: as US, but for what is of slots */
 };
 
 /* Something that keeps it from being run: sentences without a full stop. */

@@ -23,6 +23,7 @@ extern const struct cli_command cmd_incremental;
 extern const struct cli_command cmd_keygen;
 extern const struct cli_command cmd_locks;
 extern const struct cli_command cmd_manage;
+extern const struct cli_command cmd_migrate;
 extern const struct cli_command cmd_monitor;
 extern const struct cli_command cmd_nodes;
 extern const struct cli_command cmd_record;

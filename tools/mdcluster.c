@@ -23,7 +23,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_grow,
 	&cmd_fence, &cmd_confirm_dead,
 	&cmd_create, &cmd_examine, &cmd_examine_bitmap,
-	&cmd_update, &cmd_zero, &cmd_scan, &cmd_keygen,
+	&cmd_migrate, &cmd_update, &cmd_zero, &cmd_scan, &cmd_keygen,
 };
 
 static void print_overview(FILE *to)

@@ -16,7 +16,7 @@ page=$srcdir/man/mdcluster-json.7
 sed -e 's/\\f[BIRP]//g' -e 's/\\-/-/g' "$page" | awk '
 	/^\.SH/ {
 		object = tolower($2)
-		is_object = object ~ /^(examine|examine-bitmap|slot|create|update|grow|zero|keygen|locks|member|resource|lock|step|status|status-node|status-array|status-disk|status-member|kernel-status|kernel-array|kernel-disk|kernel-slot|quorum|quorum-node|change|event|finding)$/
+		is_object = object ~ /^(examine|examine-bitmap|slot|create|update|grow|zero|keygen|locks|member|resource|lock|step|status|status-node|status-array|status-disk|status-member|kernel-status|kernel-array|kernel-disk|kernel-slot|migration|migration-finding|migration-step|quorum|quorum-node|change|event|finding)$/
 	}
 	/^\.TP/ { is_tag = 1; next }
 	is_tag && is_object && /^\.BR [a-z_.]+ "? ?\(/ {
@@ -29,7 +29,8 @@ sed -e 's/\\f[BIRP]//g' -e 's/\\-/-/g' "$page" | awk '
 	{ is_tag = 0 }' | sort >promise
 for object in examine examine-bitmap slot create update grow zero keygen locks member \
 	resource lock step status status-node status-array status-disk status-member \
-	kernel-status kernel-array kernel-disk kernel-slot quorum quorum-node change event finding; do
+	kernel-status kernel-array kernel-disk kernel-slot \
+	migration migration-finding migration-step quorum quorum-node change event finding; do
 	grep -q "^$object " promise ||
 		fail "mdcluster-json.7 describes no field of the object $object"
 done
@@ -370,6 +371,14 @@ host dirty 1
 rm -r "$md/uuid" "$root/sys/kernel/config"
 truncate -s 4096 "$root/dev/vda" "$root/dev/vdb"
 kernel_status "nothing to read"
+mdcluster migrate --check --json "$root/dev/vda" "$root/dev/vdb" >migration.json && fail "it cannot move"
+check migration "no superblocks" <migration.json
+check_each migration-finding "no superblocks" '.findings[]' <migration.json
+host dirty 1
+mdcluster migrate --run-dir=nowhere --check --json md0 >migration.json || fail "migrate: it can move"
+check migration "md0" <migration.json
+check_each migration-finding "md0" '.findings[]' <migration.json
+check_each migration-step "md0" '.steps[]' <migration.json
 no_host
 
 answer Quorum "$(cat "$srcdir/tests/data/control/quorum.json")"
