@@ -250,10 +250,13 @@ static int fit_bitmap(const struct md_array *array, struct md_grow_plan *plan,
 			return err_set(err, -ENOSPC,
 				       "%s: a bitmap of %u slots of %" PRIu64
 				       " bytes does not fit before data_offset %" PRIu64
-				       " sectors beside the one that is there",
+				       " sectors beside the one that is there%s",
 				       array->members[i].disk->name,
 				       bitmap_slots(&plan->geo), plan->geo.slot_bytes,
-				       array->members[i].sb.data_offset);
+				       array->members[i].sb.data_offset,
+				       array->members[i].sb.bblog_size ?
+				       " and the place of a bad block log: mdadm --assemble --update=no-bbl takes that away, if it is empty" :
+				       "");
 	plan->is_new_bitmap = true;
 	return 0;
 }
