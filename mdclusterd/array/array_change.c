@@ -7,7 +7,8 @@
  *	remove   REMOVE -> the plane -> METADATA_UPDATED -> REMOVE, all close it -> FORGET
  *
  * Who does not see a new disk says so, and it is no member of anything (UNPREPARE). What is in
- * the superblocks is said until all have heard it, by this node or, after its death, by D7.
+ * the superblocks is said until all have heard it, by this node or, after its death, by D7; and
+ * what was written on a part of them is in them, though it failed: so that is looked at first.
  */
 #include "mdclusterd/array/array_private.h"
 
@@ -101,7 +102,8 @@ static void announce(struct array *a)
 	c->step = CHANGE_ANNOUNCE;
 	c->number = req->number;
 	c->is_re_add = req->is_re_add;
-	memcpy(m.uuid, req->device_uuid, sizeof(m.uuid));
+	memcpy(c->uuid, req->device_uuid, sizeof(c->uuid));
+	memcpy(m.uuid, c->uuid, sizeof(m.uuid));
 	deed_say(a, &c->deed, &m);
 }
 
@@ -118,11 +120,21 @@ static void undo(struct array *a, int result, const struct err *why)
 
 /* --- what is written -------------------------------------------------------------------- */
 
+static const struct metadata_disk *disk_of(const struct array *a)
+{
+	for (uint32_t i = 0; i < a->view.disk_count; i++)
+		if (a->view.disks[i].dev_number == a->change.number && a->view.disks[i].path[0])
+			return &a->view.disks[i];
+	return NULL;
+}
+
 static void write(struct array *a)
 {
 	struct array_changing *c = &a->change;
 	enum metadata_op op = METADATA_REMOVE;
+	const struct metadata_disk *d = disk_of(a);
 
+	c->was_spare = d && d->state == METADATA_DISK_SPARE;
 	if (is_add(c))
 		op = c->is_re_add ? METADATA_REBUILD : METADATA_ADD;
 	c->step = CHANGE_WRITE;
@@ -134,22 +146,60 @@ static void write(struct array *a)
 	deed_work(a, &c->deed, op);
 }
 
+static void go_by_it(struct array_changing *c)
+{
+	c->is_written = true;
+	c->step = CHANGE_PLANE;
+	deed_plane(&c->deed);
+}
+
 static void written(struct array *a, int result, const struct err *why)
 {
 	struct array_changing *c = &a->change;
 
 	c->role = c->deed.work.req.role;
-	if (result < 0 && c->is_taken_back) {
+	if (result == 0) {
+		go_by_it(c);
+	} else if (c->is_taken_back) {
 		fail_want(a, c->role, false);
 		deed_end(a, &c->deed);
-	} else if (result < 0 && is_add(c)) {
-		undo(a, result, why);
-	} else if (result < 0) {
-		end(a, result, why);
 	} else {
-		c->is_written = true;
-		c->step = CHANGE_PLANE;
-		deed_plane(&c->deed);
+		c->step = CHANGE_LOOK;
+		c->result = result;
+		c->why = *why;
+		c->deed.work.req = (struct metadata_request){ .role = METADATA_NO_ROLE };
+		deed_work(a, &c->deed, METADATA_RELOAD);
+	}
+}
+
+static bool is_so(struct array *a)
+{
+	struct array_changing *c = &a->change;
+	const struct metadata_disk *d = disk_of(a);
+
+	if (!is_add(c))
+		return c->was_spare && !(d && d->state == METADATA_DISK_SPARE);
+	if (!d || memcmp(d->device_uuid, c->uuid, sizeof(c->uuid)) != 0)
+		return false;
+	c->role = d->role;
+	return d->state == METADATA_DISK_REBUILD || d->state == METADATA_DISK_IN_SYNC ||
+	       (!c->is_re_add && d->state == METADATA_DISK_SPARE);
+}
+
+/* What the superblocks have by now, after a writing that failed. */
+static void looked(struct array *a, int result)
+{
+	struct array_changing *c = &a->change;
+	const struct err why = c->why;
+
+	if (result == 0 && is_so(a)) {
+		c->result = 0;
+		c->why = (struct err)ERR_INIT;
+		go_by_it(c);
+	} else if (is_add(c)) {
+		undo(a, c->result, &why);
+	} else {
+		end(a, c->result, &why);
 	}
 }
 
@@ -228,6 +278,9 @@ static void next(struct array *a, struct array_deed *d, int result)
 		break;
 	case CHANGE_WRITE:
 		written(a, result, &why);
+		break;
+	case CHANGE_LOOK:
+		looked(a, result);
 		break;
 	case CHANGE_PLANE: /* where it could not be told, that is tried again */
 		say(a);
@@ -332,52 +385,4 @@ void change_fini(struct array *a)
 			"%s: it was stopped meanwhile: look whether the disk is in it", a->name);
 		answer(who, -ESHUTDOWN);
 	}
-}
-
-/* --- what others say -------------------------------------------------------------------- */
-
-static void found(struct array *a, struct metadata_request *req, int result)
-{
-	if (!a->is_handling)
-		return;
-	if (result < 0 && !a->ending)
-		messages_answer(a, MSG_REFUSED_NO_DISK,
-				result == -ENODEV ? NULL : req->err.text); /* says it all */
-	else
-		messages_answer(a, MSG_ACCEPTED, NULL);
-}
-
-/* Who leaves needs no disk. */
-void change_find(struct array *a, const struct msg *m)
-{
-	if (a->ending) {
-		messages_answer(a, MSG_ACCEPTED, NULL);
-		return;
-	}
-	a->hear_work.req = (struct metadata_request){ .number = m->disk };
-	memcpy(a->hear_work.req.device_uuid, m->uuid, sizeof(m->uuid));
-	array_work(a, &a->hear_work, METADATA_FIND, found);
-}
-
-static void forgotten(struct array *a, struct metadata_request *req, int result)
-{
-	(void)req;
-	(void)result; /* it was not here */
-	if (!a->is_handling)
-		return;
-	(void)reload_want(a); /* for those who look */
-	messages_answer(a, MSG_ACCEPTED, NULL);
-}
-
-void change_close(struct array *a, const struct msg *m)
-{
-	if (a->ending) {
-		messages_answer(a, MSG_ACCEPTED, NULL);
-		return;
-	}
-	a->hear_work.req = (struct metadata_request){
-		.number = m->disk,
-		.view = &a->hear_work.view,
-	};
-	array_work(a, &a->hear_work, METADATA_FORGET, forgotten);
 }

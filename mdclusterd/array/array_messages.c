@@ -8,6 +8,7 @@
 #include "mdclusterd/array/array_private.h"
 
 #include <errno.h>
+#include <string.h>
 
 void messages_answer(struct array *a, enum msg_refusal code, const char *text)
 {
@@ -241,3 +242,51 @@ const struct msg_channel_ops messages_ops = {
 	.evict = on_evict,
 	.broken = on_broken,
 };
+
+/* --- disks that another node adds and removes (array_change.c) ------------------------ */
+
+static void found(struct array *a, struct metadata_request *req, int result)
+{
+	if (!a->is_handling)
+		return;
+	if (result < 0 && !a->ending)
+		messages_answer(a, MSG_REFUSED_NO_DISK,
+				result == -ENODEV ? NULL : req->err.text); /* says it all */
+	else
+		messages_answer(a, MSG_ACCEPTED, NULL);
+}
+
+/* Who leaves needs no disk. */
+void change_find(struct array *a, const struct msg *m)
+{
+	if (a->ending) {
+		messages_answer(a, MSG_ACCEPTED, NULL);
+		return;
+	}
+	a->hear_work.req = (struct metadata_request){ .number = m->disk };
+	memcpy(a->hear_work.req.device_uuid, m->uuid, sizeof(m->uuid));
+	array_work(a, &a->hear_work, METADATA_FIND, found);
+}
+
+static void forgotten(struct array *a, struct metadata_request *req, int result)
+{
+	(void)req;
+	(void)result; /* it was not here */
+	if (!a->is_handling)
+		return;
+	(void)reload_want(a); /* for those who look */
+	messages_answer(a, MSG_ACCEPTED, NULL);
+}
+
+void change_close(struct array *a, const struct msg *m)
+{
+	if (a->ending) {
+		messages_answer(a, MSG_ACCEPTED, NULL);
+		return;
+	}
+	a->hear_work.req = (struct metadata_request){
+		.number = m->disk,
+		.view = &a->hear_work.view,
+	};
+	array_work(a, &a->hear_work, METADATA_FORGET, forgotten);
+}

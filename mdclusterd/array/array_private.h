@@ -235,7 +235,7 @@ struct array_sweep {
 
 enum array_change_step {
 	CHANGE_NONE, CHANGE_TOKEN, CHANGE_PREPARE, CHANGE_ANNOUNCE, CHANGE_WRITE, CHANGE_PLANE,
-	CHANGE_SAY, CHANGE_FORGET, CHANGE_CLOSE, CHANGE_UNDO,
+	CHANGE_LOOK, CHANGE_SAY, CHANGE_FORGET, CHANGE_CLOSE, CHANGE_UNDO,
 };
 
 struct array_changing {
@@ -248,7 +248,9 @@ struct array_changing {
 	bool is_forced, is_re_add;
 	bool is_written, is_said;
 	bool is_taken_back;          /* somebody refused it: why */
+	bool was_spare;              /* REMOVE */
 	uint32_t number, role;
+	uint8_t uuid[16];            /* of one that comes */
 	int result;
 	struct err why;              /* of result */
 	struct array_deed deed;
@@ -540,7 +542,7 @@ bool rebuild_is_wanted(const struct array *a);
 void change_init(struct array *a);
 void change_fini(struct array *a);
 void change_go(struct array *a);
-/* NEWDISK, REMOVE of another node */
+/* NEWDISK, REMOVE of another node: array_messages.c */
 void change_find(struct array *a, const struct msg *m);
 void change_close(struct array *a, const struct msg *m);
 

@@ -105,7 +105,7 @@ struct rig_metadata {
 	uint32_t fails_role;             /* told with fail_read, if not 0 */
 	int fail_rebuild;                /* how often, -EAGAIN */
 	int fail_read, fail_clear, fail_reload, fail_fail, fail_activate, fail_change; /* how often, -EIO */
-	int halve_change;                /* how often it is written on a part of the disks */
+	int halve_change, halve_come;    /* how often it is written on a part of the disks */
 };
 
 struct rig_array {

@@ -154,6 +154,15 @@ static int remove_disk(struct rig_disks *d, struct metadata_request *req)
 	return 0;
 }
 
+/* The freshest superblock has it, and who writes next brings the others after. */
+static int halved(struct rig_metadata *m, struct metadata_request *req, int result)
+{
+	if (result < 0 || m->halve_come == 0)
+		return result;
+	m->halve_come--;
+	return err_set(&req->err, -ESHUTDOWN, "disk1: not now");
+}
+
 int rig_disks_run(struct rig_metadata *m, struct metadata_request *req)
 {
 	struct rig_disks *d = &m->rig->disks;
@@ -165,13 +174,13 @@ int rig_disks_run(struct rig_metadata *m, struct metadata_request *req)
 		return d->unseen >> m->node & 1 ?
 			       err_set(&req->err, -ENODEV, "it is not seen here") : 0;
 	case METADATA_ADD:
-		return add(d, req);
+		return halved(m, req, add(d, req));
 	case METADATA_REBUILD:
 		if (m->fail_rebuild > 0) {
 			m->fail_rebuild--;
 			return err_set(&req->err, -EAGAIN, "not now");
 		}
-		return rebuild(d, req);
+		return halved(m, req, rebuild(d, req));
 	case METADATA_PROGRESS:
 		return progress(d, req);
 	case METADATA_IN_SYNC:

@@ -618,6 +618,36 @@ static void who_asked_and_went_is_not_told(void **state)
 	array_rig_free(rig);
 }
 
+/* The gate was shut amid the writing: the array has the disk all the same, and that is said. */
+static void a_disk_that_came_by_half_a_writing_is_told_as_come(void **state)
+{
+	struct array_rig *rig = running(3, 5);
+	struct wish wish;
+
+	(void)state;
+	array_rig_run(rig);
+	rig->nodes[2].metadata.halve_come = 1;
+	ask(rig, 2, &wish, ARRAY_ADD_SPARE, "new", 0);
+	array_rig_run(rig);
+	assert_true(wish.is_done);
+	assert_int_equal(wish.result, 0);
+	ask(rig, 2, &wish, ARRAY_REMOVE, NULL, wish.change.number);
+	array_rig_run(rig);
+	assert_int_equal(wish.result, 0);
+
+	fail_role(rig, 1, 1);
+	write_chunk(rig, 3, 4);
+	rig->nodes[1].metadata.halve_come = 1;
+	ask(rig, 1, &wish, ARRAY_RE_ADD, "disk1", 0);
+	array_rig_run(rig);
+	assert_true(wish.is_done);
+	assert_int_equal(wish.result, 0);
+	assert_true(wish.change.is_re_added);
+	assert_true(is_whole(rig));
+	array_rig_check_healthy(rig);
+	array_rig_free(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -643,6 +673,7 @@ int main(void)
 		cmocka_unit_test(whoever_dies_whenever),
 		cmocka_unit_test(who_asked_and_stops_is_told_that_it_is_not_known),
 		cmocka_unit_test(who_asked_and_went_is_not_told),
+		cmocka_unit_test(a_disk_that_came_by_half_a_writing_is_told_as_come),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
