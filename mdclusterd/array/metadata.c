@@ -37,7 +37,7 @@ void metadata_close(struct metadata *md)
 	for (size_t i = 0; i < md->count; i++)
 		disk_close(md->members[i].disk);
 	md->count = 0;
-	md->known_events = 0;
+	md->known_events = md->assembled_events = 0;
 }
 
 void metadata_free(struct metadata *md)
@@ -152,6 +152,8 @@ int metadata_run(struct metadata *md, struct metadata_request *req)
 	r = check(md, req);
 	if (r == 0)
 		r = dispatch(md, req);
+	if (r == 0 && req->op == METADATA_ACTIVATE)
+		md->assembled_events = 0;
 	if (r == 0 && metadata_gives_view(req->op))
 		metadata_make_view(md, req->view);
 	return r;

@@ -448,6 +448,7 @@ int metadata_assemble(struct metadata *md, struct metadata_request *req)
 		r = load(md, chosen, &missing, &req->err);
 	if (r == 0) {
 		drop_unread(md);
+		md->assembled_events = md_array_freshest(&md->array)->sb.events;
 		r = judge(md, req, &missing, &req->err);
 	}
 	if (r == 0)

@@ -112,27 +112,45 @@ static bool lacks(const struct metadata *md, uint32_t number, uint32_t skip_role
 	return role < MD_ROLE_MAX && role != skip_role && !is_there(md, number);
 }
 
+/* Since this node looked at its disks, and before it was asked for those that come. */
+static bool may_lack_spares(const struct metadata *md)
+{
+	return md->assembled_events != 0 &&
+	       md_array_freshest(&md->array)->sb.events != md->assembled_events;
+}
+
+static bool is_lacking_spare(const struct metadata *md, size_t index)
+{
+	const struct metadata_member *m = &md->members[index];
+
+	return may_lack_spares(md) && m->own_role == MD_ROLE_SPARE &&
+	       metadata_role_of(md, m->dev_number) == MD_ROLE_SPARE &&
+	       metadata_with_number(md, m->dev_number) == index;
+}
+
 /* Which are current is for the next loading to judge. */
-static bool has_lacking_number(struct metadata *md, size_t index, void *arg)
+static bool is_lacking(struct metadata *md, size_t index, void *arg)
 {
 	const struct metadata_member *m = &md->members[index];
 	uint64_t freshest = md_array_freshest(&md->array)->sb.events;
 
-	return is_first_path(md, index) && lacks(md, m->dev_number, *(const uint32_t *)arg) &&
-	       m->own_role < MD_ROLE_MAX && m->own_events + 1 >= freshest;
+	if (!is_first_path(md, index) || m->own_events + 1 < freshest)
+		return false;
+	return is_lacking_spare(md, index) ||
+	       (m->own_role < MD_ROLE_MAX && lacks(md, m->dev_number, *(const uint32_t *)arg));
 }
 
 bool metadata_look_around(struct metadata *md, uint32_t skip_role)
 {
 	uint32_t max_dev = md_array_freshest(&md->array)->sb.max_dev;
 	size_t before = md->count;
-	bool is_any = false;
+	bool is_any = may_lack_spares(md);
 
 	for (uint32_t number = 0; number < max_dev; number++)
 		is_any |= lacks(md, number, skip_role);
 	if (!is_any)
 		return false;
-	open_wanted(md, has_lacking_number, &skip_role);
+	open_wanted(md, is_lacking, &skip_role);
 	for (size_t i = before; i < md->count; i++)
 		log_notice("MDC5311", "%s: it is number %u of its array by now, and is used",
 			 md->members[i].path, md->members[i].dev_number);

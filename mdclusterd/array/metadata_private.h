@@ -45,6 +45,7 @@ struct metadata {
 	struct md_array array; /* of those that were read */
 	bool is_loaded;        /* array is there */
 	uint64_t known_events; /* of the freshest superblock that was ever read */
+	uint64_t assembled_events; /* ASSEMBLE's, until ACTIVATE is done; else 0 */
 };
 
 /* A disk's, and not for want of memory, of power, or of the leave to write (D13). */

@@ -159,6 +159,19 @@ static void a_start_keeps_what_is_rebuilt_and_gives_up_what_is_not_here(void **s
 	tear_down(&t);
 }
 
+/* It was not asked for it: it had read what is on its disks, and was no member yet. */
+static void who_starts_while_a_spare_comes_has_it(void **state)
+{
+	struct bench t;
+
+	(void)state;
+	set_up(&t, 1, 3);
+	(void)added(&t.a, "c");
+	asked(&t.b, METADATA_ACTIVATE, 0, 0);
+	assert_int_equal(state_of(&t.b, "c"), METADATA_DISK_SPARE);
+	tear_down(&t);
+}
+
 static void progress_never_goes_back(void **state)
 {
 	struct metadata_request req = { .op = METADATA_PROGRESS, .role = 1, .position = 4096 };
@@ -839,6 +852,7 @@ int main(void)
 			what_changed_in_a_slot_of_nobody_meanwhile_is_copied_at_the_end),
 		cmocka_unit_test(a_disk_that_is_rebuilt_is_written_and_not_believed),
 		cmocka_unit_test(a_start_keeps_what_is_rebuilt_and_gives_up_what_is_not_here),
+		cmocka_unit_test(who_starts_while_a_spare_comes_has_it),
 		cmocka_unit_test(progress_never_goes_back),
 		cmocka_unit_test(a_spare_that_does_not_know_of_its_role_is_not_in_sync),
 		cmocka_unit_test(a_role_gets_one_disk),
