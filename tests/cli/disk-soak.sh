@@ -12,8 +12,8 @@
 #	DISK_SOAK_SEED=4711 disk-soak.sh        what one that failed has named
 #	DISK_SOAK_OPERATIONS="add replace"      of these alone; DISK_SOAK_LEVEL=raid10
 #
-# Eight rounds are on one cluster, with one seed, which decides all but when things happen: the
-# next eight have the next one.
+# Nine rounds are on one cluster, with one seed, which decides all but when things happen: the
+# next nine have the next one.
 . "$(dirname "$0")/functions.sh"
 need_root
 need ip unshare jq flock nbdcopy cmp
@@ -28,7 +28,7 @@ need_mount || skip "no mounts of our own here"
 
 rounds=$((3 * ${DISK_SOAK_ROUNDS:-5}))
 seed=${DISK_SOAK_SEED:-$((RANDOM * 32768 + RANDOM))}
-rounds_of_a_cluster=8
+rounds_of_a_cluster=9
 classes=(driver rebuilder bystander)
 operations=(spare add re_add fail fail_over remove replace size copies fewer check repair)
 rebuilding=(add re_add fail_over replace copies check repair)
@@ -185,6 +185,16 @@ is_at_rest() {
     all(.members[]; .state == "active" and .low == .high and (.owes_resync | not or $lacks)) and
     ((.waits == "" and .needed_bytes == 0 and (.is_single_source | not)) or $lacks)' true
 }
+# comes_to_rest: or what each of them sees
+comes_to_rest() {
+  local until=$((SECONDS + patience_s)) i
+  while ! is_quiet; do
+    [ "$SECONDS" -ge "$until" ] || { sleep 0.05; continue; }
+    complain
+    for i in 1 2 3; do echo "n$i sees $(look "$i"); $(tells "$i" "$the_array | .waits")" >&2; done
+    fail "the cluster does not come to rest"
+  done
+}
 is_quiet() {
   one_rebuilds
   all_active && all_agree && ! is_rebuilt && ! has_spare_to_use && all_are is_at_rest
@@ -285,7 +295,7 @@ play() {
   code=0
   wait "$asking" || code=$?
   asking=
-  await "the cluster does not come to rest" is_quiet
+  comes_to_rest
   outcome=$("outcome_$operation")
   echo "    $code, $outcome$([ "$code" = 0 ] || echo ": $(tail -n 1 told)")"
   check_truth
@@ -293,7 +303,7 @@ play() {
   for i in 1 2 3; do heard_out "$i" 1 2 3; done
   "mend_$operation"
   await "it is not whole again: $(look 1)" all_are is_whole
-  await "the cluster does not come to rest" is_quiet
+  comes_to_rest
   are_equal
 }
 
