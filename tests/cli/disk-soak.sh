@@ -205,8 +205,9 @@ has_spare_to_use() {
     ([.disks[] | select(.state == "in_sync" or .state == "rebuild")] | length) < .raid_disks' true
 }
 
-# What it ended with, and said, against what has become of it.
-is_uncertain='any node tells|no mdclusterd answers|was stopped meanwhile: look'
+# What it ended with, and said, against what has become of it: that nobody knows is fine, and so
+# is that it was done, and only the wait for what comes behind it was in vain.
+is_uncertain="any node tells|no mdclusterd answers|was stopped meanwhile: look|^$array: (re-)?added"
 check_truth() {
   local said
   said=$(tail -n 1 told)
