@@ -79,8 +79,9 @@ struct nbd_server *nbd_server_new(struct loop *loop, const struct nbd_config *co
 void nbd_server_set_volume(struct nbd_server *server, struct volume *volume);
 
 /*
- * No new client, no new request (ESHUTDOWN); what is under way is ended, replies are sent,
- * for drain_ms at most. Then closed(), never from within this call. The socket's path goes
+ * No new client, no new request; what is under way is ended, replies are sent, for drain_ms
+ * at most. Requests that come, or whose io ends with -ESHUTDOWN, have no reply: the next
+ * server's client sends them again. Then closed(), never from within this call. The socket's path goes
  * at once.
  */
 void nbd_server_close(struct nbd_server *server);

@@ -141,9 +141,16 @@ static void say_error(struct nbd_session *s, struct nbd_request *request)
 	}
 }
 
+/*
+ * What an export that is being closed does not do any more is left unanswered, and the client
+ * is hung up on: who connects again, as the kernel and qemu do, asks the next daemon. An
+ * error would be that of a disk, to whom a file system belongs.
+ */
 void nbd_answer(struct nbd_session *s, struct nbd_request *request)
 {
-	if (request->error)
+	if (request->error == NBD_ESHUTDOWN && s->is_draining)
+		request_over(s, request);
+	else if (request->error)
 		say_error(s, request);
 	else
 		say_reply(s, request, nbd_reply_out(request->out.head,
