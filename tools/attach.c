@@ -3,20 +3,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <jansson.h>
+#include <linux/nbd.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "tools/run.h"
-
-enum { NBDINFO_BYTES = 1 << 16 };
+#include "tools/nbd_export.h"
 
 const char *attach_way_name(enum attach_way way)
 {
@@ -58,7 +55,7 @@ int attach_init(struct attach *a, const char *run_dir, const char *name, const c
 
 /* --- what is remembered --------------------------------------------------------------- */
 
-/* "fuse /dev/loop0" or "nbd /dev/nbd0 1234", with nbd-client's process */
+/* "fuse /dev/loop0" or "nbd /dev/nbd0 1234", with the keeper's process */
 int attach_read_state(struct attach *a, struct err *err)
 {
 	FILE *file = fopen(a->state, "re");
@@ -106,49 +103,26 @@ static bool is_there(const struct attach *a)
 
 /* --- attach --------------------------------------------------------------------------- */
 
-static int look_at_info(struct attach *a, const char *text, struct err *err)
-{
-	json_t *info = json_loads(text, 0, NULL);
-	const json_t *export = json_array_get(json_object_get(info, "exports"), 0);
-	json_int_t block = json_integer_value(json_object_get(export, "block_size_minimum"));
-	json_int_t size = json_integer_value(json_object_get(export, "export-size"));
-
-	if (json_is_true(json_object_get(export, "is_read_only")))
-		a->is_read_only = true;
-	a->block_bytes = block > 512 && block <= 65536 ? (uint32_t)block : 512;
-	json_decref(info);
-	return size > 0 ? 0 : err_set(err, -EBADMSG, "%s: nbdinfo does not tell its size",
-				      a->socket);
-}
-
-/* All but what stands for itself in every part of a URI. */
-static void escape(const char *from, char *to)
-{
-	for (; *from; from++) {
-		bool is_plain = (*from >= 'a' && *from <= 'z') || (*from >= 'A' && *from <= 'Z') ||
-				(*from >= '0' && *from <= '9') || strchr("/._-", *from);
-
-		to += sprintf(to, is_plain ? "%c" : "%%%02X", (unsigned char)*from);
-	}
-}
-
 /* That it answers, its blocks, and whether it may be written. */
 static int look_at_export(struct attach *a, struct err *err)
 {
-	CLEANUP_FREE char *text = malloc(NBDINFO_BYTES);
-	char uri[3 * PATH_MAX + 32] = "nbd+unix:///?socket=";
+	struct nbd_export export;
 	struct stat st;
 	int r;
 
-	if (!text)
-		return err_nomem(err, "an answer");
 	if (stat(a->socket, &st) < 0)
 		return err_set(err, -errno, "%s: %s: the array is not assembled here, or has another run directory",
 			       a->socket, strerror(errno));
-	escape(a->socket, uri + strlen(uri));
-	r = run_program((const char *[]){ "nbdinfo", "--json", "--no-content", uri, NULL },
-			"libnbd-bin", text, NBDINFO_BYTES, err);
-	return r < 0 ? r : look_at_info(a, text, err);
+	r = nbd_export_open(&export, a->socket, a->name, err);
+	if (r < 0)
+		return r;
+	close(export.fd);
+	a->size_bytes = export.size_bytes;
+	a->block_bytes = export.block_bytes;
+	a->flags = export.flags;
+	if (export.flags & NBD_FLAG_READ_ONLY)
+		a->is_read_only = true;
+	return 0;
 }
 
 static int check_not_attached(struct attach *a, struct err *err)

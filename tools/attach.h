@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * An array's NBD socket as a block device: by the kernel's nbd where there is one, else by
- * nbdfuse and a loop device on the file that it shows. Which one it is stands in
- * RUN_DIR/NAME.attached, so that it is found again to be detached.
+ * An array's NBD socket as a block device: by the kernel's nbd where there is one, which is
+ * connected again when the daemon crashed; else by nbdfuse and a loop device on the file that
+ * it shows. Which one it is stands in RUN_DIR/NAME.attached, so that it is found again to be
+ * detached.
  */
 #pragma once
 
@@ -11,6 +12,8 @@
 #include <stdint.h>
 
 struct err;
+
+enum { ATTACH_MAX_CONNECTIONS = 16 };
 
 enum attach_way { ATTACH_ANY, ATTACH_NBD, ATTACH_FUSE };
 
@@ -22,9 +25,11 @@ struct attach {
 	enum attach_way way;
 	bool is_read_only;
 	uint32_t connections;       /* of the kernel's nbd */
+	uint64_t size_bytes;
 	uint32_t block_bytes;
+	uint16_t flags;             /* of the export, as the server says them */
 	char device[64];
-	int process;                /* nbd-client's; 0: none is known */
+	int process;                /* the keeper of the kernel's nbd; 0: none */
 };
 
 /* Paths; `socket` may be NULL. -EINVAL for a name that is none. */
@@ -43,8 +48,17 @@ const char *attach_way_name(enum attach_way way);
 /* attach_fuse.c: on an array that is there and whose block_bytes are known. */
 int attach_fuse(struct attach *a, struct err *err);
 int detach_fuse(struct attach *a, struct err *err);
-/* attach_nbd.c */
+/* attach_nbd.c: the same */
 bool attach_has_nbd(void);
+int attach_nbd_index(const struct attach *a);
 bool attach_nbd_is_there(const struct attach *a);
 int attach_nbd(struct attach *a, struct err *err);
 int detach_nbd(struct attach *a, struct err *err);
+
+/*
+ * attach_keeper.c: sets `process`, which takes over the sockets (ATTACH_MAX_CONNECTIONS, -1:
+ * none); the caller's stay open. -EEXIST: there is a keeper. The other one waits for its end.
+ */
+int attach_keeper_start(struct attach *a, const int *sockets, struct err *err);
+bool attach_keeper_lives(const struct attach *a);
+void attach_keeper_end(const struct attach *a);

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The kernel's nbd, by nbd-client.
- *
- * -nonetlink, since over netlink nbd-client (3.24, say) hands the socket to the kernel and is
- * gone: then nobody connects again when an engine was killed and the next one is up, and all
- * I/O fails for ever; -persist has no effect there. By ioctl a process of it stays, connects
- * again, and ends when the device is taken away. It says 0 before the device is there: that
- * is waited for. No -timeout: requests that are parked take as long as they take.
+ * The kernel's nbd. Not by nbd-client: by ioctl what is under way when the engine dies fails,
+ * and the file system above is read-only from then on; by netlink that leaves nobody behind
+ * to connect again. So we ask the kernel ourselves, and leave a keeper (attach_keeper.c).
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <linux/nbd.h>
+
 #include "base/err.h"
 #include "tools/attach.h"
+#include "tools/nbd_export.h"
+#include "tools/nbd_kernel.h"
 #include "tools/run.h"
 
 enum {
@@ -26,14 +26,13 @@ enum {
 	TRIES = 500,          /* 10 s */
 };
 
-/* The module may be there and not be loaded; nbd-client must be, too. */
+/* The module may be there and not be loaded. */
 static int need_nbd(struct err *err)
 {
 	struct err why = ERR_INIT;
-	int r = run_find("nbd-client", "nbd-client", err);
 
-	if (r < 0 || access("/sys/block/nbd0", F_OK) == 0)
-		return r;
+	if (access("/sys/block/nbd0", F_OK) == 0)
+		return 0;
 	run_program((const char *[]){ "modprobe", "nbd", NULL }, "kmod", NULL, 0, &why);
 	if (access("/sys/block/nbd0", F_OK) == 0)
 		return 0;
@@ -48,117 +47,142 @@ bool attach_has_nbd(void)
 	return need_nbd(&ignored) == 0;
 }
 
-/* "/sys/block/nbd0/pid": there as long as it is connected. */
-static bool is_connected(const char *device)
+int attach_nbd_index(const struct attach *a)
+{
+	return atoi(a->device + strlen("/dev/nbd"));
+}
+
+/* "/sys/block/nbd0/pid": there as long as it is connected, or waits to be again. */
+bool attach_nbd_is_there(const struct attach *a)
 {
 	char file[128];
 
-	snprintf(file, sizeof(file), "/sys/block/%s/pid", device + strlen("/dev/"));
+	snprintf(file, sizeof(file), "/sys/block/%s/pid", a->device + strlen("/dev/"));
 	return access(file, F_OK) == 0;
 }
 
-static void read_process(struct attach *a)
-{
-	char path[128];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/sys/block/%s/pid", a->device + strlen("/dev/"));
-	file = fopen(path, "re");
-	if (!file || fscanf(file, "%d", &a->process) != 1)
-		a->process = 0;
-	if (file)
-		fclose(file);
-}
-
-/* The one that we started; another process may have its number by now. */
-static bool is_running(const struct attach *a)
-{
-	char path[64], name[32] = "";
-	FILE *file;
-
-	if (a->process <= 0)
-		return false;
-	snprintf(path, sizeof(path), "/proc/%d/comm", a->process);
-	file = fopen(path, "re");
-	if (file) {
-		if (!fgets(name, sizeof(name), file))
-			name[0] = '\0';
-		fclose(file);
-	}
-	return strcmp(name, "nbd-client\n") == 0;
-}
-
-/* While the daemon is away nothing is connected, and nbd-client tries again and again. */
-bool attach_nbd_is_there(const struct attach *a)
-{
-	return is_connected(a->device) || is_running(a);
-}
-
-static int wait_until(const struct attach *a, bool is_wanted, const char *what, struct err *err)
+static int wait_until_gone(const struct attach *a, struct err *err)
 {
 	for (int i = 0; i < TRIES; i++) {
-		if (is_connected(a->device) == is_wanted)
+		if (!attach_nbd_is_there(a))
 			return 0;
 		nanosleep(&(struct timespec){ .tv_nsec = PAUSE_MS * 1000000l }, NULL);
 	}
-	return err_set(err, -ETIMEDOUT, "%s %s within 10 s (the kernel's log may tell why)",
-		       a->device, what);
+	return err_set(err, -ETIMEDOUT, "%s is not free within 10 s (the kernel's log may tell why)",
+		       a->device);
 }
 
-static int find_free(struct attach *a, struct err *err)
+/* --- attach ----------------------------------------------------------------------------- */
+
+static struct nbd_kernel_device device_of(const struct attach *a, const int *sockets)
 {
+	return (struct nbd_kernel_device){
+		.index = attach_nbd_index(a),
+		.size_bytes = a->size_bytes,
+		.block_bytes = a->block_bytes,
+		.flags = (uint16_t)(a->flags | (a->is_read_only ? NBD_FLAG_READ_ONLY : 0)),
+		.backend = a->socket,
+		.sockets = sockets,
+		.count = a->connections,
+	};
+}
+
+/* Somebody else may take the one that we found free. */
+static int connect_free(struct attach *a, struct nbd_kernel *k, const int *sockets,
+			struct err *err)
+{
+	struct nbd_kernel_device device;
 	char file[64];
+	int r;
 
 	for (int i = 0; i < MAX_DEVICES; i++) {
 		snprintf(file, sizeof(file), "/sys/block/nbd%d", i);
 		if (access(file, F_OK) < 0)
 			break;
 		snprintf(a->device, sizeof(a->device), "/dev/nbd%d", i);
-		if (!is_connected(a->device))
-			return 0;
+		if (attach_nbd_is_there(a))
+			continue;
+		device = device_of(a, sockets);
+		r = nbd_kernel_connect(k, &device, err);
+		if (r != -EBUSY)
+			return r;
 	}
 	return err_set(err, -EBUSY, "no /dev/nbd* is free (the module's nbds_max= says how many there are)");
 }
 
+static void close_all(int *sockets)
+{
+	for (int i = 0; i < ATTACH_MAX_CONNECTIONS; i++) {
+		if (sockets[i] >= 0)
+			close(sockets[i]);
+		sockets[i] = -1;
+	}
+}
+
+static int connect_all(const struct attach *a, int *sockets, struct err *err)
+{
+	struct nbd_export export;
+	int r;
+
+	for (uint32_t i = 0; i < a->connections; i++) {
+		r = nbd_export_open(&export, a->socket, a->name, err);
+		if (r < 0)
+			return r;
+		sockets[i] = export.fd;
+	}
+	return 0;
+}
+
+static int check(const struct attach *a, struct err *err)
+{
+	if (a->block_bytes > LARGEST_BLOCK)
+		return err_set(err, -EINVAL, "its blocks have %u bytes, those of the kernel's nbd at most %d: --via=fuse does with them",
+			       a->block_bytes, LARGEST_BLOCK);
+	if (a->connections > 1 && !(a->flags & NBD_FLAG_CAN_MULTI_CONN))
+		return err_set(err, -EINVAL, "its server does not take several connections");
+	return need_nbd(err);
+}
+
 int attach_nbd(struct attach *a, struct err *err)
 {
-	char block[16], connections[16];
-	const char *argv[] = { "nbd-client", "-unix", a->socket, a->device, "-name", a->name,
-			       "-block-size", block, "-connections", connections,
-			       "-nonetlink", "-persist", a->is_read_only ? "-readonly" : NULL,
-			       NULL };
-	int r = need_nbd(err);
+	struct err ignored = ERR_INIT;
+	int sockets[ATTACH_MAX_CONNECTIONS];
+	struct nbd_kernel k;
+	int r = check(a, err);
 
-	if (r == 0 && a->block_bytes > LARGEST_BLOCK)
-		r = err_set(err, -EINVAL, "its blocks have %u bytes, those of the kernel's nbd at most %d: --via=fuse does with them",
-			    a->block_bytes, LARGEST_BLOCK);
 	if (r == 0)
-		r = find_free(a, err);
+		r = nbd_kernel_open(&k, err);
 	if (r < 0)
 		return r;
-	snprintf(block, sizeof(block), "%u", a->block_bytes);
-	snprintf(connections, sizeof(connections), "%u", a->connections);
-	r = run_program(argv, "nbd-client", NULL, 0, err);
-	if (r < 0)
-		return err_prefix(err, "nbd-client");
-	r = wait_until(a, true, "is not connected", err);
+	memset(sockets, -1, sizeof(sockets));
+	r = connect_all(a, sockets, err);
 	if (r == 0)
-		read_process(a);
+		r = connect_free(a, &k, sockets, err);
+	if (r == 0) {
+		r = attach_keeper_start(a, sockets, err);
+		if (r < 0)
+			nbd_kernel_disconnect(&k, attach_nbd_index(a), &ignored);
+	}
+	close_all(sockets);
+	nbd_kernel_close(&k);
 	return r;
 }
 
+/* --- detach ----------------------------------------------------------------------------- */
+
+/* The keeper first, or it would connect again. */
 int detach_nbd(struct attach *a, struct err *err)
 {
+	struct nbd_kernel k;
 	int r;
 
-	if (!is_connected(a->device)) {
-		if (is_running(a))
-			kill(a->process, SIGTERM);
+	attach_keeper_end(a);
+	if (!attach_nbd_is_there(a))
 		return 0;
-	}
-	r = run_program((const char *[]){ "nbd-client", "-nonetlink", "-d", a->device, NULL },
-			"nbd-client", NULL, 0, err);
+	r = nbd_kernel_open(&k, err);
 	if (r < 0)
-		return err_prefix(err, "nbd-client");
-	return wait_until(a, false, "is not free", err);
+		return r;
+	r = nbd_kernel_disconnect(&k, attach_nbd_index(a), err);
+	nbd_kernel_close(&k);
+	return r < 0 ? r : wait_until_gone(a, err);
 }
