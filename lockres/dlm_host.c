@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "base/err.h"
+#include "base/slurp.h"
 #include "lockres/dlm_dump.h"
 
 #define SPACES   "/sys/kernel/dlm"
@@ -23,42 +24,16 @@
 #define CONTROL  "/dev/misc/dlm-control"
 #define DAEMON   "@dlmc_query_sock"
 
-enum { PATH_ROOM = 512, READ_MAX = 64 << 20 };
+enum { PATH_ROOM = 512, READ_MAX = 16 << 20 };
 
 /* --- files ------------------------------------------------------------------------------ */
-
-char *dlm_host_read(const char *path, size_t *length)
-{
-	size_t room = 1 << 16, at = 0, n;
-	FILE *file = fopen(path, "re");
-	char *text = malloc(room), *more;
-
-	while (file && text && (n = fread(text + at, 1, room - at, file)) > 0) {
-		at += n;
-		if (at < room)
-			continue;
-		more = room < READ_MAX ? realloc(text, room * 2) : NULL;
-		if (!more)
-			break;
-		text = more;
-		room *= 2;
-	}
-	if (file)
-		(void)fclose(file);
-	if (!file) {
-		free(text);
-		return NULL;
-	}
-	*length = at;
-	return text;
-}
 
 static char *read_below(const char *root, const char *path, size_t *length)
 {
 	char full[PATH_ROOM];
 
 	snprintf(full, sizeof(full), "%s%s", root, path);
-	return dlm_host_read(full, length);
+	return slurp(full, READ_MAX, length);
 }
 
 static bool exists(const char *root, const char *path)

@@ -45,6 +45,3 @@ enum dlm_owner dlm_host_owner(const char *root, const char *name, size_t name_le
  * nobody fenced, and which setting is to be changed; -EBADMSG: the text does not say. Pure.
  */
 int dlm_host_check_fencing(const char *text, size_t length, struct err *err);
-
-/* A file of a size that is not known before: free() it. NULL: it cannot be read. */
-char *dlm_host_read(const char *path, size_t *length);

@@ -27,13 +27,14 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/slurp.h"
 #include "lockres/dlm_dump.h"
 #include "lockres/dlm_host.h"
 
 #define MEMBERS "/sys/kernel/config/dlm/cluster/spaces"
 #define DUMPS "/sys/kernel/debug/dlm"
 
-enum { PATH_ROOM = 256, TOOL_ROOM = 1 << 16 };
+enum { PATH_ROOM = 256, TOOL_ROOM = 1 << 16, DUMP_MAX = 64 << 20 };
 #define TOOL_NS (5 * NS_PER_S)
 
 /* --- what can be read ------------------------------------------------------------------ */
@@ -43,7 +44,7 @@ char *dlm_kernel_dump(const char *kernel_name, size_t *length)
 	char path[PATH_ROOM];
 
 	snprintf(path, sizeof(path), DUMPS "/%s_locks", kernel_name);
-	return dlm_host_read(path, length);
+	return slurp(path, DUMP_MAX, length);
 }
 
 uint64_t dlm_kernel_member(const char *kernel_name, uint32_t node)

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "mdclusterd/daemon/autostart.h"
 #include "mdclusterd/daemon/engine_private.h"
+#include "mdclusterd/daemon/kernel_watch.h"
 #include "mdclusterd/daemon/re_add.h"
 #include "mdclusterd/daemon/unit.h"
 
@@ -153,6 +154,10 @@ static int begin(struct engine *e, struct err *err)
 	r = engine_proof_open(e, err);
 	if (r == 0)
 		r = engine_guard_open(e, err);
+	if (r == 0) {
+		e->kernels = kernel_watch_open(e, err);
+		r = e->kernels ? 0 : err->code;
+	}
 	if (r == 0)
 		r = methods_open(e, err);
 	if (r == 0)
@@ -236,6 +241,7 @@ static void end(struct engine *e)
 	methods_close(e);
 	engine_guard_close(e);
 	units_free(e);
+	kernel_watch_close(e->kernels);
 	autostart_free(e->autostart);
 	re_add_free(e->re_add);
 	engine_proof_close(e);

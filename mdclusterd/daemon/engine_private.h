@@ -19,6 +19,7 @@ struct engine {
 	struct re_add *re_add;
 	struct engine_proof *proof;
 	struct engine_guard *guard;
+	struct kernel_watch *kernels;
 	struct control_server *control;
 	struct qb_list_head calls;  /* under way: methods_private.h */
 	uint64_t started_ns;

@@ -14,6 +14,7 @@
 #include "mdclusterd/daemon/engine_private.h"
 #include "mdclusterd/daemon/finder.h"
 #include "mdclusterd/daemon/flight.h"
+#include "mdclusterd/daemon/kernel_watch.h"
 #include "mdclusterd/daemon/metadata_thread.h"
 #include "mdclusterd/daemon/plane_thread.h"
 #include "mdclusterd/daemon/plane_work.h"
@@ -277,6 +278,7 @@ static void free_parts(struct unit *u)
 	metadata_thread_free(u->metadata); /* last: it has the claim on devices */
 	slots_look_end(&u->slots);
 	unit_reserve_free(u->reserve);
+	kernel_watched_free(u->watched);
 	registered_free(u->registered);
 	finder_free(u->finder);
 	finder_free_paths(u->found, u->found_count);
@@ -285,6 +287,7 @@ static void free_parts(struct unit *u)
 	u->flight = NULL;
 	u->plane = NULL;
 	u->metadata = NULL;
+	u->watched = NULL;
 	u->registered = NULL;
 	u->reserve = NULL;
 	u->is_reserving = false;
@@ -319,15 +322,14 @@ static int make_threads(struct unit *u, struct err *err)
 		if (!u->registered)
 			return err_nomem(err, c->name);
 	}
+	u->watched = kernel_watched_new(u->engine->kernels, u->registered ?
+					registered_runner(u->registered) :
+					metadata_thread_runner(u->metadata));
+	if (!u->watched)
+		return err_nomem(err, c->name);
 	u->plane = plane_thread_new(u->engine->loop, &plane,
 				    cluster_lease(u->engine->cluster), err);
 	return u->plane ? 0 : err->code;
-}
-
-static struct metadata_runner *runner_of(const struct unit *u)
-{
-	return u->registered ? registered_runner(u->registered) :
-			       metadata_thread_runner(u->metadata);
 }
 
 static int make_array(struct unit *u, char *const *paths, size_t count, struct err *err)
@@ -362,7 +364,7 @@ static int make_array(struct unit *u, char *const *paths, size_t count, struct e
 	u->flight = flight_open(config->run_dir, u->config.name);
 	recorder.owner = u->flight;
 	u->recorded = recorded_new(&recorder, &c, cluster_locks(u->engine->cluster),
-				   runner_of(u),
+				   kernel_watched_runner(u->watched),
 				   plane_thread_plane(u->plane), &ops, u, err);
 	if (!u->recorded)
 		return err->code;
@@ -607,6 +609,18 @@ int unit_stop(struct unit *u, bool is_forced, struct unit_waiter *w, struct err 
 }
 
 /* --- all at the end ---------------------------------------------------------------------- */
+
+void units_look_at_kernels(struct engine *e)
+{
+	struct qb_list_head *at;
+
+	qb_list_for_each(at, &e->units) {
+		struct unit *u = qb_list_entry(at, struct unit, link);
+
+		if (u->watched && u->array)
+			kernel_watched_again(u->watched, u->config.name);
+	}
+}
 
 void units_free(struct engine *e)
 {

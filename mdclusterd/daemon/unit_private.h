@@ -12,6 +12,7 @@ struct unit_reserve;
 struct flight;
 struct recorded;
 struct registered;
+struct kernel_watched;
 struct metadata_thread;
 struct plane_thread;
 
@@ -30,6 +31,7 @@ struct unit {
 	size_t found_count;
 	struct metadata_thread *metadata;
 	struct registered *registered; /* before it; NULL: no reservations */
+	struct kernel_watched *watched; /* before that: rule 8 */
 	struct plane_thread *plane;
 	struct flight *flight;         /* where the recorder writes */
 	struct recorded *recorded;     /* inputs of the array pass here */
