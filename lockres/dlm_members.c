@@ -163,6 +163,7 @@ static void look_at(struct dlm_space *space, struct dlm_kernel_member *m)
 	if (is_missing && !m->is_told && space->d->config.drops_are_proofs) {
 		m->is_told = true;
 		dlm_slots_confirm(&space->slots, m->node, 0, LOCK_DEATH_NODE);
+		dlm_guard_dead(space, m->node);
 	}
 }
 
@@ -197,6 +198,11 @@ static void missing(void *owner, uint32_t node, bool is_process)
 
 	if (m)
 		m->is_lingering = !is_process;
+	dlm_members_hold(space);
+}
+
+void dlm_members_hold(struct dlm_space *space)
+{
 	if (dlm_gate_missing(&space->gate) && space->handlers.recover_prep)
 		space->handlers.recover_prep(space->owner, &space->base);
 }
@@ -376,7 +382,8 @@ void dlm_members_settle(struct dlm_space *space)
 			tell_done(space);
 	}
 	if (is_seated(space) &&
-	    dlm_gate_bar(&space->gate, dlm_slots_is_missing(&space->slots),
+	    dlm_gate_bar(&space->gate,
+			 dlm_slots_is_missing(&space->slots) || dlm_guard_holds(space),
 			 lingers(space)))
 		space->d->stats.barriers++;
 	barrier_go(space);

@@ -284,7 +284,7 @@ void dlm_space_told(void *owner, struct dlm_job *job)
 		break;
 	case DLM_JOB_CLOSE:
 		free(job);
-		dlm_space_closed(space);
+		dlm_guard_close(space);
 		return;
 	}
 	free(job);

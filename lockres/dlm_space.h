@@ -6,6 +6,7 @@
  *	dlm_calls.c      calls to the thread
  *	dlm_news.c       what comes back, through the gate
  *	dlm_members.c    the group: slots, prep, slot, done; the barrier
+ *	dlm_guard.c      a lockspace of another engine, which knows who may still live
  *
  * Callbacks come from the loop, never from within a call: what a call brings about by
  * itself is queued, as a job that was never written, or for space->soon.
@@ -80,6 +81,7 @@ struct dlm_space {
 	bool has_ended;       /* no request is under way any more: all were told so */
 
 	struct dlm_thread *thread;
+	struct dlm_job *open_job;     /* until it is submitted */
 	struct dlm_job *last_jobs[2]; /* from the start: closing needs no memory */
 	int fd; /* -1: not open */
 	struct dlm_claim **claims; /* by cookie; [0] is none */
@@ -90,6 +92,9 @@ struct dlm_space {
 	struct qb_list_head news;    /* struct dlm_news, oldest first (V5) */
 	struct loop_job soon;
 	struct loop_timer *tick;
+
+	struct lockspace *guard;     /* NULL: none is wanted, or it is closed */
+	bool is_guard_on;            /* it runs: nobody is missing there */
 
 	struct group *group;
 	struct qb_list_head outbox; /* for which there was no credit */
@@ -142,7 +147,20 @@ uint64_t dlm_members_round(struct dlm_space *space);
 void dlm_members_barrier_over(struct dlm_space *space);
 void dlm_members_free(struct dlm_space *space);
 
+/* This node, or somebody in the guard, is not sure of the others: prep, and no done. */
+void dlm_members_hold(struct dlm_space *space);
+
+/* dlm_guard.c: as config.guards asks for it. */
+int dlm_guard_open(struct dlm_space *space, struct err *err);
+bool dlm_guard_holds(const struct dlm_space *space);
+/* Dead to the kernel, which is a proof: the guards are told. */
+void dlm_guard_dead(struct dlm_space *space, uint32_t node);
+/* All is given up: the guard last, then dlm_space_closed(). */
+void dlm_guard_close(struct dlm_space *space);
+
 /* lockspace_dlm.c */
+/* In the kernel: by the thread. */
+void dlm_space_begin(struct dlm_space *space);
 void dlm_space_lose(struct dlm_space *space, const struct err *why);
 /* The kernel has given it up: closed(), and the end. */
 void dlm_space_closed(struct dlm_space *space);

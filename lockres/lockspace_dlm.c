@@ -2,9 +2,9 @@
 /*
  * An engine of lockspace.h on the kernel's DLM: what its owner calls.
  *
- * Life of a lockspace: checked -> taken in the kernel, by the thread -> the group is
- * joined, a slot got -> the barrier -> recover_done -> ... -> the group is left ->
- * given up in the kernel, by the thread -> closed(). Requests made before the first
+ * Life of a lockspace: checked -> its guard runs -> taken in the kernel, by the thread ->
+ * the group is joined, a slot got -> the barrier -> recover_done -> ... -> the group is
+ * left -> given up in the kernel, by the thread -> the guard is left -> closed(). Requests made before the first
  * recover_done wait here.
  */
 #include "lockres/lockspace_dlm.h"
@@ -91,12 +91,14 @@ static void space_init(struct dlm_space *space, struct lockspace_dlm *d,
 	dlm_gate_init(&space->gate);
 }
 
-static bool space_has_last_jobs(struct dlm_space *space)
+static bool space_has_jobs(struct dlm_space *space)
 {
+	space->open_job = calloc(1, sizeof(struct dlm_job));
 	space->last_jobs[0] = calloc(1, sizeof(struct dlm_job));
 	space->last_jobs[1] = calloc(1, sizeof(struct dlm_job));
-	if (space->last_jobs[0] && space->last_jobs[1])
+	if (space->open_job && space->last_jobs[0] && space->last_jobs[1])
 		return true;
+	free(space->open_job);
 	free(space->last_jobs[0]);
 	free(space->last_jobs[1]);
 	return false;
@@ -115,6 +117,7 @@ static void space_free(struct dlm_space *space)
 		if (space->claims[i])
 			dlm_claim_free(space->claims[i]);
 	free(space->claims);
+	free(space->open_job);
 	free(space->last_jobs[0]);
 	free(space->last_jobs[1]);
 	dlm_jobs_free(&space->waiting);
@@ -130,6 +133,18 @@ static void space_free(struct dlm_space *space)
 	free(space);
 }
 
+void dlm_space_begin(struct dlm_space *space)
+{
+	struct dlm_job *job = space->open_job;
+
+	if (!job || space->state != DLM_SPACE_OPENING)
+		return; /* once, and not when it closes */
+	space->open_job = NULL;
+	job->kind = DLM_JOB_OPEN;
+	job->wants_fencing = space->d->config.drops_are_proofs;
+	dlm_job_submit(space, job);
+}
+
 static int engine_open(struct lockspace_engine *base, const struct lockspace_config *config,
 		       const struct lockspace_handlers *handlers, void *owner,
 		       struct lockspace **to, struct err *err)
@@ -137,16 +152,13 @@ static int engine_open(struct lockspace_engine *base, const struct lockspace_con
 	struct lockspace_dlm *d = engine_of(base);
 	char kernel_name[DLM_NAME_ROOM];
 	struct dlm_space *space;
-	struct dlm_job *job;
 	int r = check(d, config, kernel_name, err);
 
 	if (r < 0)
 		return r;
 	space = calloc(1, sizeof(*space));
-	job = calloc(1, sizeof(*job));
-	if (!space || !job || !space_has_last_jobs(space)) {
+	if (!space || !space_has_jobs(space)) {
 		free(space);
-		free(job);
 		return err_nomem(err, "a lockspace");
 	}
 	space_init(space, d, config, handlers, owner);
@@ -157,16 +169,16 @@ static int engine_open(struct lockspace_engine *base, const struct lockspace_con
 				       err);
 	space->barrier = space->thread ? dlm_claim_new(space, NULL) : NULL;
 	if (!space->barrier) {
-		free(job);
 		if (space->thread)
 			err_nomem(err, "a lockspace");
 		space_free(space);
 		return err->code;
 	}
 	space->barrier->is_barrier = true;
-	job->kind = DLM_JOB_OPEN;
-	job->wants_fencing = d->config.drops_are_proofs;
-	dlm_job_submit(space, job);
+	if (dlm_guard_open(space, err) < 0) {
+		space_free(space);
+		return err->code;
+	}
 	*to = &space->base;
 	return 0;
 }

@@ -18,14 +18,16 @@
  *    Who vanished from the group and whose node goes on (GROUP_PROCDOWN) is missing until
  *    it is confirmed in any case. LOCK_DEATH_PROCESS leaves the orphans, LOCK_DEATH_NODE
  *    has every member purge them.
- *  * Who has been dropped by the kernel while nobody else of the group was there to miss it
- *    (all began anew) is not waited for: that is quorum's and enable_startup_fencing's.
+ *  * Who was there before all others began anew is known to `guards` alone.
  *  * PERSISTENT is a word of the last call: a conversion without it makes the lock one
  *    that ends with its process. An adoption brings no value.
  *  * A deadline that is over while the lockspace recovers is told when it has: the
  *    kernel takes no cancel before.
  *  * Deadlocks over several resources are not found; `waiter` has no meaning.
  *  * lockres_blockers() reads debugfs, and knows what this node is master of.
+ *  * Where dlm_controld ends, or a lockspace recovers, whoever has called the kernel waits in it,
+ *    and cannot be killed: a process that has locks there is reaped when that is over, and its
+ *    supervisor's obituary comes as late. The gate (D13) does not wait for it.
  *  * After lockspace_close() the kernel keeps the lockspace where orphans of this
  *    node are in it: they would be lost.
  */
@@ -55,6 +57,14 @@ struct lockspace_dlm_ops {
 struct lockspace_dlm_config {
 	struct loop *loop;
 	struct group_engine *groups;
+	/*
+	 * Of an engine that remembers who took part (M8 of lock_manager.h): each lockspace has
+	 * one there, too, of the same name and members, without a lock. It is taken in the
+	 * kernel when that runs, and while that does not run nothing is granted. What is
+	 * confirmed dead is to be said to both. NULL: none; then a group that begins anew
+	 * knows nothing of who may still live.
+	 */
+	struct lockspace_engine *guards;
 	uint32_t self;        /* id of this node, for group and DLM */
 	uint64_t incarnation; /* grows at every start of this node's process */
 	bool drops_are_proofs; /* dlm_controld fences: what the kernel drops is dead (D14) */
@@ -74,7 +84,10 @@ struct lockspace_dlm_stats {
 struct lockspace_dlm *lockspace_dlm_new(const struct lockspace_dlm_config *config,
 					const struct lockspace_dlm_ops *ops, void *owner,
 					struct err *err);
-/* All lockspaces are given up, without a callback. Waits for the kernel. NULL is fine. */
+/*
+ * All lockspaces are given up, without a callback. Waits for the kernel. Before the engine of
+ * the guards, and with no event of that in between. NULL is fine.
+ */
 void lockspace_dlm_free(struct lockspace_dlm *d);
 
 struct lockspace_engine *lockspace_dlm_engine(struct lockspace_dlm *d);
