@@ -80,13 +80,16 @@ bool dlm_guard_holds(const struct dlm_space *space)
 	return !space->is_guard_on;
 }
 
-void dlm_guard_dead(struct dlm_space *space, uint32_t node)
+bool dlm_guard_dead(struct dlm_space *space, uint32_t node)
 {
 	struct err ignored = ERR_INIT; /* of a node that is none */
 
+	if (space->guard && space->is_guard_on)
+		return false;
 	if (space->guard)
 		(void)lockspace_confirm_dead(space->d->config.guards, node, 0, LOCK_DEATH_NODE,
 					     &ignored);
+	return true;
 }
 
 void dlm_guard_close(struct dlm_space *space)

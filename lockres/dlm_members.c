@@ -160,10 +160,12 @@ static void look_at(struct dlm_space *space, struct dlm_kernel_member *m)
 		return;
 	}
 	m->is_lingering = false;
-	if (is_missing && !m->is_told && space->d->config.drops_are_proofs) {
+	if (is_missing && !m->is_told && space->d->config.drops_are_proofs &&
+	    dlm_guard_dead(space, m->node)) {
 		m->is_told = true;
 		dlm_slots_confirm(&space->slots, m->node, 0, LOCK_DEATH_NODE);
-		dlm_guard_dead(space, m->node);
+		if (space->d->ops.dropped)
+			space->d->ops.dropped(space->d->owner, m->node);
 	}
 }
 

@@ -153,8 +153,11 @@ void dlm_members_hold(struct dlm_space *space);
 /* dlm_guard.c: as config.guards asks for it. */
 int dlm_guard_open(struct dlm_space *space, struct err *err);
 bool dlm_guard_holds(const struct dlm_space *space);
-/* Dead to the kernel, which is a proof: the guards are told. */
-void dlm_guard_dead(struct dlm_space *space, uint32_t node);
+/*
+ * Dead to the kernel, which is a proof: the guards are told. False: the guard does not miss
+ * it yet, and would not hear; again later.
+ */
+bool dlm_guard_dead(struct dlm_space *space, uint32_t node);
 /* All is given up: the guard last, then dlm_space_closed(). */
 void dlm_guard_close(struct dlm_space *space);
 

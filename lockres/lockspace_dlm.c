@@ -460,6 +460,11 @@ void lockspace_dlm_free(struct lockspace_dlm *d)
 	free(d);
 }
 
+bool lockspace_dlm_is_idle(const struct lockspace_dlm *d)
+{
+	return qb_list_empty(&d->spaces);
+}
+
 struct lockspace_engine *lockspace_dlm_engine(struct lockspace_dlm *d)
 {
 	return &d->base;

@@ -52,6 +52,11 @@ struct lockspace_dlm_ops {
 	 * wait for a round trip of the group. NULL: none.
 	 */
 	bool (*is_guarded)(void *owner, const void *name, size_t name_length);
+	/*
+	 * With drops_are_proofs: dead, by dlm_controld's fencing; by each lockspace where it was
+	 * missing. For who tells people. May be NULL.
+	 */
+	void (*dropped)(void *owner, uint32_t node);
 };
 
 struct lockspace_dlm_config {
@@ -90,5 +95,7 @@ struct lockspace_dlm *lockspace_dlm_new(const struct lockspace_dlm_config *confi
  */
 void lockspace_dlm_free(struct lockspace_dlm *d);
 
+/* No lockspace is open, or closes. */
+bool lockspace_dlm_is_idle(const struct lockspace_dlm *d);
 struct lockspace_engine *lockspace_dlm_engine(struct lockspace_dlm *d);
 const struct lockspace_dlm_stats *lockspace_dlm_stats(const struct lockspace_dlm *d);
