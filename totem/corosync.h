@@ -66,6 +66,8 @@ void corosync_link_rejoin(struct corosync_link *l);
 void corosync_link_close(struct corosync_link *l);
 
 struct cpg_process corosync_link_self(const struct corosync_link *l);
+/* Has corosync told of something that was not heard yet? */
+bool corosync_link_is_pending(const struct corosync_link *l);
 /* As cpg_order_ops.multicast(). */
 int corosync_link_send(struct corosync_link *l, const uint8_t *bytes, size_t length);
 int corosync_link_send_aside(struct corosync_link *l, const void *bytes, size_t length);

@@ -310,6 +310,13 @@ void corosync_link_close(struct corosync_link *l)
 	free(l);
 }
 
+bool corosync_link_is_pending(const struct corosync_link *l)
+{
+	struct pollfd p = { .fd = l->order.fd, .events = POLLIN };
+
+	return l->order.is_watched && poll(&p, 1, 0) > 0;
+}
+
 struct cpg_process corosync_link_self(const struct corosync_link *l)
 {
 	return l->self;

@@ -50,6 +50,12 @@ void corosync_link_close(struct corosync_link *l)
 	(void)l;
 }
 
+bool corosync_link_is_pending(const struct corosync_link *l)
+{
+	(void)l;
+	return false;
+}
+
 struct cpg_process corosync_link_self(const struct corosync_link *l)
 {
 	(void)l;

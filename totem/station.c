@@ -322,6 +322,13 @@ static void evidence_came(void *owner, int node, enum transport_evidence kind,
 		totem_evidence(s->totem, clock_boot_ns(), s->config.nodes.ids[node]);
 }
 
+bool station_is_pending(const struct station *s)
+{
+	return (s->link && corosync_link_is_pending(s->link)) ||
+	       !totem_order(s->totem).is_installed ||
+	       !sync_is_active(totem_sync_view(s->totem));
+}
+
 void station_evidence(struct station *s, uint32_t node)
 {
 	totem_evidence(s->totem, clock_boot_ns(), node);

@@ -92,6 +92,11 @@ void station_close(struct station *station);
 enum { STATION_ASIDE_MAX = 256 };
 void station_send_aside(struct station *station, uint32_t node, const void *bytes,
 			size_t length);
+/*
+ * A change, or a message, may have come that groups were not told of: it is not read, or
+ * services are not done with it.
+ */
+bool station_is_pending(const struct station *station);
 /* 1: other keys from here on; 0: it has these already, or needs none. With a sentence,
  * nothing changes. */
 int station_set_keys(struct station *station, const struct keyfile *keys, struct err *err);
