@@ -13,6 +13,7 @@
 #include "base/loop.h"
 #include "mdclusterd/daemon/config.h"
 #include "mdclusterd/daemon/lease.h"
+#include "mdclusterd/daemon/libdlm_locks.h"
 #include "mdclusterd/daemon/obituary.h"
 #include "mdclusterd/daemon/roster_file.h"
 #include "mdclusterd/daemon/voting.h"
@@ -29,6 +30,7 @@ struct cluster {
 
 	struct station *station;
 	struct lock_manager *manager;
+	struct libdlm_locks *libdlm; /* NULL: the manager's locks are used */
 	struct roster_file *roster;
 	struct voting *voting;
 	struct lease lease;
@@ -196,6 +198,19 @@ static void op_configured(void *owner, const struct ring_configuration *conf)
 	}
 }
 
+/* Both engines, where there are two: the manager guards the lockspaces of the other. */
+static int tell_locks(struct cluster *c, uint32_t node, uint64_t incarnation,
+		      enum lock_death death, struct err *err)
+{
+	int r = lockspace_confirm_dead(lock_manager_engine(c->manager), node, incarnation, death,
+				       err);
+
+	if (r == 0 && c->libdlm)
+		r = lockspace_confirm_dead(libdlm_locks_engine(c->libdlm), node, incarnation,
+					   death, err);
+	return r;
+}
+
 /* W1: all processes of this node before this one are dead, whoever has heard of it. */
 static void claim_own_deaths(struct cluster *c)
 {
@@ -204,9 +219,8 @@ static void claim_own_deaths(struct cluster *c)
 	if (c->has_claimed || !(c->config->fence.methods & CONFIG_FENCE_OBITUARY))
 		return;
 	c->has_claimed = true;
-	if (lockspace_confirm_dead(cluster_locks(c), c->config->nodes[c->config->self].id,
-				   station_incarnation(c->station) - 1, LOCK_DEATH_PROCESS,
-				   &err) < 0)
+	if (tell_locks(c, c->config->nodes[c->config->self].id,
+		       station_incarnation(c->station) - 1, LOCK_DEATH_PROCESS, &err) < 0)
 		log_error("MDC5413", "that earlier processes of this node are dead is not told: %s",
 			  err.text);
 }
@@ -307,7 +321,7 @@ int cluster_confirm_dead(struct cluster *c, uint32_t node, uint64_t incarnation,
 			 enum lock_death death, const char *how, struct err *err)
 {
 	int index = config_node_by_id(c->config, node);
-	int r = lockspace_confirm_dead(cluster_locks(c), node, incarnation, death, err);
+	int r = tell_locks(c, node, incarnation, death, err);
 
 	if (r < 0 || index < 0)
 		return r;
@@ -400,13 +414,39 @@ static int open_manager(struct cluster *c, struct err *err)
 	return c->manager ? 0 : err->code;
 }
 
+/* All that it does is done: the engines have said it already. */
+static void op_dropped(void *owner, uint32_t node)
+{
+	struct cluster *c = owner;
+	int index = config_node_by_id(c->config, node);
+
+	if (index < 0 || c->is_dead[index])
+		return;
+	c->is_dead[index] = true;
+	c->ops.dead(c->owner, node, cluster_incarnation(c, index), "dlm_controld's fencing");
+}
+
 /* What grants locks; on the groups, and the sync services, of whatever orders these. */
 static int open_locks(struct cluster *c, struct err *err)
 {
-	if (c->config->locks == CONFIG_LOCKS_LIBDLM)
-		return err_set(err, -EOPNOTSUPP,
-			       "locks = libdlm: this mdclusterd has no arrays on the kernel's locks: say locks = ring");
-	return open_manager(c, err);
+	struct libdlm_locks_config l = {
+		.loop = c->loop,
+		.station = c->station,
+		.groups = totem_groups(station_totem(c->station)),
+		.self = c->config->nodes[c->config->self].id,
+		.incarnation = station_incarnation(c->station),
+		.drops_are_proofs = c->config->fence.methods & CONFIG_FENCE_DLM,
+		.dropped = op_dropped,
+		.owner = c,
+	};
+
+	if (open_manager(c, err) < 0)
+		return err->code;
+	if (c->config->locks != CONFIG_LOCKS_LIBDLM)
+		return 0;
+	l.guards = lock_manager_engine(c->manager);
+	c->libdlm = libdlm_locks_open(&l, err);
+	return c->libdlm ? 0 : err->code;
 }
 
 static int open_voting(struct cluster *c, struct err *err)
@@ -463,6 +503,7 @@ void cluster_close(struct cluster *c)
 	loop_soon_cancel(&c->now);
 	loop_timer_cancel(c->later);
 	loop_timer_cancel(c->renewal);
+	libdlm_locks_close(c->libdlm);
 	lock_manager_free(c->manager);
 	roster_file_close(c->roster);
 	station_close(c->station);
@@ -495,7 +536,7 @@ void cluster_set_stopped(struct cluster *c)
 
 struct lockspace_engine *cluster_locks(struct cluster *c)
 {
-	return lock_manager_engine(c->manager);
+	return c->libdlm ? libdlm_locks_engine(c->libdlm) : lock_manager_engine(c->manager);
 }
 
 const struct lock_manager *cluster_manager(const struct cluster *c)

@@ -9,7 +9,8 @@
  *	O2  The lease is renewed as lease.h says, and is over lease_ms later, whatever this
  *	    thread does (D13).
  *	O3  A death counts by proof alone (D14): an obituary, where the configuration allows
- *	    it; what a fence agent or a person said. Nothing here guesses.
+ *	    it; what a fence agent or a person said; with locks = libdlm, and where the
+ *	    configuration allows it, dlm_controld's fencing. Nothing here guesses.
  */
 #pragma once
 
@@ -65,7 +66,9 @@ bool cluster_say_leaving(struct cluster *c);
 /* In order, and behind it nothing but cluster_close(). */
 void cluster_set_stopped(struct cluster *c);
 
+/* The one place where it is chosen: config.locks. */
 struct lockspace_engine *cluster_locks(struct cluster *c);
+/* Also where locks are the kernel's: it has their lockspaces' members then. */
 const struct lock_manager *cluster_manager(const struct cluster *c);
 struct station *cluster_station(const struct cluster *c);
 /* As quorum_look(), quorum_settings(). */

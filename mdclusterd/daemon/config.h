@@ -59,7 +59,11 @@ struct config_array {
 enum config_engine { CONFIG_ENGINE_TOTEM, CONFIG_ENGINE_COROSYNC };
 enum config_locks { CONFIG_LOCKS_RING, CONFIG_LOCKS_LIBDLM };
 
-enum config_fence_method { CONFIG_FENCE_OBITUARY = 1, CONFIG_FENCE_COMMAND = 2 };
+enum config_fence_method {
+	CONFIG_FENCE_OBITUARY = 1,
+	CONFIG_FENCE_COMMAND = 2,
+	CONFIG_FENCE_DLM = 4, /* what dlm_controld has fenced; with CONFIG_LOCKS_LIBDLM */
+};
 
 
 struct config {

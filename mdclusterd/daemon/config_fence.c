@@ -350,10 +350,15 @@ static void check_methods(const struct section *s, struct config *c)
 			c->fence.methods |= CONFIG_FENCE_OBITUARY;
 		else if (strcmp(method, "command") == 0)
 			c->fence.methods |= CONFIG_FENCE_COMMAND;
+		else if (strcmp(method, "dlm") == 0)
+			c->fence.methods |= CONFIG_FENCE_DLM;
 		else
-			complain(s, "methods", i, "methods: '%s' is none of: obituary, command",
-				 method);
+			complain(s, "methods", i,
+				 "methods: '%s' is none of: obituary, command, dlm", method);
 	}
+	if (c->fence.methods & CONFIG_FENCE_DLM && c->locks != CONFIG_LOCKS_LIBDLM)
+		complain(s, "methods", 0,
+			 "methods: dlm is for locks = libdlm: dlm_controld fences for the kernel's DLM alone");
 }
 
 static void check_command(const struct section *s, struct config *c,

@@ -14,8 +14,8 @@ elsewhere+=" methods command timeout_ms retries delay_ms" # daemon.sh, test_daem
 elsewhere+=" expected_votes two_node wait_for_all auto_tie_breaker auto_tie_breaker_node last_man_standing \
   last_man_standing_window allow_downscale tie_breaker tie_breaker_votes tie_breaker_io_timeout" # daemon-quorum.sh, quorum-stories.sh
 elsewhere+=" type agent action user abort options devices nodes" # fence.sh, test_daemon_config
+elsewhere+=" engine locks" # test_daemon_config, corosync.sh, tests/vm/dlm-arrays.sh
 elsewhere+=" incremental degraded_after_ms auto_re_add" # incremental.sh, array-processes.sh
-elsewhere+=" engine locks" # corosync.sh
 elsewhere+=" device timeout_s drain_ms software" # watchdog: test_daemon_config, test_fence_watchdog, fence-watchdog.sh
 here="this_node run_dir state_dir key_file lock_memory crypto mtu lease_ms disks uuid scan auto \
   start_degraded no_quorum resync_min resync_max intent_budget max_read_errors export export_mode export_group \

@@ -238,7 +238,7 @@ static void all_mistakes_are_told_at_once_with_their_lines(void **state)
 			"12: array a: disks: '/dev/b' is there twice\n"
 			"13: array a: resync_max: is less than resync_min\n"
 			"14: array a: export_mode: 0666 lets everybody at the data: name a group\n"
-			"16: fence: methods: 'ipmi' is none of: obituary, command\n");
+			"16: fence: methods: 'ipmi' is none of: obituary, command, dlm\n");
 }
 
 static void an_unknown_option_takes_nothing_else_with_it(void **state)
@@ -501,6 +501,21 @@ static void expect_words(const char *text, const char *mistakes)
 	assert_string_equal(told.text, mistakes);
 }
 
+static void fencing_of_the_dlm_is_for_its_locks_alone(void **state)
+{
+	struct config *c = good("cluster { engine = corosync locks = libdlm }\n"
+				"fence { methods = { obituary, dlm } }\n");
+
+	(void)state;
+	assert_int_equal(c->locks, CONFIG_LOCKS_LIBDLM);
+	assert_int_equal(c->fence.methods, CONFIG_FENCE_OBITUARY | CONFIG_FENCE_DLM);
+	config_free(c);
+	expect_words("cluster { engine = corosync }\nfence { methods = { dlm } }\n",
+		     "2: fence: methods: dlm is for locks = libdlm: dlm_controld fences for the kernel's DLM alone\n");
+	expect_words("cluster { engine = corosync }\nfence { methods = { dml } }\n",
+		     "2: fence: methods: 'dml' is none of: obituary, command, dlm\n");
+}
+
 static void what_corosync_decides_is_refused_by_name(void **state)
 {
 	(void)state;
@@ -536,6 +551,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nodes_and_name_are_corosyncs),
+		cmocka_unit_test(fencing_of_the_dlm_is_for_its_locks_alone),
 		cmocka_unit_test(what_corosync_decides_is_refused_by_name),
 		cmocka_unit_test(the_wrong_cluster_and_no_corosync_are_said),
 		cmocka_unit_test(what_is_not_said_has_its_default),
