@@ -19,6 +19,21 @@ static void prep(void *owner, struct lockspace *guard)
 		dlm_members_hold(space);
 }
 
+/*
+ * Whoever has proven it need not be in this lockspace: a new process of its node, say, which
+ * knows that those before it are dead. Where it was the node that is said to the lockspaces
+ * themselves, before.
+ */
+static void dead(void *owner, struct lockspace *guard, uint32_t node, int slot)
+{
+	struct dlm_space *space = owner;
+
+	(void)guard;
+	(void)slot;
+	if (space->state == DLM_SPACE_JOINING || space->state == DLM_SPACE_IN)
+		dlm_slots_confirm(&space->slots, node, 0, LOCK_DEATH_PROCESS);
+}
+
 /* That somebody came or went, and nothing was held up, is the group's to tell. */
 static void done(void *owner, struct lockspace *guard, const struct lockspace_member *members,
 		 size_t count, int our_slot, uint32_t generation)
@@ -53,6 +68,7 @@ static void closed(void *owner)
 
 static const struct lockspace_handlers handlers = {
 	.recover_prep = prep,
+	.recover_slot = dead,
 	.recover_done = done,
 	.lost = lost,
 	.closed = closed,

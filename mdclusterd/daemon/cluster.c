@@ -202,13 +202,13 @@ static void op_configured(void *owner, const struct ring_configuration *conf)
 static int tell_locks(struct cluster *c, uint32_t node, uint64_t incarnation,
 		      enum lock_death death, struct err *err)
 {
-	int r = lockspace_confirm_dead(lock_manager_engine(c->manager), node, incarnation, death,
-				       err);
+	int r = c->libdlm ? lockspace_confirm_dead(libdlm_locks_engine(c->libdlm), node,
+						   incarnation, death, err) : 0;
 
-	if (r == 0 && c->libdlm)
-		r = lockspace_confirm_dead(libdlm_locks_engine(c->libdlm), node, incarnation,
-					   death, err);
-	return r;
+	if (r < 0)
+		return r;
+	return lockspace_confirm_dead(lock_manager_engine(c->manager), node, incarnation, death,
+				      err);
 }
 
 /* W1: all processes of this node before this one are dead, whoever has heard of it. */
