@@ -35,7 +35,7 @@
 #define DUMPS "/sys/kernel/debug/dlm"
 
 enum { PATH_ROOM = 256, TOOL_ROOM = 1 << 16, DUMP_MAX = 64 << 20 };
-#define TOOL_NS (5 * NS_PER_S)
+#define TOOL_NS (30 * NS_PER_S)
 
 /* --- what can be read ------------------------------------------------------------------ */
 

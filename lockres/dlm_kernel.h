@@ -16,7 +16,7 @@ int dlm_kernel_check(const char *name, size_t name_length, const char *kernel_na
 		     struct err *err);
 
 /*
- * Waits, 5 s at most. dlm_host_check_fencing() with what dlm_tool says; -ETIMEDOUT,
+ * Waits, 30 s at most. dlm_host_check_fencing() with what dlm_tool says; -ETIMEDOUT,
  * -ENOENT: it says nothing.
  */
 int dlm_kernel_check_fencing(struct err *err);

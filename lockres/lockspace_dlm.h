@@ -24,6 +24,8 @@
  *  * A deadline that is over while the lockspace recovers is told when it has: the
  *    kernel takes no cancel before.
  *  * Deadlocks over several resources are not found; `waiter` has no meaning.
+ *  * A dump of the lock manager's shows the guards: who is a member, and no lock. dlm_tool
+ *    lockdebug and debugfs have the locks.
  *  * lockres_blockers() reads debugfs, and knows what this node is master of.
  *  * Where dlm_controld ends, or a lockspace recovers, whoever has called the kernel waits in it,
  *    and cannot be killed: a process that has locks there is reaped when that is over, and its
