@@ -1,0 +1,144 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Arrays on corosync and the kernel's DLM (engine = corosync, locks = libdlm), two machines:
+# both write; an engine is killed and is back; a machine dies while a message to it is under
+# way, and is recovered when dlm_controld has fenced it, and not before; a kernel that runs
+# the array keeps it from being used here. What was acknowledged is on both disks.
+. "$(dirname "$0")/../cli/functions.sh"
+. "$srcdir/tests/vm/functions.sh"
+need_lab
+mdcluster version | grep -q libdlm || skip "the build has no libdlm"
+
+low=$((8 << 20)) bytes=$((4 << 20)) # of machine N: N times that
+patience_s=240
+
+# fences N: dlm_controld is one that fences, by asking us; before there is any lockspace
+fences() {
+  on "$1" "cat >/etc/dlm/dlm.conf <<'END'
+enable_fencing=1
+enable_startup_fencing=1
+post_join_delay=600
+fence_all /bin/lab-fence
+protocol=tcp
+END
+cat >/bin/lab-fence <<'END'
+#!/bin/sh
+# somebody switches it off, and says so
+node=\$(sed -n 's/^node=//p')
+echo \"\$node\" >/tmp/to-be-fenced
+until [ -e \"/tmp/is-off.\$node\" ]; do sleep 0.2; done
+END
+chmod +x /bin/lab-fence
+kill \$(pidof dlm_controld)
+while pidof dlm_controld; do sleep 0.1; done
+dlm_controld" >/dev/null
+}
+machine() { # N: our daemon's configuration
+  on "$1" "mkdir -p /etc/mdcluster /run/mdcluster /var/lib/mdcluster
+cat >/etc/mdcluster/mdclusterd.conf <<'END'
+run_dir = /run/mdcluster
+state_dir = /var/lib/mdcluster
+cluster {
+  engine = corosync
+  locks = libdlm
+}
+array web {
+  disks = { \"/dev/vda\", \"/dev/vdb\" }
+  auto = no
+}
+fence {
+  methods = { obituary, dlm }
+}
+END" >/dev/null
+}
+daemon() { # N
+  on "$1" 'setsid mdclusterd >>/tmp/log 2>&1 & sleep 0.2' >/dev/null
+  until_on "$1" "the daemon does not come" 'mdcluster nodes >/tmp/nodes 2>&1'
+}
+state() { on "$1" "mdcluster status --json" | jq -r '(.status // .).arrays[0] // {} | .state // "down"'; }
+until_state() { # N JQ: true of array web
+  local i
+  for ((i = 0; i < 150; i++)); do
+    try_on "$1" 'mdcluster status --json' >status 2>/dev/null || :
+    [ "$(jq -r "(.status // .).arrays[0] | $2" status 2>/dev/null)" = true ] && return 0
+    sleep 0.5
+  done
+  try_on "$1" 'tail -n 20 /tmp/log; dlm_tool ls; dmesg | tail -n 8' >&2 || :
+  fail "machine $1: never: $2: $(cat status)"
+}
+active='.state == "active"'
+at_rest='.state == "active" and (.activity // "") == "" and .is_single_source == false and .needed_bytes == 0'
+# writes N COUNT: so many writes of this machine, all acknowledged
+writes() {
+  on "$1" "vm-witness write /tmp/journal nbd:/run/mdcluster/web.nbd:web $((low * $1)) $bytes $2" >/dev/null
+  on "$1" 'cat /tmp/journal' >"journal.$1"
+}
+
+# a token that outlasts a busy host: who is only slow must not be fenced
+patient_cluster() {
+  local n jobs=()
+  for n in 1 2; do
+    on "$n" 'cluster-up 2 2 8000' >"cluster.$n" &
+    jobs+=($!)
+  done
+  for n in "${jobs[@]}"; do wait "$n"; done
+}
+
+boot 2
+patient_cluster
+for n in 1 2; do machine "$n"; done
+on 1 'mdcluster create web /dev/vda /dev/vdb --quiet --level=mirror --raid-devices=2 --nodes=4 \
+  --home-cluster=lab --homehost=none --bitmap-chunk=64K --assume-clean' >/dev/null
+for n in 1 2; do daemon "$n"; done
+
+# --- dlm_controld does not fence: an array that goes by its fencing is not used ------------------
+! try_on 1 'mdcluster assemble web' >said 2>&1 || fail "used where nobody fences"
+grep -q 'enable_fencing=0.*no proof' said || fail "not told why: $(cat said)"
+on 1 'mdcluster stop web || :' >/dev/null
+for n in 1 2; do fences "$n"; done
+for n in 1 2; do until_on "$n" "dlm_controld does not begin" 'dlm_tool status >/tmp/dlm 2>&1 && ! grep -q fence_init /tmp/dlm'; done
+
+# --- formed, and written to by both -----------------------------------------------------------
+for n in 1 2; do on "$n" 'mdcluster assemble web' >/dev/null; done
+for n in 1 2; do until_state "$n" "$active and (.members | length) == 2"; done
+on 1 'dlm_tool ls' | grep -q '^name  *mdcl-' || fail "no lockspace of ours in the kernel"
+for n in 1 2; do writes "$n" 40; done
+
+# --- an engine is killed: its locks come free, its slot is recovered, and it is back -----------
+# the engine is the supervisor's child, and was born behind it
+on 2 "kill -9 \$(pidof mdclusterd | tr ' ' '\n' | sort -n | tail -n 1)" >/dev/null
+until_on 1 "the other engine's death is not told" 'grep -q "is proven dead by" /tmp/log'
+until_state 1 "$at_rest"
+until_on 2 "the daemon is not back" 'mdcluster nodes >/tmp/nodes 2>&1'
+try_on 2 'mdcluster assemble web' >/dev/null 2>&1 || :
+for n in 1 2; do until_state "$n" "$active and (.members | length) == 2"; done
+writes 2 20
+
+# --- a machine dies while a message to it is under way -----------------------------------------
+lab pause 2
+on 1 'setsid mdcluster check web >/tmp/check 2>&1 & sleep 2' >/dev/null
+lab kill 2
+until_on 1 "nobody is asked to fence" '[ -e /tmp/to-be-fenced ]'
+until_state 1 'any(.members[]; .state == "missing" or .is_missing == true)'
+writes 1 10
+! on 1 'grep "proven dead by dlm_controld" /tmp/log || :' | grep -q . || fail "proven dead before it was fenced"
+on 1 'touch /tmp/is-off.2' >/dev/null
+until_on 1 "dlm_controld's fencing is no proof" 'grep -q "proven dead by dlm_controld" /tmp/log'
+until_state 1 "$active and (.members | length) == 1"
+writes 1 10
+
+# --- it is back, and its kernel is told from ours: rule 8 ----------------------------------------
+on 1 'mdcluster stop web' >/dev/null
+lab down
+mdcluster examine-bitmap --json --merged "$MDC_LAB/disk-a.img" "$MDC_LAB/disk-b.img" >bitmap
+expect_equal "bits that are left" 0 "$(jq '[.slots[].dirty] | add' bitmap)"
+offset=$(mdcluster examine --json "$MDC_LAB/disk-a.img" | jq '.data_offset_sectors * 512')
+for d in a b; do tail -c +$((offset + 1)) "$MDC_LAB/disk-$d.img" >data.$d; done
+size=$(mdcluster examine --json "$MDC_LAB/disk-a.img" | jq '.size_sectors * 512')
+truncate -s "$size" data.a data.b
+cmp data.a data.b || fail "the disks differ"
+truncate -s "$size" nothing
+for n in 1 2; do
+  "$builddir/vm-witness" check --before=nothing "journal.$n" data.a $((low * n)) "$bytes" >verdict 2>&1 ||
+    fail "what machine $n wrote is lost: $(head -n 3 verdict)"
+done
