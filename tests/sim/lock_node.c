@@ -113,14 +113,15 @@ void lock_node_end(struct sim_node *n)
 /* Had it died at this instant, it would know who was with it. */
 void lock_node_synchronised(struct sim_node *n)
 {
-	struct node_set members = totem_order(n->totem).members;
+	struct order_look order = totem_order(n->totem);
+	struct node_set members = order.members;
 
 	if (2 * set_count(members) <= n->world->count)
 		return;
 	for (int i = set_next(members, 0); i >= 0; i = set_next(members, i + 1))
 		if (!n->world->nodes[i].has_left &&
 		    (n->roster->of[i].is_over ||
-		     n->roster->of[i].seen_on < ring_current(ring).seq ||
+		     n->roster->of[i].seen_on < order.current.seq ||
 		     n->roster->of[i].incarnation > n->world->nodes[i].incarnation))
 			sim_fail(n->world, "M8: n%d went on with n%d, and would not remember it",
 				 n->index + 1, i + 1);
