@@ -187,10 +187,10 @@ kill_engine() {
 kill_node() {
   local pid
   pid=$(engine_of "$1")
+  corosync_end "$1" KILL # first: it would tell as well
   kill -KILL "${supervisor[$1]}" ${pid:+"$pid"} 2>/dev/null || :
   reap "$1" || :
   await "n$1 is killed, and somebody holds its lock" is_gone "$1"
-  corosync_end "$1" KILL # its host is gone, where there is one
 }
 
 # stop_daemon I...: in order; they must end well

@@ -151,6 +151,37 @@ story_node() {
   end_well 1 2 3
 }
 
+# Corosync dies under a daemon, on a host that lives: the daemon writes no more, and says why;
+# when corosync is back it takes part again, and tells that what was before it is dead.
+without_corosync() { says "$1" "$the_array | .is_gate_open" false || ! ask "$1" status >/dev/null 2>&1; }
+story_corosync() {
+  if [ "$cluster_engine" != corosync ]; then
+    echo "it is without corosync"
+    return 0
+  fi
+  without_fence
+  begin 3
+  start_witness 1 2
+  start_fio 1 5
+  sleep 0.5
+  corosync_end 3 KILL
+  await "n3 does not say that corosync is gone" grep -q MDC5800 n3/log
+  await "n3 writes without corosync" without_corosync 3
+  await "n1 waits for no proof of n3's death" waits_for_proof 1 3
+  end_fio 1
+  grep -q "corosync does not run on this host: start it" n3/log || sleep 2
+  corosync_start 3
+  await "corosync of n3" corosync_answers 3
+  active 1 2 3
+  await "n1 does not know n3 again" has_members 1 1 2 3
+  grep -q "corosync does not run on this host: start it" n3/log ||
+    fail "n3 does not say what to do: $(tail -n 5 n3/log)"
+  for i in 1 2; do end_witness "$i" 0; done
+  idle 1 2 3
+  heard_out 3 1 2
+  end_well 1 2 3
+}
+
 # The switch does not answer: recovery waits, says so, and the survivors write on; all read the
 # same, though the disks differ where n3's last writes reached one of them only. Then a
 # person says that the node is dead.
@@ -903,7 +934,7 @@ story_random() {
   end_well 1 2 3
 }
 
-all_stories=(quiet alone engine node unproven stop_alone stopped standstill cut cut_and_fenced orders not_fenced handover disks spare replace replace_raid10 unseen back eight full slow random)
+all_stories=(quiet alone engine node corosync unproven stop_alone stopped standstill cut cut_and_fenced orders not_fenced handover disks spare replace replace_raid10 unseen back eight full slow random)
 array_network 8
 for s in ${stories:-"${all_stories[@]}"}; do
   echo "--- $s (at $SECONDS s)"

@@ -16,9 +16,9 @@ fi
 
 seeds=${SIM_SEEDS:-600}
 
-simulate() # SCENARIO COUNT
+simulate() # SCENARIO COUNT [OPTION...]
 {
-  "$builddir/sim" --scenario "$1" --first 1 --count "$2" --jobs "$(nproc)" >out ||
+  "$builddir/sim" "${@:3}" --scenario "$1" --first 1 --count "$2" --jobs "$(nproc)" >out ||
     fail "$(cat out)"
 }
 for scenario in calm lossy chaos; do
@@ -33,6 +33,13 @@ simulate locks $((seeds * 5 / 3))
 simulate quorum $((seeds / 2))
 simulate talk $((seeds * 5 / 6))
 simulate hundred $((seeds / 30))
+# and on a played corosync
+for scenario in groups store hang locks quorum talk; do
+  simulate "$scenario" $((seeds / 20)) --engine corosync
+done
+for scenario in arrays arrays-disks arrays-power arrays-leave arrays-members arrays-fence; do
+  simulate "$scenario" $((seeds / 60)) --engine corosync
+done
 # arrays: 6500 in all where the ring has 6000
 simulate arrays $((seeds * 5 / 12))
 simulate arrays-fence $((seeds / 20))
