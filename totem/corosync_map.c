@@ -99,7 +99,7 @@ static int read_nodes(cmap_handle_t map, struct corosync_map *m, struct err *err
 		char field[CMAP_KEYNAME_MAXLEN];
 		uint32_t position;
 
-		if (sscanf(key, "nodelist.node.%" SCNu32 ".%255s", &position, field) != 2 ||
+		if (sscanf(key, "nodelist.node.%" SCNu32 ".%254s", &position, field) != 2 ||
 		    strcmp(field, "ring0_addr") != 0)
 			continue;
 		if (count == TOTEM_MAX_NODES)
