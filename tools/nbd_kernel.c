@@ -55,7 +55,7 @@ static void begin(struct nbd_kernel *k, struct message *m, uint16_t family, uint
 	memcpy(NLMSG_DATA(&m->head), &g, sizeof(g));
 }
 
-/* Attributes are few and short: MESSAGE_BYTES hold PATH_MAX of no name, but of a socket. */
+/* Few, and short: the longest is a socket's path, which has 107 bytes at most. */
 static void put(struct message *m, uint16_t type, const void *value, size_t length)
 {
 	struct nlattr a = { .nla_type = type, .nla_len = (uint16_t)(head_bytes + length) };

@@ -27,9 +27,9 @@ base_modules="virtio_pci virtio_console virtio_blk virtio_net virtio_rng configf
   md-cluster raid1 raid10 raid0 nbd loop brd dm-mod dummy softdog target_core_mod tcm_loop sd_mod ext4 crc32c_generic \
   crc32c-intel libcrc32c sctp tcp_diag inet_diag udp_diag netconsole veth bridge nf_tables sch_netem"
 
-tools_packages="fio nbd-client gfs2-utils ocfs2-tools e2fsprogs xfsprogs strace libunwind8 \
+tools_packages="fio gfs2-utils ocfs2-tools e2fsprogs xfsprogs strace libunwind8 \
   ibverbs-providers ibverbs-utils libibverbs1 librdmacm1 rdmacm-utils perftest libibumad3"
-tools_programs="fio nbd-client mkfs.gfs2 fsck.gfs2 mkfs.ocfs2 fsck.ocfs2 o2cb \
+tools_programs="fio mkfs.gfs2 fsck.gfs2 mkfs.ocfs2 fsck.ocfs2 mount.ocfs2 ocfs2_hb_ctl \
   mkfs.ext4 e2fsck mkfs.xfs strace rdma ibv_devinfo ibv_rc_pingpong rping"
 tools_libraries=
 tools_modules="gfs2 ocfs2 ocfs2_stack_user ocfs2_stack_o2cb xfs rdma_rxe rdma_ucm rdma_cm \
