@@ -11,7 +11,6 @@
 . "$srcdir/tests/vm/functions.sh"
 . "$srcdir/tests/vm/ours.sh"
 need_lab tools
-need flock
 
 # --- a file system, and who writes on it -----------------------------------------------------------
 
