@@ -52,7 +52,6 @@ round=0
 array_size=128M
 array_options="resync_min = 40M; resync_max = 40M" # what is rebuilt takes a second
 fencing="methods = {\"obituary\", \"command\"}; command = $PWD/fence; delay_ms = 1000"
-witness_bytes=$((8 * mib))
 witness_low() { echo $((($1 - 1) * 16 * mib)); }
 
 begin() {
@@ -103,7 +102,7 @@ rebuilder() {
   done
 }
 find_rebuilder() {
-  local until=$((SECONDS + 4))
+  local until=$((SECONDS + 2))
   victim=
   while [ -z "$victim" ] && [ "$SECONDS" -lt "$until" ]; do victim=$(rebuilder 1 2 3); done
   [ "$victim" ] || { pick victim 1 2 3; kind+=" (nobody rebuilds)"; }
@@ -268,7 +267,7 @@ play() {
   pick driver 1 2 3
   pick hand 1 2 3
   pick kind engine node pause
-  pick pause_s 0.3 0.9 1.5 3.5
+  pick pause_s 0.3 0.9 1.5 3
   pick delay_ms 15 60 250 1000
   pick restart soon late
   delay_ms=$((RANDOM % delay_ms))
