@@ -112,9 +112,12 @@ static int write_candidate(struct metadata *md, struct metadata_request *req, st
 /* `disk` is the members' from here on. */
 static int become_candidate(struct metadata *md, struct metadata_request *req, struct disk *disk)
 {
+	static const uint8_t nobody[16];
 	struct metadata_member *m;
-	int r = metadata_take_number(md, req->number, &req->err);
+	int r;
 
+	metadata_drop_former(md, req->path, nobody);
+	r = metadata_take_number(md, req->number, &req->err);
 	if (r == 0 && md->count == METADATA_MAX_DISKS)
 		r = err_set(&req->err, -ENOSPC, "%s: the array has %d disks, more are not served",
 			    req->path, METADATA_MAX_DISKS);

@@ -188,6 +188,21 @@ void metadata_drop_idle(struct metadata *md, const uint8_t device_uuid[16])
 	}
 }
 
+void metadata_drop_former(struct metadata *md, const char *path, const uint8_t device_uuid[16])
+{
+	size_t i = 0;
+
+	while (i < md->count) {
+		const struct metadata_member *m = &md->members[i];
+
+		if (!is_in_use(md, i) && strcmp(m->path, path) == 0 &&
+		    memcmp(m->last.device_uuid, device_uuid, 16) != 0)
+			metadata_drop(md, i);
+		else
+			i++;
+	}
+}
+
 /* A faulty one that had the number before is nobody's any more. */
 int metadata_take_number(struct metadata *md, uint32_t number, struct err *err)
 {
@@ -203,10 +218,13 @@ int metadata_take_number(struct metadata *md, uint32_t number, struct err *err)
 
 static int adopt(struct metadata *md, struct metadata_request *req)
 {
-	size_t i = metadata_with_uuid(md, req->device_uuid);
-	struct metadata_member found = md->members[i];
+	struct metadata_member found =
+		md->members[metadata_with_uuid(md, req->device_uuid)];
+	size_t i;
 	int r;
 
+	metadata_drop_former(md, found.path, req->device_uuid);
+	i = metadata_with_uuid(md, req->device_uuid);
 	/* aside, while the place of its number is made free */
 	md->members[i] = md->members[--md->count];
 	r = metadata_take_number(md, found.dev_number, &req->err);

@@ -117,6 +117,8 @@ int metadata_prepare(struct metadata *md, struct metadata_request *req);
 int metadata_find(struct metadata *md, struct metadata_request *req);
 /* Candidates are closed; so is that device, where it is faulty. */
 void metadata_drop_idle(struct metadata *md, const uint8_t device_uuid[16]);
+/* What this node knows of the device at this path, but for `device_uuid`, and does not use. */
+void metadata_drop_former(struct metadata *md, const char *path, const uint8_t device_uuid[16]);
 /* The number is free for who comes: -EEXIST. */
 int metadata_take_number(struct metadata *md, uint32_t number, struct err *err);
 int metadata_add(struct metadata *md, struct metadata_request *req);

@@ -668,6 +668,34 @@ static void a_node_that_does_not_see_the_disk_or_has_its_number_says_so(void **s
 	tear_down(&t);
 }
 
+/* Who knows it as one that failed, and did not see that another began to take it in anew. */
+static void what_a_device_was_before_goes_when_it_comes_as_another_one(void **state)
+{
+	struct metadata_request req = to_prepare("b"), find = { .op = METADATA_FIND };
+	struct bench t;
+	uint32_t count = 0;
+
+	(void)state;
+	set_up(&t, 1, 3);
+	asked(&t.a, METADATA_FAIL, 1, 0);
+	asked(&t.b, METADATA_RELOAD, 0, 0);
+	req.is_spare = true;
+	assert_ok(run(&t.a, &req), req.err);
+	assemble(&t.a, 2); /* it died there; its next life */
+	assert_int_equal(state_of(&t.b, "b"), METADATA_DISK_FAULTY);
+	req = to_prepare("b");
+	req.is_spare = true;
+	assert_ok(run(&t.b, &req), req.err);
+	memcpy(find.device_uuid, req.device_uuid, 16);
+	assert_ok(run(&t.a, &find), find.err);
+	asked(&t.b, METADATA_ADD, 0, req.number);
+	for (uint32_t i = 0; i < t.b.view.disk_count; i++)
+		count += strcmp(t.b.view.disks[i].path, "b") == 0;
+	assert_int_equal(count, 1);
+	assert_int_equal(state_of(&t.b, "b"), METADATA_DISK_SPARE);
+	tear_down(&t);
+}
+
 static void numbers_of_removed_disks_come_last(void **state)
 {
 	struct md_sb sb;
@@ -875,6 +903,7 @@ int main(void)
 			a_smaller_disk_has_its_data_nearer_to_the_bitmap_or_is_refused),
 		cmocka_unit_test(larger_blocks_than_clients_were_told_are_refused),
 		cmocka_unit_test(a_node_that_does_not_see_the_disk_or_has_its_number_says_so),
+		cmocka_unit_test(what_a_device_was_before_goes_when_it_comes_as_another_one),
 		cmocka_unit_test(numbers_of_removed_disks_come_last),
 		cmocka_unit_test(of_two_that_claim_a_number_the_current_one_counts),
 		cmocka_unit_test(
