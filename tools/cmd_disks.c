@@ -200,10 +200,10 @@ static enum cli_exit check(enum action action, const char *word)
 		return cli_usage("%s: what shall be done with it? (--add, --remove, --fail ...)",
 				 word);
 	if (!is_meaningful(action, word))
-		return cli_usage("'%s' can be %s", word,
-				 strcmp(word, "missing") == 0  ? "re-added" :
-				 strcmp(word, "detached") == 0 ? "failed, or removed" :
-								 "removed, or re-added");
+		return cli_usage("'%s' is a word for %s alone", word,
+				 strcmp(word, "missing") == 0  ? "--re-add" :
+				 strcmp(word, "detached") == 0 ? "--fail and --remove" :
+								 "--remove and --re-add");
 	return CLI_OK;
 }
 

@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/err.h"
 #include "base/host.h"
@@ -218,14 +217,6 @@ static int grow_array(const struct cli_args *args, const struct md_grow *grow,
 
 /* --- which of the two ------------------------------------------------------------------------ */
 
-static bool is_disk(const char *word)
-{
-	struct stat st;
-
-	return strncmp(word, "/dev/md", 7) != 0 && stat(word, &st) == 0 &&
-	       (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode));
-}
-
 static bool asks_for_something(const struct cli_args *args, const struct md_grow *grow)
 {
 	return grow->size || grow->raid_disks || grow->bitmap != MD_BITMAP_AS_IS ||
@@ -248,7 +239,7 @@ static enum cli_exit run(const struct cli_args *args)
 		return cli_usage("grow: nothing to change is given (mdcluster grow --help)");
 	if (count == 0)
 		return cli_usage("grow: name the array that runs, or all disks of one that nobody runs");
-	is_live = count == 1 && !is_disk(words[0]);
+	is_live = count == 1 && !disk_is_named(words[0]);
 	if (is_live && grow.bitmap == MD_BITMAP_CLUSTERED)
 		return cli_usage("grow: an array that the daemon runs is clustered: name the disks of one that is not");
 	if (!is_live && cli_has(args, "name"))

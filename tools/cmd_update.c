@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* mdcluster update: changes an array that nobody runs. */
+/*
+ * mdcluster update: changes an array that nobody runs; of one that runs its name alone, by the
+ * daemons that run it. All else is on the disks at places that whoever runs it relies on.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,10 +14,13 @@
 #include "base/text.h"
 #include "bitmap/array.h"
 #include "bitmap/update.h"
+#include "mdclusterd/control/status.h"
 #include "tools/commands.h"
+#include "tools/daemon.h"
 #include "tools/disks.h"
 #include "tools/host.h"
 #include "tools/show.h"
+#include "tools/show_status.h"
 
 static const struct cli_option options[] = {
 	{ "nodes", 0, "N", "number of slots (nodes), 2..64; dirty bits are kept" },
@@ -28,6 +34,7 @@ static const struct cli_option options[] = {
 	  "mark chunks A to B dirty: resynced at the next start; repeatable" },
 	{ "force", 'f', NULL, "go on though members are missing: they fall behind" },
 	CLI_JSON_OPTION,
+	DAEMON_OPTIONS,
 	CLI_COMMON_OPTIONS
 };
 
@@ -163,6 +170,73 @@ static int apply(const struct cli_args *args, const struct md_update *update,
 	return r;
 }
 
+/* --- an array that runs ------------------------------------------------------------------- */
+
+static const char *beyond_the_name(const struct md_update *u)
+{
+	return u->nodes	       ? "nodes" :
+	       u->cluster_name ? "home-cluster" :
+	       u->host	       ? "homehost" :
+	       u->uuid	       ? "uuid" :
+	       u->is_gathered  ? "gather" :
+	       u->mark_count   ? "mark" :
+				 NULL;
+}
+
+/* Who must stop it first, by name. */
+static int refuse(const struct cli_args *args, const char *array, const char *option,
+		  struct err *err)
+{
+	char nodes[256] = "", name[STATUS_TEXT];
+	struct status s;
+	int at = 0, r = daemon_status(args, &s, err);
+
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < s.array_count; i++)
+		for (uint32_t k = 0; strcmp(s.arrays[i].name, array) == 0 &&
+				     k < s.arrays[i].member_count; k++)
+			if ((size_t)at < sizeof(nodes))
+				at += snprintf(nodes + at, sizeof(nodes) - (size_t)at, "%s%s",
+					       at ? ", " : "",
+					       show_status_node(&s, s.arrays[i].members[k].node,
+								name));
+	status_fini(&s);
+	if (!*nodes)
+		return err_set(err, -ENOENT,
+			       "update: '%s' is no disk, and no array that runs here: name all disks of the array",
+			       array);
+	return err_set(err, -EBUSY,
+		       "%s: --%s is for an array that nobody runs: it is active on %s: stop it there, then name its disks",
+		       array, option, nodes);
+}
+
+static int update_array(const struct cli_args *args, const struct md_update *update,
+			const char *word, struct err *err)
+{
+	const char *array = daemon_array_name(word), *beyond = beyond_the_name(update);
+	struct mdcluster *c;
+	json_t *answer;
+
+	if (beyond)
+		return refuse(args, array, beyond, err);
+	c = daemon_open(args, err);
+	if (!c)
+		return err->code;
+	answer = daemon_follow(c, "org.mdcluster.Grow",
+			       json_pack("{s:s, s:s}", "array", array, "name", update->name), NULL,
+			       NULL, err);
+	mdcluster_free(c);
+	json_decref(answer);
+	return answer ? 0 : err->code;
+}
+
+static bool is_array(char *const *words, size_t count)
+{
+	return count == 1 && !disk_is_named(words[0]) &&
+	       (!strchr(words[0], '/') || strncmp(words[0], "/dev/md", 7) == 0);
+}
+
 static enum cli_exit run(const struct cli_args *args)
 {
 	struct md_update update = { 0 };
@@ -184,6 +258,10 @@ static enum cli_exit run(const struct cli_args *args)
 		code = cli_usage("update: nothing to change is given (mdcluster update --help)");
 	else if (count == 0)
 		code = cli_usage("update: name all members of the array");
+	else if (is_array(paths, count) && cli_has(args, "json"))
+		code = cli_usage("update: --json tells of disks: of an array that runs, mdcluster status --json");
+	else if (is_array(paths, count))
+		code = update_array(args, &update, paths[0], &err) < 0 ? cli_fail(&err) : CLI_OK;
 	else if (apply(args, &update, paths, count, &err) < 0)
 		code = cli_fail(&err);
 	free(marks);
@@ -192,8 +270,8 @@ static enum cli_exit run(const struct cli_args *args)
 
 const struct cli_command cmd_update = {
 	.name = "update",
-	.operands = "DISK...",
-	.summary = "Change an array that no node runs; dirty bits are kept.",
+	.operands = "ARRAY|DISK...",
+	.summary = "Change an array that no node runs, or the name of one that runs.",
 	.options = options,
 	.run = run,
 };

@@ -16,6 +16,14 @@ static bool is_same_disk(const struct stat *a, const struct stat *b)
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
+bool disk_is_named(const char *word)
+{
+	struct stat st;
+
+	return strncmp(word, "/dev/md", 7) != 0 && stat(word, &st) == 0 &&
+	       (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode));
+}
+
 bool disk_is_same(const char *path, const char *other)
 {
 	struct stat a, b;

@@ -2,6 +2,7 @@
 /* The disks that a command line names, opened together. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "bitmap/disk.h"
@@ -19,6 +20,8 @@ struct disk_set {
 int disk_set_open(struct disk_set *set, char *const *paths, size_t count,
 		  enum disk_mode mode, bool is_missing_allowed,
 		  struct err *err);
+/* A block device or a file: no array by its name. */
+bool disk_is_named(const char *word);
 /* Do two paths name one block device, or one file? */
 bool disk_is_same(const char *path, const char *other);
 

@@ -40,7 +40,7 @@ static void print_overview(FILE *to)
 		"mdcluster COMMAND --help tells more; mdcluster(8) tells all.\n"
 		"mdadm's spellings (--assemble or -A, --incremental or -I, --stop or -S, --detail\n"
 		"or -D, --monitor, --manage, --wait or -W, --grow or -G, --create, --examine or -E, --examine-bitmap or -X, --zero-superblock)\n"
-		"do the same, and mdcluster ARRAY --add DISK --fail DISK --remove DISK, in any order.\n",
+		"do the same, and mdcluster /dev/md/ARRAY --add DISK --fail DISK --remove DISK, in any order.\n",
 		"help", "this text", "version", "version and optional parts");
 }
 
@@ -167,8 +167,11 @@ int main(int argc, char **argv)
 			goto help;
 		if (strcmp(argv[1], "version") == 0 && argc == 2)
 			goto version;
+		if (by_mdadm_action(argc, argv))
+			return (int)cli_usage("'%s' is not a command; if it is an array: mdcluster /dev/md/%s ...",
+					      argv[1], argv[1]);
 		return (int)cli_usage("'%s' is not a command (mdcluster help lists them)",
-				      argv[argc > 2 ? 2 : 1]);
+				      argv[strcmp(argv[1], "help") == 0 && argc > 2 ? 2 : 1]);
 	}
 	command = by_mdadm(&argc, argv);
 	if (command)

@@ -235,7 +235,7 @@ static int check_alone(const struct array *a, struct err *err)
 	for (int i = 0; i < ARRAY_MAX_NODES && (size_t)at < sizeof(nodes) - 16; i++)
 		if (i != a->our_slot && a->slots[i].is_member)
 			at += snprintf(nodes + at, sizeof(nodes) - (size_t)at, "%s%" PRIu32,
-				       at ? ", " : "", a->slots[i].node);
+				       at ? ", node " : "", a->slots[i].node);
 	if (at == 0)
 		return 0;
 	return err_set(err, -EBUSY,

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Grow: another size, number of disks, name, or kind of bitmap, on all nodes. */
+/*
+ * Grow: another size, number of disks, name, or kind of bitmap, on all nodes. The answer comes when
+ * the array goes on here, so that a script may go on with the next one.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +14,8 @@
 struct grow_call {
 	struct method_call method;
 	struct unit_grow grow;
+	struct unit_waiter thaw;
+	bool is_thawing;
 	char array[CONFIG_NAME_BYTES];
 };
 
@@ -18,7 +23,10 @@ static void drop(struct method_call *m)
 {
 	struct grow_call *g = (struct grow_call *)m;
 
-	unit_grow_forget(&g->grow);
+	if (g->is_thawing)
+		unit_forget(&g->thaw);
+	else
+		unit_grow_forget(&g->grow);
 	free(g);
 }
 
@@ -36,20 +44,67 @@ static json_t *outcome(const struct unit *u)
 			 (json_int_t)look.view->raid_disks);
 }
 
+/* Nodes by their names; who asks does not mind by which message they said so. */
+static void explain(const struct engine *e, struct err *err)
+{
+	char text[sizeof(err->text)], *message;
+
+	engine_name_nodes(e, err->text, text, sizeof(text));
+	message = strstr(text, "; FREEZE");
+	if (message)
+		*message = '\0';
+	snprintf(err->text, sizeof(err->text), "%s", text);
+}
+
+static void end(struct grow_call *g, const struct err *err)
+{
+	struct control_call *call = g->method.call;
+	const struct unit *u = unit_find(g->method.engine, g->array);
+	struct err why = *err;
+
+	control_set_state(call, NULL);
+	free(g);
+	if (why.code < 0)
+		control_fail(call, &why);
+	else
+		control_reply(call, u ? outcome(u) : json_object());
+}
+
+/* What was asked for is done, whatever became of the array since. */
+static void is_thawed(void *owner, int result, const struct err *why)
+{
+	const struct err fine = ERR_INIT;
+
+	(void)result;
+	(void)why;
+	end(owner, &fine);
+}
+
+static bool is_frozen(const struct unit *u)
+{
+	struct array_look look = { .state = ARRAY_DOWN };
+
+	if (unit_array(u))
+		array_look(unit_array(u), &look);
+	return look.state != ARRAY_DOWN && look.state != ARRAY_ACTIVE;
+}
+
 static void is_grown(void *owner, struct unit_grow *grow, int result)
 {
 	struct grow_call *g = owner;
-	struct control_call *call = g->method.call;
 
-	control_set_state(call, NULL);
 	if (result < 0 && grow->grow.err.code == 0)
 		err_set(&grow->grow.err, result, "%s: was not changed: %s", g->array,
 			strerror(-result));
-	if (result < 0)
-		control_fail(call, &grow->grow.err);
-	else
-		control_reply(call, outcome(grow->unit));
-	free(g);
+	if (result < 0) {
+		explain(g->method.engine, &grow->grow.err);
+	} else if (!unit_grow_is_farewell(grow) && is_frozen(grow->unit)) {
+		g->is_thawing = true;
+		g->thaw = (struct unit_waiter){ .done = is_thawed, .owner = g };
+		unit_await(grow->unit, &g->thaw);
+		return;
+	}
+	end(g, &grow->grow.err);
 }
 
 /* 0 where it is not there; false: it is no such number. */
@@ -124,7 +179,6 @@ void method_grow(void *owner, struct control_call *call, const json_t *parameter
 	g->grow = (struct unit_grow){ .grow = asked, .done = is_grown, .owner = g };
 	if (unit_grow(u, &g->grow, &err) == 0)
 		return;
-	control_set_state(call, NULL);
-	free(g);
-	control_fail(call, &err);
+	explain(owner, &err);
+	end(g, &err);
 }

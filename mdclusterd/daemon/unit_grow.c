@@ -46,7 +46,7 @@ static void clients_are_known(void *owner, const struct plane_look *look)
 	end(g, err.code);
 }
 
-static bool ends_its_clustered_days(const struct unit_grow *g)
+bool unit_grow_is_farewell(const struct unit_grow *g)
 {
 	return g->grow.grow.bitmap == MD_BITMAP_NONE ||
 	       g->grow.grow.bitmap == MD_BITMAP_INTERNAL;
@@ -64,7 +64,7 @@ int unit_grow(struct unit *u, struct unit_grow *g, struct err *err)
 	g->grow.done = is_done;
 	g->grow.owner = g;
 	qb_list_add_tail(&g->link, &u->grows);
-	if (ends_its_clustered_days(g)) {
+	if (unit_grow_is_farewell(g)) {
 		g->clients = (struct unit_looker){ .done = clients_are_known, .owner = g };
 		unit_look(u, &g->clients);
 		return 0;

@@ -25,6 +25,8 @@ struct unit_grow {
 
 /* -EAGAIN: it is not active here. */
 int unit_grow(struct unit *u, struct unit_grow *g, struct err *err);
+/* It becomes no array of a cluster, and is stopped behind it. */
+bool unit_grow_is_farewell(const struct unit_grow *g);
 /* Who asked has gone: done() does not come; what was begun goes on to its end. */
 void unit_grow_forget(struct unit_grow *g);
 /* Before the array goes: all are answered. */

@@ -54,6 +54,14 @@ for delay in 0 0.01 0.03 0.06; do
 	expect_at 2 90M 12
 done
 ask 2 grow "$array" --raid-devices=3
+# what follows in a script is not refused here because the array is about to go on
+ask 2 grow "$array" --size=max
+ask 2 update "$array" --name=net
+ask 1 update "$array" --nodes=8 2>error && fail "slots are changed under those who have them"
+grep -q "web: --nodes is for an array that nobody runs: it is active on n[123], n[123], n[123]: stop it there" error ||
+	fail "who has it: $(cat error)"
+ask 1 update nothing --name=net 2>error && fail "what is not there gets a name"
+grep -q "there is no such array" error || fail "what is not there: $(cat error)"
 active 1 2 3
 expect_at 1 90M 12
 ask 2 grow "$array" --raid-devices=2
@@ -63,7 +71,7 @@ await "the client does not go on at the end" has_written $((count + 20))
 kill "$writer" && wait "$writer" || :
 grep -q -i error writer.out && fail "the client was told an error: $(grep -i error writer.out | head -n 2)"
 ask 1 grow "$array" --bitmap=none 2>error && fail "others have it"
-grep -q "node 2, 3\|active on node" error || fail "who has it: $(cat error)"
+grep -qE "active on n[23], n[23] as well" error || fail "who has it: $(cat error)"
 idle 1 2 3
 ask 2 stop "$array"
 ask 3 stop "$array"

@@ -98,6 +98,7 @@ jq -e '.array == "web" and .size_sectors == 98304 and .raid_disks == 2' <<<"$out
 	fail "json: $out"
 asks '["Grow",{"array":"web","bitmap":"none"}]' "mdcluster grow web --bitmap=none"
 case $out in *"no cluster any more"*) ;; *) fail "farewell: $out" ;; esac
+asks '["Grow",{"array":"web","name":"net"}]' "mdcluster update --name=net /dev/md/web"
 answer Grow '{"refuse": "node 3 refuses: it runs a check", "errno": 16}'
 expect_fail 1 mdcluster grow web --size=max
 expect_equal "why not" "mdcluster: node 3 refuses: it runs a check" "$error"

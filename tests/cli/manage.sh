@@ -111,6 +111,7 @@ asks "[\"Add\",{\"array\":\"web\",\"disk\":\"$PWD/a.img\",\"force\":true,\"how\"
 	"mdcluster add -q -f --spare web a.img"
 expect_equal "quietly" "" "$out"
 expect_fail 2 mdcluster web --add /dev/sdx
+case $error in *"'web' is not a command"*"mdcluster /dev/md/web"*) ;; *) fail "an array's bare name: $error" ;; esac
 asks '["Add",{"array":"web","disk":"/dev/sdx","how":"spare"}]' \
 	"mdcluster /dev/md/web --add-spare /dev/sdx"
 answer Add '{"reply": {"number": 3, "re_added": false, "configured": false}}'
