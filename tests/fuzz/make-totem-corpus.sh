@@ -7,27 +7,7 @@
 #	tests/fuzz/make-totem-corpus.sh
 set -eu
 
-corpus=$(cd "$(dirname "$0")" && pwd)/corpus
-
-# le BYTES NUMBER...: little-endian
-le()
-{
-	local bytes=$1 i n
-	shift
-	for n; do
-		for ((i = 0; i < bytes; i++)); do
-			# shellcheck disable=SC2059 # the escape is the format
-			printf "\\x$(printf %02x $((n >> 8 * i & 255)))"
-		done
-	done
-}
-
-folder()
-{
-	rm -rf "${corpus:?}/$1"
-	mkdir -p "$corpus/$1"
-	cd "$corpus/$1"
-}
+. "$(dirname "$0")/corpus-functions.sh"
 
 # --- wire: flags, nodes less 1, packet; ids are 1, 4, 7, 10 ... ------------------
 folder wire
