@@ -53,14 +53,18 @@ struct md_update {
 	bool is_forced;
 };
 
+struct disk;
+/* md_array_load() for an update: one of the host takes an array without a bitmap as well. */
+int md_update_load(struct md_array *array, struct disk *const *disks, size_t count,
+		   const struct md_update *update, struct err *err);
+
 /* Could the update be applied? Reads all slots, by array->policy; no write. */
 int md_update_check(const struct md_array *array, const struct md_update *update,
 		    struct err *err);
 
 /*
- * Applies the changes. The array was loaded with md_array_load(), with
- * update->uuid as other_uuid, and is up to date afterwards; after an error it
- * must be loaded again.
+ * Applies the changes. The array was loaded with md_update_load(), and is up to
+ * date afterwards; after an error it must be loaded again.
  */
 int md_update_apply(struct md_array *array, const struct md_update *update,
 		    struct err *err);

@@ -139,6 +139,21 @@ int md_update_check_slots(const struct md_array *array, struct err *err)
 	return r;
 }
 
+int md_update_load(struct md_array *array, struct disk *const *disks, size_t count,
+		   const struct md_update *update, struct err *err)
+{
+	int r;
+
+	if (!is_of_the_name_alone(update))
+		return md_array_load(array, disks, count, update->uuid, err);
+	r = md_array_load_halves(array, disks, count, err);
+	if (r < 0 || !array->is_halved)
+		return r;
+	md_array_fini(array);
+	return err_set(err, -EBADMSG,
+		       "a change of size or bitmap was interrupted: finish it with mdcluster grow");
+}
+
 int md_update_check(const struct md_array *array, const struct md_update *update,
 		    struct err *err)
 {

@@ -151,7 +151,7 @@ static int apply(const struct cli_args *args, const struct md_update *update,
 
 	if (r < 0)
 		return r;
-	r = md_array_load(&array, set.disks, set.count, update->uuid, err);
+	r = md_update_load(&array, set.disks, set.count, update, err);
 	if (r == 0) {
 		r = host_refuse(md_array_freshest(&array)->sb.set_uuid, paths[0], err);
 		if (r == 0)

@@ -74,6 +74,10 @@ if command -v mdadm >/dev/null; then
 	grep -q 'Checksum : [0-9a-f]* - correct' E || fail "mdadm: $(grep Checksum E)"
 fi
 
+mdcluster update --homehost=node7 "$one" "$two" || fail "update --homehost without a bitmap"
+expect_hidden "$one" "who gave it away"
+mdcluster update --homehost=node1 "$one" "$two" || fail "update --homehost, back"
+
 # --- on any other host, with no daemon and nothing remembered ------------------------------------
 for host in node2 node10 node1x "(none)" localhost; do
 	[ "$host" != "(none)" ] || mount --bind /dev/null /etc/hostname

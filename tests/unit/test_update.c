@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "bitmap/bits.h"
+#include "bitmap/grow.h"
+#include "bitmap/owner.h"
 #include "bitmap/relocate.h"
 #include "bitmap/update.h"
 
@@ -27,7 +29,7 @@ static int apply(struct rig *rig, const struct md_update *update,
 		 struct err *err)
 {
 	struct md_array array;
-	int r = md_array_load(&array, rig->disks, rig->count, update->uuid, err);
+	int r = md_update_load(&array, rig->disks, rig->count, update, err);
 
 	if (r < 0)
 		return r;
@@ -518,6 +520,83 @@ static void room_is_found_before_or_behind_what_is_busy(void **state)
 			 24576);
 }
 
+/* --- of a plain array: whose it is ------------------------------------------------------- */
+
+static void make_plain(struct rig *rig, uint64_t seed)
+{
+	const struct md_grow none = { .bitmap = MD_BITMAP_NONE, .host = "node1" };
+	struct md_create_params p;
+	struct md_array array;
+	struct err err = ERR_INIT;
+
+	rig_init(rig, seed, 2, SECTORS);
+	p = rig_params(rig);
+	p.is_assume_clean = true;
+	rig_create(rig, &p);
+	assert_ok(md_array_load_halves(&array, rig->disks, rig->count, &err), err);
+	assert_ok(md_grow_apply(&array, &none, &err), err);
+	md_array_fini(&array);
+}
+
+static const char *owner_of(struct disk *disk)
+{
+	static struct md_owner owner;
+	struct err err = ERR_INIT;
+	struct md_member m;
+
+	assert_ok(md_member_load(&m, disk, &err), err);
+	if (!md_owner_read(&m.sb, m.block, &owner))
+		fail_msg("%s is nobody's", disk->name);
+	md_member_fini(&m);
+	return owner.host;
+}
+
+static void the_owner_of_a_plain_array_is_the_old_or_the_new_one_at_every_power_cut(void **state)
+{
+	const struct md_update update = { .host = "node2" };
+	struct err err = ERR_INIT;
+	bool has_power = false;
+	struct rig rig;
+
+	(void)state;
+	for (uint64_t write = 0; !has_power; write++)
+		for (uint64_t seed = 1; seed <= 8; seed++) {
+			make_plain(&rig, seed);
+			disk_world_cut_power_after(rig.world, write);
+			(void)apply(&rig, &update, &err);
+			has_power = disk_world_has_power(rig.world);
+			disk_world_cut_power(rig.world);
+			disk_world_restore_power(rig.world);
+			for (size_t i = 0; i < rig.count; i++)
+				if (strcmp(owner_of(rig.disks[i]), "node1") != 0)
+					assert_string_equal(owner_of(rig.disks[i]), "node2");
+			err = (struct err)ERR_INIT;
+			assert_ok(apply(&rig, &update, &err), err);
+			for (size_t i = 0; i < rig.count; i++)
+				assert_string_equal(owner_of(rig.disks[i]), "node2");
+			rig_fini(&rig);
+		}
+}
+
+static void all_else_of_a_plain_array_is_mdadms(void **state)
+{
+	const struct md_update wishes[] = {
+		{ .name = "x" }, { .host = "node2", .nodes = 3 },
+		{ .host = "node2", .is_gathered = true }, { .host = "node2", .cluster_name = "b" },
+	};
+	struct err err = ERR_INIT;
+	struct rig rig;
+
+	(void)state;
+	make_plain(&rig, 1);
+	for (size_t i = 0; i < sizeof(wishes) / sizeof(wishes[0]); i++) {
+		assert_true(apply(&rig, &wishes[i], &err) < 0);
+		err = (struct err)ERR_INIT;
+	}
+	assert_string_equal(owner_of(rig.disks[0]), "node1");
+	rig_fini(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -541,6 +620,9 @@ int main(void)
 		cmocka_unit_test(uuid_that_does_not_fit_twice_is_refused),
 		cmocka_unit_test(nothing_is_left_where_the_bitmap_was_meanwhile),
 		cmocka_unit_test(room_is_found_before_or_behind_what_is_busy),
+		cmocka_unit_test(
+			the_owner_of_a_plain_array_is_the_old_or_the_new_one_at_every_power_cut),
+		cmocka_unit_test(all_else_of_a_plain_array_is_mdadms),
 	};
 
 	return cmocka_run_group_tests_name("update", tests, NULL, NULL);
