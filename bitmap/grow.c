@@ -8,7 +8,8 @@
  *	    the new slots, all of them, on all members, beside the old ones; flushed
  *	G2  one superblock after the other: size, disks, place and kind of the bitmap, what
  *	    resync_offset must say of it (D11), one event more
- *	G3  the old slots are erased, the mark of one that is clustered again goes, and the new ones come home: relocate.c
+ *	G3  the old slots are erased, the mark of one that is clustered again goes, and the
+ *	    new slots come home: relocate.c
  *
  * G1 and G2 never touch what a durable superblock points to (R1). Members that have G2
  * behind them carry all that the others need, so who finishes need not know what was asked.
