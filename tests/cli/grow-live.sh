@@ -6,6 +6,7 @@
 need nbdcopy nbdinfo qemu-io jq
 own_network "$0"
 . "$(dirname "$0")/array-functions.sh"
+trap 'end_daemons; cleanup' EXIT
 array_size=160M
 array_network 3
 cluster 3 --size=64M --run
