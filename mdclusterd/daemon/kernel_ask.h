@@ -6,7 +6,8 @@
  *
  *	W1  A query ends well only when every member that the group had when the question
  *	    was delivered has answered, or is gone. Who is in the group later has not been
- *	    asked: joined() says so.
+ *	    asked: joined() says so. What the kernel of a node without a daemon does is not
+ *	    known to anybody.
  *	W2  Each answer is of a look that began after the question.
  *	W3  A query ends once; kernel_ask_expire() ends it where somebody does not answer, with
  *	    a sentence that names the node.
