@@ -122,7 +122,6 @@ for n in 1 2; do
   on "$n" "cat >/etc/dlm/dlm.conf <<'END'
 enable_fencing=1
 enable_startup_fencing=1
-post_join_delay=600
 fence_all /bin/lab-fence
 protocol=tcp
 END
@@ -161,7 +160,7 @@ wait closed'
 until_told 1 'lock b bitmap0001'
 lab kill 2
 until_told 1 MISSING
-until_on 1 "nobody is asked to fence" '[ -e /tmp/to-be-fenced ]'
+until_on 1 "nobody is asked to fence" '[ -e /tmp/to-be-fenced ]' 600
 on 1 'sleep 3' >/dev/null
 ! told 1 | grep -q 'b: 0, EX' || fail "granted before it was fenced: $(told 1)"
 on 1 'touch /tmp/is-off.2' >/dev/null
