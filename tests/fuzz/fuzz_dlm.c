@@ -24,6 +24,7 @@
 #include "lockres/dlm_device.h"
 #include "lockres/dlm_dump.h"
 #include "lockres/dlm_slots.h"
+#include "lockres/dlm_view.h"
 #include "tests/fuzz/expect.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -40,6 +41,19 @@ static void check_blockers(const char *text, size_t length, uint32_t lkid)
 			EXPECT(nodes[k] != nodes[i]);
 }
 
+static void view(const char *text, size_t length)
+{
+	static struct dlm_view v;
+	const char *at = text;
+
+	while (dlm_view_next(&at, text + length, &v)) {
+		EXPECT(at <= text + length);
+		EXPECT(v.value_length <= LOCK_MAX_LVB);
+		for (size_t i = 0; i < min_u64(v.lock_count, DLM_VIEW_LOCKS); i++)
+			EXPECT(v.locks[i].granted < LOCK_MODES && v.locks[i].wanted < LOCK_MODES);
+	}
+}
+
 static void dump(const char *text, size_t length)
 {
 	struct dlm_dump_line line;
@@ -47,6 +61,7 @@ static void dump(const char *text, size_t length)
 
 	(void)dlm_dump_has_orphan(text, length);
 	(void)dlm_has_device(text, length, "mdcl-x");
+	view(text, length);
 	EXPECT(dlm_dump_blockers("", 0, 1, 2, NULL, 0) == 0);
 	while (at < end) {
 		const char *newline = memchr(at, '\n', (size_t)(end - at));
