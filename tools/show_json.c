@@ -55,10 +55,9 @@ static json_t *roles(const struct md_sb *sb)
 	return list;
 }
 
-static json_t *kernel_verdict(const struct md_member *m, const char *fault)
+/* refusal: why who would run it does not; NULL: it does. */
+static json_t *verdict(const char *refusal)
 {
-	const char *refusal = fault ? fault : md_member_kernel_refusal(m);
-
 	return json_pack("{s:b, s:o}", "accepts", refusal == NULL, "reason",
 			 refusal ? show_json_text(refusal, SIZE_MAX) : json_null());
 }
@@ -133,7 +132,9 @@ json_t *show_member_json(const struct md_member *m, const char *fault)
 	json_object_set_new(o, "checksum_ok",
 			    json_boolean(md_sb_checksum(m->block, sb->max_dev) ==
 					 sb->checksum));
-	json_object_set_new(o, "kernel_md_cluster", kernel_verdict(m, fault));
+	json_object_set_new(o, "kernel_md_cluster",
+			    verdict(fault ? fault : md_member_kernel_refusal(m)));
+	json_object_set_new(o, "mdclusterd", verdict(fault ? fault : md_member_our_refusal(m)));
 	json_object_set_new(o, "owner", owner(m, fault));
 	json_object_set_new(o, "fault",
 			    fault ? show_json_text(fault, SIZE_MAX) : json_null());

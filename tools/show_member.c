@@ -280,6 +280,9 @@ static void show_kernel_verdict(FILE *to, const struct md_member *m,
 		fprintf(to, " Kernel Cluster : would refuse: %s\n", refusal);
 	else
 		fprintf(to, " Kernel Cluster : md-cluster would accept it\n");
+	/* what else mdclusterd needs */
+	if (!refusal && md_member_our_refusal(m))
+		fprintf(to, "     mdclusterd : would refuse: %s\n", md_member_our_refusal(m));
 }
 
 static void show_owner(FILE *to, const struct md_member *m)

@@ -34,7 +34,7 @@ MD = dict(magic=(0, 4), major_version=(4, 4), feature_map=(8, 4), pad0=(12, 4),
           raid_disks=(92, 4), bitmap_offset=(96, 4), data_offset=(128, 8),
           data_size=(136, 8), super_offset=(144, 8), dev_number=(160, 4),
           bblog_size=(186, 2), bblog_offset=(188, 4), events=(200, 8),
-          checksum=(216, 4), max_dev=(220, 4), pad3=(224, 4))
+          layout=(76, 4), devflags=(184, 1), checksum=(216, 4), max_dev=(220, 4), pad3=(224, 4))
 SLOT = dict(magic=(0, 4), version=(4, 4), uuid=(8, 16), sync_size=(40, 8),
             state=(48, 4), chunksize=(52, 4), daemon_sleep=(56, 4),
             write_behind=(60, 4), nodes=(68, 4), cluster_name=(72, 64),
@@ -243,6 +243,41 @@ foreign()
 foreign level level=5
 foreign "a.img PPL" feature_map=0x501
 foreign "a.img version" slot0.version=4
+
+# Sound and clustered, but of a kind that mdclusterd does not serve: examine and migrate name it,
+# with what to do.
+names()
+{
+	local words=$1 word got=0
+	shift
+	out=$(mdcluster "$@" 2>&1) || got=$?
+	for word in $words; do
+		[[ $out = *"$word"* ]] || fail "'$*' does not say '$word': $out"
+	done
+	[ "$1" = examine ] || [ "$got" -eq 1 ] || fail "'$*' ended with $got"
+}
+unserved()
+{
+	local words=$1
+	shift
+
+	fresh
+	edit a.img "$@"
+	edit b.img "$@"
+	attempt names "$words" examine a.img
+	attempt names "$words" migrate --check --run-dir=nowhere a.img b.img
+}
+unserved "write-mostly echo" devflags=1
+unserved "reshape finish" feature_map=0x105
+unserved "reshape" feature_map=0x141
+unserved "replaced finish" feature_map=0x111
+unserved "bad blocks record no-bbl" feature_map=0x109 bblog_offset=72 bblog_size=8
+unserved "journal consistency-policy" feature_map=0x301
+unserved "PPL consistency-policy" feature_map=0x501
+unserved "far near" level=10 layout=0x201
+unserved "offset near" level=10 layout=0x10201
+unserved "llbitmap mdadm --grow" slot0.version=6
+unserved "level create a new" level=5
 
 # --- members that do not belong together ------------------------------------------
 
