@@ -438,7 +438,8 @@ mdcluster examine --json bare.img >bare
 check examine "without a bitmap" <bare
 expect '.bitmap_offset_sectors == null and .cluster == null and
 	.fault == null and .kernel_md_cluster.accepts == false and
-	(.kernel_md_cluster.reason | startswith("it has no bitmap on its disks: "))' bare "without a bitmap"
+	(.kernel_md_cluster.reason | startswith("it has no bitmap on its disks: ")) and
+	.mdclusterd == .kernel_md_cluster' bare "without a bitmap"
 
 # --- a plain bitmap: version 4, no nodes, no name ------------------------------
 cp b.img plain.img
