@@ -51,10 +51,10 @@ try_on() {
   lab exec "$n" -t "${vm_patience_s:-400}" "$*"
 }
 on() {
-  local code=0
-  try_on "$@" >said 2>&1 || code=$?
-  [ "$code" = 0 ] || { machine_complains "$1"; fail "machine $1: '$2' ended with $code: $(tail -n 5 said)"; }
-  cat said
+  local code=0 said
+  said=$(try_on "$@" 2>&1) || code=$?
+  [ "$code" = 0 ] || { machine_complains "$1"; fail "machine $1: '$2' ended with $code: $(tail -n 5 <<<"$said")"; }
+  [ -z "$said" ] || echo "$said"
 }
 until_on() {
   try_on "$1" "i=0; until $3; do i=\$((i + 1)); [ \$i -lt ${4:-1000} ] || exit 1; sleep 0.2; done" >said 2>&1 ||

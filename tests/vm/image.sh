@@ -3,17 +3,15 @@
 # Makes what the lab's machines boot, from Debian packages alone, in a cache folder; `lab
 # build` calls it.
 #
-#	image.sh CACHE [base|tools]...
+#	image.sh CACHE base|tools FILE
 #
 # CACHE/debs has the packages, as apt offers them on this host; CACHE/vmlinux the kernel,
-# unpacked, as the PVH entry wants it; CACHE/base.cpio busybox, mdadm, corosync, DLM and
-# modules; CACHE/tools.cpio what few machines need (fio, file systems, RDMA). Programs'
-# libraries are this host's, or the packages'. Needs no root.
+# unpacked, as the PVH entry wants it. FILE, in CACHE, becomes an archive: base has busybox,
+# mdadm, corosync, DLM and modules; tools what few machines need (fio, file systems, RDMA).
+# Their libraries are the packages', or this host's. Needs no root. What is of our own tree
+# (guest/, our build) is in neither: the lab puts it behind them.
 set -eu
-here=$(cd "$(dirname "$0")" && pwd)
-cache=$1
-shift
-layers=${*:-base}
+cache=$1 layer=$2 file=$3
 
 base_packages="mdadm corosync dlm-controld libdlm3 libdlmcontrol3 kmod libkmod2 \
   busybox-static dash iproute2 libcpg4 libcfg7 libcmap4 libquorum5 libvotequorum8 libsam4 \
@@ -80,7 +78,7 @@ kmod_as() {
 kernel() {
   [ -s vmlinux ] && [ "$(cat kernel-version 2>/dev/null)" = "$version" ] && return 0
   say "kernel $version"
-  rm -rf "debs/linux-image"* files/boot files/lib/modules "files/.linux-image"* ./*.cpio
+  rm -rf debs/linux-image* files/boot files/lib/modules "files/.linux-image"* ./*.cpio
   fetch "$image"
   # the xz stream within the boot program
   python3 - "files/boot/vmlinuz-$version" vmlinux.new <<'END'
@@ -189,8 +187,6 @@ base_skeleton() { # ROOT
 base_end() { # ROOT
   local name
   for name in modprobe insmod rmmod lsmod modinfo depmod; do ln -sf kmod "$1/bin/$name"; done
-  for name in cluster-up md-uevent; do install -m 755 "$here/guest/$name" "$1/bin/$name"; done
-  install -m 755 "$here/guest/init" "$1/init"
 }
 tools_skeleton() { :; }
 tools_end() { # ROOT
@@ -199,7 +195,7 @@ tools_end() { # ROOT
   cp files/usr/lib/x86_64-linux-gnu/libibverbs/librxe*.so "$1/usr/lib/x86_64-linux-gnu/libibverbs/"
 }
 
-layer() { # NAME
+make_layer() { # NAME FILE
   local root=$cache/root.$1 packages=${1}_packages
   # shellcheck disable=SC2086
   fetch ${!packages}
@@ -208,12 +204,12 @@ layer() { # NAME
   "${1}_skeleton" "$root"
   add_all "$root" "$1"
   "${1}_end" "$root"
-  (cd "$root" && find . | cpio --create --format=newc --quiet --owner=0:0) >"$1.cpio.new"
-  mv "$1.cpio.new" "$1.cpio"
+  (cd "$root" && find . | cpio --create --format=newc --quiet --owner=0:0) >"$2.new"
+  mv "$2.new" "$2"
   rm -rf "$root"
-  say "$1: $(($(stat -c %s "$1.cpio") >> 20)) MiB"
+  say "$1: $(($(stat -c %s "$2") >> 20)) MiB"
 }
 
 PATH=$PATH:/usr/sbin:/sbin
 kernel
-for one in $layers; do layer "$one"; done
+make_layer "$layer" "$file"

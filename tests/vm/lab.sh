@@ -42,9 +42,20 @@ expect_equal "what the other machine reads" "CB" "$(on 2 'dd if=/dev/vda bs=512 
 lab snapshot now
 expect_equal "a snapshot as it is" "CB" "$(head -c 1M now/disk-a.img | tr -s 'ABC')"
 seed=$RANDOM
-lab snapshot "cut" "$seed"
-lab snapshot "again" "$seed"
+lab snapshot cut "$seed"
+lab snapshot again "$seed"
 cmp cut/disk-a.img again/disk-a.img || fail "one seed, two power cuts"
+lab fail b
+! try_on 1 'dd if=/dev/vdb of=/dev/null bs=4k count=1 iflag=direct status=none' >/dev/null 2>&1 || fail "a failed disk is read"
+lab go b
+lab hang b
+on 2 'dd if=/dev/vdb of=/dev/null bs=4k count=1 iflag=direct status=none; echo done' >hung &
+reader=$!
+expect_equal "a disk beside one that hangs" "CB" "$(on 2 'dd if=/dev/vda bs=512 count=2 iflag=direct 2>/dev/null | tr -s "BC"')"
+[ ! -s hung ] || fail "a disk that hangs is read"
+lab go b
+wait $reader
+expect_equal "what waited for a disk" "done" "$(cat hung)"
 lab power-cut "$seed" >/dev/null
 lab status | grep -q 'machines none,' || fail "machines run without power: $(lab status)"
 cmp cut/disk-a.img lab/disk-a.img || fail "a snapshot is not what a power cut leaves (seed $seed)"
