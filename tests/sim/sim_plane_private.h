@@ -40,6 +40,7 @@ struct work {
 };
 
 struct sim_plane {
+	uint64_t wound_ns; /* how long it has been winding down, on its own clock */
 	struct plane plane; /* first */
 	struct sim_node *node;
 	struct sim_plane_config config;

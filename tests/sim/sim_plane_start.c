@@ -79,7 +79,7 @@ static uint64_t op_now(void *owner)
 {
 	const struct sim_plane *p = owner;
 
-	return sim_clock(p->node);
+	return sim_clock(p->node) + p->wound_ns;
 }
 
 /* What hangs on it could land over what is newer. */
@@ -280,12 +280,14 @@ void plane_wind_down(struct sim_plane *p)
 		p->stop = (struct mirror_request){ .done = stopped, .owner = p };
 		mirror_stop(p->mirror, &p->stop);
 	}
+	intent_set_gate(p->intent, true, UINT64_MAX); /* nothing waits for a lease any more */
 	while (!(p->is_stopped && plane_is_quiet(p)) && --patience > 0) {
 		plane_hear_disks(p);
 		for (uint32_t i = 0; i < p->raid_disks; i++)
 			mirror_failure_known(p->mirror, i);
-		mirror_advance(p->mirror, sim_clock(p->node));
-		intent_advance(p->intent, sim_clock(p->node));
+		p->wound_ns += SIM_MS; /* what failed is tried again after a while */
+		mirror_advance(p->mirror, sim_clock(p->node) + p->wound_ns);
+		intent_advance(p->intent, sim_clock(p->node) + p->wound_ns);
 	}
 	if (patience == 0) {
 		fprintf(stderr, "sim: the plane of n%d does not come to an end\n",
