@@ -6,8 +6,10 @@
  * it empty, then reads in our lock value that its chunks are not equal yet (V4).
  *
  * One slot at a time, so that there is one map in memory; PW on the others is asked for
- * meanwhile. Whatever fails leaves the slot mapped, and comes again (B54). Superblocks are
- * read anew first, where somebody died (D7): they say whose copies count.
+ * meanwhile, and given back where nothing can begin: who is frozen waits for all, and one of
+ * them may be a node that joins, and waits for that very slot. Whatever fails leaves the slot
+ * mapped, and comes again (B54). Superblocks are read anew first, where somebody died (D7):
+ * they say whose copies count.
  */
 #include "mdclusterd/array/array_private.h"
 
@@ -227,6 +229,6 @@ void recovery_go(struct array *a)
 		a->is_reload_owed = false;
 	if (may_begin(a))
 		begin(a, s);
-	else if (a->ending || !a->is_quorate)
+	else if (a->ending || !a->is_quorate || a->state == ARRAY_FROZEN)
 		slot_release(s, NULL);
 }

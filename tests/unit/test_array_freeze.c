@@ -209,6 +209,37 @@ static void who_joins_at_any_step_serves_the_new_size(void **state)
 	}
 }
 
+/*
+ * Its slot is still to be recovered; who would do that is frozen, until all have heard of the
+ * change: it too, and it joins no sooner than it has its slot.
+ */
+static void who_comes_back_at_any_step_gets_its_slot(void **state)
+{
+	(void)state;
+	for (unsigned int steps = 0; steps < 240; steps += 2) {
+		struct array_rig *rig = three();
+		struct asked q;
+
+		assert_true(array_rig_write(rig, 3, 5));
+		array_rig_bury(rig, 2);
+		array_rig_kill(rig, 3);
+		array_rig_run(rig);
+		ask(rig, 1, &q, MD_BITMAP_AS_IS);
+		array_rig_revive(rig, 3);
+		array_rig_start(rig, 3);
+		for (unsigned int i = 0; i < steps; i++)
+			if (!array_rig_step(rig))
+				break;
+		array_rig_prove(rig, 3);
+		array_rig_run(rig);
+		assert_true(q.is_over);
+		assert_true(array_rig_is_active(rig, 1));
+		assert_true(array_rig_is_active(rig, 3));
+		array_rig_check_healthy(rig);
+		array_rig_free(rig);
+	}
+}
+
 static void change_that_fails_is_told_and_all_go_on(void **state)
 {
 	struct array_rig *rig = three();
@@ -287,7 +318,7 @@ static void what_cannot_be_done_live_is_refused_at_once(void **state)
 	refused(rig, 1, &(struct md_grow){ .raid_disks = 9 }, -EINVAL, "copies", "stop it");
 	/* B25 */
 	refused(rig, 1, &(struct md_grow){ .bitmap = MD_BITMAP_NONE }, -EBUSY, "active on",
-		"2, 3");
+		"node 2, node 3");
 	array_rig_free(rig);
 }
 
@@ -317,6 +348,7 @@ int main(void)
 		cmocka_unit_test(death_of_a_bystander_at_any_step_keeps_nobody_frozen),
 		cmocka_unit_test(leaving_at_any_step_keeps_nobody_frozen),
 		cmocka_unit_test(who_joins_at_any_step_serves_the_new_size),
+		cmocka_unit_test(who_comes_back_at_any_step_gets_its_slot),
 		cmocka_unit_test(change_that_fails_is_told_and_all_go_on),
 		cmocka_unit_test(a_change_cut_short_that_is_finished_behind_it_is_told_as_done),
 		cmocka_unit_test(resync_under_way_goes_on_behind_it),
