@@ -169,7 +169,8 @@ our_turn() { # KIND
 
 begin_array() { # LEVEL
   local n
-  rm -rf n[0-9]* before "$MDC_LAB"/disk-*
+  # journals too: what another array had is not to be found in this one
+  rm -rf n[0-9]* before journal.ours.* "$MDC_LAB"/n?.journal "$MDC_LAB"/disk-*
   if [ "$1" = raid1 ]; then
     use_disks a b
     chunk_bytes=0
