@@ -8,19 +8,24 @@
 need_lab
 lab disk a 32M
 lab disk b 32M
-boot 2
 mdcluster keygen --quiet key
-for n in 1 2; do
-  lab put $n key /root/key
-  on $n "chmod 400 /root/key"
-done
+machine() { # N...
+  local n
+  start_machine "$@"
+  for n; do
+    lab put "$n" key /root/key
+    on "$n" 'chmod 400 /root/key'
+  done
+}
+machine 1
 
 # --- nodes ---------------------------------------------------------------------------------------
 
-# node1 and node2 are on machine 1, node3 is on machine 2
-machine_of() { [ "$1" = 3 ] && echo 2 || echo 1; }
+# first node1 and node2 are on machine 1, then each is on its own
+machine_of() { [ -n "${each_its_own:-}" ] && echo "$1" || echo 1; }
 configure_node() { # I COUNT DISKS TEXT
-  local address=(- 10.77.0.1 10.77.0.11 10.77.0.2) j
+  local address=(- 10.77.0.1 10.77.0.11) j
+  [ -z "${each_its_own:-}" ] || address=(- 10.77.0.1 10.77.0.2 10.77.0.3)
   {
     echo "this_node = node$1"
     echo "run_dir = /run/node$1"
@@ -112,20 +117,22 @@ writes /dev/sdc || fail "all have stopped, and a reservation is left"
 
 # --- a watchdog: node3 stands still, its host is reset, then it is counted dead ---------------------
 
-by_watchdog="fence { delay_ms = 100
-  device dog { type = watchdog node node3 { } } level 1 { devices = { dog } } }"
-dog="watchdog { device = /dev/watchdog timeout_s = 10 drain_ms = 500 software = yes }"
-on 1 'rm -rf /root/state.* /root/log.*'
-on 2 'modprobe softdog'
-for i in 1 2; do configure_node $i 3 '/dev/vda, /dev/vdb' "$by_watchdog"; done
-configure_node 3 3 '/dev/vda, /dev/vdb' "$by_watchdog $dog"
+by_watchdog="fence { delay_ms = 100 device dog { type = watchdog } level 1 { devices = { dog } } }
+watchdog { device = /dev/watchdog timeout_s = 10 drain_ms = 500 software = yes }"
+on 1 'rm -rf /root/state.* /root/log.*; ip addr del 10.77.0.11/24 dev eth0'
+each_its_own=1
+machine 2 3
+for i in 1 2 3; do
+  on $i 'modprobe softdog'
+  configure_node $i 3 '/dev/vda, /dev/vdb' "$by_watchdog"
+done
 on 1 'mdcluster create --quiet --level=mirror --raid-devices=2 --home-cluster=alpha --homehost=none \
   --bitmap-chunk=64K --nodes=4 --assume-clean web /dev/vda /dev/vdb' >/dev/null
 for i in 1 2 3; do start_node $i; done
 for i in 1 2 3; do active $i; done
-on 2 'p=$(cat /root/pid.3); kill -STOP $(cat /proc/$p/task/$p/children)'
+on 3 'p=$(cat /root/pid.3); kill -STOP $(cat /proc/$p/task/$p/children)'
 says 1 'node node3, .* is proven dead by its watchdog'
-lab status | grep -q 'machines 1,' || fail "node3 was counted dead, and its host lives: $(lab status)"
+lab status | grep -q 'machines 1 2,' || fail "node3 was counted dead, and its host lives: $(lab status)"
 active 1
 active 2
 stop_node 2

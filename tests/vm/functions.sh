@@ -96,7 +96,12 @@ kernel_create() { # N OPTION...
 }
 kernel_assemble() { # N...
   local n
-  for n; do on "$n" "mdadm --assemble /dev/md0 ${devices:-/dev/vda /dev/vdb}" >assembled; done
+  # mdadm reads one disk after the other: another node may just write superblocks
+  for n; do
+    on "$n" "i=0; until mdadm --assemble /dev/md0 ${devices:-/dev/vda /dev/vdb}; do
+      i=\$((i + 1)); [ \$i -lt 4 ] || exit 1; mdadm --stop /dev/md0; sleep 1
+    done" >assembled
+  done
 }
 kernel_idle() {
   until_on "$1" "it does not come to rest" \
