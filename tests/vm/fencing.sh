@@ -118,7 +118,7 @@ writes /dev/sdc || fail "all have stopped, and a reservation is left"
 # --- a watchdog: node3 stands still, its host is reset, then it is counted dead ---------------------
 
 by_watchdog="fence { delay_ms = 100 device dog { type = watchdog } level 1 { devices = { dog } } }
-watchdog { device = /dev/watchdog timeout_s = 10 drain_ms = 500 software = yes }"
+watchdog { device = /dev/watchdog timeout_s = 30 drain_ms = 2000 software = yes }"
 on 1 'rm -rf /root/state.* /root/log.*; ip addr del 10.77.0.11/24 dev eth0'
 each_its_own=1
 machine 2 3
