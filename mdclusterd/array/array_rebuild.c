@@ -182,8 +182,12 @@ static void begin_pass(struct array *a)
 	struct array_rebuild *r = &a->rebuild;
 	uint64_t position = a->view.sync_size;
 
-	/* what a node writes that does not know of the disk would not be there */
-	if (r->pass != 0 || r->is_say_owed || sweep_is_in_window(a))
+	/*
+	 * What a node writes that does not know of the disk would not be there; nor what this one
+	 * copies, while its plane does not have it.
+	 */
+	if (r->pass != 0 || r->is_say_owed || sweep_is_in_window(a) ||
+	    !reload_is_done(a, a->reload.loaded))
 		return;
 	for (uint32_t role = 0; role < roles(a); role++) {
 		const struct metadata_disk *d = &a->view.disks[role];
@@ -207,7 +211,9 @@ static void begin_pass(struct array *a)
 
 static bool is_owed(const struct array *a)
 {
-	if (a->needed_chunks > 0 || !members_all_recovered(a) || !a->is_thawed)
+	/* without the disk in its plane this node has not said yet what it needs there */
+	if (a->needed_chunks > 0 || !members_all_recovered(a) || !a->is_thawed ||
+	    !reload_is_done(a, a->reload.loaded))
 		return true;
 	for (int i = 0; i < ARRAY_MAX_NODES; i++)
 		if (a->slots[i].is_member && i != a->our_slot &&
