@@ -12,26 +12,6 @@ mdcluster version | grep -q libdlm || skip "the build has no libdlm"
 low=$((8 << 20)) bytes=$((4 << 20)) # of machine N: N times that
 patience_s=240
 
-# fences N: dlm_controld is one that fences, by asking us; before there is any lockspace
-fences() {
-  on "$1" "cat >/etc/dlm/dlm.conf <<'END'
-enable_fencing=1
-enable_startup_fencing=1
-fence_all /bin/lab-fence
-protocol=tcp
-END
-cat >/bin/lab-fence <<'END'
-#!/bin/sh
-# somebody switches it off, and says so
-node=\$(sed -n 's/^node=//p')
-echo \"\$node\" >/tmp/to-be-fenced
-until [ -e \"/tmp/is-off.\$node\" ]; do sleep 0.2; done
-END
-chmod +x /bin/lab-fence
-kill \$(pidof dlm_controld)
-while pidof dlm_controld; do sleep 0.1; done
-dlm_controld" >/dev/null
-}
 machine() { # N: our daemon's configuration
   on "$1" "mkdir -p /etc/mdcluster /run/mdcluster /var/lib/mdcluster
 cat >/etc/mdcluster/mdclusterd.conf <<'END'
@@ -94,7 +74,7 @@ for n in 1 2; do daemon "$n"; done
 ! try_on 1 'mdcluster assemble web' >said 2>&1 || fail "used where nobody fences"
 grep -q 'enable_fencing=0.*no proof' said || fail "not told why: $(cat said)"
 on 1 'mdcluster stop web || :' >/dev/null
-for n in 1 2; do fences "$n"; done
+for n in 1 2; do dlm_fences "$n"; done
 for n in 1 2; do until_on "$n" "dlm_controld does not begin" 'dlm_tool status >/tmp/dlm 2>&1 && ! grep -q fence_init /tmp/dlm'; done
 
 # --- formed, and written to by both -----------------------------------------------------------

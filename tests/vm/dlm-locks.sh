@@ -118,25 +118,7 @@ refuses 1 "refused: ESTALE" "mdcl-space is left over" "restart this node"
 lab kill 1
 boot 2
 patient_cluster
-for n in 1 2; do
-  on "$n" "cat >/etc/dlm/dlm.conf <<'END'
-enable_fencing=1
-enable_startup_fencing=1
-fence_all /bin/lab-fence
-protocol=tcp
-END
-cat >/bin/lab-fence <<'END'
-#!/bin/sh
-# somebody switches it off, and says so
-node=\$(sed -n 's/^node=//p')
-echo \"\$node\" >/tmp/to-be-fenced
-until [ -e \"/tmp/is-off.\$node\" ]; do sleep 0.2; done
-END
-chmod +x /bin/lab-fence
-kill \$(pidof dlm_controld)
-while pidof dlm_controld; do sleep 0.1; done
-dlm_controld" >/dev/null
-done
+for n in 1 2; do dlm_fences "$n"; done
 for n in 1 2; do until_on "$n" "dlm_controld does not begin" 'dlm_tool status >/tmp/dlm 2>&1 && ! grep -q fence_init /tmp/dlm'; done
 fenced=1
 dlm_start 2 'open space

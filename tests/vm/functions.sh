@@ -15,6 +15,7 @@
 #	kernel_assemble N...
 #	kernel_idle N               nothing resyncs there, or waits to
 #	kernel_check N              no place where copies differ, as md's own check sees it
+#	dlm_fences N                dlm_controld fences there, and waits for us to say so
 #
 # MDC_VM_KEEP=1 leaves the machines of a test that failed.
 
@@ -207,4 +208,27 @@ witnesses_agree() {
         "$witness_bytes_vm" >verdict 2>&1 || fail "what $who node $n wrote is lost: $(head -n 3 verdict; tail -n 1 verdict)"
     done
   done
+}
+
+# --- the kernel's DLM --------------------------------------------------------------------------------
+
+# dlm_fences N: dlm_controld is one that fences, by asking us; before there is any lockspace
+dlm_fences() {
+  on "$1" "cat >/etc/dlm/dlm.conf <<'END'
+enable_fencing=1
+enable_startup_fencing=1
+fence_all /bin/lab-fence
+protocol=tcp
+END
+cat >/bin/lab-fence <<'END'
+#!/bin/sh
+# somebody switches it off, and says so
+node=\$(sed -n 's/^node=//p')
+echo \"\$node\" >/tmp/to-be-fenced
+until [ -e \"/tmp/is-off.\$node\" ]; do sleep 0.2; done
+END
+chmod +x /bin/lab-fence
+kill \$(pidof dlm_controld)
+while pidof dlm_controld; do sleep 0.1; done
+dlm_controld" >/dev/null
 }
