@@ -11,6 +11,9 @@
  *	waiting --+--> ready -> kernel (io_submit) -+--> finished --> done()
  *	          +--> helper.todo -> helper.done --+
  *
+ * A write that is to be durable on a file system that forgets RWF_DSYNC goes
+ * through ready twice, the second time as an fdsync.
+ *
  * Both ways end at one eventfd, so an event loop has one descriptor to watch,
  * and pump waits on that, never in io_getevents, which cannot see the helper.
  * pump empties the eventfd before it collects: a completion that comes in
@@ -75,7 +78,8 @@ static void prepare(const struct aio_disk *aio, struct aio_slot *slot)
 			       offset);
 	else
 		io_prep_fdsync(iocb, aio->fd);
-	if (req->is_fua)
+	slot->owes_sync = req->is_fua && aio->forgets_fua;
+	if (req->is_fua && !aio->forgets_fua)
 		iocb->aio_rw_flags = RWF_DSYNC;
 	io_set_eventfd(iocb, aio->event_fd);
 }
@@ -226,13 +230,26 @@ static void aio_start(struct disk *disk)
 
 /* Completion */
 
-static int event_result(const struct disk_req *req, const struct io_event *event)
+static int event_result(const struct aio_slot *slot, const struct io_event *event)
 {
 	long res = (long)event->res; /* the ABI has it unsigned */
+	bool is_sync = slot->iocb.aio_lio_opcode == IO_CMD_FDSYNC;
 
 	if (res < 0)
 		return (int)res;
-	return (size_t)res == req->length_bytes ? 0 : -EIO;
+	return (size_t)res == (is_sync ? 0 : slot->req->length_bytes) ? 0 : -EIO;
+}
+
+static void completed(struct aio_disk *aio, struct aio_slot *slot, int result)
+{
+	if (result < 0 || !slot->owes_sync) {
+		finish(aio, slot, result);
+		return;
+	}
+	slot->owes_sync = false;
+	io_prep_fdsync(&slot->iocb, aio->fd);
+	io_set_eventfd(&slot->iocb, aio->event_fd);
+	qb_list_add_tail(&slot->link, &aio->ready);
 }
 
 static int collect_kernel(struct aio_disk *aio)
@@ -248,7 +265,7 @@ static int collect_kernel(struct aio_disk *aio)
 				events[i].obj, struct aio_slot, iocb);
 
 			aio->in_kernel--;
-			finish(aio, slot, event_result(slot->req, &events[i]));
+			completed(aio, slot, event_result(slot, &events[i]));
 		}
 	} while (n == EVENTS_AT_ONCE || n == -EINTR);
 	return n < 0 ? n : 0;

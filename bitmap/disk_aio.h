@@ -23,7 +23,8 @@ struct aio_slot {
 	struct qb_list_head link; /* in free, ready, finished, helper.todo or .done */
 	struct iocb iocb;
 	struct disk_req *req;
-	int result; /* once finished */
+	bool owes_sync; /* its write is not durable by itself: fdsync follows */
+	int result;     /* once finished */
 };
 
 /*
@@ -46,6 +47,7 @@ struct aio_disk {
 	int fd;
 	int claim_fd; /* DISK_SHARED of a device: O_EXCL; -1: somebody else of ours has it */
 	int event_fd;
+	bool forgets_fua; /* its file system takes RWF_DSYNC, and does nothing about it */
 	io_context_t ctx;
 	unsigned int in_kernel;
 	struct qb_list_head waiting; /* disk_req.link: gathered, no slot, or EAGAIN */

@@ -19,10 +19,12 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <linux/fs.h>
+#include <linux/magic.h>
 
 #include "base/arith.h"
 #include "base/cleanup.h"
@@ -271,10 +273,19 @@ static uint32_t file_block_bytes(int fd)
 	return SECTOR_BYTES;
 }
 
+/* FUSE does, to direct writes that are asynchronous (measured on Linux 6.18). */
+static bool forgets_fua(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 && fs.f_type == FUSE_SUPER_MAGIC;
+}
+
 static void probe_file(struct aio_disk *aio, const struct stat *st)
 {
 	struct disk_topology *topology = &aio->disk.topology;
 
+	aio->forgets_fua = forgets_fua(aio->fd);
 	topology->logical_block_bytes =
 		topology->is_direct ? file_block_bytes(aio->fd) : SECTOR_BYTES;
 	topology->physical_block_bytes = PAGE_BYTES;

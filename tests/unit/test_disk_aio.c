@@ -16,11 +16,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <linux/magic.h>
 #include <linux/mount.h> /* fsopen() and its kin */
 
 #include "base/arith.h"
@@ -38,6 +40,7 @@ static struct {
 	long event_result;   /* ... have this instead */
 	bool is_getevents_broken;
 	bool is_getevents_blind;
+	long file_system; /* what a file lies on; 0: the truth */
 } lies;
 
 static struct iocb last_iocb; /* that io_submit was given */
@@ -75,6 +78,15 @@ int io_getevents(io_context_t ctx, long min_nr, long nr,
 		events[i].res = (unsigned long)lies.event_result;
 	}
 	return r < 0 ? -errno : (int)r;
+}
+
+int fstatfs(int fd, struct statfs *fs)
+{
+	long r = syscall(SYS_fstatfs, fd, fs);
+
+	if (r == 0 && lies.file_system != 0)
+		fs->f_type = lies.file_system;
+	return (int)r;
 }
 
 /* Fixture: nobody lies at the beginning, nor when the disks are closed */
@@ -204,6 +216,36 @@ static void fua_and_flush_reach_the_kernel(void **state)
 	assert_int_equal(last_iocb.aio_rw_flags, RWF_DSYNC);
 	assert_ok(disk_flush_wait(disk, &err), err);
 	assert_int_equal(last_iocb.aio_lio_opcode, IO_CMD_FDSYNC);
+}
+
+/* FUSE takes RWF_DSYNC and forgets it: what was acknowledged would be in a cache (D1). */
+static void what_is_durable_on_fuse_was_synced(void **state)
+{
+	CLEANUP_FREE uint8_t *page = page_of(1);
+	char path[] = "/tmp/test_disk_aio.XXXXXX";
+	CLEANUP_FD int fd = mkstemp(path);
+	struct err err = ERR_INIT;
+	struct disk *disk;
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, DISK_BYTES), 0);
+	lies.file_system = FUSE_SUPER_MAGIC;
+	disk = disk_aio_open(path, DISK_RDWR, &err);
+	(void)unlink(path);
+	assert_ok(disk ? 0 : -1, err);
+	assert_ok(disk_write_wait(disk, 0, page, PAGE, false, &err), err);
+	assert_int_equal(last_iocb.aio_lio_opcode, IO_CMD_PWRITE);
+	assert_ok(disk_write_wait(disk, 0, page, PAGE, true, &err), err);
+	assert_int_equal(last_iocb.aio_lio_opcode, IO_CMD_FDSYNC);
+	expect_page(disk, 0, 1);
+
+	/* a write that failed is not synced into a success */
+	lies.event_failures = 1;
+	lies.event_result = -EIO;
+	assert_int_equal(disk_write_wait(disk, 0, page, PAGE, true, &err), -EIO);
+	assert_int_equal(last_iocb.aio_lio_opcode, IO_CMD_PWRITE);
+	assert_int_equal(disk->in_flight, 0);
+	disk_close(disk);
 }
 
 static void what_io_submit_says_comes_through_done(void **state)
@@ -717,6 +759,7 @@ int main(void)
 		TEST(an_idle_disk_is_not_readable),
 		TEST(eagain_is_tried_again_without_a_loop),
 		TEST(fua_and_flush_reach_the_kernel),
+		TEST(what_is_durable_on_fuse_was_synced),
 		TEST(what_io_submit_says_comes_through_done),
 		TEST(a_busy_disk_is_given_many_at_a_time),
 		TEST(enough_goes_without_being_told),
