@@ -112,5 +112,7 @@ cat <<END
 
 The kernel's md is in the kernel; ours is reached by its nbd, each request a visit of user space. Times of
 commands have the start of the command in them. The kernel's DLM recovers without fencing here, and ours is
-told of the death by hand, at once.
+told of the death by hand, at once. What is marked is what is resynced after a crash: ours marks neighbours
+with the page that is written anyway, as far as intent_budget lets it (I8), and on disks this small that
+is nearly all of the 48 MiB.
 END
