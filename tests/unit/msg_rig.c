@@ -349,6 +349,37 @@ struct said *msg_rig_say(struct msg_rig *rig, int node)
 	return s;
 }
 
+static void on_begun(void *owner, struct msg_compound *c, const struct msg_result *result)
+{
+	struct told_compound *told = owner;
+
+	(void)c;
+	assert_int_equal(told->begun, PENDING);
+	told->begun = result->status;
+}
+
+static void on_ended(void *owner, struct msg_compound *c, int status)
+{
+	struct told_compound *told = owner;
+
+	(void)c;
+	assert_int_equal(told->begun, 0);
+	assert_int_equal(told->ended, PENDING);
+	told->ended = status;
+}
+
+void msg_rig_begin(struct msg_rig *rig, int node, struct told_compound *told)
+{
+	struct err err = ERR_INIT;
+
+	*told = (struct told_compound){
+		.c = { .begun = on_begun, .ended = on_ended, .owner = told },
+		.begun = PENDING,
+		.ended = PENDING,
+	};
+	assert_ok(msg_compound_begin(rig->nodes[node].channel, &told->c, &err), err);
+}
+
 struct said *msg_rig_say_in(struct msg_rig *rig, int node, struct msg_compound *c)
 {
 	struct said *s = new_said(rig, node);

@@ -32,6 +32,12 @@ struct said {
 	int lives[MSG_RIG_NODES + 1]; /* of who was ready as it was asked for; 0: was not */
 };
 
+/* A compound asked for: statuses, PENDING until they are told. */
+struct told_compound {
+	struct msg_compound c;
+	int begun, ended;
+};
+
 struct msg_node {
 	struct msg_rig *rig;
 	int id;
@@ -97,6 +103,8 @@ bool msg_rig_rotate(struct msg_rig *rig);
 
 /* Asks; a number is drawn. */
 struct said *msg_rig_say(struct msg_rig *rig, int node);
+/* Asks for TOKEN. Checks that the two callbacks come once, and in order. */
+void msg_rig_begin(struct msg_rig *rig, int node, struct told_compound *told);
 struct said *msg_rig_say_in(struct msg_rig *rig, int node, struct msg_compound *c);
 /* And runs; it must end with this status. */
 struct said *msg_rig_said(struct msg_rig *rig, int node, int status);

@@ -663,35 +663,20 @@ static void a_leave_is_no_death(void **state)
 
 /* --- compounds ----------------------------------------------------------------------- */
 
-static void ignore_begun(void *owner, struct msg_compound *c, const struct msg_result *r)
-{
-	(void)owner;
-	(void)c;
-	assert_int_equal(r->status, 0);
-}
-
-static void ignore_ended(void *owner, struct msg_compound *c, int status)
-{
-	(void)owner;
-	(void)c;
-	(void)status;
-}
-
 /* 3.5, disk-add and grow: TOKEN of a compound is free again, and all look at the disks. */
 static void who_dies_within_a_compound_frees_token(void **state)
 {
 	(void)state;
 	for (unsigned int at = 0; at < 30; at++) {
 		struct msg_rig *rig = msg_rig_new(3);
-		struct msg_compound c = { .begun = ignore_begun, .ended = ignore_ended };
-		struct err err = ERR_INIT;
+		struct told_compound told;
 		struct said *s;
 
-		assert_ok(msg_compound_begin(rig->nodes[1].channel, &c, &err), err);
+		msg_rig_begin(rig, 1, &told);
 		msg_rig_run(rig);
-		msg_rig_say_in(rig, 1, &c);
+		msg_rig_say_in(rig, 1, &told.c);
 		msg_rig_run(rig);
-		msg_rig_say_in(rig, 1, &c);
+		msg_rig_say_in(rig, 1, &told.c);
 		s = msg_rig_say(rig, 2);
 		step_some(rig, at);
 		msg_rig_kill(rig, 1);
@@ -709,20 +694,19 @@ static void who_dies_within_a_compound_frees_token(void **state)
 static void a_compound_outlives_anothers_death(void **state)
 {
 	struct msg_rig *rig = msg_rig_new(4);
-	struct msg_compound c = { .begun = ignore_begun, .ended = ignore_ended };
-	struct err err = ERR_INIT;
+	struct told_compound told;
 	struct said *first, *second;
 
 	(void)state;
-	assert_ok(msg_compound_begin(rig->nodes[1].channel, &c, &err), err);
+	msg_rig_begin(rig, 1, &told);
 	msg_rig_run(rig);
-	first = msg_rig_say_in(rig, 1, &c);
+	first = msg_rig_say_in(rig, 1, &told.c);
 	assert_true(msg_rig_until(rig, "1 convert EX ack"));
 	msg_rig_kill(rig, 4);
 	msg_rig_bury(rig, 4);
 	assert_int_equal(first->status, 0);
-	second = msg_rig_say_in(rig, 1, &c);
-	msg_compound_end(rig->nodes[1].channel, &c);
+	second = msg_rig_say_in(rig, 1, &told.c);
+	msg_compound_end(rig->nodes[1].channel, &told.c);
 	msg_rig_run(rig);
 	assert_int_equal(second->status, 0);
 	assert_int_equal(rig->nodes[1].recovers, 1);

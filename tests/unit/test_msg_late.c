@@ -239,37 +239,17 @@ static void the_next_message_waits_for_the_slow_one_too(void **state)
 	msg_rig_free(rig);
 }
 
-static void ignore_begun(void *owner, struct msg_compound *c, const struct msg_result *r)
-{
-	int *status = owner;
-
-	(void)c;
-	if (status)
-		*status = r->status;
-}
-
-static void ignore_ended(void *owner, struct msg_compound *c, int status)
-{
-	(void)owner;
-	(void)c;
-	(void)status;
-}
-
 static void who_keeps_token_is_named(void **state)
 {
 	struct msg_rig *rig = msg_rig_new(3);
-	struct msg_compound c = { .begun = ignore_begun, .ended = ignore_ended };
-	struct msg_compound late = { .begun = ignore_begun, .ended = ignore_ended };
-	struct err err = ERR_INIT;
+	struct told_compound told, late;
 	struct said *first, *second;
-	int begun = PENDING;
 
 	(void)state;
-	assert_ok(msg_compound_begin(rig->nodes[1].channel, &c, &err), err);
+	msg_rig_begin(rig, 1, &told);
 	msg_rig_run(rig);
 	first = msg_rig_say(rig, 2);
-	late.owner = &begun;
-	assert_ok(msg_compound_begin(rig->nodes[2].channel, &late, &err), err);
+	msg_rig_begin(rig, 2, &late);
 	second = msg_rig_say(rig, 2);
 	msg_rig_run(rig);
 	pass(rig, 119);
@@ -279,13 +259,13 @@ static void who_keeps_token_is_named(void **state)
 	assert_string_equal(first->result.why.text, "nothing was said: node 1 keeps token");
 	check_evicted(&rig->nodes[2], 1, 1, "node 1 keeps token, for 120 s now");
 	/* what is behind it waits for itself */
-	assert_int_equal(begun, PENDING);
+	assert_int_equal(late.begun, PENDING);
 	pass(rig, 120);
-	assert_int_equal(begun, -ETIMEDOUT);
+	assert_int_equal(late.begun, -ETIMEDOUT);
 	rig->nodes[2].evicts = true;
 	pass(rig, 120);
 	assert_int_equal(second->status, PENDING);
-	msg_compound_end(rig->nodes[1].channel, &c);
+	msg_compound_end(rig->nodes[1].channel, &told.c);
 	msg_rig_run(rig);
 	assert_int_equal(second->status, 0);
 	msg_rig_check_works(rig);
@@ -296,15 +276,14 @@ static void who_keeps_token_is_named(void **state)
 static void a_joiner_waits_for_token_as_long_as_it_takes(void **state)
 {
 	struct msg_rig *rig = msg_rig_empty(3);
-	struct msg_compound c = { .begun = ignore_begun, .ended = ignore_ended };
-	struct err err = ERR_INIT;
+	struct told_compound told;
 	struct said *s;
 
 	(void)state;
 	msg_rig_join(rig, 1);
 	msg_rig_join(rig, 2);
 	msg_rig_run(rig);
-	assert_ok(msg_compound_begin(rig->nodes[1].channel, &c, &err), err);
+	msg_rig_begin(rig, 1, &told);
 	msg_rig_run(rig);
 	msg_rig_join(rig, 3);
 	s = msg_rig_say(rig, 3);
@@ -314,7 +293,7 @@ static void a_joiner_waits_for_token_as_long_as_it_takes(void **state)
 	assert_false(rig->nodes[3].is_ready);
 	assert_int_equal(rig->nodes[3].evicted_count, 2);
 	assert_int_equal(s->status, PENDING);
-	msg_compound_end(rig->nodes[1].channel, &c);
+	msg_compound_end(rig->nodes[1].channel, &told.c);
 	msg_rig_run(rig);
 	assert_true(rig->nodes[3].is_ready);
 	assert_int_equal(s->status, 0);
