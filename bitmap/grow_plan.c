@@ -159,7 +159,7 @@ static int plan_disks(const struct md_grow *grow, struct md_grow_plan *plan,
 		return 0;
 	if (sb->level != MD_LEVEL_RAID1)
 		return err_set(err, -EOPNOTSUPP,
-			       "raid-devices: a raid10 would have to spread its data anew over %u disks (a reshape), and no clustered array can",
+			       "raid-devices: a raid10 would have to spread its data anew over %u disks (a reshape), which the kernel's md-cluster can, and mdclusterd cannot: `mdcluster migrate --check --to-kernel` says how to go there",
 			       grow->raid_disks);
 	if (grow->raid_disks < 2 || grow->raid_disks > most)
 		return err_set(err, -EINVAL,
