@@ -2,36 +2,37 @@
 /*
  * Two groups of corosync's: the one whose members are ordered, and one for what is said
  * aside of it, by processes that are no members. One handle each.
+ *
+ *	K1  Whatever waits for corosync is a passage (corosync_private.h), and the loop goes on
+ *	    meanwhile; but for corosync_link_open() and _close(), which wait some seconds at
+ *	    most. While a handle is on its passage nothing is sent by it or taken from it.
+ *	K2  Of what is sent so many packets are under way at most: a corosync that is stopped
+ *	    takes some hundreds, and then libqb waits for it, spinning.
  */
 #include "totem/corosync.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include <corosync/corotypes.h>
-#include <corosync/cpg.h>
-
-#include "base/clock.h"
 #include "base/err.h"
-#include "base/loop.h"
 #include "totem/corosync_private.h"
 
 enum {
-	AT_ONCE = 64,       /* of the group's events before others have their turn */
-	JOIN_AGAIN_MS = 50, /* while corosync forms its own ring */
+	AT_ONCE = 64,      /* of the group's events before others have their turn */
+	UNDER_WAY = 64,    /* K2 */
+	FAREWELL_MS = 500, /* the others see that it is gone anyhow */
 };
 
 struct group_link {
 	struct corosync_link *link;
-	cpg_handle_t handle;
-	struct cpg_name name;
+	struct corosync_seat seat;
+	struct corosync_passage *passage; /* NULL: the seat is here */
 	int fd;
-	bool is_open, is_watched, has_joined;
+	bool is_watched;
+	unsigned int under_way; /* of ours, in the order's group */
 };
 
 struct corosync_link {
@@ -40,8 +41,8 @@ struct corosync_link {
 	struct loop *loop;
 	struct group_link order, aside;
 	struct cpg_process self;
-	struct loop_timer *join;
 	struct loop_job farewell, rejoin;
+	const char *why; /* of the farewell */
 	bool is_gone;
 };
 
@@ -49,24 +50,30 @@ static void say_farewell(void *owner)
 {
 	struct corosync_link *l = owner;
 
-	l->ops.gone(l->owner, "corosync has ended, or has closed the connection");
+	l->ops.gone(l->owner, l->why);
 }
 
-static void stop_listening(struct corosync_link *l, struct group_link *g)
+static void stop_listening(struct group_link *g)
 {
 	if (g->is_watched)
-		loop_fd_remove(l->loop, g->fd);
+		loop_fd_remove(g->link->loop, g->fd);
 	g->is_watched = false;
 }
 
-static void is_gone(struct corosync_link *l)
+static void is_gone(struct corosync_link *l, const char *why)
 {
 	if (l->is_gone)
 		return;
 	l->is_gone = true;
-	stop_listening(l, &l->order);
-	stop_listening(l, &l->aside);
+	l->why = why;
+	stop_listening(&l->order);
+	stop_listening(&l->aside);
 	loop_soon(l->loop, &l->farewell);
+}
+
+static void has_closed(struct corosync_link *l)
+{
+	is_gone(l, "corosync has ended, or has closed the connection");
 }
 
 /* --- what corosync tells ----------------------------------------------------------------- */
@@ -85,8 +92,11 @@ static void on_message(cpg_handle_t handle, const struct cpg_name *name, uint32_
 	struct corosync_link *l = link_of(handle);
 
 	(void)name;
-	if (l && !l->is_gone)
-		l->ops.received(l->owner, (struct cpg_process){ node, pid }, bytes, length);
+	if (!l || l->is_gone)
+		return;
+	if (node == l->self.node && pid == l->self.pid && l->order.under_way > 0)
+		l->order.under_way--;
+	l->ops.received(l->owner, (struct cpg_process){ node, pid }, bytes, length);
 }
 
 static size_t copy(struct cpg_process *to, const struct cpg_address *from, size_t count)
@@ -158,52 +168,128 @@ static void dispatch(void *owner, int fd, uint32_t events)
 
 	(void)fd;
 	for (int i = 0; i < AT_ONCE && e == CS_OK && !g->link->is_gone; i++)
-		e = cpg_dispatch(g->handle, CS_DISPATCH_ONE_NONBLOCKING);
+		e = cpg_dispatch(g->seat.handle, CS_DISPATCH_ONE_NONBLOCKING);
 	if ((e != CS_OK && e != CS_ERR_TRY_AGAIN) || events & (POLLHUP | POLLERR))
-		is_gone(g->link);
+		has_closed(g->link);
 }
 
-/* --- in and out ---------------------------------------------------------------------------- */
+/* --- passages (K1) -------------------------------------------------------------------------- */
 
-static void name_group(struct cpg_name *to, const char *prefix, const char *cluster)
+static void listen_to(struct group_link *g)
 {
-	int n = snprintf(to->value, sizeof(to->value), "%s%s", prefix, cluster);
+	struct err err = ERR_INIT;
 
-	to->length = n < (int)sizeof(to->value) ? (uint32_t)n : sizeof(to->value);
+	if (cpg_fd_get(g->seat.handle, &g->fd) != CS_OK ||
+	    loop_fd_add(g->link->loop, g->fd, POLLIN, dispatch, g, &err) < 0)
+		has_closed(g->link);
+	else
+		g->is_watched = true;
 }
 
-static int open_group(struct group_link *g, cpg_deliver_fn_t message, cpg_confchg_fn_t change,
-		      struct corosync_link *l, struct err *err)
-{
-	cpg_model_v1_data_t model = { .model = CPG_MODEL_V1, .cpg_deliver_fn = message,
-				      .cpg_confchg_fn = change,
-				      .cpg_totem_confchg_fn = g == &l->order ? on_ring : NULL,
-				      .flags = CPG_MODEL_V1_DELIVER_INITIAL_TOTEM_CONF };
-	cs_error_t e = cpg_model_initialize(&g->handle, CPG_MODEL_V1,
-					    (cpg_model_data_t *)&model, l);
+static void join(struct group_link *g, bool anew);
 
-	if (e != CS_OK)
-		return corosync_refusal((int)e, "the group of the daemons", err);
-	g->is_open = true;
-	g->link = l;
-	e = cpg_fd_get(g->handle, &g->fd);
-	if (e != CS_OK)
-		return corosync_refusal((int)e, "the group of the daemons", err);
-	if (loop_fd_add(l->loop, g->fd, POLLIN, dispatch, g, err) < 0)
+static void has_passed(void *owner, struct errand *errand)
+{
+	struct corosync_passage *p = (struct corosync_passage *)errand;
+	struct group_link *g = owner;
+	cs_error_t e = p->error;
+
+	g->passage = NULL;
+	g->seat = p->seat;
+	free(p);
+	g->under_way = 0;
+	if (g->link->is_gone)
+		return;
+	if (e == CS_OK)
+		listen_to(g);
+	else
+		is_gone(g->link, "corosync does not let this process into its group");
+	/* what is said aside is heard before anything is in the order */
+	if (g == &g->link->aside && !g->link->is_gone)
+		join(&g->link->order, false);
+}
+
+/* anew: by another handle. */
+static void join(struct group_link *g, bool anew)
+{
+	struct corosync_passage *p = corosync_passage_new(&g->seat);
+	struct err err = ERR_INIT;
+
+	stop_listening(g);
+	g->seat.is_open = g->seat.has_joined = false;
+	if (p) {
+		p->leaves = p->opens = anew;
+		p->joins = true;
+		g->passage = p;
+	}
+	if (!p || errand_start(&p->errand, g->link->loop, has_passed, g, &err) < 0) {
+		g->passage = NULL;
+		is_gone(g->link, "there is no thread, or no memory, to join corosync's group");
+	}
+}
+
+void corosync_link_start(struct corosync_link *l)
+{
+	join(&l->aside, false);
+}
+
+/* Not from within the handle's own callbacks. */
+static void rejoin_now(void *owner)
+{
+	struct corosync_link *l = owner;
+
+	if (!l->is_gone && !l->order.passage)
+		join(&l->order, true);
+}
+
+void corosync_link_rejoin(struct corosync_link *l)
+{
+	loop_soon(l->loop, &l->rejoin);
+}
+
+/* --- life ----------------------------------------------------------------------------------- */
+
+static int connect_group(struct group_link *g, struct err *err)
+{
+	static const char what[] = "the group of the daemons";
+	struct corosync_passage *p = corosync_passage_new(&g->seat);
+	cs_error_t e;
+
+	if (!p)
+		return err_nomem(err, what);
+	p->opens = true;
+	if (corosync_wait(&p->errand, COROSYNC_ANSWER_MS, what, err) < 0)
 		return err->code;
-	g->is_watched = true;
-	return 0;
+	g->seat = p->seat;
+	e = p->error;
+	free(p);
+	return e == CS_OK ? 0 : corosync_refusal((int)e, what, err);
 }
 
-static void rejoin_now(void *owner);
+static void leave(struct group_link *g)
+{
+	struct corosync_passage *p;
+	struct err ignored = ERR_INIT;
+
+	stop_listening(g);
+	if (g->passage) {
+		atomic_store(&g->passage->is_abandoned, true);
+		errand_abandon(&g->passage->errand);
+		return;
+	}
+	p = g->seat.is_open ? corosync_passage_new(&g->seat) : NULL;
+	if (!p)
+		return; /* the process ends, and its connections with it */
+	p->leaves = true;
+	if (errand_wait(&p->errand, FAREWELL_MS, &ignored) == 0)
+		free(p);
+}
 
 struct corosync_link *corosync_link_open(const char *cluster,
 					 const struct corosync_link_ops *ops, void *owner,
 					 struct loop *loop, struct err *err)
 {
 	struct corosync_link *l = calloc(1, sizeof(*l));
-	unsigned int node = 0;
-	int r;
 
 	if (!l) {
 		err_nomem(err, "the group of the daemons");
@@ -212,101 +298,38 @@ struct corosync_link *corosync_link_open(const char *cluster,
 	l->ops = *ops;
 	l->owner = owner;
 	l->loop = loop;
+	l->order.link = l->aside.link = l;
 	l->farewell = (struct loop_job){ .fn = say_farewell, .owner = l };
 	l->rejoin = (struct loop_job){ .fn = rejoin_now, .owner = l };
-	name_group(&l->order.name, "mdclusterd:", cluster);
-	name_group(&l->aside.name, "mdclusterd-aside:", cluster);
-	r = open_group(&l->order, on_message, on_change, l, err);
-	if (r == 0)
-		r = open_group(&l->aside, on_aside, on_aside_change, l, err);
-	if (r == 0 && cpg_local_get(l->order.handle, &node) != CS_OK)
-		r = err_set(err, -EIO, "corosync does not tell which node this is");
-	if (r < 0) {
+	l->order.seat = (struct corosync_seat){
+		.model = { .model = CPG_MODEL_V1, .cpg_deliver_fn = on_message,
+			   .cpg_confchg_fn = on_change, .cpg_totem_confchg_fn = on_ring,
+			   .flags = CPG_MODEL_V1_DELIVER_INITIAL_TOTEM_CONF },
+		.context = l,
+	};
+	l->aside.seat = (struct corosync_seat){
+		.model = { .model = CPG_MODEL_V1, .cpg_deliver_fn = on_aside,
+			   .cpg_confchg_fn = on_aside_change },
+		.context = l,
+	};
+	corosync_name_group(&l->order.seat.name, "mdclusterd:", cluster);
+	corosync_name_group(&l->aside.seat.name, "mdclusterd-aside:", cluster);
+	if (connect_group(&l->order, err) < 0 || connect_group(&l->aside, err) < 0) {
 		corosync_link_close(l);
 		return NULL;
 	}
-	l->self = (struct cpg_process){ node, (uint32_t)getpid() };
+	l->self = (struct cpg_process){ l->order.seat.node, (uint32_t)getpid() };
 	return l;
-}
-
-static bool join(struct group_link *g)
-{
-	cs_error_t e;
-
-	if (g->has_joined)
-		return true;
-	e = cpg_join(g->handle, &g->name);
-	g->has_joined = e == CS_OK || e == CS_ERR_EXIST;
-	if (e != CS_OK && e != CS_ERR_EXIST && e != CS_ERR_TRY_AGAIN && e != CS_ERR_BUSY)
-		is_gone(g->link);
-	return g->has_joined;
-}
-
-static void join_again(void *owner);
-
-static void join_both(struct corosync_link *l)
-{
-	struct err err = ERR_INIT;
-
-	if ((join(&l->aside) && join(&l->order)) || l->is_gone)
-		return;
-	l->join = loop_timer_start(l->loop, JOIN_AGAIN_MS, join_again, l, &err);
-	if (!l->join)
-		is_gone(l);
-}
-
-static void join_again(void *owner)
-{
-	struct corosync_link *l = owner;
-
-	l->join = NULL;
-	join_both(l);
-}
-
-void corosync_link_start(struct corosync_link *l)
-{
-	join_both(l);
-}
-
-static void close_group(struct corosync_link *l, struct group_link *g)
-{
-	stop_listening(l, g);
-	if (g->is_open)
-		(void)cpg_finalize(g->handle);
-	g->is_open = g->has_joined = false;
-}
-
-/* Not from within the handle's own callbacks. */
-static void rejoin_now(void *owner)
-{
-	struct corosync_link *l = owner;
-	struct err err = ERR_INIT;
-
-	if (l->is_gone)
-		return;
-	loop_timer_cancel(l->join);
-	l->join = NULL;
-	close_group(l, &l->order);
-	if (open_group(&l->order, on_message, on_change, l, &err) < 0)
-		is_gone(l);
-	else
-		join_both(l);
-}
-
-void corosync_link_rejoin(struct corosync_link *l)
-{
-	loop_soon(l->loop, &l->rejoin);
 }
 
 void corosync_link_close(struct corosync_link *l)
 {
 	if (!l)
 		return;
-	loop_timer_cancel(l->join);
 	loop_soon_cancel(&l->farewell);
 	loop_soon_cancel(&l->rejoin);
-	close_group(l, &l->order);
-	close_group(l, &l->aside);
+	leave(&l->order);
+	leave(&l->aside);
 	free(l);
 }
 
@@ -322,145 +345,23 @@ struct cpg_process corosync_link_self(const struct corosync_link *l)
 	return l->self;
 }
 
-static int send_to(struct group_link *g, const void *bytes, size_t length)
-{
-	struct iovec part = { (void *)(uintptr_t)bytes, length };
-	cs_error_t e;
-
-	if (g->link->is_gone)
-		return -EAGAIN; /* gone() is on its way, and says all there is to say */
-	if (!g->has_joined)
-		return -EAGAIN;
-	e = cpg_mcast_joined(g->handle, CPG_TYPE_AGREED, &part, 1);
-	if (e == CS_OK)
-		return 0;
-	if (e != CS_ERR_TRY_AGAIN)
-		is_gone(g->link);
-	return -EAGAIN;
-}
+/* --- out ------------------------------------------------------------------------------------ */
 
 int corosync_link_send(struct corosync_link *l, const uint8_t *bytes, size_t length)
 {
-	return send_to(&l->order, bytes, length);
-}
-
-int corosync_link_send_aside(struct corosync_link *l, const void *bytes, size_t length)
-{
-	return send_to(&l->aside, bytes, length);
-}
-
-/* --- aside, by itself -------------------------------------------------------------------- */
-
-struct voice {
-	const void *bytes;
-	size_t length;
-	uint32_t node, pid;
-	bool is_in, is_heard;
-	int others; /* processes on other nodes; of one daemon each */
-};
-
-static void voice_message(cpg_handle_t handle, const struct cpg_name *name, uint32_t node,
-			  uint32_t pid, void *bytes, size_t length)
-{
-	void *context = NULL;
-	struct voice *v;
-
-	(void)name;
-	(void)cpg_context_get(handle, &context);
-	v = context;
-	if (v && node == v->node && pid == v->pid && length == v->length &&
-	    memcmp(bytes, v->bytes, length) == 0)
-		v->is_heard = true;
-}
-
-static void voice_change(cpg_handle_t handle, const struct cpg_name *name,
-			 const struct cpg_address *members, size_t member_count,
-			 const struct cpg_address *left, size_t left_count,
-			 const struct cpg_address *joined, size_t joined_count)
-{
-	void *context = NULL;
-	struct voice *v;
-
-	(void)name;
-	(void)left;
-	(void)left_count;
-	(void)joined;
-	(void)joined_count;
-	(void)cpg_context_get(handle, &context);
-	v = context;
-	if (!v)
-		return;
-	v->others = 0;
-	for (size_t i = 0; i < member_count; i++) {
-		v->others += members[i].nodeid != v->node;
-		if (members[i].nodeid == v->node && members[i].pid == v->pid)
-			v->is_in = true;
-	}
-}
-
-static uint64_t ms_until(uint64_t until)
-{
-	uint64_t now = clock_boot_ns();
-
-	return until > now ? (until - now) / NS_PER_MS : 0;
-}
-
-/* Dispatches until it has come about, or time is over. */
-static cs_error_t wait_for(cpg_handle_t handle, int fd, const bool *what, uint64_t until)
-{
-	cs_error_t e = CS_OK;
-
-	while (!*what && ms_until(until) > 0 && (e == CS_OK || e == CS_ERR_TRY_AGAIN)) {
-		struct pollfd p = { .fd = fd, .events = POLLIN };
-
-		(void)poll(&p, 1, (int)ms_until(until));
-		e = cpg_dispatch(handle, CS_DISPATCH_ALL);
-	}
-	if (*what)
-		return CS_OK;
-	return e == CS_OK ? CS_ERR_TIMEOUT : e;
-}
-
-static cs_error_t join_and_say(cpg_handle_t handle, const struct cpg_name *name,
-			       struct voice *v, uint64_t until)
-{
-	struct iovec part = { (void *)(uintptr_t)v->bytes, v->length };
-	cs_error_t e;
-	int fd;
-
-	e = cpg_local_get(handle, &v->node);
-	if (e == CS_OK)
-		e = cpg_fd_get(handle, &fd);
-	if (e != CS_OK)
-		return e;
-	while ((e = cpg_join(handle, name)) == CS_ERR_TRY_AGAIN && ms_until(until) > 0)
-		(void)poll(NULL, 0, 10);
-	if (e == CS_OK)
-		e = wait_for(handle, fd, &v->is_in, until);
-	if (e != CS_OK)
-		return e;
-	while ((e = cpg_mcast_joined(handle, CPG_TYPE_AGREED, &part, 1)) == CS_ERR_TRY_AGAIN &&
-	       ms_until(until) > 0)
-		(void)poll(NULL, 0, 10);
-	return e == CS_OK ? wait_for(handle, fd, &v->is_heard, until) : e;
-}
-
-int corosync_say_aside(const char *cluster, const void *bytes, size_t length,
-		       uint32_t limit_ms, struct err *err)
-{
-	cpg_model_v1_data_t model = { .model = CPG_MODEL_V1, .cpg_deliver_fn = voice_message,
-				      .cpg_confchg_fn = voice_change };
-	struct voice v = { .bytes = bytes, .length = length, .pid = (uint32_t)getpid() };
-	uint64_t until = clock_boot_ns() + limit_ms * NS_PER_MS;
-	struct cpg_name name;
-	cpg_handle_t handle;
+	struct iovec part = { (void *)(uintptr_t)bytes, length };
+	struct group_link *g = &l->order;
 	cs_error_t e;
 
-	name_group(&name, "mdclusterd-aside:", cluster);
-	e = cpg_model_initialize(&handle, CPG_MODEL_V1, (cpg_model_data_t *)&model, &v);
-	if (e != CS_OK)
-		return corosync_refusal((int)e, "an obituary", err);
-	e = join_and_say(handle, &name, &v, until);
-	(void)cpg_finalize(handle);
-	return e == CS_OK ? v.others : corosync_refusal((int)e, "an obituary", err);
+	/* gone() is on its way, and says all there is to say */
+	if (l->is_gone || !g->seat.has_joined || g->under_way == UNDER_WAY)
+		return -EAGAIN;
+	e = cpg_mcast_joined(g->seat.handle, CPG_TYPE_AGREED, &part, 1);
+	if (e == CS_OK) {
+		g->under_way++;
+		return 0;
+	}
+	if (e != CS_ERR_TRY_AGAIN)
+		has_closed(l);
+	return -EAGAIN;
 }

@@ -54,7 +54,7 @@ static bool get_text(cmap_handle_t map, uint32_t position, const char *field, ch
 }
 
 struct entry {
-	uint32_t id;
+	uint32_t id, votes;
 	char name[COROSYNC_NAME_BYTES];
 };
 
@@ -76,6 +76,9 @@ static int read_node(cmap_handle_t map, uint32_t position, struct entry *e, stru
 	if (!get_text(map, position, "name", e->name) &&
 	    !get_text(map, position, "ring0_addr", e->name))
 		(void)snprintf(e->name, sizeof(e->name), "node%" PRIu32, e->id);
+	(void)snprintf(key, sizeof(key), "nodelist.node.%" PRIu32 ".quorum_votes", position);
+	if (cmap_get_uint32(map, key, &e->votes) != CS_OK)
+		e->votes = 1;
 	return 0;
 }
 
@@ -112,6 +115,7 @@ static int read_nodes(cmap_handle_t map, struct corosync_map *m, struct err *err
 	qsort(entries, (size_t)count, sizeof(*entries), by_id);
 	for (int i = 0; i < count; i++) {
 		m->nodes.ids[i] = entries[i].id;
+		m->votes[i] = entries[i].votes;
 		memcpy(m->names[i], entries[i].name, COROSYNC_NAME_BYTES);
 	}
 	m->nodes.count = count;
@@ -145,18 +149,47 @@ static int read_rest(cmap_handle_t map, struct corosync_map *m, struct err *err)
 	return 0;
 }
 
-int corosync_map_read(struct corosync_map *m, struct err *err)
+/* --- corosync may hang ------------------------------------------------------------------- */
+
+struct reading {
+	struct errand errand;
+	struct corosync_map map;
+	struct err err;
+};
+
+static void read_map(struct errand *errand)
 {
+	struct reading *r = (struct reading *)errand;
 	cmap_handle_t map;
 	cs_error_t e = cmap_initialize(&map);
-	int r;
+
+	if (e != CS_OK) {
+		corosync_refusal((int)e, "the nodes of the cluster", &r->err);
+		return;
+	}
+	if (read_nodes(map, &r->map, &r->err) == 0)
+		(void)read_rest(map, &r->map, &r->err);
+	(void)cmap_finalize(map);
+}
+
+static void forget_map(struct errand *errand)
+{
+	free(errand);
+}
+
+int corosync_map_read(struct corosync_map *m, struct err *err)
+{
+	struct reading *r = calloc(1, sizeof(*r));
 
 	memset(m, 0, sizeof(*m));
-	if (e != CS_OK)
-		return corosync_refusal((int)e, "the nodes of the cluster", err);
-	r = read_nodes(map, m, err);
-	if (r == 0)
-		r = read_rest(map, m, err);
-	(void)cmap_finalize(map);
-	return r;
+	if (!r)
+		return err_nomem(err, "the nodes of the cluster");
+	r->errand.work = read_map;
+	r->errand.drop = forget_map;
+	if (corosync_wait(&r->errand, COROSYNC_ANSWER_MS, "the nodes of the cluster", err) < 0)
+		return err->code;
+	*m = r->map;
+	*err = r->err;
+	free(r);
+	return err->code;
 }

@@ -70,14 +70,6 @@ int corosync_link_send(struct corosync_link *l, const uint8_t *bytes, size_t len
 	return -EOPNOTSUPP;
 }
 
-int corosync_link_send_aside(struct corosync_link *l, const void *bytes, size_t length)
-{
-	(void)l;
-	(void)bytes;
-	(void)length;
-	return -EOPNOTSUPP;
-}
-
 int corosync_say_aside(const char *cluster, const void *bytes, size_t length,
 		       uint32_t limit_ms, struct err *err)
 {
@@ -88,9 +80,12 @@ int corosync_say_aside(const char *cluster, const void *bytes, size_t length,
 	return refuse(err);
 }
 
-struct corosync_quorum *corosync_quorum_open(corosync_quorum_fn changed, void *owner,
+struct corosync_quorum *corosync_quorum_open(const struct node_table *nodes, uint32_t self,
+					     corosync_quorum_fn changed, void *owner,
 					     struct loop *loop, struct err *err)
 {
+	(void)nodes;
+	(void)self;
 	(void)changed;
 	(void)owner;
 	(void)loop;
@@ -113,4 +108,10 @@ bool corosync_quorum_is_quorate(const struct corosync_quorum *q)
 {
 	(void)q;
 	return false;
+}
+
+const struct corosync_votes *corosync_quorum_votes(const struct corosync_quorum *q)
+{
+	(void)q;
+	return NULL;
 }

@@ -71,7 +71,7 @@ static void take_nodes(struct config_reader *r, struct config *c, const struct c
 		struct config_node *n = &c->nodes[i];
 
 		n->id = map->nodes.ids[i];
-		n->votes = 1;
+		n->votes = map->votes[i];
 		(void)snprintf(n->name, sizeof(n->name), "%s", map->names[i]);
 		for (int k = 0; k < i; k++)
 			if (strcmp(c->nodes[k].name, n->name) == 0)

@@ -38,6 +38,7 @@ struct voting {
 	struct corosync_quorum *corosync;
 	const struct config *config;
 	uint64_t ring_seq;             /* corosync's, as its group is told */
+	struct quorum_options options; /* corosync's */
 	bool has_said;
 	struct node_set members;       /* of the configuration, for people */
 };
@@ -223,6 +224,21 @@ static void look_again(struct voting *v)
 	voting_settled(v, v->members);
 }
 
+/* For people: what it decides by is its own. */
+static void take_options(struct voting *v)
+{
+	const struct corosync_votes *c = corosync_quorum_votes(v->corosync);
+
+	if (!c->is_known)
+		return;
+	v->options.is_two_node = c->is_two_node;
+	v->options.waits_for_all = c->waits_for_all;
+	v->options.is_last_man_standing = c->is_last_man_standing;
+	v->options.allows_downscale = c->allows_downscale;
+	v->options.tie = c->has_tie_breaker ? QUORUM_TIE_LIST : QUORUM_TIE_NONE;
+	v->options.device_votes = c->device;
+}
+
 static void corosync_has_said(void *owner)
 {
 	struct voting *v = owner;
@@ -231,6 +247,7 @@ static void corosync_has_said(void *owner)
 	if (v->has_said != is_quorate)
 		log_notice("MDC5801", "corosync says: %s", is_quorate ? "quorate" : "no quorum");
 	v->has_said = is_quorate;
+	take_options(v);
 	look_again(v);
 }
 
@@ -245,11 +262,14 @@ static struct voting *open_external(struct voting *v, const struct config *confi
 				    struct sync *sync, struct err *err)
 {
 	v->config = config;
+	v->options = config->quorum;
 	v->external = external_quorum_new(sync, knows_of_a_quorum, v);
 	if (!v->external)
 		err_nomem(err, "the quorum");
 	else
-		v->corosync = corosync_quorum_open(corosync_has_said, v, v->loop, err);
+		v->corosync = corosync_quorum_open(&config->quorum.nodes,
+						   config->nodes[config->self].id,
+						   corosync_has_said, v, v->loop, err);
 	if (v->corosync)
 		return v;
 	voting_close(v);
@@ -263,20 +283,42 @@ void voting_settled(struct voting *v, struct node_set members)
 		v->ops.again(v->owner);
 }
 
+/* Nothing is counted yet, at the very start: as it is configured. */
+static void look_at_config(const struct voting *v, struct quorum_look *look)
+{
+	for (int i = 0; i < v->config->node_count; i++) {
+		look->node_votes[i] = v->config->nodes[i].votes;
+		look->expected += look->node_votes[i];
+	}
+	look->highest_expected = look->expected;
+	look->quorum = look->expected / 2 + 1;
+}
+
+static void look_at_votes(const struct voting *v, const struct corosync_votes *c,
+			  struct quorum_look *look)
+{
+	look->votes = c->total;
+	look->expected = c->expected;
+	look->highest_expected = c->highest_expected;
+	look->quorum = c->quorum;
+	for (int i = 0; i < v->config->node_count; i++)
+		look->node_votes[i] = c->of[i] ? c->of[i] : v->config->nodes[i].votes;
+}
+
 static void look_at_corosync(const struct voting *v, struct quorum_look *look)
 {
+	const struct corosync_votes *c = corosync_quorum_votes(v->corosync);
+
 	*look = (struct quorum_look){
 		.is_quorate = external_quorum_is_quorate(v->external),
 		.members = v->members,
-		.votes = (uint32_t)set_count(v->members),
-		.expected = (uint32_t)v->config->node_count,
-		.highest_expected = (uint32_t)v->config->node_count,
-		.quorum = (uint32_t)v->config->node_count / 2 + 1,
 	};
-	for (int i = 0; i < v->config->node_count; i++) {
-		look->node_votes[i] = v->config->nodes[i].votes;
+	for (int i = 0; i < v->config->node_count; i++)
 		set_add(&look->in_basis, i);
-	}
+	if (c->is_known)
+		look_at_votes(v, c, look);
+	else
+		look_at_config(v, look);
 	if (!look->is_quorate)
 		snprintf(look->why, sizeof(look->why), "%s",
 			 corosync_quorum_is_quorate(v->corosync) ?
@@ -373,7 +415,7 @@ void voting_look(const struct voting *v, const char *(*name)(void *owner, uint32
 
 const struct quorum_options *voting_settings(const struct voting *v)
 {
-	return v->external ? &v->config->quorum : quorum_settings(v->q);
+	return v->external ? &v->options : quorum_settings(v->q);
 }
 
 bool voting_is_won(const struct voting *v)

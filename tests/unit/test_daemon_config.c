@@ -38,7 +38,8 @@ static int ask(struct corosync_map *map, struct err *err)
 	if (refusal)
 		return err_set(err, refusal, "corosync does not run on this host");
 	*map = (struct corosync_map){ .cluster = "beta", .nodes = { { 3, 9 }, 2 },
-				      .names = { "storm", "calm" }, .self = 9,
+				      .names = { "storm", "calm" }, .votes = { 1, 3 },
+				      .self = 9,
 				      .token_ms = 800 };
 	return 0;
 }
@@ -487,6 +488,7 @@ static void nodes_and_name_are_corosyncs(void **state)
 	assert_int_equal(c->node_count, 2);
 	assert_int_equal(c->nodes[1].id, 9);
 	assert_string_equal(c->nodes[1].name, "calm");
+	assert_int_equal(c->nodes[1].votes, 3);
 	assert_int_equal(c->self, 1);
 	assert_int_equal(c->lease_ms, 2400); /* of its token, and the consensus behind that */
 	assert_null(c->key_file);
