@@ -161,10 +161,26 @@ static void take_of_current(struct cpg_order *o, struct cpg_peer *from,
 	}
 }
 
+static void set_unheard(struct cpg_order *o, bool is_unheard)
+{
+	if (o->is_unheard == is_unheard)
+		return;
+	o->is_unheard = is_unheard;
+	if (o->ops.unheard)
+		o->ops.unheard(o->owner, is_unheard);
+}
+
+static void hear_ourselves(struct cpg_order *o, uint64_t sent)
+{
+	o->echo_at = sent;
+	o->unheard_beats = 0;
+	set_unheard(o, false);
+}
+
 static void take(struct cpg_order *o, struct cpg_peer *from, const struct cpg_packet *p)
 {
 	if (p->kind == CPG_BEAT && cpg_is_self(o, from->who))
-		o->echo_at = p->number;
+		hear_ourselves(o, p->number);
 	if (p->kind == CPG_HELLO)
 		cpg_form_hello(o, from, &p->hello);
 	else if (p->kind == CPG_READY)
@@ -233,11 +249,22 @@ static void judge(struct cpg_order *o, struct cpg_peer *p)
 	}
 }
 
+/* P5. Beats are counted, not time: if we stand still that is one. */
+static void listen_for_ourselves(struct cpg_order *o)
+{
+	if (o->now < o->listen_at)
+		return;
+	o->listen_at = o->now + o->config.beat_ns;
+	if (o->unheard_beats++ * o->config.beat_ns >= o->config.silence_ns)
+		set_unheard(o, true);
+}
+
 void cpg_order_advance(struct cpg_order *o, uint64_t now)
 {
 	if (is_over(o) || o->state == CPG_ORDER_JOINING)
 		return;
 	enter(o, now);
+	listen_for_ourselves(o);
 	for (int i = 0; i < o->peer_count; i++)
 		judge(o, &o->peers[i]);
 	if (o->state == CPG_ORDER_FORMING && now - o->hello_at >= o->config.silence_ns / 2)
@@ -386,6 +413,11 @@ struct node_set cpg_order_members(const struct cpg_order *o)
 uint64_t cpg_order_sure_at(const struct cpg_order *o)
 {
 	return o->sure_at;
+}
+
+bool cpg_order_is_unheard(const struct cpg_order *o)
+{
+	return o->is_unheard;
 }
 
 uint64_t cpg_order_incarnation_of(const struct cpg_order *o, int node)

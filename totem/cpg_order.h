@@ -36,6 +36,11 @@
  *	    joins it again, as one that was cut off and comes back. As long as it does not
  *	    wake it stays in corosync's group, from which nobody else can take it.
  *
+ *	P5  A corosync that gives nothing back is told of: this node's own beats have not come
+ *	    for silence_ns, or come again. Nothing follows from it: the lease is over by
+ *	    itself, and the others go on without this node. It is for people, who would
+ *	    look for the fault elsewhere.
+ *
  * Every beat_ns each member sends a beat, which takes a place in the order: acknowledged by
  * all it proves that all were there after it was sent. Leases count from that.
  *
@@ -78,6 +83,8 @@ struct cpg_order_ops {
 	/* Silent for half the time that is allowed; then left out. */
 	void (*late)(void *owner, int node, const char *what);
 	void (*evicted)(void *owner, int node, const char *what);
+	/* P5; may be NULL */
+	void (*unheard)(void *owner, bool is_unheard);
 	/* Leave CPG's group, and join it again: changed() tells. Not at once. */
 	void (*rejoin)(void *owner);
 	/* This node cannot go on. Nothing is called any more but from cpg_order_leave(). */
@@ -141,6 +148,8 @@ struct ring_id cpg_order_current(const struct cpg_order *o);
 struct node_set cpg_order_members(const struct cpg_order *o);
 /* All members were there after this moment; 0: not known of this configuration. */
 uint64_t cpg_order_sure_at(const struct cpg_order *o);
+/* P5 */
+bool cpg_order_is_unheard(const struct cpg_order *o);
 /* Of the process that was heard last; 0: none was. */
 uint64_t cpg_order_incarnation_of(const struct cpg_order *o, int node);
 const struct cpg_order_stats *cpg_order_stats(const struct cpg_order *o);

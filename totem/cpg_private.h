@@ -69,6 +69,9 @@ struct cpg_order {
 	uint64_t acked, echo_at; /* our last ack; when our last beat that came back was sent */
 	bool has_ack_out;
 	size_t out_bytes;   /* of our data that is not given yet */
+	uint64_t listen_at; /* P5 */
+	unsigned int unheard_beats;
+	bool is_unheard;
 	uint64_t next_beat, retry_at; /* retry_at: UINT64_MAX: CPG is not busy */
 	size_t unsent;      /* bytes in `packet` that CPG did not take */
 	uint8_t *packet;

@@ -250,6 +250,15 @@ static void op_evicted(void *owner, int node, const char *service)
 		  s->config.nodes.ids[node], service);
 }
 
+static void op_unheard(void *owner, bool is_unheard)
+{
+	(void)owner;
+	if (is_unheard)
+		log_error("MDC5920", "corosync on this host takes what this node says, and gives nothing back: it is stopped, or hangs; without it this node writes nothing");
+	else
+		log_notice("MDC5921", "corosync on this host goes on");
+}
+
 static void op_broken(void *owner, const char *why)
 {
 	struct station *s = owner;
@@ -511,6 +520,7 @@ static int open_totem(struct station *s, struct err *err)
 		.refused = op_refused,
 		.late = op_late,
 		.evicted = op_evicted,
+		.unheard = op_unheard,
 		.broken = op_broken,
 	};
 	struct totem_ops with = ops;

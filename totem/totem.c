@@ -221,6 +221,14 @@ static void cpg_evicted(void *owner, int node, const char *what)
 	t->ops.evicted(t->owner, node, what);
 }
 
+static void cpg_unheard(void *owner, bool is_unheard)
+{
+	struct totem *t = owner;
+
+	if (t->ops.unheard)
+		t->ops.unheard(t->owner, is_unheard);
+}
+
 static bool sync_asks_for_quorum(void *owner, struct node_set members)
 {
 	struct totem *t = owner;
@@ -265,6 +273,7 @@ static int make_cpg(struct totem *t, const struct totem_config *config, struct e
 		.rejoin = cpg_rejoin,
 		.late = sync_is_late,
 		.evicted = cpg_evicted,
+		.unheard = cpg_unheard,
 		.broken = sync_is_broken_by,
 		.fill = ring_fill,
 		.deliver = ring_deliver,

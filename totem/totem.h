@@ -46,6 +46,8 @@ struct totem_ops {
 	/* For the log; nodes by index, `service` what they are awaited with. */
 	void (*late)(void *owner, int node, const char *service);
 	void (*evicted)(void *owner, int node, const char *service);
+	/* As in struct cpg_order_ops. May be NULL */
+	void (*unheard)(void *owner, bool is_unheard);
 	/* This node has left the ring, as the last thing it did. */
 	void (*broken)(void *owner, const char *why);
 	/* NULL: more than half of the configured nodes. */

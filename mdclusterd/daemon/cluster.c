@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/arith.h"
@@ -553,7 +554,15 @@ void cluster_look_at_quorum(const struct cluster *c,
 			    const char *(*name)(void *owner, uint32_t id), void *owner,
 			    struct quorum_look *look)
 {
+	const struct cpg_order *cpg = totem_cpg(station_totem(c->station));
+
 	voting_look(c->voting, name, owner, look);
+	if (!cpg || !cpg_order_is_unheard(cpg))
+		return;
+	/* what it said before it hung is true no more */
+	look->is_quorate = false;
+	snprintf(look->why, sizeof(look->why), "%s",
+		 "corosync on this host does not answer: it is stopped, or hangs (systemctl status corosync)");
 }
 
 const struct quorum_options *cluster_quorum_settings(const struct cluster *c)

@@ -55,6 +55,7 @@ static void fill_quorum(const struct engine *e, struct status *s)
 	s->votes = look.votes;
 	s->quorum = look.quorum;
 	s->expected = look.expected;
+	s->is_quorate = s->is_quorate && look.is_quorate;
 	if (!s->is_quorate)
 		snprintf(s->quorum_waits, sizeof(s->quorum_waits), "%s", look.why);
 }

@@ -9,6 +9,7 @@
 #	corosync_network N       namespaces node1..N, addresses 10.79.0.I, where none are there yet
 #	corosync_conf N [NAME]   writes corosync.conf, of a cluster of that name
 #	corosync_start I         and corosync_end I SIGNAL
+#	corosync_hang I          and corosync_go_on I
 #	on_node I COMMAND...     there
 #	corosync_unplug I, corosync_plug I   its cable
 #
@@ -95,6 +96,9 @@ corosync_end() { # I SIGNAL
   wait "${corosync_of[$1]}" 2>/dev/null || :
   unset "corosync_of[$1]"
 }
+
+corosync_hang() { kill -STOP "${corosync_of[$1]}"; }
+corosync_go_on() { kill -CONT "${corosync_of[$1]}"; }
 
 corosync_end_all() {
   local i

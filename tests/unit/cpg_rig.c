@@ -72,6 +72,14 @@ static void op_evicted(void *owner, int node, const char *what)
 	((struct cpg_rig_node *)owner)->evicted++;
 }
 
+static void op_unheard(void *owner, bool is_unheard)
+{
+	struct cpg_rig_node *n = owner;
+
+	n->unheard += is_unheard;
+	n->heard_again += !is_unheard;
+}
+
 static void op_broken(void *owner, const char *why)
 {
 	((struct cpg_rig_node *)owner)->broken = why;
@@ -172,6 +180,7 @@ void cpg_rig_start_at(struct cpg_rig *rig, int slot, int index)
 {
 	static const struct cpg_order_ops ops = {
 		.multicast = op_multicast, .rejoin = op_rejoin, .late = op_late, .evicted = op_evicted,
+		.unheard = op_unheard,
 		.broken = op_broken, .fill = op_fill, .deliver = op_deliver,
 		.configured = op_configured, .torn = op_torn, .unplugged = op_unplugged,
 		.save_seq = op_save_seq,
@@ -231,7 +240,7 @@ bool cpg_rig_read_one(struct cpg_rig *rig, int slot)
 	struct cpg_rig_node *n = &rig->nodes[slot];
 	struct cpg_event *e;
 
-	if (!n->order || n->is_stopped)
+	if (!n->order || n->is_stopped || n->is_hung)
 		return false;
 	e = cpg_bus_next(rig->bus, slot);
 	if (!e)
@@ -261,7 +270,8 @@ void cpg_rig_read(struct cpg_rig *rig)
 	while (again) {
 		again = false;
 		for (int i = 0; i < CPG_BUS_SLOTS; i++) {
-			cpg_bus_order(rig->bus, i, SIZE_MAX);
+			if (!rig->nodes[i].is_hung)
+				cpg_bus_order(rig->bus, i, SIZE_MAX);
 			while (cpg_rig_read_one(rig, i))
 				again = true;
 		}

@@ -18,13 +18,14 @@ struct cpg_rig_node {
 	uint64_t incarnation, saved;
 	struct cpg_order *order;
 	bool is_stopped;    /* reads nothing, its time stands still */
+	bool is_hung;       /* its corosync is: it takes all, and gives nothing */
 	bool holds_plug;    /* its services are not done */
 	bool saves_nothing; /* its disk does not answer */
 	int to_send, sent;  /* lines */
 	size_t line_bytes;
 	const char *broken;
 	bool wants_in;      /* again: it was left out */
-	int rejoined, unplugged, torn, late, evicted;
+	int rejoined, unplugged, torn, late, evicted, unheard, heard_again;
 	uint64_t last_seq;  /* E5 */
 	char log[CPG_RIG_LOG]; /* "n1.8+12 3:1 3:2 t1.8 ..." since cpg_rig_forget() */
 	size_t log_length;

@@ -483,6 +483,46 @@ static void a_new_configuration_is_sure_of_nothing(void **state)
 
 /* --- bytes ----------------------------------------------------------------------------------------- */
 
+/* --- P5 --------------------------------------------------------------------------------------- */
+
+static void who_hears_nothing_of_itself_says_so_once(void **state)
+{
+	(void)state;
+	form(3);
+	rig.nodes[2].is_hung = true;
+	cpg_rig_sides(&rig, "aab"); /* corosync's ring goes on without it */
+	cpg_rig_run(&rig, 3000);
+	assert_int_equal(rig.nodes[2].unheard, 0);
+	cpg_rig_run(&rig, 20000);
+	assert_int_equal(rig.nodes[2].unheard, 1);
+	assert_true(cpg_order_is_unheard(rig.nodes[2].order));
+	all_are_one("ab");
+	rig.nodes[2].is_hung = false;
+	cpg_rig_sides(&rig, "aaa");
+	cpg_rig_run(&rig, 1000);
+	all_are_one("abc");
+	assert_int_equal(rig.nodes[2].heard_again, 1);
+	assert_false(cpg_order_is_unheard(rig.nodes[2].order));
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(rig.nodes[i].unheard, 0);
+	cpg_rig_fini(&rig);
+}
+
+static void who_stood_still_itself_does_not_blame_corosync(void **state)
+{
+	(void)state;
+	form(3);
+	rig.nodes[1].is_stopped = true;
+	cpg_rig_run(&rig, 3000);
+	rig.now += 60 * NS_PER_S; /* all of them */
+	rig.nodes[1].is_stopped = false;
+	cpg_rig_run(&rig, 1000);
+	all_are_one("abc");
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(rig.nodes[i].unheard, 0);
+	cpg_rig_fini(&rig);
+}
+
 static void bytes_that_make_no_sense_are_counted(void **state)
 {
 	static const uint8_t junk[] = { 0x43, 0x47, 1, 1, 0, 0 };
@@ -709,6 +749,8 @@ int main(void)
 		cmocka_unit_test(a_node_that_others_ask_to_go_goes),
 		cmocka_unit_test(a_beat_counts_from_its_sending_once_all_have_it),
 		cmocka_unit_test(a_new_configuration_is_sure_of_nothing),
+		cmocka_unit_test(who_hears_nothing_of_itself_says_so_once),
+		cmocka_unit_test(who_stood_still_itself_does_not_blame_corosync),
 		cmocka_unit_test(bytes_that_make_no_sense_are_counted),
 		cmocka_unit_test(orders_agree_whatever_happens),
 	};
