@@ -13,11 +13,20 @@ static void write_config(struct wr *wr, struct ring_id id)
 	wr_u64(wr, id.seq);
 }
 
+/* One that no node comes to, so that those behind it do not begin at 0 again. */
+static uint64_t read_seq(struct rd *rd)
+{
+	uint64_t seq = rd_u64(rd);
+
+	rd->failed |= seq >= WIRE_MAX_NUMBER;
+	return seq;
+}
+
 static struct ring_id read_config(struct rd *rd)
 {
 	struct ring_id id = { .rep = rd_u32(rd) };
 
-	id.seq = rd_u64(rd);
+	id.seq = read_seq(rd);
 	return id;
 }
 
@@ -58,7 +67,7 @@ static void read_hello(struct rd *rd, struct cpg_hello *h)
 {
 	h->incarnation = rd_u64(rd);
 	h->round = rd_u64(rd);
-	h->high_seq = rd_u64(rd);
+	h->high_seq = read_seq(rd);
 	h->installed = read_config(rd);
 	h->view = rd_u64(rd);
 	h->excluded_count = rd_u16(rd);

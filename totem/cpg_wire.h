@@ -13,7 +13,8 @@
  *	7 again   configuration
  *	8 evict   node u32, pid u32
  *
- * Later versions may add to the end of all but data.
+ * Numbers of configurations are below WIRE_MAX_NUMBER. Later versions may add to the end of all
+ * but data.
  */
 #pragma once
 

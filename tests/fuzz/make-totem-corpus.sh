@@ -261,4 +261,49 @@ say() { le 1 5 "$1" "$2" "$3" "$4" "$5"; le 4 "$6"; }
 { ring 3; open 0; use 0 0 0 0 0; use 0 0 0 5 0; use 0 3 0 3 0; le 1 12 9; use 0 2 0 0 0; } >late
 { ring 3; open 0; use 0 0 0 0 0; use 0 0 0 5 0; le 1 7 3 13 0 1 8; open 1; ring 2; open 0; } >grave
 
+# --- cpg_wire: flags, packet --------------------------------------------------------
+folder cpg_wire
+say() { le 1 0; le 2 0x4743; le 1 1 "$1"; } # KIND
+config() { le 4 1; le 8 "$1"; }
+# hello EXCLUDED
+hello() { say 1; le 8 1700000000000000 3 65540; config 65539; le 8 0x1122334455667788; le 2 "$1"; }
+hello 0 >./hello
+{ hello 2; le 4 2 4711 3 4712; } >hello-leaves-out
+{ hello 0; printf later; } >hello-of-later
+{ say 2; le 8 0x99; } >ready
+{ say 3; config 65540; le 1 3; printf words; } >data
+{ say 3; config 65540; le 1 0; } >data-empty
+{ say 4; config 65540; le 8 123456789; } >beat
+{ say 5; config 65540; } >done
+{ say 6; config 65540; le 8 17; } >ack
+{ say 7; config 65540; } >again
+{ say 8; le 4 3 4711; } >evict
+{ le 1 1; le 4 0; le 8 1 2 3 4 5 6; } >repaired
+
+# --- cpg_order: steps ---------------------------------------------------------------
+folder cpg_order
+# process 0 is this node's, 1 and 2 of the others, 3 a second one of this node
+come() { le 1 0 "$1"; }
+go() { le 1 1 "$1"; }
+turn() { le 1 3 255; }
+greet() { le 1 4 "$1"; }
+ready() { le 1 5 "$1"; }
+# anything FROM KIND HOW NUMBER; kind less 1; 100: the number itself
+anything() { le 1 6 "$1" "$2" "$3" "$4"; }
+time_of() { le 1 8 "$1"; }
+formed() { come 1; come 2; turn; greet 1; greet 2; turn; ready 1; ready 2; turn; le 1 11; turn; }
+data() { anything "$1" 2 0 100; }
+ack() { anything "$1" 5 0 "$2"; }
+{ turn; le 1 11 10 9; turn; time_of 30; turn; } >alone
+{ formed; anything 1 4 0 100; anything 2 4 0 100; data 1; le 1 10 9; turn; ack 1 109; ack 2 109; turn; } >three
+{ formed; data 1; data 2; go 2; turn; greet 1; turn; ready 1; turn; } >torn
+{ formed; le 1 10 1; turn; time_of 100; turn; time_of 200; turn; time_of 200; turn; } >silent
+{ formed; anything 1 7 0 0; turn; greet 2; turn; ready 2; turn; come 0; turn; } >left-out
+{ formed; anything 1 0 1 99; anything 2 0 17 100; turn; greet 1; greet 2; turn; } >hello-leaves-out
+{ formed; come 3; greet 3; turn; } >replaced
+{ le 1 9 1; come 1; turn; le 1 9 0 10 99 8 5 9 255 8 5; turn; } >busy
+{ come 1; turn; greet 1; anything 1 0 0 255; turn; ready 1; turn; le 1 14; turn; } >far
+{ formed; le 1 2 2; turn; greet 1; greet 2; turn; ready 1; ready 2; turn; } >for-a-moment
+{ formed; le 1 7 1 4; le 4 0x01014743; le 1 13 1; turn; time_of 200; turn; } >raw
+
 du -sh "$corpus" | cut -f 1

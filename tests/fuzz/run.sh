@@ -28,9 +28,9 @@ max_len()
 	quorum) echo 1500 ;;
 	tie_breaker) echo 600 ;;
 	keyfile | fragment) echo 1000 ;;
-	wire | ring) echo 2000 ;;
+	wire | ring | cpg_wire) echo 2000 ;;
 	lock_dump | control) echo 5000 ;;
-	seal | pack | checkpoint | lock_table | lock_manager | dlm | nbd) echo 600 ;;
+	seal | pack | checkpoint | lock_table | lock_manager | dlm | nbd | cpg_order) echo 600 ;;
 	*) echo 49156 ;;       # two disks of 24 KiB
 	esac
 }

@@ -538,6 +538,24 @@ static void bytes_that_make_no_sense_are_counted(void **state)
 	cpg_rig_fini(&rig);
 }
 
+/* The next one would be 0, and all that grows would begin anew. */
+static void a_number_that_nobody_comes_to_is_refused(void **state)
+{
+	const struct cpg_packet p = { .kind = CPG_HELLO, .hello = { .high_seq = UINT64_MAX } };
+	uint8_t bytes[CPG_SMALL_BYTES];
+
+	(void)state;
+	form(2);
+	cpg_order_received(rig.nodes[0].order, rig.now,
+			   (struct cpg_process){ 2, rig.nodes[1].pid }, bytes,
+			   cpg_wire_write(&p, bytes));
+	assert_int_equal(cpg_order_stats(rig.nodes[0].order)->malformed, 1);
+	cpg_rig_kill(&rig, 1);
+	cpg_rig_run(&rig, 100);
+	all_are_one("a"); /* E5: the rig looks */
+	cpg_rig_fini(&rig);
+}
+
 /* --- dice -------------------------------------------------------------------------------------------- */
 
 static void shake(int steps)
@@ -752,6 +770,7 @@ int main(void)
 		cmocka_unit_test(who_hears_nothing_of_itself_says_so_once),
 		cmocka_unit_test(who_stood_still_itself_does_not_blame_corosync),
 		cmocka_unit_test(bytes_that_make_no_sense_are_counted),
+		cmocka_unit_test(a_number_that_nobody_comes_to_is_refused),
 		cmocka_unit_test(orders_agree_whatever_happens),
 	};
 
