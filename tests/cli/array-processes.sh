@@ -154,13 +154,26 @@ story_node() {
 # Corosync dies under a daemon, on a host that lives: the daemon writes no more, and says why;
 # when corosync is back it takes part again, and tells that what was before it is dead.
 without_corosync() { says "$1" "$the_array | .is_gate_open" false || ! ask "$1" status >/dev/null 2>&1; }
+# shows_votes I "THERE EXPECTED NEEDED"
+has_votes() { [ "$(ask "$1" quorum --json 2>/dev/null | jq -r '"\(.votes) \(.expected) \(.quorum)"')" = "$2" ]; }
+shows_votes() {
+  await "n$1: votes are not $2, but $(ask "$1" quorum --json)" has_votes "$@"
+  says "$1" '"\(.votes) \(.expected) \(.quorum)"' "$2" || fail "status of n$1: $(ask "$1" status)"
+  ask "$1" quorum | grep -q "^Total votes:  *${2%% *}$" || fail "quorum of n$1: $(ask "$1" quorum)"
+}
 story_corosync() {
+  local i
   if [ "$cluster_engine" != corosync ]; then
     echo "it is without corosync"
     return 0
   fi
   without_fence
   begin 3
+  shows_votes 1 "3 3 2"
+  on_node 2 corosync-quorumtool -e 5 >/dev/null || fail "corosync-quorumtool: $?"
+  for i in 1 3; do shows_votes "$i" "3 5 3"; done
+  on_node 2 corosync-quorumtool -e 3 >/dev/null || fail "corosync-quorumtool: $?"
+  shows_votes 1 "3 3 2"
   start_witness 1 2
   start_fio 1 5
   sleep 0.5
@@ -168,6 +181,7 @@ story_corosync() {
   await "n3 does not say that corosync is gone" grep -q MDC5800 n3/log
   await "n3 writes without corosync" without_corosync 3
   await "n1 waits for no proof of n3's death" waits_for_proof 1 3
+  shows_votes 1 "2 3 2"
   end_fio 1
   await "n3 does not say what to do" grep -q "corosync does not run on this host: start it" n3/log
   corosync_start 3
