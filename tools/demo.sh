@@ -206,7 +206,7 @@ END
 
 act "1. A mirror that three nodes share"
 say "Two disks that all nodes see. Here they are files; else a SAN's, iSCSI's, NVMe-oF's."
-array_network 3
+node_network 3
 fence_script
 mdcluster keygen --quiet key
 show truncate -s 256M disk-a disk-b

@@ -286,7 +286,7 @@ resync_under_load() {
 with_daemons() {
   local i
   array_size=$2 slots=$3
-  [ -n "${has_network:-}" ] || array_network 3
+  [ -n "${has_network:-}" ] || node_network 3
   has_network=1
   cluster "$1"
   for ((i = 1; i <= $1; i++)); do start "$i"; done

@@ -6,7 +6,7 @@
 # (configuration, run, state, log), on two disks that are files. Sourced with the working
 # folder, and a function fail(), of whoever uses it; as root, with mounts of its own.
 #
-#	array_network N        namespaces on a bridge, for all that follows
+#	node_network N         of network-functions.sh: hosts, for all that follows
 #	cluster N              key, disks, configurations
 #	start I...             daemons; they assemble what is configured
 #	active I...            until the array is active there, and its gate open
@@ -32,35 +32,11 @@ fencing=${fencing:-}
 cluster_engine=${cluster_engine:-${MDC_TEST_ENGINE:-totem}}
 here_is=$PWD
 disks=("$PWD/disk-a" "$PWD/disk-b")
-address_prefix=10.80.0
-corosync_space=n
-corosync_prefix=$address_prefix
 corosync_token=$token_ms
 # shellcheck source=tests/cli/corosync-functions.sh
 . "$(dirname "${BASH_SOURCE[0]}")/corosync-functions.sh"
 declare -A supervisor=() # node -> pid; only these, and their children, are ever ended
 declare -A ended=()
-
-# --- the network --------------------------------------------------------------------------
-
-# array_network N: node I has eth0 on a bridge, which stands in ours
-array_network() {
-  local i
-  mkdir -p /run/netns
-  mount -t tmpfs tmpfs /run/netns
-  ip link add bridge type bridge
-  ip link set bridge up
-  for ((i = 1; i <= $1; i++)); do
-    ip netns add "n$i"
-    ip link add "port$i" type veth peer name eth0 netns "n$i"
-    ip link set "port$i" master bridge up
-    ip -n "n$i" link set lo up
-    ip -n "n$i" link set eth0 up
-    ip -n "n$i" address add "$address_prefix.$i/24" dev eth0
-  done
-}
-unplug() { ip link set "port$1" down; }
-plug() { ip link set "port$1" up; }
 
 # --- disks and configurations ---------------------------------------------------------------
 

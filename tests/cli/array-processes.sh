@@ -1001,7 +1001,7 @@ story_random() {
 }
 
 all_stories=(quiet alone engine node corosync hung unproven stop_alone stopped standstill cut cut_and_fenced orders not_fenced handover disks spare replace replace_raid10 unseen back eight full slow random)
-array_network 8
+node_network 8
 for s in ${stories:-"${all_stories[@]}"}; do
   echo "--- $s (at $SECONDS s)"
   "story_$s"

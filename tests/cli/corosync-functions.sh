@@ -1,46 +1,20 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
 #
-# A real corosync on each of some nodes, each in a network namespace of its own on one
-# bridge. After functions.sh and own_network. What can be set before: corosync_space and
-# corosync_prefix, of the namespaces' names and addresses; corosync_token, in ms. Whoever uses
-# it ends them all: corosync_end_all.
+# A real corosync on each of some nodes, which are namespaces of network-functions.sh. What can be
+# set before: corosync_token, in ms. Whoever uses it ends them all: corosync_end_all.
 #
-#	corosync_network N       namespaces node1..N, addresses 10.79.0.I, where none are there yet
 #	corosync_conf N [NAME]   writes corosync.conf, of a cluster of that name
 #	corosync_start I         and corosync_end I SIGNAL
 #	corosync_hang I          and corosync_go_on I
-#	on_node I COMMAND...     there
-#	corosync_unplug I, corosync_plug I   its cable
 #
 # Each has a /run and /var/lib/corosync of its own, for they lock each other out; what
 # talks to it does so by sockets that belong to the network namespace.
 
-corosync_space=${corosync_space:-node}
-corosync_prefix=${corosync_prefix:-10.79.0}
+# shellcheck source=tests/cli/network-functions.sh
+. "$(dirname "${BASH_SOURCE[0]}")/network-functions.sh"
 corosync_token=${corosync_token:-1000}
 declare -A corosync_of=() # node -> pid: only these are ever ended
-
-on_node() { ip netns exec "$corosync_space$1" "${@:2}"; }
-
-corosync_network() {
-  local i
-  mkdir -p /run/netns
-  mount -t tmpfs tmpfs /run/netns
-  ip link add bridge type bridge
-  ip link set bridge up
-  for ((i = 1; i <= $1; i++)); do
-    ip netns add "$corosync_space$i"
-    ip link add "port$i" type veth peer name eth0 netns "$corosync_space$i"
-    ip link set "port$i" master bridge up
-    ip -n "$corosync_space$i" link set lo up
-    ip -n "$corosync_space$i" link set eth0 up
-    ip -n "$corosync_space$i" address add "$corosync_prefix.$i/24" dev eth0
-  done
-}
-
-corosync_unplug() { ip link set "port$1" down; }
-corosync_plug() { ip link set "port$1" up; }
 
 corosync_conf() {
   local i
@@ -72,7 +46,7 @@ logging {
 nodelist {"
     for ((i = 1; i <= $1; i++)); do
       echo "  node {
-    ring0_addr: $corosync_prefix.$i
+    ring0_addr: $address_prefix.$i
     name: n$i
     nodeid: $i
   }"
@@ -83,7 +57,7 @@ nodelist {"
 
 corosync_start() {
   # shellcheck disable=SC2016
-  ip netns exec "$corosync_space$1" unshare -m sh -c \
+  ip netns exec "n$1" unshare -m sh -c \
     'mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/lib/corosync &&
      cd /var/lib/corosync && exec corosync -f -c "$1"' sh "$PWD/corosync.conf" \
     >>"corosync.$1" 2>&1 </dev/null &

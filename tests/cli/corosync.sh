@@ -21,7 +21,7 @@ start() { # I [OPTION...]
   local i=$1
   shift
   [ -p "in.$i" ] || mkfifo "in.$i"
-  launch "in.$i" "out.$i" "err.$i" ip netns exec "node$i" "$cat" --corosync --token=1000 \
+  launch "in.$i" "out.$i" "err.$i" ip netns exec "n$i" "$cat" --corosync --token=1000 \
     --state="boot.$i" "$@"
   pid_of[$i]=$launched
 }
@@ -43,7 +43,7 @@ together() { # WHY MEMBER...
 
 # --- corosync is not there -----------------------------------------------------------------
 
-corosync_network 3
+node_network 3
 corosync_conf 3
 if on_node 1 "$cat" --corosync --state=boot.1 2>err </dev/null; then
   fail "a node began without corosync"
@@ -85,12 +85,12 @@ all_talk "with the sleeper" 1 2 3
 ! grep -q "without the sleeper" out.2 || fail "n2 heard what was said without it"
 
 # a cable
-corosync_unplug 3
+unplug 3
 together "n3 is cut off" 1 2
 together "n3 is alone" 3
 all_talk "on one side" 1 2
 all_talk "on the other" 3
-corosync_plug 3
+plug 3
 together "healed" 1 2 3
 all_talk "healed" 1 2 3
 ! grep -q "on one side" out.3 || fail "n3 heard what was said on the other side"

@@ -316,7 +316,7 @@ end_cluster() {
   mdadm_agrees
 }
 
-array_network 3
+node_network 3
 echo "DISK_SOAK_SEED=$seed"
 while [ "$round" -lt "$rounds" ]; do
   RANDOM=$((seed % 32768))

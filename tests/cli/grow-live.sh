@@ -8,7 +8,7 @@ own_network "$0"
 . "$(dirname "$0")/array-functions.sh"
 trap 'end_daemons; cleanup' EXIT
 array_size=160M
-array_network 3
+node_network 3
 cluster 3 --size=64M --run
 start 1 2 3
 active 1 2 3

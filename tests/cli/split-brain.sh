@@ -387,7 +387,7 @@ if [ -n "${SPLIT_CHANCE:-}" ]; then
   echo "SPLIT_SEED=${SPLIT_SEED:=$RANDOM}"
   cells=$(cells_by_chance "$SPLIT_CHANCE" "$SPLIT_SEED")
 fi
-array_network 5
+node_network 5
 for cell in $cells; do
   case $cell in
   *:watchdog)

@@ -30,7 +30,7 @@ seed=${VM_SEED:-$RANDOM}
 RANDOM=$seed
 pick() { shift $((RANDOM % $#)); echo "$1"; }
 # ours are three, so that two have a quorum; two of them write
-array_network 3
+node_network 3
 mdcluster keygen --quiet key
 
 # --- a turn of the kernel's -----------------------------------------------------------------------

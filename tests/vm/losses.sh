@@ -21,7 +21,7 @@ slots=4
 . "$srcdir/tests/vm/functions.sh"
 need_lab
 trap 'code=$?; end_daemons; end_lab $code' EXIT
-array_network 3
+node_network 3
 mdcluster keygen --quiet key
 tell() { [ "$vm_table" = --table ] || echo "$* (at $SECONDS s)"; }
 

@@ -109,7 +109,7 @@ moves() {
 
 # --- the story ----------------------------------------------------------------------------------------
 
-array_network 2
+node_network 2
 fence_script
 fencing="methods = {\"obituary\", \"command\"}; command = $PWD/fence; delay_ms = 300"
 cluster 2

@@ -35,7 +35,7 @@ trap 'code=$?; end_daemons; disks_off; end_lab $code' EXIT
 cuts=${VM_CUTS:-5}
 seed=${VM_SEED:-$RANDOM}
 RANDOM=$seed
-array_network 3
+node_network 3
 mdcluster keygen --quiet key
 
 # --- the disk box, as block devices of this host ------------------------------------------------------
