@@ -36,6 +36,21 @@ static int path_of(char to[PATH_MAX], const char *run_dir, const char *name,
 	return 0;
 }
 
+/* The keeper is in no folder, and the kernel compares it letter by letter. */
+static int make_absolute(char path[PATH_MAX], struct err *err)
+{
+	CLEANUP_FREE char *folder = *path == '/' ? NULL : getcwd(NULL, 0);
+	CLEANUP_FREE char *rest = strdup(path);
+
+	if (*path == '/')
+		return 0;
+	if (!folder || !rest)
+		return err_set(err, -errno, "%s: %s", path, strerror(errno));
+	if (snprintf(path, PATH_MAX, "%s/%s", folder, rest) >= PATH_MAX)
+		return err_set(err, -ENAMETOOLONG, "%s: longer than a path may be", rest);
+	return 0;
+}
+
 int attach_init(struct attach *a, const char *run_dir, const char *name, const char *socket,
 		struct err *err)
 {
@@ -50,24 +65,27 @@ int attach_init(struct attach *a, const char *run_dir, const char *name, const c
 		r = path_of(a->state, run_dir, name, "attached", err);
 	if (r == 0 && socket && snprintf(a->socket, PATH_MAX, "%s", socket) >= PATH_MAX)
 		r = err_set(err, -ENAMETOOLONG, "--socket: longer than a path may be");
-	return r;
+	return r < 0 ? r : make_absolute(a->socket, err);
 }
 
 /* --- what is remembered --------------------------------------------------------------- */
 
-/* "fuse /dev/loop0" or "nbd /dev/nbd0 1234", with the keeper's process */
+/* "fuse /dev/loop0 0 1" or "nbd /dev/nbd0 1234 1": the guardian, and how many connections */
 int attach_read_state(struct attach *a, struct err *err)
 {
 	FILE *file = fopen(a->state, "re");
 	char way[8] = "";
+	unsigned int connections;
 	int n;
 
 	if (!file)
 		return err_set(err, errno == ENOENT ? -ENOENT : -errno,
 			       errno == ENOENT ? "%s is not attached" : "%s: its device is not known",
 			       a->name);
-	n = fscanf(file, "%7s %63s %d", way, a->device, &a->process);
+	n = fscanf(file, "%7s %63s %d %u", way, a->device, &a->process, &connections);
 	fclose(file);
+	if (n == 4 && connections >= 1 && connections <= ATTACH_MAX_CONNECTIONS)
+		a->connections = connections;
 	if (n < 2 || (strcmp(way, "nbd") != 0 && strcmp(way, "fuse") != 0) ||
 	    strncmp(a->device, "/dev/", 5) != 0)
 		return err_set(err, -EBADMSG, "%s: it does not say what is attached", a->state);
@@ -82,8 +100,8 @@ static int write_state(const struct attach *a, struct err *err)
 
 	if (!file)
 		return err_set(err, -errno, "%s: %s", a->state, strerror(errno));
-	is_written = fprintf(file, "%s %s %d\n", attach_way_name(a->way), a->device,
-			     a->process) > 0;
+	is_written = fprintf(file, "%s %s %d %u\n", attach_way_name(a->way), a->device,
+			     a->process, a->connections) > 0;
 	if (fclose(file) != 0 || !is_written)
 		return err_set(err, -EIO, "%s: it cannot be written", a->state);
 	return 0;
@@ -125,19 +143,33 @@ static int look_at_export(struct attach *a, struct err *err)
 	return 0;
 }
 
-static int check_not_attached(struct attach *a, struct err *err)
+/*
+ * Nobody keeps it: who did was killed. Found by its state, or, if whoever attached it did not
+ * come to write that, by what the kernel knows of it.
+ */
+static bool is_orphan(struct attach *a)
 {
 	struct err none = ERR_INIT;
-	enum attach_way way = a->way;
-	int r = attach_read_state(a, &none);
 
-	if (r == 0 && is_there(a))
-		return err_set(err, -EEXIST, "it is attached already, as %s", a->device);
-	a->way = way;
+	if (a->way == ATTACH_FUSE || attach_keeper_lives(a))
+		return false;
+	if (attach_read_state(a, &none) == 0)
+		return a->way == ATTACH_NBD && is_there(a);
+	a->way = ATTACH_NBD;
+	return attach_nbd_find(a);
+}
+
+static int check_not_attached(const struct attach *a, struct err *err)
+{
+	struct attach other = *a;
+	struct err none = ERR_INIT;
+
+	if (attach_read_state(&other, &none) == 0 && is_there(&other))
+		return err_set(err, -EEXIST, "it is attached already, as %s", other.device);
 	return 0;
 }
 
-int attach_device(struct attach *a, struct err *err)
+static int attach_anew(struct attach *a, struct err *err)
 {
 	int r = check_not_attached(a, err);
 
@@ -147,7 +179,20 @@ int attach_device(struct attach *a, struct err *err)
 		return r;
 	if (a->way == ATTACH_ANY)
 		a->way = attach_has_nbd() ? ATTACH_NBD : ATTACH_FUSE;
-	r = a->way == ATTACH_NBD ? attach_nbd(a, err) : attach_fuse(a, err);
+	return a->way == ATTACH_NBD ? attach_nbd(a, err) : attach_fuse(a, err);
+}
+
+int attach_device(struct attach *a, struct err *err)
+{
+	struct attach orphan = *a;
+	int r;
+
+	if (is_orphan(&orphan)) {
+		*a = orphan;
+		r = attach_nbd_take_over(a, err);
+	} else {
+		r = attach_anew(a, err);
+	}
 	return r < 0 ? r : write_state(a, err);
 }
 

@@ -11,9 +11,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tools/keeper.h"
+
 struct err;
 
-enum { ATTACH_MAX_CONNECTIONS = 16 };
+enum { ATTACH_MAX_CONNECTIONS = KEEPER_MAX_SOCKETS };
 
 enum attach_way { ATTACH_ANY, ATTACH_NBD, ATTACH_FUSE };
 
@@ -29,14 +31,17 @@ struct attach {
 	uint32_t block_bytes;
 	uint16_t flags;             /* of the export, as the server says them */
 	char device[64];
-	int process;                /* the keeper of the kernel's nbd; 0: none */
+	int process;                /* the guardian of the kernel's nbd; 0: none */
 };
 
 /* Paths; `socket` may be NULL. -EINVAL for a name that is none. */
 int attach_init(struct attach *a, const char *run_dir, const char *name, const char *socket,
 		struct err *err);
 
-/* Sets way and device. -EEXIST if it is attached already. */
+/*
+ * Sets way and device. -EEXIST if it is attached already; but a device of the kernel's nbd that
+ * nobody keeps connected any more is taken over, and stays the one that it was.
+ */
 int attach_device(struct attach *a, struct err *err);
 /* -ENOENT if it is not attached; -EBUSY if somebody has it open for itself, as a mount does. */
 int detach_device(struct attach *a, struct err *err);
@@ -53,11 +58,16 @@ bool attach_has_nbd(void);
 int attach_nbd_index(const struct attach *a);
 bool attach_nbd_is_there(const struct attach *a);
 int attach_nbd(struct attach *a, struct err *err);
+/* Sets `device`: one whose backend is our socket, whoever made it. */
+bool attach_nbd_find(struct attach *a);
+/* Of a device that is there: what the kernel says of it, and a new keeper. */
+int attach_nbd_take_over(struct attach *a, struct err *err);
 int detach_nbd(struct attach *a, struct err *err);
 
 /*
- * attach_keeper.c: sets `process`, which takes over the sockets (ATTACH_MAX_CONNECTIONS, -1:
- * none); the caller's stay open. -EEXIST: there is a keeper. The other one waits for its end.
+ * attach_keeper.c: sets `process`, which has the sockets from then on, the caller's stay open;
+ * NULL: they are somebody else's, who is gone. -EEXIST: there is a keeper. The last one waits
+ * for its end.
  */
 int attach_keeper_start(struct attach *a, const int *sockets, struct err *err);
 bool attach_keeper_lives(const struct attach *a);

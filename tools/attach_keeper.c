@@ -1,24 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The process that stays with a device of the kernel's nbd. When the engine behind it dies,
+ * The processes that stay with a device of the kernel's nbd. When the engine behind it dies,
  * the kernel parks what comes; the keeper connects to the next engine, and hands the socket
- * over. Promises:
+ * over: by the rules of keeper.h, of which this is the ground. One more:
  *
- * K1. What was under way is sent again, to the next engine, and fails never. The kernel does
- *     that with requests that time out: so for a while after each loss, and only then, they
- *     may (SWEEP_S).
- * K2. Otherwise no request times out: one that is parked, for want of a quorum say, takes as
- *     long as it takes. (With several connections the kernel sends it again even so, on
- *     another one, which does no harm: it is the same data, and comes later.)
- * K3. It connects to nothing but the same: of that size, or larger, and not read-only now.
  * K4. It holds a lock on the file of the state, by which it is known to live, and ends with
- *     the device.
+ *     the device. One that is killed is replaced by its guardian, which does nothing else, or,
+ *     if that is killed as well, by the next `mdcluster attach`.
  *
- * It is locked into memory: what it would be paged in from may be that very device.
+ * Both are locked into memory, since what they would be paged in from may be that very device,
+ * and are nobody's choice where memory is short.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,36 +20,31 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <linux/nbd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "tools/attach.h"
+#include "tools/keeper.h"
 #include "tools/nbd_export.h"
 #include "tools/nbd_kernel.h"
 
 LOG_SUBSYSTEM(attach);
 
 enum {
-	SWEEP_S = 10,       /* what was under way goes on after at most so long */
-	SWEEP_MANY_S = 30,  /* of several connections: the kernel's own */
-	SWEEP_MORE_S = 3,   /* its timers are late by a second or two */
 	PAUSE_MS = 200,
 	PATIENCE_MS = 10000,
 };
 
-struct keeper {
+/* keeper_ground's owner */
+struct place {
 	const struct attach *a;
 	struct nbd_kernel kernel;
-	int sockets[ATTACH_MAX_CONNECTIONS]; /* -1: lost */
-	uint64_t calm_at_ns;                 /* 0: nothing may time out */
-	uint64_t lost_at_ns;                 /* 0: nothing is lost */
-	int told;                            /* -errno that was logged */
+	struct keeper keeper;
 };
 
 static volatile sig_atomic_t is_told_to_end;
@@ -66,170 +55,150 @@ static void told_to_end(int signal_number)
 	is_told_to_end = 1;
 }
 
-/* --- the kernel ------------------------------------------------------------------------- */
-
-static unsigned int sweep_s(const struct keeper *k)
+static void pause_ms(long ms)
 {
-	return k->a->connections > 1 ? SWEEP_MANY_S : SWEEP_S;
+	nanosleep(&(struct timespec){ .tv_nsec = ms * 1000000l }, NULL);
 }
 
+/* --- the ground --------------------------------------------------------------------------- */
+
 /* How often the kernel looks at what is under way; setting its timeout sets that, too. */
-static void look_often(const struct keeper *k)
+static void look_often(const struct place *p)
 {
 	char path[128];
 	FILE *file;
 
 	snprintf(path, sizeof(path), "/sys/block/%s/queue/io_timeout",
-		 k->a->device + strlen("/dev/"));
+		 p->a->device + strlen("/dev/"));
 	file = fopen(path, "we");
 	if (!file)
 		return; /* before Linux 5.0: it looks every 30 s */
-	fprintf(file, "%u\n", sweep_s(k) * 1000);
+	fprintf(file, "%u\n", keeper_sweep_s(&p->keeper) * 1000);
 	(void)fclose(file);
 }
 
-static struct nbd_kernel_device device_of(const struct keeper *k, const int *sockets,
+static struct nbd_kernel_device device_of(const struct place *p, const int *sockets,
 					  unsigned int count)
 {
 	return (struct nbd_kernel_device){
-		.index = attach_nbd_index(k->a),
-		.backend = k->a->socket,
+		.index = attach_nbd_index(p->a),
+		.backend = p->a->socket,
 		.sockets = sockets,
 		.count = count,
 	};
 }
 
-static void set_timeout(struct keeper *k, uint64_t timeout_s)
+static int open_export(void *owner, struct nbd_export *to, struct err *err)
 {
-	struct nbd_kernel_device device = device_of(k, NULL, 0);
+	const struct place *p = owner;
+
+	return nbd_export_open(to, p->a->socket, p->a->name, err);
+}
+
+static int add(void *owner, int fd, unsigned int timeout_s, struct err *err)
+{
+	struct place *p = owner;
+	struct nbd_kernel_device device = device_of(p, &fd, 1);
+	int r = nbd_kernel_add(&p->kernel, &device, timeout_s, err);
+
+	look_often(p);
+	return r;
+}
+
+static void set_timeout(void *owner, unsigned int timeout_s)
+{
+	struct place *p = owner;
+	struct nbd_kernel_device device = device_of(p, NULL, 0);
 	struct err ignored = ERR_INIT;
 
-	nbd_kernel_set_timeout(&k->kernel, &device, timeout_s, &ignored);
-	look_often(k);
+	nbd_kernel_set_timeout(&p->kernel, &device, timeout_s, &ignored);
+	look_often(p);
 }
 
-static void sweep(struct keeper *k)
+static void close_socket(void *owner, int fd)
 {
-	k->calm_at_ns = clock_boot_ns() + (sweep_s(k) + SWEEP_MORE_S) * NS_PER_S;
-	if (k->a->connections == 1)
-		set_timeout(k, sweep_s(k));
+	(void)owner;
+	close(fd);
 }
 
-static void calm(struct keeper *k)
+static void tell(void *owner, enum keeper_news news, uint64_t lost_ms, const struct err *why)
 {
-	if (k->calm_at_ns == 0 || k->lost_at_ns || clock_boot_ns() < k->calm_at_ns)
-		return;
-	k->calm_at_ns = 0;
-	if (k->a->connections == 1)
-		set_timeout(k, 0);
-}
+	const struct attach *a = ((const struct place *)owner)->a;
 
-/* --- sockets ---------------------------------------------------------------------------- */
-
-static bool find_lost(struct keeper *k, int timeout_ms)
-{
-	struct pollfd fds[ATTACH_MAX_CONNECTIONS];
-	bool is_any = false;
-
-	for (uint32_t i = 0; i < k->a->connections; i++)
-		fds[i] = (struct pollfd){ .fd = k->sockets[i], .events = POLLRDHUP };
-	if (poll(fds, k->a->connections, timeout_ms) <= 0)
-		return false;
-	for (uint32_t i = 0; i < k->a->connections; i++) {
-		if (k->sockets[i] < 0 || !fds[i].revents)
-			continue;
-		close(k->sockets[i]);
-		k->sockets[i] = -1;
-		is_any = true;
-	}
-	return is_any;
-}
-
-static void complain(struct keeper *k, const struct err *err)
-{
-	if (k->told == err->code)
-		return;
-	k->told = err->code;
-	log_warning("MDC5912", "%s: %s is not connected, and its requests wait: %s", k->a->name,
-		    k->a->device, err->text);
-}
-
-static int open_same(const struct keeper *k, struct nbd_export *export, struct err *err)
-{
-	int r = nbd_export_open(export, k->a->socket, k->a->name, err);
-
-	if (r < 0)
-		return r;
-	if (export->size_bytes >= k->a->size_bytes &&
-	    export->block_bytes <= k->a->block_bytes &&
-	    (k->a->is_read_only || !(export->flags & NBD_FLAG_READ_ONLY)))
-		return 0;
-	close(export->fd);
-	return err_set(err, -EMEDIUMTYPE, "what is served now has %" PRIu64 " bytes instead of %" PRIu64 ", blocks of %u, and flags %#x",
-		       export->size_bytes, k->a->size_bytes, export->block_bytes,
-		       export->flags);
-}
-
-/* -ENOSPC: the kernel has not noticed yet that the old one is dead. */
-static bool connect_again(struct keeper *k, uint32_t i)
-{
-	struct nbd_kernel_device device;
-	struct err err = ERR_INIT;
-	struct nbd_export export;
-	int r = open_same(k, &export, &err);
-
-	if (r == 0) {
-		device = device_of(k, &export.fd, 1);
-		r = nbd_kernel_add(&k->kernel, &device, &err);
-		if (r < 0)
-			close(export.fd);
-	}
-	if (r < 0 && r != -ENOSPC)
-		complain(k, &err);
-	k->sockets[i] = r < 0 ? -1 : export.fd;
-	return r == 0;
-}
-
-static void connect_lost(struct keeper *k)
-{
-	bool is_whole = true;
-
-	for (uint32_t i = 0; i < k->a->connections && is_whole; i++)
-		if (k->sockets[i] < 0)
-			is_whole = connect_again(k, i);
-	if (!is_whole)
-		return;
-	sweep(k); /* for what the kernel sent between its loss and ours */
-	log_notice("MDC5911", "%s: %s is connected again, after %llu ms", k->a->name,
-		   k->a->device, (clock_boot_ns() - k->lost_at_ns) / NS_PER_MS);
-	k->lost_at_ns = 0;
-	k->told = 0;
-}
-
-static void lose(struct keeper *k)
-{
-	if (k->lost_at_ns == 0) {
-		k->lost_at_ns = clock_boot_ns();
+	switch (news) {
+	case KEEPER_LOST:
 		log_notice("MDC5910", "%s: the daemon behind %s is gone, and requests wait",
-			   k->a->name, k->a->device);
+			   a->name, a->device);
+		break;
+	case KEEPER_BACK:
+		log_notice("MDC5911", "%s: %s is connected again, after %llu ms", a->name,
+			   a->device, (unsigned long long)lost_ms);
+		break;
+	case KEEPER_REFUSED:
+		log_warning("MDC5912", "%s: %s is not connected, and its requests wait: %s",
+			    a->name, a->device, why->text);
+		break;
 	}
-	sweep(k);
 }
+
+static const struct keeper_ground ground = {
+	.open = open_export,
+	.add = add,
+	.set_timeout = set_timeout,
+	.close = close_socket,
+	.tell = tell,
+};
 
 /* --- a life ------------------------------------------------------------------------------ */
 
-static void keep(struct keeper *k)
+static void listen_for_losses(struct keeper *k)
+{
+	struct pollfd fds[KEEPER_MAX_SOCKETS + 1];
+	uint32_t count = k->connections;
+
+	for (uint32_t i = 0; i < count; i++)
+		fds[i] = (struct pollfd){ .fd = k->sockets[i], .events = POLLRDHUP };
+	fds[count] = (struct pollfd){ .fd = k->spare, .events = POLLRDHUP };
+	if (poll(fds, count + 1, keeper_wait_ms(k)) <= 0)
+		return;
+	for (uint32_t i = 0; i <= count; i++)
+		if (fds[i].fd >= 0 && fds[i].revents)
+			keeper_hung_up(k, fds[i].fd, clock_boot_ns());
+}
+
+static void keep(struct place *p)
 {
 	while (!is_told_to_end) {
-		if (find_lost(k, k->lost_at_ns || k->calm_at_ns ? PAUSE_MS : -1))
-			lose(k);
-		if (!attach_nbd_is_there(k->a))
+		listen_for_losses(&p->keeper);
+		if (!attach_nbd_is_there(p->a))
 			return;
-		calm(k);
-		if (k->lost_at_ns)
-			connect_lost(k);
+		keeper_go(&p->keeper, clock_boot_ns());
 	}
 }
+
+static _Noreturn void be_keeper(const struct attach *a, const int *sockets)
+{
+	struct err err = ERR_INIT;
+	struct place p = {
+		.a = a,
+		.keeper = { .ground = &ground,
+			    .size_bytes = a->size_bytes,
+			    .block_bytes = a->block_bytes,
+			    .is_read_only = a->is_read_only,
+			    .connections = a->connections },
+	};
+
+	p.keeper.owner = &p;
+	if (nbd_kernel_open(&p.kernel, &err) < 0)
+		_exit(EXIT_FAILURE);
+	(void)mlockall(MCL_CURRENT);
+	look_often(&p);
+	keeper_begin(&p.keeper, sockets, clock_boot_ns());
+	keep(&p);
+	_exit(EXIT_SUCCESS);
+}
+
+/* --- its guardian ------------------------------------------------------------------------- */
 
 static void let_go_of_stdio(void)
 {
@@ -241,25 +210,64 @@ static void let_go_of_stdio(void)
 		close(fd);
 }
 
-static _Noreturn void be_keeper(const struct attach *a, const int *sockets)
+static void be_spared(void)
+{
+	FILE *file = fopen("/proc/self/oom_score_adj", "we");
+
+	if (!file)
+		return;
+	fputs("-1000\n", file);
+	(void)fclose(file);
+}
+
+static void close_all(const int *sockets, uint32_t count)
+{
+	for (uint32_t i = 0; sockets && i < count; i++)
+		close(sockets[i]);
+}
+
+/* The end of a keeper that ended by itself, or was told to. */
+static bool has_ended(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0) {
+		if (errno != EINTR)
+			return true;
+		if (is_told_to_end)
+			kill(pid, SIGTERM);
+	}
+	return is_told_to_end || WIFEXITED(status);
+}
+
+static _Noreturn void be_guardian(const struct attach *a, const int *sockets)
 {
 	struct sigaction action = { .sa_handler = told_to_end };
-	struct keeper k = { .a = a };
 	struct err err = ERR_INIT;
+	pid_t pid;
 
 	setsid();
 	sigaction(SIGTERM, &action, NULL);
 	if (chdir("/") < 0)
 		_exit(EXIT_FAILURE);
 	let_go_of_stdio();
+	be_spared();
 	(void)log_open("mdcluster", LOG_TO_SYSLOG, LOG_NOTICE, &err);
-	memcpy(k.sockets, sockets, sizeof(k.sockets));
-	if (nbd_kernel_open(&k.kernel, &err) < 0)
-		_exit(EXIT_FAILURE);
-	(void)mlockall(MCL_CURRENT);
-	look_often(&k);
-	keep(&k);
-	_exit(EXIT_SUCCESS);
+	for (;;) {
+		pid = fork();
+		if (pid == 0)
+			be_keeper(a, sockets);
+		(void)mlockall(MCL_CURRENT);
+		if (pid > 0) {
+			close_all(sockets, a->connections);
+			sockets = NULL; /* of these it sees no more */
+			if (has_ended(pid) || !attach_nbd_is_there(a))
+				_exit(EXIT_SUCCESS);
+			log_warning("MDC5940", "%s: who keeps %s connected was killed, and is replaced",
+				    a->name, a->device);
+		}
+		pause_ms(PAUSE_MS);
+	}
 }
 
 int attach_keeper_start(struct attach *a, const int *sockets, struct err *err)
@@ -276,7 +284,7 @@ int attach_keeper_start(struct attach *a, const int *sockets, struct err *err)
 		return err_set(err, -errno, "a process to keep it connected: %s",
 			       strerror(errno));
 	if (a->process == 0)
-		be_keeper(a, sockets);
+		be_guardian(a, sockets);
 	return 0;
 }
 
@@ -287,10 +295,13 @@ bool attach_keeper_lives(const struct attach *a)
 	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0;
 }
 
+/* Both of them: a group of their own, the guardian's, whether that lives or not. */
 void attach_keeper_end(const struct attach *a)
 {
-	for (int ms = 0; a->process > 1 && attach_keeper_lives(a); ms += PAUSE_MS) {
-		kill(a->process, ms < PATIENCE_MS ? SIGTERM : SIGKILL);
-		nanosleep(&(struct timespec){ .tv_nsec = PAUSE_MS / 10 * 1000000l }, NULL);
+	for (int ms = 0; a->process > 1 && ms < 2 * PATIENCE_MS; ms += PAUSE_MS) {
+		if (!attach_keeper_lives(a))
+			return;
+		kill(-a->process, ms < PATIENCE_MS ? SIGTERM : SIGKILL);
+		pause_ms(PAUSE_MS / 10);
 	}
 }

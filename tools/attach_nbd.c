@@ -14,10 +14,14 @@
 #include <linux/nbd.h>
 
 #include "base/err.h"
+#include "base/log.h"
+#include "base/slurp.h"
 #include "tools/attach.h"
 #include "tools/nbd_export.h"
 #include "tools/nbd_kernel.h"
 #include "tools/run.h"
+
+LOG_SUBSYSTEM(attach);
 
 enum {
 	MAX_DEVICES = 256,
@@ -165,6 +169,70 @@ int attach_nbd(struct attach *a, struct err *err)
 	}
 	close_all(sockets);
 	nbd_kernel_close(&k);
+	return r;
+}
+
+/* --- a device that is there --------------------------------------------------------------- */
+
+/* The kernel's blocks of 512 bytes, whatever the device's are. */
+enum { SYSFS_SECTOR = 512 };
+
+/* "": a kernel before 5.14, which does not say */
+static void read_backend(const char *name, char to[PATH_MAX])
+{
+	(void)slurp_line(to, PATH_MAX, "/sys/block/%s/backend", name);
+}
+
+bool attach_nbd_find(struct attach *a)
+{
+	char backend[PATH_MAX];
+
+	for (int i = 0; i < MAX_DEVICES; i++) {
+		snprintf(a->device, sizeof(a->device), "/dev/nbd%d", i);
+		read_backend(a->device + strlen("/dev/"), backend);
+		if (strcmp(backend, a->socket) == 0 && attach_nbd_is_there(a))
+			return true;
+	}
+	a->device[0] = '\0';
+	return false;
+}
+
+static uint64_t sysfs_number(const char *name, const char *file)
+{
+	char line[32];
+
+	(void)slurp_line(line, sizeof(line), "/sys/block/%s/%s", name, file);
+	return strtoull(line, NULL, 10);
+}
+
+static int look_at_device(struct attach *a, struct err *err)
+{
+	const char *name = a->device + strlen("/dev/");
+	bool is_read_only = sysfs_number(name, "ro");
+	char backend[PATH_MAX];
+
+	read_backend(name, backend);
+	if (backend[0] && strcmp(backend, a->socket) != 0)
+		return err_set(err, -EBUSY, "%s is connected to %.200s: it is not ours", a->device,
+			       backend);
+	if (a->is_read_only && !is_read_only)
+		return err_set(err, -EEXIST, "it is attached already, as %s, which can be written: detach it first",
+			       a->device);
+	a->is_read_only = is_read_only;
+	a->size_bytes = sysfs_number(name, "size") * SYSFS_SECTOR;
+	a->block_bytes = (uint32_t)sysfs_number(name, "queue/logical_block_size");
+	return 0;
+}
+
+int attach_nbd_take_over(struct attach *a, struct err *err)
+{
+	int r = look_at_device(a, err);
+
+	if (r == 0)
+		r = attach_keeper_start(a, NULL, err);
+	if (r == 0)
+		log_notice("MDC5941", "%s: nobody kept %s connected: that is done again", a->name,
+			   a->device);
 	return r;
 }
 

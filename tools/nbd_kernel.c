@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <linux/genetlink.h>
@@ -212,14 +213,46 @@ int nbd_kernel_connect(struct nbd_kernel *k, const struct nbd_kernel_device *d,
 	return tell(k, &m, d->index, "it cannot be connected", err);
 }
 
-int nbd_kernel_add(struct nbd_kernel *k, const struct nbd_kernel_device *d, struct err *err)
+static void set_send_timeout(int fd, time_t seconds)
 {
+	struct timeval t = { .tv_sec = seconds };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t));
+}
+
+static time_t send_timeout(int fd)
+{
+	struct timeval t = { 0 };
+	socklen_t length = sizeof(t);
+
+	(void)getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, &length);
+	return t.tv_sec;
+}
+
+/*
+ * Linux answers 0 whether it took the socket or had no use for it. But those that it takes
+ * it gives the device's timeout, for sending: that is seen, and taken back, since a server
+ * may well read nothing for long.
+ */
+int nbd_kernel_add(struct nbd_kernel *k, const struct nbd_kernel_device *d,
+		   unsigned int timeout_s, struct err *err)
+{
+	const time_t mark_s = (time_t)timeout_s + 1;
 	struct message m;
+	bool is_taken;
+	int r;
 
 	begin(k, &m, k->family, NBD_CMD_RECONFIGURE);
 	put_device(&m, d);
+	put_u64(&m, NBD_ATTR_TIMEOUT, timeout_s);
 	put_sockets(&m, d);
-	return tell(k, &m, d->index, "it cannot be connected again", err);
+	set_send_timeout(d->sockets[0], mark_s);
+	r = tell(k, &m, d->index, "it cannot be connected again", err);
+	is_taken = r == 0 && send_timeout(d->sockets[0]) != mark_s;
+	set_send_timeout(d->sockets[0], 0);
+	if (r < 0 || is_taken)
+		return r;
+	return err_set(err, -ENOSPC, "/dev/nbd%d: none of its connections is dead", d->index);
 }
 
 int nbd_kernel_set_timeout(struct nbd_kernel *k, const struct nbd_kernel_device *d,

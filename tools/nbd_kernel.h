@@ -36,8 +36,12 @@ void nbd_kernel_close(struct nbd_kernel *k);
  */
 int nbd_kernel_connect(struct nbd_kernel *k, const struct nbd_kernel_device *d,
 		       struct err *err);
-/* Each socket takes the place of one that died; -ENOSPC: (so many) are alive. */
-int nbd_kernel_add(struct nbd_kernel *k, const struct nbd_kernel_device *d, struct err *err);
+/*
+ * The one socket takes the place of one that died; -ENOSPC: all are alive, as far as the
+ * kernel knows. In any case the device's timeout is `timeout_s` then, which is not 0.
+ */
+int nbd_kernel_add(struct nbd_kernel *k, const struct nbd_kernel_device *d,
+		   unsigned int timeout_s, struct err *err);
 /* What is under way for so long is sent again; 0: it is waited for. */
 int nbd_kernel_set_timeout(struct nbd_kernel *k, const struct nbd_kernel_device *d,
 			   uint64_t timeout_s, struct err *err);
