@@ -7,6 +7,7 @@
 #	consumers.sh [STORY...]      (default: those of CI)
 #	    engine      the engine is killed while files are written; then the other machine
 #	    again       detach, a new daemon, attach; --read-only; two connections
+#	    keeper      who keeps the device connected is killed, alone and with all its processes
 . "$(dirname "$0")/../cli/functions.sh"
 . "$srcdir/tests/vm/functions.sh"
 . "$srcdir/tests/vm/ours.sh"
@@ -96,6 +97,40 @@ story_engine() {
   echo "engine: killed twice below ext4, and the other machine once: no error, all files as they were written"
 }
 
+# Nobody who can be killed stands between a file system and its array for good.
+guardian() { on "$1" "awk '{ print \$3 }' /run/mdcluster/$array.attached"; }
+orphan() { on "$1" "kill -s KILL -- -$(guardian "$1")"; } # N: nobody is left
+take_over() { expect_equal "the device that is taken over" "$device" "$(ours_ask "$1" attach "$array")"; }
+next_engine() { # N: and what is written below it
+  ours_kill_engine "$1"
+  ours_active "$1"
+}
+story_keeper() {
+  local guardian
+  make_fs 1
+  fio_begins 1
+  guardian=$(guardian 1)
+  on 1 "kill -KILL \$(cat /proc/$guardian/task/$guardian/children)"
+  next_engine 1
+  fio_goes_on 1
+  # of a connection that lives: the spare one tells
+  orphan 1
+  take_over 1
+  next_engine 1
+  fio_goes_on 1
+  # of one that died since
+  orphan 1
+  next_engine 1
+  take_over 1
+  fio_goes_on 1
+  fio_is_content 1
+  no_error_seen 1
+  on 1 'umount /mnt && e2fsck -fn '"$device" >fsck
+  ours_ask 1 detach "$array"
+  ! try_on 1 "test -e /sys/block/${device#/dev/}/pid" >/dev/null || fail "$device is still connected"
+  echo "keeper: killed alone, with its guardian, and before the engine: the same device goes on each time"
+}
+
 # What is written while no daemon runs is written by the next one.
 fills() { # CHARACTER MIB-FROM
   echo "head -c 2097152 /dev/zero | tr '\\0' $1 | dd of=$device bs=64k seek=$(($2 * 16)) iflag=fullblock oflag=direct conv=fsync"
@@ -127,5 +162,5 @@ story_again() {
 lab disk a 160M
 lab disk b 160M
 ours_boot
-[ $# != 0 ] || set -- again engine
+[ $# != 0 ] || set -- again keeper engine
 for story; do "story_$story"; done
