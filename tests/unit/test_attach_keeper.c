@@ -206,11 +206,14 @@ static void K4_where_both_are_killed_the_next_may_keep_it(void **state)
 /* A detach would wait for it, and another would keep what is taken away. */
 static void K4_who_is_told_to_end_is_not_replaced(void **state)
 {
+	int status = 0;
+
 	(void)state;
 	start();
 	attach_keeper_end(&web);
 	expect_end();
-	assert_int_equal(waitpid(web.process, NULL, 0), web.process);
+	assert_int_equal(waitpid(web.process, &status, 0), web.process);
+	assert_true(WIFEXITED(status)); /* and nobody had to kill it */
 }
 
 #define KEEPER_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

@@ -100,7 +100,7 @@ story_engine() {
 # Nobody who can be killed stands between a file system and its array for good.
 guardian() { on "$1" "awk '{ print \$3 }' /run/mdcluster/$array.attached"; }
 orphan() { on "$1" "kill -s KILL -- -$(guardian "$1")"; } # N: nobody is left
-take_over() { expect_equal "the device that is taken over" "$device" "$(ours_ask "$1" attach "$array")"; }
+take_over() { expect_equal "the device that is taken over" "$device" "$(ours_ask "$1" attach "$array" | tail -n 1)"; }
 next_engine() { # N: and what is written below it
   ours_kill_engine "$1"
   ours_active "$1"
