@@ -2,6 +2,7 @@
 /* mdcluster assemble, stop: arrays go into use on this node, and out of it. */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -11,8 +12,11 @@
 
 /* --- assemble --------------------------------------------------------------------------- */
 
+enum { PAUSE_MS = 200 };
+
 static const struct cli_option assemble_options[] = {
 	{ "scan", 's', NULL, "all arrays of the daemon's configuration" },
+	{ "wait", 0, NULL, "wait for the daemon, too, where none answers (yet)" },
 	DAEMON_OPTIONS,
 	CLI_COMMON_OPTIONS
 };
@@ -34,22 +38,37 @@ static int tell_state(void *owner, const json_t *answer)
 	return 0;
 }
 
-/* Tells nothing where nobody would read it. */
-static enum cli_exit assemble_one(const struct cli_args *args, json_t *parameters)
+static json_t *try_assemble(const struct cli_args *args, json_t *parameters, bool *is_absent,
+			    struct err *err)
 {
+	/* tells nothing where nobody would read it */
 	bool is_quiet = cli_has(args, "quiet") || !isatty(STDERR_FILENO);
-	struct err err = ERR_INIT;
-	struct mdcluster *c = daemon_open(args, &err);
+	struct mdcluster *c = daemon_open(args, err);
 	json_t *answer;
 
-	if (!c) {
-		json_decref(parameters);
-		return cli_fail(&err);
-	}
-	answer = daemon_follow(c, "org.mdcluster.Assemble", parameters, tell_state, &is_quiet,
-			       &err);
-	json_decref(answer);
+	*is_absent = !c && (err->code == -ENOENT || err->code == -ECONNREFUSED);
+	if (!c)
+		return NULL;
+	answer = daemon_follow(c, "org.mdcluster.Assemble", json_incref(parameters), tell_state,
+			       &is_quiet, err);
+	*is_absent = !answer && err->code == -ECONNRESET;
 	mdcluster_free(c);
+	return answer;
+}
+
+static enum cli_exit assemble_one(const struct cli_args *args, json_t *parameters)
+{
+	bool is_patient = cli_has(args, "wait"), is_absent;
+	struct err err = ERR_INIT;
+	json_t *answer = try_assemble(args, parameters, &is_absent, &err);
+
+	while (!answer && is_patient && is_absent) {
+		nanosleep(&(struct timespec){ .tv_nsec = PAUSE_MS * 1000000l }, NULL);
+		err = (struct err)ERR_INIT;
+		answer = try_assemble(args, parameters, &is_absent, &err);
+	}
+	json_decref(answer);
+	json_decref(parameters);
 	return answer ? CLI_OK : cli_fail(&err);
 }
 

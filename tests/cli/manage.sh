@@ -50,6 +50,15 @@ answer Assemble '{"refuse": "web: no disks are there: /dev/sda, /dev/sdb", "errn
 expect_fail 1 mdcluster assemble web
 says_error="mdcluster: web: no disks are there: /dev/sda, /dev/sdb"
 expect_equal "why not" "$says_error" "$error"
+# whoever is patient waits for the daemon, and not for what that refuses
+ends_with 1 mdcluster assemble --wait web
+mdcluster assemble --wait --run-dir="$tmp/later" web >waited 2>&1 &
+waiting=$!
+sleep 0.5
+[ -d /proc/$waiting ] || fail "assemble --wait: $(cat waited)"
+ln -s "$MDCLUSTER_RUN_DIR" later
+wait "$waiting" && fail "assemble --wait: the refusal is lost"
+expect_equal "who waited is told" "$says_error" "$(cat waited)"
 # one that cannot be stopped does not keep the next one
 answer Stop '{"refuse": "2 clients use it", "errno": 16}'
 calls >/dev/null

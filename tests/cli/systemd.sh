@@ -16,7 +16,10 @@ ln -s mdcluster-attach@.service mdcluster-attach@web.service
 values() { sed -n "s/^$1=//p" mdclusterd.service; }
 
 # --- whatever is here: what the files say of each other ----------------------------------------
-grep -q '^BindsTo=mdclusterd.service' mdcluster-attach@.service || fail "attach@ does not stop with the daemon"
+! grep -E '^(BindsTo|Requires|PartOf)=.*mdclusterd' mdcluster-attach@.service ||
+  fail "a restart of the daemon takes the device from under what is mounted"
+grep -q '^Wants=mdclusterd.service' mdcluster-attach@.service || fail "attach@ does not start the daemon"
+! grep '^Restart=' mdcluster-attach@.service || fail "systemd restarts what requires attach@ with it"
 grep -q '^After=mdclusterd.service' mdcluster-attach@.service || fail "attach@ does not stop before the daemon"
 for unit in mdclusterd.service mdcluster-attach@.service; do
   grep -q '^Before=remote-fs-pre.target' $unit || fail "$unit: mounts do not wait for it"

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The units under a real systemd, the first process of a copy of this host (an overlay, with
 # devices, network and cgroup of its own): with all of its sandbox the daemon runs an array on
-# block devices, starts an engine anew, reloads, and leaves in order; an attached device goes
-# before it. Half a minute; called by .ci/run, not by make check.
+# block devices, starts an engine anew, reloads, and leaves in order; an attached device stays
+# over a restart of it, and goes before it where both go. Half a minute; called by .ci/run, not by make check.
 . "$(dirname "$0")/../cli/functions.sh"
 need_root
 need unshare losetup qemu-io jq
@@ -103,20 +103,35 @@ is MainPID "$main" || end "systemd started it anew for an engine"
 is NRestarts 0 || end "systemd counts a restart"
 systemctl reload mdclusterd
 
-# a device of it, which goes before the daemon does
+# what the dead engine left is resynced first: a stop amid that would hand its bits over
+idle() { until_true "web is resynced for ever" mdcluster status --wait=idle web; }
+idle
+# a device of it, which has the daemon started
+attach=
 if [ -e /dev/fuse ] && command -v nbdfuse nbdinfo >/dev/null; then
-  systemctl start mdcluster-attach@web
+  attach=mdcluster-attach@web
+  systemctl stop mdclusterd
+  systemctl start $attach
+  is ActiveState active || end "the daemon is not started for its device"
   [ -e /run/mdcluster/web.attached ] || end "it is not attached"
   device=$(awk '{ print $2 }' /run/mdcluster/web.attached)
   cmp -n 1048576 "$device" <(head -c 1M /dev/zero | tr '\0' '\7') || end "the device has other data"
+  # an upgrade: whatever is mounted stays where it is
+  systemctl restart mdclusterd
+  is ActiveState active $attach || end "$attach went with the daemon"
+  [ -e /run/mdcluster/web.attached ] || end "a restart of the daemon takes the device away"
+  until_true "web is not active anew" active
+  idle
 fi
 
-# what the dead engine left is resynced first: a stop amid that would hand its bits over
-until_true "web is resynced for ever" mdcluster status --wait=idle web
-systemctl stop mdclusterd
+systemctl stop mdclusterd $attach
 is Result success || end "it did not end well: $(property Result)"
 [ ! -e /run/mdcluster/web.attached ] || end "the device is still attached"
-is ActiveState inactive mdcluster-attach@web || end "mdcluster-attach@web still runs"
+if [ -n "$attach" ]; then
+  is ActiveState inactive $attach || end "$attach still runs"
+  [ "$(property InactiveEnterTimestampMonotonic $attach)" -le "$(property ActiveExitTimestampMonotonic)" ] ||
+    end "the daemon stopped before its device went"
+fi
 [ "$(mdcluster examine-bitmap --json "$one" | jq '[.slots[].dirty] | add')" = 0 ] ||
   end "it left bits: the array was not left in order"
 
