@@ -20,6 +20,7 @@
 #include "tools/host.h"
 #include "tools/show_kernel.h"
 #include "tools/show_status.h"
+#include "tools/wait_array.h"
 
 LOG_SUBSYSTEM(status);
 
@@ -37,21 +38,21 @@ static const struct cli_option options[] = {
 
 /* --- waiting ---------------------------------------------------------------------------- */
 
-static bool is_member_calm(const struct status_member *m)
+static bool owes(const struct status_array *a)
 {
-	return strcmp(m->state, "active") == 0 && !m->owes_resync && m->low == m->high;
+	return wait_can_resync(a) && (a->needed_bytes || a->is_single_source);
 }
 
-/* Nothing resyncs, is recovered, or waits; what a failed disk leaves undone is not that. */
+/*
+ * Nothing resyncs, is recovered, or waits; what a failed disk leaves undone is not that: it
+ * begins when a person adds one.
+ */
 static bool is_idle(const struct status_array *a)
 {
 	for (uint32_t i = 0; i < a->member_count; i++)
-		if (!is_member_calm(&a->members[i]))
+		if (strcmp(a->members[i].state, "active") != 0)
 			return false;
-	for (uint32_t i = 0; i < a->disk_count; i++)
-		if (strcmp(a->disks[i].state, "rebuild") == 0)
-			return false;
-	return !a->activity[0] && !a->needed_bytes && !a->is_single_source && !a->waits[0] &&
+	return !wait_is_busy(a) && !owes(a) && (!a->waits[0] || a->needs_disk) &&
 	       (strcmp(a->state, "active") == 0 || strcmp(a->state, "failed") == 0 ||
 		strcmp(a->state, "down") == 0);
 }

@@ -25,9 +25,16 @@ static uint32_t count(const struct status_array *a, const char *state)
 	return n;
 }
 
-static bool is_at_work(const struct status_member *m)
+/* What is owed of a disk that is not there is nobody's work before one is. */
+bool wait_can_resync(const struct status_array *a)
 {
-	return m->owes_resync || m->high > m->low || strcmp(m->state, "recovering") == 0;
+	return a->disks_in_sync + count(a, "rebuild") >= 2;
+}
+
+static bool is_at_work(const struct status_array *a, const struct status_member *m)
+{
+	return (m->owes_resync && wait_can_resync(a)) || m->high > m->low ||
+	       strcmp(m->state, "recovering") == 0;
 }
 
 bool wait_is_busy(const struct status_array *a)
@@ -37,7 +44,7 @@ bool wait_is_busy(const struct status_array *a)
 	if (a->activity[0] || rebuilt > 0)
 		return true;
 	for (uint32_t i = 0; i < a->member_count; i++)
-		if (is_at_work(&a->members[i]))
+		if (is_at_work(a, &a->members[i]))
 			return true;
 	return strcmp(a->state, "active") == 0 && count(a, "spare") > 0 &&
 	       a->disks_in_sync + rebuilt < a->raid_disks;

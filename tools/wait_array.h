@@ -14,6 +14,8 @@ struct status_array;
  * disk.
  */
 bool wait_is_busy(const struct status_array *a);
+/* There are two disks to resync one to the other: what is needed is done some time. */
+bool wait_can_resync(const struct status_array *a);
 /* Of what is known of it: "recovery", "resync", "check"; how far it is. total 0: not known. */
 const char *wait_progress(const struct status_array *a, uint64_t *done, uint64_t *total);
 /* On a terminal, where nothing speaks against it. */

@@ -304,6 +304,7 @@ struct array_look {
 	/* V6: "" or one clause: "waits: proof of death of node 3" */
 	char waits[256];
 	uint64_t waits_since_ns;
+	bool needs_disk;             /* that is it: what is needed has nowhere to be resynced to */
 };
 void array_look(const struct array *a, struct array_look *look);
 const char *array_state_name(enum array_state state);

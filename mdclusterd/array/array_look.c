@@ -248,7 +248,7 @@ static void look_resync(const struct array *a, struct array_look *look)
 
 	look->speed_bytes = r->speed_bytes;
 	look->mismatch_sectors = a->sweep.mismatch_sectors;
-	if (r->is_running) {
+	if (r->is_running && disks_in_sync(a) >= 2) {
 		look->kind_text = "resync";
 		look->done_sectors = r->done_chunks * chunk;
 		look->total_sectors = look->done_sectors + a->needed_chunks * chunk;
@@ -280,6 +280,7 @@ void array_look(const struct array *a, struct array_look *look)
 	look_members(a, look);
 	look_resync(a, look);
 	say_waits(a, look);
+	look->needs_disk = wait_of(a) == ARRAY_WAIT_DISK;
 }
 
 void array_set_missing(struct array *a, uint32_t node, bool is_missing)

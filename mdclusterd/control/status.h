@@ -92,6 +92,7 @@ struct status_array {
 	uint64_t parked_since_ns;
 	char waits[STATUS_TEXT];
 	uint64_t waits_since_ns;
+	bool needs_disk;             /* that is what it waits for, to resync to */
 	char export_path[STATUS_TEXT]; /* the NBD socket; "" before it serves */
 	char reservation_key[24];    /* "0xaaaa000000000001": ours on its disks; "": none */
 	struct status_disk disks[STATUS_MAX_DISKS];

@@ -107,6 +107,7 @@ static const struct json_field array_fields[] = {
 	JSON_FIELD(status_array, parked_since_ns, FIELD_U64, "parked_since_ns"),
 	JSON_FIELD(status_array, waits, FIELD_TEXT, "waits"),
 	JSON_FIELD(status_array, waits_since_ns, FIELD_U64, "waits_since_ns"),
+	JSON_FIELD(status_array, needs_disk, FIELD_BOOL, "needs_disk"),
 	JSON_FIELD(status_array, export_path, FIELD_TEXT, "export_path"),
 	JSON_FIELD(status_array, reservation_key, FIELD_TEXT, "reservation_key"),
 	JSON_FIELDS_END

@@ -292,6 +292,7 @@ void status_fill_array(const struct engine *e, const struct unit *u,
 	a->slot = l.slot;
 	a->degraded_since_ns = age(l.degraded_since_ns, now);
 	status_fill_waits(e, &l, a->waits);
+	a->needs_disk = l.needs_disk;
 	a->waits_since_ns = age(l.waits_since_ns, now);
 	if (l.state == ARRAY_ACTIVE)
 		snprintf(a->export_path, sizeof(a->export_path), "%.255s", unit_socket_path(u));

@@ -211,6 +211,14 @@ for trouble in '.needed_bytes = 4096' '.is_single_source = true' '.waits = "wait
 	'.members[2].high_sectors = 8'; do
 	waits_until idle healthy ".arrays[0]$trouble"
 done
+# ... and a spare that will be recovered to
+waits_until idle degraded '.arrays[0].disks += [{"path": "/dev/sdc", "state": "spare", "role": 2, "number": 2}]'
+# what is owed to a disk that is not there ends when a person adds one: mdadm --wait ends, too
+status_is degraded '.arrays[0] |= (.needed_bytes = 4096 | .is_single_source = true | .members[1].owes_resync = true |
+	.needs_disk = true | .waits = "waits: a disk to resync to: what is needed stays needed")'
+ends_with 1 timeout 3 mdcluster status --wait=idle web
+ends_with 1 timeout 3 mdcluster wait web # there was nothing to wait for
+waits_until idle degraded '.arrays[0] |= (.members[1].owes_resync = true | .members[2].high_sectors = 8)'
 waits_until active joining
 waits_until active no-quorum
 ends_with 2 mdcluster status --wait=busy

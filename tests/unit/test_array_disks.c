@@ -411,6 +411,8 @@ static void with_one_disk_nothing_is_copied_and_it_says_so(void **state)
 	assert_int_equal(rig->nodes[1].plane.syncs, 0);
 	assert_int_equal(rig->nodes[1].plane.needed, 8);
 	assert_non_null(strstr(look.waits, "a disk to resync to"));
+	assert_true(look.needs_disk); /* so that nobody waits for the end */
+	assert_string_equal(look.kind_text ? look.kind_text : "", "");
 	/* what joins knows that it is owed */
 	array_rig_revive(rig, 2);
 	array_rig_start(rig, 2);
