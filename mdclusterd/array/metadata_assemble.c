@@ -433,6 +433,27 @@ static void drop_unread(struct metadata *md)
 	md->count = kept;
 }
 
+/*
+ * Who has failed before this start is no member, as with md, until it is added again: nothing
+ * tells whether it was removed since, and who holds it keeps it from all others.
+ */
+static bool drop_failed(struct metadata *md)
+{
+	bool has_failed[METADATA_MAX_DISKS];
+	size_t before = md->count;
+
+	for (size_t i = 0; i < before; i++)
+		has_failed[i] = metadata_role_of(md, md->members[i].dev_number) == MD_ROLE_FAULTY;
+	for (size_t i = before; i-- > 0;) {
+		if (!has_failed[i])
+			continue;
+		log_notice("MDC5950", "%s: it failed, or was removed, before: it is none of the array's until it is added again",
+			   md->members[i].path);
+		metadata_drop(md, i);
+	}
+	return md->count < before;
+}
+
 int metadata_assemble(struct metadata *md, struct metadata_request *req)
 {
 	bool chosen[METADATA_MAX_DISKS];
@@ -448,6 +469,12 @@ int metadata_assemble(struct metadata *md, struct metadata_request *req)
 		r = load(md, chosen, &missing, &req->err);
 	if (r == 0) {
 		drop_unread(md);
+		if (drop_failed(md)) {
+			memset(chosen, true, sizeof(chosen));
+			r = load(md, chosen, &missing, &req->err);
+		}
+	}
+	if (r == 0) {
 		md->assembled_events = md_array_freshest(&md->array)->sb.events;
 		r = judge(md, req, &missing, &req->err);
 	}

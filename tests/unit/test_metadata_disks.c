@@ -262,7 +262,25 @@ static void removed_stays_removed_over_an_assembly(void **state)
 	assemble(&t.b, 3);
 	asked(&t.b, METADATA_ACTIVATE, 0, 0);
 	assert_int_equal(t.b.view.degraded, 1);
-	assert_int_equal(state_of(&t.b, "b"), METADATA_DISK_FAULTY);
+	assert_int_equal(state_of(&t.b, "b"), -1); /* nor is it held: it may be for others by now */
+	assert_int_equal(prepared(&t.b, "b", true), 1);
+	tear_down(&t);
+}
+
+static void a_failed_one_and_one_that_cannot_be_read_leave_the_third(void **state)
+{
+	struct bench t;
+
+	(void)state;
+	set_up(&t, 1, 3);
+	asked(&t.a, METADATA_FAIL, 1, 0);
+	asked(&t.a, METADATA_REBUILD, 1, added(&t.a, "c"));
+	asked(&t.a, METADATA_IN_SYNC, 1, 0);
+	disk_mem_set_fault(t.rig.disks[0], DISK_MEM_FAIL_READS, 0, SECTORS * 512ull);
+	assemble(&t.b, 3);
+	assert_int_equal(state_of(&t.b, "a"), -1);
+	assert_int_equal(state_of(&t.b, "b"), -1);
+	assert_int_equal(state_of(&t.b, "c"), METADATA_DISK_IN_SYNC);
 	tear_down(&t);
 }
 
@@ -390,6 +408,7 @@ int main(void)
 		cmocka_unit_test(a_spare_that_does_not_know_of_its_role_is_not_in_sync),
 		cmocka_unit_test(a_role_gets_one_disk),
 		cmocka_unit_test(removed_stays_removed_over_an_assembly),
+		cmocka_unit_test(a_failed_one_and_one_that_cannot_be_read_leave_the_third),
 		cmocka_unit_test(a_spare_that_cannot_be_read_any_more_can_be_removed),
 		cmocka_unit_test(who_failed_is_not_back_where_only_old_superblocks_are_left),
 		cmocka_unit_test(a_spare_that_cannot_be_written_is_one_no_more),
