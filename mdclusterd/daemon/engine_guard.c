@@ -26,7 +26,7 @@
 
 LOG_SUBSYSTEM(guard);
 
-enum { WORD_BYTES = 16, TICKS = 4 /* in a timeout */ };
+enum { WORD_BYTES = 16 };
 
 struct word {
 	uint64_t incarnation, expiry_ns;
@@ -207,7 +207,8 @@ static void tick(void *owner)
 {
 	struct engine_guard *g = owner;
 	const struct lease *lease = cluster_lease(g->engine->cluster);
-	uint32_t period_ms = (uint32_t)g->engine->options->guard_s * 1000 / TICKS / 2;
+	uint32_t period_ms = guard_period_ms(g->engine->config->watchdog.drain_ms,
+					     (uint64_t)g->engine->options->guard_s * 1000);
 	struct err err = ERR_INIT;
 
 	g->tick = loop_timer_start(g->engine->loop, period_ms, tick, g, &err);

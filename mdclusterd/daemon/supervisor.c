@@ -24,6 +24,7 @@
 #include "mdclusterd/daemon/config.h"
 #include "mdclusterd/daemon/notify.h"
 #include "mdclusterd/daemon/obituary.h"
+#include "mdclusterd/fence/guard.h"
 #include "mdclusterd/fence/watchdog.h"
 
 LOG_SUBSYSTEM(supervisor);
@@ -58,6 +59,7 @@ struct supervisor {
 	struct watchdog *watchdog; /* NULL: none; as configured when it was opened: */
 	uint32_t guard_s, guard_drain_ms;
 	uint64_t guard_until_ns;  /* the engine's word */
+	bool is_unpetted;         /* and said so */
 	uint64_t pet_at;          /* UINT64_MAX: not */
 
 	int stops;                /* how often we were told to */
@@ -288,14 +290,15 @@ static void reap(struct supervisor *s)
 /* One that was reaped writes nothing (W2): between two engines it is petted for ever. */
 static void pet(struct supervisor *s)
 {
-	uint64_t period_ms = s->guard_s * 1000 / 4;
-	int r = 0;
+	uint64_t timeout_ms = (uint64_t)s->guard_s * 1000;
+	bool may = !s->engine || clock_boot_ns() <= s->guard_until_ns;
+	int r = may ? watchdog_pet(s->watchdog) : 0;
 
-	s->pet_at = now_ms() + period_ms;
-	if (!s->engine || clock_boot_ns() <= s->guard_until_ns)
-		r = watchdog_pet(s->watchdog);
-	else
+	s->pet_at = now_ms() +
+		    (may ? timeout_ms / 4 : guard_period_ms(s->guard_drain_ms, timeout_ms));
+	if (!may && !s->is_unpetted)
 		log_error("MDC5658", "the engine may be writing without a lease: the watchdog is not petted, and will reset this host");
+	s->is_unpetted = !may;
 	if (r < 0)
 		log_error("MDC5659", "the watchdog cannot be petted: %s", strerror(-r));
 }

@@ -11,6 +11,9 @@
  *	    the ring was made that misses it: which was later than that token, for any two
  *	    rings with a quorum share a node. When this node missed it first says nothing:
  *	    others may have been with it since.
+ *	    What the engine says of that holds for drain_ms; so it says it at least twice in
+ *	    that time, however long the timeout is: guard_period_ms(). A supervisor that comes
+ *	    too late for a word looks again after as long, not after its next period.
  *	T3  That is proof only of a process that has said itself that it is guarded, before
  *	    anybody could miss it.
  */
@@ -26,5 +29,7 @@ struct guard {
 
 /* T1: until when it may be petted. lease_until: 0: there is none. */
 uint64_t guard_until(struct guard *g, uint64_t now, uint64_t lease_until, bool is_drained);
+/* How often the engine says it. */
+uint32_t guard_period_ms(uint64_t drain_ms, uint64_t timeout_ms);
 /* T2 */
 uint64_t guard_expiry_ns(uint64_t lease_ns, uint64_t drain_ns, uint64_t timeout_ns);

@@ -58,6 +58,19 @@ static void expiry_is_behind_any_reset(void **state)
 	assert_true(last + timeout < token + guard_expiry_ns(lease, 5 * S, timeout));
 }
 
+/* A healthy host whose timeout was long and whose drain was short was reset. */
+static void a_word_holds_until_the_next_one_whatever_is_configured(void **state)
+{
+	(void)state;
+	for (uint64_t timeout_s = 2; timeout_s <= 600; timeout_s++)
+		for (uint64_t drain_ms = 100; drain_ms <= 600000; drain_ms += 100) {
+			uint64_t period_ms = guard_period_ms(drain_ms, timeout_s * 1000);
+
+			assert_true(period_ms > 0 && 2 * period_ms <= drain_ms);
+			assert_true(period_ms <= timeout_s * 1000 / 4); /* a pet's */
+		}
+}
+
 /* --- devices ----------------------------------------------------------------------------------- */
 
 static struct {
@@ -318,6 +331,7 @@ int main(void)
 		cmocka_unit_test(who_lost_its_quorum_at_once_still_has_the_time_to_drain),
 		cmocka_unit_test(who_has_nothing_under_way_is_petted_for_ever),
 		cmocka_unit_test(expiry_is_behind_any_reset),
+		cmocka_unit_test(a_word_holds_until_the_next_one_whatever_is_configured),
 		cmocka_unit_test(one_that_is_trusted_runs_until_the_magic_close),
 		cmocka_unit_test(one_that_cannot_guard_is_refused_and_does_not_bite),
 		cmocka_unit_test(software_is_taken_only_where_that_was_said),
