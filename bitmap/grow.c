@@ -5,6 +5,8 @@
  *	G0  members that an interrupted update of another kind left one event behind are
  *	    brought level: in the middle of G2 they would be two behind, which is stale
  *	G1  of one that becomes plain, whose it is then: a mark on all members (owner.h, P3);
+ *	    of one that becomes clustered, an empty bad block log is given up on all members
+ *	    (mdadm's no-bbl), for the slots may need its place;
  *	    the new slots, all of them, on all members, beside the old ones; flushed
  *	G2  one superblock after the other: size, disks, place and kind of the bitmap, what
  *	    resync_offset must say of it (D11), one event more
@@ -110,6 +112,29 @@ static int mark(struct md_array *array, const struct md_grow_plan *plan, struct 
 	return r;
 }
 
+static void forget_log(struct md_sb *sb)
+{
+	sb->bblog_size = 0;
+	sb->bblog_offset = 0;
+	sb->bblog_shift = 0;
+}
+
+static int drop_logs(struct md_array *array, const struct md_grow_plan *plan, struct err *err)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < array->count; i++) {
+		struct md_member *m = &array->members[i];
+
+		if (!md_grow_drops_log(plan, &m->sb))
+			continue;
+		forget_log(&m->sb);
+		r = md_member_store(m, err);
+	}
+	return r;
+}
+
 /* All slots to all members that have a place for them. */
 static int write_slots(const struct md_array *from, const struct md_array *to,
 		       const struct md_grow_plan *plan, struct err *err)
@@ -179,12 +204,8 @@ static void alter_superblock(struct md_sb *sb, const struct md_grow_plan *plan,
 		sb->bitmap_offset = 0;
 	else if (place != MD_GROW_STAYS)
 		sb->bitmap_offset = (int32_t)(place / SECTOR_BYTES - sb->super_offset);
-	if (plan->sb.feature_map & MD_FEATURE_CLUSTERED) {
-		/* an empty bad block log: clustered arrays have none */
-		sb->bblog_size = 0;
-		sb->bblog_offset = 0;
-		sb->bblog_shift = 0;
-	}
+	if (plan->sb.feature_map & MD_FEATURE_CLUSTERED)
+		forget_log(sb);
 }
 
 static int change_over(struct md_member *m, const struct md_grow_plan *plan,
@@ -253,6 +274,8 @@ static int carry_out(const struct md_array *from, struct md_array *array,
 		return err_nomem(err, "the places of the bitmap");
 	if (plan->is_marked)
 		r = mark(array, plan, err);
+	if (r == 0)
+		r = drop_logs(array, plan, err);
 	if (r == 0 && plan->is_new_bitmap)
 		r = write_slots(from, array, plan, err);
 	for (i = 0; r == 0 && i < array->count; i++) {

@@ -204,6 +204,13 @@ static uint64_t home(const struct md_member *m)
 	return (m->sb.super_offset + BITMAP_OFFSET_SECTORS) * SECTOR_BYTES;
 }
 
+/* An empty bad block log goes when it becomes clustered: its place is free by then (grow.c, G1). */
+static uint64_t room_end(const struct md_grow_plan *plan, const struct md_member *m)
+{
+	return md_grow_drops_log(plan, &m->sb) ? m->sb.data_offset * SECTOR_BYTES :
+						 md_member_room_end_bytes(m);
+}
+
 /* A place on each member that has to move, clear of the bitmap that counts. */
 static bool find_places(const struct md_array *array, struct md_grow_plan *plan)
 {
@@ -216,7 +223,7 @@ static bool find_places(const struct md_array *array, struct md_grow_plan *plan)
 		if (plan->place[i] == MD_GROW_STAYS)
 			continue;
 		plan->place[i] = md_relocate_find_room(
-			home(m), md_member_room_end_bytes(m),
+			home(m), room_end(plan, m),
 			m->has_bitmap ? m->geo.start_bytes : 0,
 			m->has_bitmap ? bitmap_end_bytes(&m->geo) : 0, bytes);
 		if (plan->place[i] == UINT64_MAX)
@@ -250,13 +257,10 @@ static int fit_bitmap(const struct md_array *array, struct md_grow_plan *plan,
 			return err_set(err, -ENOSPC,
 				       "%s: a bitmap of %u slots of %" PRIu64
 				       " bytes does not fit before data_offset %" PRIu64
-				       " sectors beside the one that is there%s",
+				       " sectors beside the one that is there",
 				       array->members[i].disk->name,
 				       bitmap_slots(&plan->geo), plan->geo.slot_bytes,
-				       array->members[i].sb.data_offset,
-				       array->members[i].sb.bblog_size ?
-				       " and the place of a bad block log: mdadm --assemble --update=no-bbl takes that away, if it is empty" :
-				       "");
+				       array->members[i].sb.data_offset);
 	plan->is_new_bitmap = true;
 	return 0;
 }
@@ -417,6 +421,12 @@ static int begin(const struct md_array *array, struct md_grow_plan *plan, struct
 	plan->bitmap = best->bitmap;
 	plan->geo = best->geo;
 	return 0;
+}
+
+bool md_grow_drops_log(const struct md_grow_plan *plan, const struct md_sb *sb)
+{
+	return (plan->sb.feature_map & MD_FEATURE_CLUSTERED) && sb->bblog_size &&
+	       !(sb->feature_map & MD_FEATURE_BAD_BLOCKS);
 }
 
 int md_grow_plan_make(const struct md_array *array, const struct md_grow *grow,

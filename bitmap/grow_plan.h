@@ -42,4 +42,6 @@ int md_grow_plan_make(const struct md_array *array, const struct md_grow *grow,
 /* The rest of an interrupted change: all shall be as the freshest is. */
 int md_grow_plan_rest(const struct md_array *array, struct md_grow_plan *plan,
 		      struct err *err);
+/* Its bad block log holds nothing, and clustered arrays have none. */
+bool md_grow_drops_log(const struct md_grow_plan *plan, const struct md_sb *sb);
 void md_grow_plan_fini(struct md_grow_plan *plan); /* twice is fine */

@@ -37,6 +37,7 @@ struct scenario {
 	bool is_raid10;
 	bool is_in_sync;             /* resync_offset all-ones: the bits mean nothing */
 	enum md_bitmap_kind begins;  /* AS_IS: clustered */
+	bool has_log;                /* of bad blocks, empty, where the slots shall be */
 	struct md_grow grow;
 	uint64_t new_size;
 	uint32_t new_disks;
@@ -109,6 +110,24 @@ static void make(struct rig *rig, uint64_t seed, size_t disks, bool is_raid10,
 		rig_plant(rig, slot, planted_first(slot), planted_first(slot) + slot);
 }
 
+enum { LOG_SECTORS = 8, LOG_BYTES = LOG_SECTORS * SECTOR_BYTES, LOG_OFFSET = 56 };
+
+/* As mdadm leaves it: named by the superblock, no feature, all ones. */
+static void make_log(struct disk *disk)
+{
+	struct err err = ERR_INIT;
+	uint8_t ones[LOG_BYTES];
+	struct md_member m;
+
+	assert_ok(md_member_load(&m, disk, &err), err);
+	m.sb.bblog_size = LOG_SECTORS;
+	m.sb.bblog_offset = LOG_OFFSET;
+	assert_ok(md_member_store(&m, &err), err);
+	memset(ones, 0xff, sizeof(ones));
+	disk_mem_poke(disk, (m.sb.super_offset + LOG_OFFSET) * SECTOR_BYTES, ones, sizeof(ones));
+	md_member_fini(&m);
+}
+
 static void set_up(const struct scenario *s, struct rig *rig, uint64_t seed)
 {
 	const struct md_grow first = { .bitmap = s->begins, .host = HOST };
@@ -118,6 +137,8 @@ static void set_up(const struct scenario *s, struct rig *rig, uint64_t seed)
 	make(rig, seed, s->disks, s->is_raid10, s->is_in_sync);
 	if (s->begins != MD_BITMAP_AS_IS)
 		assert_ok(grow(rig, &first, &err), err);
+	for (i = 0; s->has_log && i < rig->count; i++)
+		make_log(rig->disks[i]);
 	for (i = 0; i < rig->count; i++)
 		disk_mem_settle(rig->disks[i]);
 }
@@ -185,6 +206,20 @@ static void check_owner(const struct scenario *s, const struct md_member *m, con
 	assert_string_equal(owner.cluster, "alpha");
 }
 
+/* What a superblock calls a log is one: bits there would be taken for bad blocks. */
+static void check_log(const struct md_member *m, const char *where)
+{
+	uint8_t found[LOG_BYTES], ones[LOG_BYTES];
+
+	if (!m->sb.bblog_size)
+		return;
+	memset(ones, 0xff, sizeof(ones));
+	disk_mem_peek(m->disk, (m->sb.super_offset + LOG_OFFSET) * SECTOR_BYTES, found,
+		      sizeof(found));
+	if (memcmp(found, ones, sizeof(ones)) != 0)
+		fail_msg("%s: %s: the bad block log was written to", where, m->disk->name);
+}
+
 /* Returns the dirty chunks it speaks of. */
 static uint64_t check_disk(const struct scenario *s, struct disk *disk, const char *where)
 {
@@ -202,6 +237,7 @@ static uint64_t check_disk(const struct scenario *s, struct disk *disk, const ch
 	if (m.sb.raid_disks != s->disks && m.sb.raid_disks != s->new_disks)
 		fail_msg("%s: %s: %u disks", where, disk->name, m.sb.raid_disks);
 	check_owner(s, &m, where);
+	check_log(&m, where);
 	r = md_member_load_bitmap(&m, &err);
 	if (r < 0 && r != -ENOENT)
 		fail_msg("%s: %s", where, err.text);
@@ -255,6 +291,8 @@ static void check_done(const struct scenario *s, struct rig *rig, const char *wh
 		assert_int_equal(m->has_bitmap, s->grow.bitmap != MD_BITMAP_NONE);
 		if (m->has_bitmap)
 			assert_int_equal(m->sb.bitmap_offset, BITMAP_OFFSET_SECTORS);
+		assert_int_equal(m->sb.bblog_size, 0);
+		assert_int_equal(m->sb.bblog_offset, 0);
 		if (m->has_bitmap && s->grow.bitmap != MD_BITMAP_INTERNAL)
 			assert_null(md_member_kernel_refusal(m));
 		if (check_disk(s, rig->disks[i], where) != s->wanted_dirty)
@@ -392,6 +430,10 @@ STORY(clustered_to_none, .disks = 2, .grow = { .bitmap = MD_BITMAP_NONE, .host =
       .new_size = SMALL, .new_disks = 2)
 STORY(internal_to_clustered, .disks = 2, .begins = MD_BITMAP_INTERNAL,
       .grow = { .bitmap = MD_BITMAP_CLUSTERED, .nodes = 3, .cluster_name = "beta" },
+      .new_size = SMALL, .new_disks = 2, .wanted_dirty = PLANTED)
+STORY(internal_with_an_empty_bad_block_log_to_clustered, .disks = 2,
+      .begins = MD_BITMAP_INTERNAL, .has_log = true,
+      .grow = { .bitmap = MD_BITMAP_CLUSTERED, .nodes = 4, .cluster_name = "beta" },
       .new_size = SMALL, .new_disks = 2, .wanted_dirty = PLANTED)
 STORY(none_to_clustered, .disks = 2, .begins = MD_BITMAP_NONE,
       .grow = { .bitmap = MD_BITMAP_CLUSTERED, .nodes = 3, .cluster_name = "beta" },
@@ -701,6 +743,7 @@ int main(void)
 		cmocka_unit_test(clustered_to_internal),
 		cmocka_unit_test(clustered_to_none),
 		cmocka_unit_test(internal_to_clustered),
+		cmocka_unit_test(internal_with_an_empty_bad_block_log_to_clustered),
 		cmocka_unit_test(none_to_clustered),
 		cmocka_unit_test(none_in_sync_to_clustered),
 		cmocka_unit_test(what_cannot_be_is_refused_before_any_write),
