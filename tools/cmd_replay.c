@@ -118,6 +118,7 @@ static void input_words(const struct record *r, char *to, size_t size)
 			 r->low, r->high);
 		break;
 	case RECORD_DISK_FAILED:
+	case RECORD_GIVE_UP:
 	case RECORD_LOST:
 		snprintf(to, size, "%s: %s", record_kind_name(r->kind), r->text);
 		break;

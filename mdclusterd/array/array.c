@@ -343,6 +343,15 @@ void array_start(struct array *a)
 	array_go(a);
 }
 
+void array_give_up(struct array *a, const struct err *why)
+{
+	if (a->ending || a->state == ARRAY_DOWN || a->state == ARRAY_FAILED ||
+	    a->state == ARRAY_ASSEMBLING)
+		return;
+	array_cannot(a, why);
+	array_go(a);
+}
+
 void array_set_quorate(struct array *a, bool is_quorate)
 {
 	a->is_quorate = is_quorate;

@@ -214,6 +214,12 @@ void array_start(struct array *a);
  */
 int array_stop(struct array *a, struct err *err);
 
+/*
+ * Somebody else writes to its disks: as V8, and what ASSEMBLE says decides when it is back.
+ * Nothing where it has not got so far as to use them.
+ */
+void array_give_up(struct array *a, const struct err *why);
+
 /* This node's part of the cluster may decide (and its lease holds): the gate (D13). */
 void array_set_quorate(struct array *a, bool is_quorate);
 /* The ring has lost that node, or has it again: for people only (V6). */

@@ -15,6 +15,7 @@ static const struct {
 	[RECORD_BEGIN] = { "begin", HAS_CONFIG },
 	[RECORD_START] = { "start", 0 },
 	[RECORD_STOP] = { "stop", 0 },
+	[RECORD_GIVE_UP] = { "give_up", HAS_RESULT | HAS_TEXT },
 	[RECORD_QUORATE] = { "quorate", HAS_FLAG },
 	[RECORD_MISSING] = { "missing", HAS_NUMBER | HAS_FLAG },
 	[RECORD_ADVANCE] = { "advance", 0 },

@@ -3,7 +3,7 @@
  * The flight recorder's format: all that came into an array's state machine, in order, and
  * what it said of it. Read again by replay.h, which steps the same code through it.
  *
- * Little endian. A file: "MDCREC02", then records: length u32 (of what follows), kind u8,
+ * Little endian. A file: "MDCREC03", then records: length u32 (of what follows), kind u8,
  * now u64 (ns), and the fields of the kind in the order of struct record; strings have a u16
  * before them, lists a u32. The last record may be cut off: a process ended there. Pure.
  */
@@ -21,13 +21,14 @@ enum {
 	RECORD_MAX_BYTES = 64 << 20, /* of one record */
 	RECORD_TEXT = 512,
 };
-#define RECORD_MAGIC "MDCREC02"
+#define RECORD_MAGIC "MDCREC03"
 
 enum record_kind {
 	/* inputs: calls */
 	RECORD_BEGIN,      /* config: the array is made */
 	RECORD_START,
 	RECORD_STOP,
+	RECORD_GIVE_UP,    /* result, text */
 	RECORD_QUORATE,    /* flag */
 	RECORD_MISSING,    /* number: node; flag */
 	RECORD_ADVANCE,

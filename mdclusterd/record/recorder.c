@@ -192,6 +192,15 @@ int recorded_stop(struct recorded *r, struct err *err)
 	return array_stop(r->array, err);
 }
 
+void recorded_give_up(struct recorded *r, const struct err *why)
+{
+	struct record record = { .kind = RECORD_GIVE_UP, .result = why->code };
+
+	snprintf(record.text, sizeof(record.text), "%s", why->text);
+	recorder_put(r, &record);
+	array_give_up(r->array, why);
+}
+
 void recorded_set_quorate(struct recorded *r, bool is_quorate)
 {
 	put_call(r, RECORD_QUORATE, is_quorate);

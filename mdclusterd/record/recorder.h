@@ -41,6 +41,7 @@ struct array *recorded_array(struct recorded *r);
 
 void recorded_start(struct recorded *r);
 int recorded_stop(struct recorded *r, struct err *err);
+void recorded_give_up(struct recorded *r, const struct err *why);
 void recorded_set_quorate(struct recorded *r, bool is_quorate);
 void recorded_set_missing(struct recorded *r, uint32_t node, bool is_missing);
 void recorded_advance(struct recorded *r, uint64_t now);

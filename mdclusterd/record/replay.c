@@ -273,6 +273,10 @@ static int feed(struct replay *p, const struct record *r, struct err *err)
 	case RECORD_STOP:
 		array_stop(p->array, &refused);
 		return 0;
+	case RECORD_GIVE_UP:
+		err_set(&refused, r->result, "%s", r->text);
+		array_give_up(p->array, &refused);
+		return 0;
 	case RECORD_QUORATE:
 		array_set_quorate(p->array, r->flag);
 		return 0;

@@ -147,6 +147,8 @@ static void end_life(struct life *life)
 
 WRAP_VOID(array_free, (struct array *a), (a), end_life(life))
 WRAP_VOID(array_start, (struct array *a), (a), recorded_start(life->recorded))
+WRAP_VOID(array_give_up, (struct array *a, const struct err *why), (a, why),
+	  recorded_give_up(life->recorded, why))
 WRAP_VOID(array_set_quorate, (struct array *a, bool is_quorate), (a, is_quorate),
 	  recorded_set_quorate(life->recorded, is_quorate))
 WRAP_VOID(array_set_missing, (struct array *a, uint32_t node, bool is_missing),

@@ -571,6 +571,50 @@ static void who_looks_is_told_for_what_it_waits(void **state)
 	array_rig_free(rig);
 }
 
+/* Rule 8: somebody else writes to its disks. */
+static void who_gives_it_up_shuts_the_gate_first_and_writes_nothing(void **state)
+{
+	struct err why = ERR_INIT;
+
+	(void)state;
+	err_set(&why, -EBUSY, "the kernel of node 3 runs it");
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct array_rig *rig = running(2, seed);
+
+		write_all(rig, 1, 3, 5);
+		array_give_up(array_of(rig, 1), &why);
+		assert_false(rig->nodes[1].plane.is_gate_open);
+		assert_false(array_rig_look(rig, 1).is_gate_open);
+		assert_string_equal(array_rig_look(rig, 1).why.text, why.text);
+		array_give_up(array_of(rig, 1), &why); /* told twice */
+		for (int c = 3; c <= 5; c++)
+			array_rig_written(rig, 1, c); /* what was on its way */
+		while (rig->nodes[1].plane.is_started)
+			assert_true(array_rig_step(rig));
+		assert_true(rig->nodes[1].plane.is_stopped_lost);
+		assert_int_not_equal(array_rig_dirty(rig), 0); /* whoever has it next knows */
+		array_rig_run(rig); /* ASSEMBLE says yes: it is back */
+		assert_true(array_rig_is_active(rig, 1));
+		array_rig_check_healthy(rig);
+		array_rig_free(rig);
+	}
+}
+
+static void who_does_not_use_it_yet_has_nothing_to_give_up(void **state)
+{
+	struct array_rig *rig = array_rig_new(2, 1);
+	struct err why = ERR_INIT;
+
+	(void)state;
+	err_set(&why, -EBUSY, "the kernel of node 3 runs it");
+	array_rig_start(rig, 1);
+	array_give_up(array_of(rig, 1), &why);
+	assert_int_equal(array_rig_look(rig, 1).state, ARRAY_ASSEMBLING);
+	array_rig_run(rig);
+	assert_true(array_rig_is_active(rig, 1));
+	array_rig_free(rig);
+}
+
 static void an_array_that_cannot_start_says_why(void **state)
 {
 	struct array_rig *rig = array_rig_new(2, 1);
@@ -821,6 +865,8 @@ int main(void)
 		cmocka_unit_test(a_window_that_is_refused_comes_later),
 		cmocka_unit_test(a_region_that_cannot_be_read_does_not_stop_the_others),
 		cmocka_unit_test(who_looks_is_told_for_what_it_waits),
+		cmocka_unit_test(who_gives_it_up_shuts_the_gate_first_and_writes_nothing),
+		cmocka_unit_test(who_does_not_use_it_yet_has_nothing_to_give_up),
 		cmocka_unit_test(an_array_that_cannot_start_says_why),
 		cmocka_unit_test(a_node_without_a_slot_says_so),
 		cmocka_unit_test(a_stop_leaves_nothing_behind),
