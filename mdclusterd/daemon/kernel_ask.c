@@ -11,7 +11,7 @@
 #include "base/printable.h"
 #include "totem/group.h"
 
-enum { ASK = 1, ANSWER = 2, MESSAGE_BYTES = 1 + 4 + 4 + 8 + 1 + KERNEL_ASK_TEXT };
+enum { ASK = 1, ANSWER, CHANGED, MESSAGE_BYTES = 1 + 4 + 4 + 8 + 1 + 1 + KERNEL_ASK_TEXT };
 
 static const char group_name[] = "mdcluster kernel";
 
@@ -70,19 +70,29 @@ static void credit_opened(void *owner, struct group *group)
 	}
 }
 
-void kernel_ask_looked(struct kernel_ask *k, const struct kernel_ask_look *look, const char *how)
+void kernel_ask_looked(struct kernel_ask *k, const struct kernel_ask_look *look,
+		       enum kernel_hold hold, const char *how)
 {
 	uint8_t bytes[MESSAGE_BYTES];
 	struct wr wr = wr_over(bytes, sizeof(bytes));
-	size_t length = strnlen(how, KERNEL_ASK_TEXT);
+	size_t length = hold == KERNEL_HAS_NOTHING ? 0 : strnlen(how, KERNEL_ASK_TEXT);
 
 	wr_u8(&wr, ANSWER);
 	wr_u32(&wr, look->node);
 	wr_u32(&wr, look->handle);
 	wr_u64(&wr, look->serial);
+	wr_u8(&wr, (uint8_t)hold);
 	wr_u8(&wr, (uint8_t)length);
 	wr_bytes(&wr, how, length);
 	send(k, bytes, wr.at);
+}
+
+void kernel_ask_tell_change(struct kernel_ask *k)
+{
+	const uint8_t kind = CHANGED;
+
+	if (k->member_count > 0)
+		send(k, &kind, sizeof(kind));
 }
 
 /* --- queries ---------------------------------------------------------------------------------- */
@@ -146,6 +156,7 @@ void kernel_ask(struct kernel_ask *k, struct kernel_query *q)
 	q->serial = ++k->serial;
 	q->is_asked = false;
 	q->awaited_count = 0;
+	q->is_run = false;
 	q->err = (struct err)ERR_INIT;
 	qb_list_add_tail(&q->link, &k->queries);
 	wr_u8(&wr, ASK);
@@ -198,11 +209,12 @@ static void answered(struct kernel_ask *k, const struct group_member *by, struct
 {
 	uint32_t node = rd_u32(rd), handle = rd_u32(rd);
 	uint64_t serial = rd_u64(rd);
+	uint8_t hold = rd_u8(rd);
 	char bytes[KERNEL_ASK_TEXT], how[KERNEL_ASK_TEXT + 1];
 	size_t length = rd_u8(rd);
 	struct kernel_query *q;
 
-	if (length > sizeof(bytes))
+	if (length > sizeof(bytes) || hold > KERNEL_RUNS_IT)
 		return;
 	rd_bytes(rd, bytes, length);
 	if (rd->failed || node != k->self || handle != k->group->handle)
@@ -210,7 +222,8 @@ static void answered(struct kernel_ask *k, const struct group_member *by, struct
 	q = find(k, serial);
 	if (!q || !q->is_asked || !strike(q, by->node, by->handle))
 		return;
-	if (length) {
+	if (hold != KERNEL_HAS_NOTHING) {
+		q->is_run = hold == KERNEL_RUNS_IT;
 		err_set(&q->err, -EBUSY,
 			"the kernel of node %s %s: an array is run by mdclusterd or by kernels, never both; stop it there first (mdadm --stop)",
 			k->ops->node_name(k->owner, by->node),
@@ -235,6 +248,10 @@ static void deliver(void *owner, struct group *group, const struct group_member 
 	case ANSWER:
 		answered(k, sender, &rd);
 		break;
+	case CHANGED:
+		if (length == 1)
+			k->ops->look_again(k->owner);
+		break;
 	}
 }
 
@@ -257,7 +274,7 @@ static void changed(void *owner, struct group *group, const struct group_change 
 	end_those_that_have_all(k);
 	for (size_t i = 0; i < c->joined_count; i++)
 		if (c->joined[i].node != k->self) {
-			k->ops->joined(k->owner);
+			k->ops->look_again(k->owner);
 			return;
 		}
 }

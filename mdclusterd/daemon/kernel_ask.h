@@ -11,9 +11,12 @@
  *	W2  Each answer is of a look that began after the question.
  *	W3  A query ends once; kernel_ask_expire() ends it where somebody does not answer, with
  *	    a sentence that names the node.
+ *	W4  Who sees that its kernel runs other arrays than before says so to all
+ *	    (kernel_ask_tell_change()): whoever uses one asks again.
  *
  * Messages, little endian: kind u8, then of ASK serial u64, uuid 16; of ANSWER node u32,
- * handle u32, serial u64 (whose question), length u8, how it is run as text; 0: it is not.
+ * handle u32, serial u64 (whose question), hold u8, length u8, how as text, in which what is
+ * not printable is not believed; of CHANGED nothing.
  */
 #pragma once
 
@@ -29,6 +32,13 @@ struct kernel_ask;
 
 enum { KERNEL_ASK_TEXT = 96, KERNEL_ASK_MEMBERS = 256 };
 
+/* What a kernel has of an array. */
+enum kernel_hold {
+	KERNEL_HAS_NOTHING,
+	KERNEL_HAS_LOCKSPACE, /* md-cluster's: nobody writes yet, or any more */
+	KERNEL_RUNS_IT,
+};
+
 /* Whose question a look is for. */
 struct kernel_ask_look {
 	uint32_t node, handle;
@@ -41,8 +51,8 @@ struct kernel_ask_ops {
 	void (*look)(void *owner, const struct kernel_ask_look *look);
 	/* How a person names it. */
 	const char *(*node_name)(void *owner, uint32_t node);
-	/* Others are in the group that were not asked before. */
-	void (*joined)(void *owner);
+	/* Somebody was not asked before, or W4: what is in use is to be asked about. */
+	void (*look_again)(void *owner);
 };
 
 /* In its owner's memory until done(), or kernel_ask_forget(). */
@@ -55,6 +65,7 @@ struct kernel_query {
 	void (*done)(void *owner, struct kernel_query *q, int result);
 	void *owner;
 	struct err err;
+	bool is_run; /* -EBUSY: and its disks are written to */
 
 	/* kernel_ask's own */
 	struct qb_list_head link;
@@ -76,6 +87,8 @@ void kernel_ask(struct kernel_ask *k, struct kernel_query *q);
 void kernel_ask_forget(struct kernel_query *q); /* not from done() on */
 /* W3; -ETIMEDOUT. From within done() nothing. */
 void kernel_ask_expire(struct kernel_ask *k, struct kernel_query *q);
-/* `how`: "runs it as /dev/md127"; "": it does not. */
+/* `how`: "runs it as /dev/md127"; of no meaning with KERNEL_HAS_NOTHING. */
 void kernel_ask_looked(struct kernel_ask *k, const struct kernel_ask_look *look,
-		       const char *how);
+		       enum kernel_hold hold, const char *how);
+/* W4. Before this node is in the group nothing: others ask when it is. */
+void kernel_ask_tell_change(struct kernel_ask *k);

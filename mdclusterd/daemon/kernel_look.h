@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* How the kernel of this host has an array, in words that follow "the kernel of node n2". */
+/* What the kernel of this host has of arrays, in words that follow "the kernel of node n2". */
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "mdclusterd/daemon/kernel_ask.h"
+
 /*
- * "runs it as /dev/md127", "holds its lockspace (md-cluster)", or "": it does not. `root`
- * stands before all paths. One that is only gathered (inactive) is not run. May wait for the
- * kernel.
+ * "runs it as /dev/md127", "holds its lockspace (md-cluster)", or "". `root` stands before all
+ * paths. One that is only gathered (inactive) is not run. -ENOMEM: not known. May wait for
+ * the kernel.
  */
-void kernel_look(const char *root, const uint8_t uuid[16], char *to, size_t size);
+int kernel_look(const char *root, const uint8_t uuid[16], enum kernel_hold *hold, char *to,
+		size_t size);
+/* Another number where the kernel runs other arrays than before; 0: none. As above. */
+int kernel_look_sum(const char *root, uint64_t *sum);

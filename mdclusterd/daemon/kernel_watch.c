@@ -13,6 +13,7 @@
 #include "mdclusterd/daemon/engine_private.h"
 #include "mdclusterd/daemon/kernel_ask.h"
 #include "mdclusterd/daemon/kernel_look.h"
+#include "mdclusterd/daemon/kernel_notice.h"
 #include "mdclusterd/daemon/mailbox.h"
 #include "mdclusterd/daemon/unit.h"
 
@@ -30,6 +31,7 @@ struct desk {
 struct kernel_watch {
 	struct engine *engine;
 	struct kernel_ask *ask;
+	struct kernel_notice *notice;
 	struct desk *desk;
 };
 
@@ -37,6 +39,8 @@ struct look {
 	struct letter letter;
 	struct desk *desk;
 	struct kernel_ask_look of;
+	int result;
+	enum kernel_hold hold;
 	char how[KERNEL_ASK_TEXT + 1];
 };
 
@@ -56,11 +60,21 @@ static void desk_put(struct desk *d)
 	free(d);
 }
 
+/* Who has seen nothing says nothing: who asked is told by its deadline who owes it. */
+static void say_blind(int error)
+{
+	log_error("MDC5830", "whether this node's kernel runs an array cannot be seen: %s",
+		  strerror(error));
+}
+
 static void open_look(struct letter *letter)
 {
 	struct look *l = container_of(letter, struct look, letter);
 
-	kernel_ask_looked(l->desk->watch->ask, &l->of, l->how);
+	if (l->result == 0)
+		kernel_ask_looked(l->desk->watch->ask, &l->of, l->hold, l->how);
+	else
+		say_blind(-l->result);
 	free(l);
 }
 
@@ -70,7 +84,7 @@ static void *run(void *arg)
 	struct desk *d = l->desk;
 	bool is_closed;
 
-	kernel_look(d->root, l->of.uuid, l->how, sizeof(l->how));
+	l->result = kernel_look(d->root, l->of.uuid, &l->hold, l->how, sizeof(l->how));
 	l->letter.open = open_look;
 	pthread_mutex_lock(&d->mutex);
 	is_closed = !d->box;
@@ -83,7 +97,6 @@ static void *run(void *arg)
 	return NULL;
 }
 
-/* Without a thread there is no answer: who asked is told by its deadline who owes it. */
 static void op_look(void *owner, const struct kernel_ask_look *of)
 {
 	struct kernel_watch *w = owner;
@@ -100,8 +113,7 @@ static void op_look(void *owner, const struct kernel_ask_look *of)
 		pthread_detach(thread); /* it may hang in the kernel */
 		return;
 	}
-	log_error("MDC5830", "no thread to see whether this node's kernel runs an array: %s",
-		  strerror(r));
+	say_blind(r);
 	free(l);
 	desk_put(w->desk);
 }
@@ -113,18 +125,26 @@ static const char *op_node_name(void *owner, uint32_t node)
 	return engine_node_name(w->engine, node);
 }
 
-static void op_joined(void *owner)
+static void op_look_again(void *owner)
 {
 	const struct kernel_watch *w = owner;
 
 	units_look_at_kernels(w->engine);
 }
 
+/* W4 */
+static void own_kernel_changed(void *owner)
+{
+	const struct kernel_watch *w = owner;
+
+	kernel_ask_tell_change(w->ask);
+}
+
 /* --- life ---------------------------------------------------------------------------------- */
 
 struct kernel_watch *kernel_watch_open(struct engine *e, struct err *err)
 {
-	static const struct kernel_ask_ops ops = { op_look, op_node_name, op_joined };
+	static const struct kernel_ask_ops ops = { op_look, op_node_name, op_look_again };
 	const char *root = secure_getenv("MDCLUSTER_TEST_ROOT");
 	struct kernel_watch *w = calloc(1, sizeof(*w));
 	struct desk *d = calloc(1, sizeof(*d));
@@ -144,7 +164,9 @@ struct kernel_watch *kernel_watch_open(struct engine *e, struct err *err)
 	w->ask = d->box ? kernel_ask_new(totem_groups(station_totem(cluster_station(e->cluster))),
 					 e->config->nodes[e->config->self].id, &ops, w, err) :
 			  NULL;
-	if (w->ask)
+	w->notice = w->ask ? kernel_notice_open(e->loop, d->root, own_kernel_changed, w, err) :
+			     NULL;
+	if (w->notice)
 		return w;
 	kernel_watch_close(w);
 	return NULL;
@@ -156,6 +178,7 @@ void kernel_watch_close(struct kernel_watch *w)
 
 	if (!w)
 		return;
+	kernel_notice_close(w->notice);
 	kernel_ask_free(w->ask);
 	pthread_mutex_lock(&w->desk->mutex);
 	box = w->desk->box;
@@ -172,23 +195,29 @@ struct kernel_watched {
 	struct metadata_runner runner;
 	struct metadata_runner *below;
 	struct kernel_watch *watch;
+	struct kernel_watched_ops ops;
+	void *ops_owner;
 	struct kernel_query query;
-	struct loop_timer *limit;
+	struct loop_timer *limit, *later;
 	bool is_asking;
+	bool is_due;     /* something has changed since it was asked */
+	bool is_in_use;  /* by its last ASSEMBLE, and not given up since */
 	/* The ASSEMBLE that waits; NULL: an array in use is asked about anew. */
 	struct metadata_request *req;
 	void (*done)(void *owner, struct metadata_request *req, int result);
 	void *owner;
 	uint8_t uuid[16];
-	bool has_uuid;
 	char array[CONFIG_NAME_BYTES];
 };
+
+static void ask(struct kernel_watched *k);
 
 static void pass_back(struct kernel_watched *k, int result)
 {
 	struct metadata_request *req = k->req;
 
 	k->req = NULL;
+	k->is_in_use = result == 0;
 	req->done = k->done;
 	req->owner = k->owner;
 	req->done(req->owner, req, result);
@@ -197,8 +226,38 @@ static void pass_back(struct kernel_watched *k, int result)
 static void stop_asking(struct kernel_watched *k)
 {
 	loop_timer_cancel(k->limit);
-	k->limit = NULL;
+	loop_timer_cancel(k->later);
+	k->limit = k->later = NULL;
 	k->is_asking = false;
+}
+
+static void ask_again(void *owner)
+{
+	struct kernel_watched *k = owner;
+
+	k->later = NULL;
+	if (k->is_in_use && !k->is_asking)
+		ask(k);
+}
+
+/* Of one in use: nobody may have run it, and somebody may not have said. */
+static void is_known_of_one_in_use(struct kernel_watched *k, int result)
+{
+	struct err err = ERR_INIT;
+
+	if (result == -EBUSY && k->query.is_run) {
+		k->is_in_use = false;
+		log_error("MDC5930", "%s: %s: it is given up here, and its clients wait", k->array,
+			  k->query.err.text);
+		k->ops.is_elsewhere(k->ops_owner, &k->query.err);
+	} else if (result == -EBUSY) {
+		log_error("MDC5831", "%s: is in use here, and %s", k->array, k->query.err.text);
+	} else if (result < 0) {
+		log_warning("MDC5832", "%s: is in use here, and %s", k->array,
+			    k->query.err.text);
+		k->later = loop_timer_start(k->watch->engine->loop, KERNEL_WATCH_AGAIN_MS,
+					    ask_again, k, &err);
+	}
 }
 
 static void is_known(void *owner, struct kernel_query *q, int result)
@@ -209,12 +268,11 @@ static void is_known(void *owner, struct kernel_query *q, int result)
 	if (k->req) {
 		k->req->err = q->err;
 		pass_back(k, result);
-	} else if (result == -EBUSY) {
-		log_error("MDC5831", "%s: is in use here, and %s: what both write is lost to the other",
-			  k->array, q->err.text);
-	} else if (result < 0) {
-		log_warning("MDC5832", "%s: is in use here, and %s", k->array, q->err.text);
+	} else {
+		is_known_of_one_in_use(k, result);
 	}
+	if (k->is_due && k->is_in_use && !k->is_asking)
+		ask(k);
 }
 
 static void it_takes_too_long(void *owner)
@@ -229,6 +287,7 @@ static void ask(struct kernel_watched *k)
 {
 	struct err err = ERR_INIT;
 
+	k->is_due = false;
 	k->query = (struct kernel_query){ .done = is_known, .owner = k };
 	memcpy(k->query.uuid, k->uuid, sizeof(k->uuid));
 	k->limit = loop_timer_start(k->watch->engine->loop, KERNEL_WATCH_MS, it_takes_too_long, k,
@@ -251,7 +310,6 @@ static void is_done(void *owner, struct metadata_request *req, int result)
 		return;
 	}
 	memcpy(k->uuid, req->view->uuid, sizeof(k->uuid));
-	k->has_uuid = true;
 	ask(k);
 }
 
@@ -260,10 +318,10 @@ static void submit(struct metadata_runner *runner, struct metadata_request *req)
 	struct kernel_watched *k = container_of(runner, struct kernel_watched, runner);
 
 	if (req->op == METADATA_ASSEMBLE) {
-		if (k->is_asking) { /* about what was in use before */
+		if (k->is_asking) /* about what was in use before */
 			kernel_ask_forget(&k->query);
-			stop_asking(k);
-		}
+		stop_asking(k);
+		k->is_in_use = false;
 		k->req = req;
 		k->done = req->done;
 		k->owner = req->owner;
@@ -273,7 +331,9 @@ static void submit(struct metadata_runner *runner, struct metadata_request *req)
 	k->below->submit(k->below, req);
 }
 
-struct kernel_watched *kernel_watched_new(struct kernel_watch *w, struct metadata_runner *below)
+struct kernel_watched *kernel_watched_new(struct kernel_watch *w, const char *array,
+					  struct metadata_runner *below,
+					  const struct kernel_watched_ops *ops, void *owner)
 {
 	struct kernel_watched *k = calloc(1, sizeof(*k));
 
@@ -282,6 +342,9 @@ struct kernel_watched *kernel_watched_new(struct kernel_watch *w, struct metadat
 	k->runner.submit = submit;
 	k->below = below;
 	k->watch = w;
+	k->ops = *ops;
+	k->ops_owner = owner;
+	snprintf(k->array, sizeof(k->array), "%s", array);
 	return k;
 }
 
@@ -290,12 +353,12 @@ struct metadata_runner *kernel_watched_runner(struct kernel_watched *k)
 	return &k->runner;
 }
 
-void kernel_watched_again(struct kernel_watched *k, const char *array)
+void kernel_watched_again(struct kernel_watched *k)
 {
-	if (!k->has_uuid || k->is_asking || k->req)
-		return;
-	snprintf(k->array, sizeof(k->array), "%s", array);
-	ask(k);
+	if (k->is_in_use && !k->is_asking)
+		ask(k);
+	else
+		k->is_due = true; /* the answers may be older */
 }
 
 void kernel_watched_free(struct kernel_watched *k)

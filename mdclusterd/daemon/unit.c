@@ -297,8 +297,19 @@ static void free_parts(struct unit *u)
 	unit_tell_lookers(u, NULL);
 }
 
+/* Rule 8 */
+static void is_elsewhere(void *owner, const struct err *why)
+{
+	struct unit *u = owner;
+
+	engine_tell_disk(u->engine, LOG_ERR, "kernel_runs", u->config.name, "",
+			 "is given up here: %s", why->text);
+	recorded_give_up(u->recorded, why);
+}
+
 static int make_threads(struct unit *u, struct err *err)
 {
+	static const struct kernel_watched_ops watched_ops = { is_elsewhere };
 	const struct config_array *c = &u->config;
 	const struct plane_work_config plane = {
 		.name = c->name,
@@ -322,9 +333,9 @@ static int make_threads(struct unit *u, struct err *err)
 		if (!u->registered)
 			return err_nomem(err, c->name);
 	}
-	u->watched = kernel_watched_new(u->engine->kernels, u->registered ?
+	u->watched = kernel_watched_new(u->engine->kernels, c->name, u->registered ?
 					registered_runner(u->registered) :
-					metadata_thread_runner(u->metadata));
+					metadata_thread_runner(u->metadata), &watched_ops, u);
 	if (!u->watched)
 		return err_nomem(err, c->name);
 	u->plane = plane_thread_new(u->engine->loop, &plane,
@@ -618,7 +629,7 @@ void units_look_at_kernels(struct engine *e)
 		struct unit *u = qb_list_entry(at, struct unit, link);
 
 		if (u->watched && u->array)
-			kernel_watched_again(u->watched, u->config.name);
+			kernel_watched_again(u->watched);
 	}
 }
 

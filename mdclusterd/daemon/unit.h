@@ -97,6 +97,6 @@ void unit_set_budget(struct unit *u, uint64_t budget_bytes);
 /* All: */
 void units_set_quorate(struct engine *e, bool is_quorate);
 void units_set_missing(struct engine *e, uint32_t node, bool is_missing);
-void units_look_at_kernels(struct engine *e); /* nodes have joined: kernel_watch.h */
+void units_look_at_kernels(struct engine *e); /* anew: kernel_watch.h */
 /* Without a word to anybody: at the end, when all are stopped or nothing helps. */
 void units_free(struct engine *e);

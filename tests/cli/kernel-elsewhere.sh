@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # One owner: three real daemons, each on a made up host whose kernel runs the array, or does
-# not. Who is about to use it hears from the others where it runs; a node that joins with a
-# kernel that runs an array in use is told of loudly.
+# not. Who is about to use it hears from the others where it runs. Where a kernel runs it that
+# did not when it was asked, of a node that joins or of any other, it is given up: nothing is
+# written to its disks, clients wait, and it is back when the kernel has stopped it.
 . "$(dirname "$0")/functions.sh"
 own_network "$0"
 . "$(dirname "$0")/daemon-functions.sh"
@@ -38,17 +39,54 @@ rm -r host.2/sys
 mkdir -p "host.3/sys/kernel/dlm/$dashed"
 case $(refused 2) in *"node node3 holds its lockspace"*) ;; *) fail "not told of a lockspace: $(cat out)" ;; esac
 
-# --- nobody's: it is used; then a node joins whose kernel has it -------------------------------
+# --- nobody's: it is used; then another node's kernel starts it ----------------------------------
 rm -r host.3/sys
-mdcluster assemble --run-dir=run.1 web
-await "node1: web is not active" is_active 1
+for i in 1 2; do mdcluster assemble --run-dir="run.$i" web; done
+for i in 1 2; do await "node$i: web is not active" is_active "$i"; done
+sum() { cat a.img b.img | sha256sum; }
+before=$(sum)
+is_written() { [ "$(sum)" != "$before" ]; }
+"$builddir/nbd-witness" write journal "$PWD/run.1/web.nbd" web 1048576 4194304 >witness.log 2>&1 &
+witness=$!
+await "nothing is written" is_written
+kernel_runs 3 md5
+gave_up() { says "$1" "the kernel of node node3 runs it as /dev/md5"; }
+waits() { shows "$1" "$array | .state" assembling || shows "$1" "$array | .state" lost; }
+for i in 1 2; do
+  await "node$i: web is used beside a kernel" gave_up "$i"
+  await "node$i: web is used beside a kernel" waits "$i"
+done
+says 1 "MDC5930" || fail "without a message: $(tail log.1)"
+tells_why() {
+  mdcluster status --run-dir=run.1 >out || :
+  grep -q "waits: the kernel of node node3 runs it as /dev/md5.*mdadm --stop" out
+}
+await "status does not say why" tells_why
+# nothing of what the witness asks for is written
+before=$(sum)
+sleep 2
+expect_equal "disks that a kernel has" "$before" "$(sum)"
+kill -0 "$witness" || fail "its client was cut off: $(cat witness.log)"
+
+# --- stopped there: it is back, and nobody has lost what was acknowledged --------------------------
+rm -r host.3/sys
+for i in 1 2; do await "node$i: web is not back" is_active "$i"; done
+kill -TERM "$witness"
+finished_code=0
+wait "$witness" || finished_code=$?
+expect_equal "the witness ends with" 0 "$finished_code"
+"$builddir/nbd-witness" check journal "$PWD/run.2/web.nbd" web >verdict 2>&1 ||
+  fail "acknowledged, and not there: $(tail -n 5 verdict)"
+
+# --- a node joins whose kernel has it --------------------------------------------------------------
 kill -TERM "${pid_of[3]}"
 finished 3
-kernel_runs 3 md5
+kernel_runs 3 md6
 start_on 3
-loud() { says 1 "the kernel of node node3 runs it as /dev/md5"; }
+loud() { says 1 "the kernel of node node3 runs it as /dev/md6"; }
 await "node1: the kernel of a node that joined is not told of" loud
-case $(refused 2) in *"node node3 runs it as /dev/md5"*) ;; *) fail "node2: $(cat out)" ;; esac
+await "node1: web is used beside the kernel of a node that joined" waits 1
+await "node2: web is used beside the kernel of a node that joined" waits 2
 for i in 1 2 3; do
   kill -TERM "${pid_of[$i]}"
   finished "$i"

@@ -16,9 +16,10 @@ enum { NODES = 3 };
 
 struct asker {
 	struct kernel_ask *k;
-	const char *how;   /* what its kernel does */
+	enum kernel_hold hold; /* what its kernel does */
+	const char *how;
 	bool is_mute;      /* it looks, and never answers */
-	int joined;
+	int again;
 	struct kernel_ask_look looks[8];
 	int look_count, answered;
 };
@@ -47,12 +48,12 @@ static const char *op_node_name(void *owner, uint32_t node)
 	return name;
 }
 
-static void op_joined(void *owner)
+static void op_look_again(void *owner)
 {
-	((struct asker *)owner)->joined++;
+	((struct asker *)owner)->again++;
 }
 
-static const struct kernel_ask_ops ops = { op_look, op_node_name, op_joined };
+static const struct kernel_ask_ops ops = { op_look, op_node_name, op_look_again };
 
 static void done(void *owner, struct kernel_query *q, int result)
 {
@@ -71,7 +72,7 @@ static void settle(struct cluster *rig)
 		struct asker *a = &rig->askers[i];
 
 		while (a->k && !a->is_mute && a->answered < a->look_count)
-			kernel_ask_looked(a->k, &a->looks[a->answered++], a->how);
+			kernel_ask_looked(a->k, &a->looks[a->answered++], a->hold, a->how);
 	}
 	bus_run(rig->bus);
 }
@@ -113,6 +114,12 @@ static int teardown(void **state)
 	return 0;
 }
 
+static void runs(struct cluster *rig, int node, const char *how)
+{
+	rig->askers[node - 1].hold = KERNEL_RUNS_IT;
+	rig->askers[node - 1].how = how;
+}
+
 static void ask(struct cluster *rig, int node)
 {
 	rig->results = 0;
@@ -139,22 +146,25 @@ static void an_array_that_another_nodes_kernel_runs_is_refused_and_where_is_told
 {
 	struct cluster *rig = *state;
 
-	rig->askers[1].how = "runs it as /dev/md127";
+	runs(rig, 2, "runs it as /dev/md127");
 	ask(rig, 3);
 	settle(rig);
 	assert_int_equal(rig->results, 1);
 	assert_refused(rig->result, -EBUSY, rig->query.err, "node n2 runs it as /dev/md127",
 		       "mdadm --stop");
+	assert_true(rig->query.is_run);
 }
 
 static void the_own_kernel_is_looked_at_too(void **state)
 {
 	struct cluster *rig = *state;
 
+	rig->askers[2].hold = KERNEL_HAS_LOCKSPACE;
 	rig->askers[2].how = "holds its lockspace (md-cluster)";
 	ask(rig, 3);
 	settle(rig);
 	assert_refused(rig->result, -EBUSY, rig->query.err, "node n3 holds its lockspace");
+	assert_false(rig->query.is_run); /* who uses it does not lose it by that */
 }
 
 /* W1 */
@@ -212,21 +222,49 @@ static void who_joins_later_is_told_of(void **state)
 
 	kernel_ask_free(rig->askers[1].k);
 	settle(rig);
-	before = rig->askers[0].joined;
+	before = rig->askers[0].again;
 	start(rig, 2);
 	settle(rig);
-	assert_int_equal(rig->askers[0].joined, before + 1);
-	rig->askers[1].how = "runs it as /dev/md0";
+	assert_int_equal(rig->askers[0].again, before + 1);
+	runs(rig, 2, "runs it as /dev/md0");
 	ask(rig, 1);
 	settle(rig);
 	assert_refused(rig->result, -EBUSY, rig->query.err, "node n2");
+}
+
+/* W4: also who runs it, for its own daemon may use it. */
+static void what_a_kernel_runs_from_now_on_is_asked_about_by_all(void **state)
+{
+	struct cluster *rig = *state;
+	int before[NODES];
+
+	for (int i = 0; i < NODES; i++)
+		before[i] = rig->askers[i].again;
+	kernel_ask_tell_change(rig->askers[1].k);
+	settle(rig);
+	for (int i = 0; i < NODES; i++)
+		assert_int_equal(rig->askers[i].again, before[i] + 1);
+}
+
+/* Those who are asked when it is look then. */
+static void who_is_in_no_group_yet_tells_nobody(void **state)
+{
+	struct cluster *rig = *state;
+	int before = rig->askers[0].again;
+
+	kernel_ask_free(rig->askers[1].k);
+	settle(rig);
+	start(rig, 2);
+	kernel_ask_tell_change(rig->askers[1].k);
+	settle(rig);
+	assert_int_equal(rig->askers[0].again, before + 1); /* it has joined */
 }
 
 static void two_ask_at_the_same_time_and_each_has_its_answer(void **state)
 {
 	struct cluster *rig = *state, other = { .results = 0 };
 
-	rig->askers[0].how = "runs it as /dev/md1";
+	runs(rig, 1, "runs it as /dev/md1");
 	ask(rig, 2);
 	other.query = (struct kernel_query){ .uuid = { 1 }, .done = done, .owner = &other };
 	kernel_ask(rig->askers[2].k, &other.query);
@@ -281,24 +319,64 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 	return remove(path);
 }
 
+static void assert_look(const char *root, enum kernel_hold expected, const char *words)
+{
+	char how[KERNEL_ASK_TEXT + 1];
+	enum kernel_hold hold;
+
+	assert_int_equal(kernel_look(root, uuid, &hold, how, sizeof(how)), 0);
+	assert_int_equal(hold, expected);
+	assert_string_equal(how, words);
+}
+
 static void a_look_tells_how_this_hosts_kernel_has_it(void **state)
 {
-	char root[] = "/tmp/test-kernel-ask-XXXXXX", how[KERNEL_ASK_TEXT + 1];
+	char root[] = "/tmp/test-kernel-ask-XXXXXX";
 
 	(void)state;
 	assert_non_null(mkdtemp(root));
-	kernel_look(root, uuid, how, sizeof(how));
-	assert_string_equal(how, "");
+	assert_look(root, KERNEL_HAS_NOTHING, "");
 	put(root, "/sys/kernel/dlm/" UUID_TEXT "/", "");
-	kernel_look(root, uuid, how, sizeof(how));
-	assert_string_equal(how, "holds its lockspace (md-cluster)");
+	assert_look(root, KERNEL_HAS_LOCKSPACE, "holds its lockspace (md-cluster)");
 	put(root, "/sys/block/md127/md/uuid", UUID_TEXT "\n");
 	put(root, "/sys/block/md127/md/array_state", "active\n");
-	kernel_look(root, uuid, how, sizeof(how));
-	assert_string_equal(how, "runs it as /dev/md127");
+	assert_look(root, KERNEL_RUNS_IT, "runs it as /dev/md127");
 	put(root, "/sys/block/md127/md/array_state", "inactive\n"); /* gathered, by udev say */
-	kernel_look(root, uuid, how, sizeof(how));
-	assert_string_equal(how, "holds its lockspace (md-cluster)");
+	assert_look(root, KERNEL_HAS_LOCKSPACE, "holds its lockspace (md-cluster)");
+	(void)nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static uint64_t sum(const char *root)
+{
+	uint64_t n = 1;
+
+	assert_int_equal(kernel_look_sum(root, &n), 0);
+	return n;
+}
+
+static void another_sum_tells_of_other_arrays_and_of_nothing_else(void **state)
+{
+	char root[] = "/tmp/test-kernel-ask-XXXXXX";
+	uint64_t one, two;
+
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	assert_int_equal(sum(root), 0);
+	put(root, "/sys/block/md0/md/uuid", UUID_TEXT "\n");
+	put(root, "/sys/block/md0/md/array_state", "inactive\n");
+	assert_int_equal(sum(root), 0); /* not run */
+	put(root, "/sys/block/md0/md/array_state", "active\n");
+	one = sum(root);
+	assert_int_not_equal(one, 0);
+	put(root, "/sys/block/md0/md/array_state", "clean\n"); /* as it comes and goes */
+	put(root, "/sys/block/md0/md/sync_action", "check\n");
+	assert_int_equal(sum(root), one);
+	put(root, "/sys/block/md1/md/uuid", "6f2b1c9e-0d5a-4a55-9d0e-000000000002\n");
+	put(root, "/sys/block/md1/md/array_state", "clean\n");
+	two = sum(root);
+	assert_int_not_equal(two, one);
+	put(root, "/sys/block/md1/md/uuid", "6f2b1c9e-0d5a-4a55-9d0e-000000000003\n");
+	assert_int_not_equal(sum(root), two);
 	(void)nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
@@ -314,9 +392,12 @@ int main(void)
 		ON_THE_RIG(who_does_not_answer_is_named_and_the_array_is_not_used),
 		ON_THE_RIG(who_is_gone_is_not_waited_for),
 		ON_THE_RIG(who_joins_later_is_told_of),
+		ON_THE_RIG(what_a_kernel_runs_from_now_on_is_asked_about_by_all),
+		ON_THE_RIG(who_is_in_no_group_yet_tells_nobody),
 		ON_THE_RIG(two_ask_at_the_same_time_and_each_has_its_answer),
 		ON_THE_RIG(a_query_that_is_forgotten_is_not_answered),
 		cmocka_unit_test(a_look_tells_how_this_hosts_kernel_has_it),
+		cmocka_unit_test(another_sum_tells_of_other_arrays_and_of_nothing_else),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
