@@ -17,6 +17,7 @@
  *	value L TEXT                   blockers L
  *	dead NODE process|node         purge NODE
  *	wait in|L|prep|done|closed|lost|blocked L     sleep MS    say TEXT
+ *	until FILE                     the file is there
  *	expect L STATUS MODE [MARKS [VALUE]]     STATUS: 0 or a name as in errno
  *
  * With DLM_FENCED in the environment what the kernel drops is dead; else "dead" says so.
@@ -30,6 +31,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -54,6 +56,7 @@ struct story_lock {
 };
 
 struct program {
+	char awaited_file[128];
 	struct loop *loop;
 	struct station *station;
 	struct lockspace_dlm *dlm;
@@ -332,6 +335,17 @@ static void wake(void *owner)
 	go_on(p);
 }
 
+static void look_for_file(void *owner)
+{
+	struct program *p = owner;
+	struct err err = ERR_INIT;
+
+	if (access(p->awaited_file, F_OK) == 0)
+		wake(p);
+	else if (!loop_timer_start(p->loop, 100, look_for_file, p, &err))
+		say(p, "%s: %s", p->awaited_file, err.text);
+}
+
 static int do_command(struct program *p, char **word, int words, struct err *err)
 {
 	struct story_lock *l = words > 1 ? find(p, word[1]) : NULL;
@@ -358,6 +372,11 @@ static int do_command(struct program *p, char **word, int words, struct err *err
 		p->is_sleeping = true;
 		return loop_timer_start(p->loop, (uint32_t)atoi(word[1]), wake, p, err) ?
 			       0 : err->code;
+	}
+	if (strcmp(word[0], "until") == 0 && words > 1) {
+		snprintf(p->awaited_file, sizeof(p->awaited_file), "%s", word[1]);
+		p->is_sleeping = true;
+		return loop_timer_start(p->loop, 1, look_for_file, p, err) ? 0 : err->code;
 	}
 	return l ? do_lock_command(p, l, word, words) : -ENOENT;
 }
