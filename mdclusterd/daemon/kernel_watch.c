@@ -260,19 +260,30 @@ static void is_known_of_one_in_use(struct kernel_watched *k, int result)
 	}
 }
 
+void kernel_watched_go_on(struct kernel_watched *k, const struct err *result)
+{
+	k->req->err = *result;
+	pass_back(k, result->code);
+	if (k->is_due && k->is_in_use && !k->is_asking)
+		ask(k);
+}
+
 static void is_known(void *owner, struct kernel_query *q, int result)
 {
 	struct kernel_watched *k = owner;
+	struct err why = q->err;
 
 	stop_asking(k);
-	if (k->req) {
-		k->req->err = q->err;
-		pass_back(k, result);
-	} else {
+	if (!k->req) {
 		is_known_of_one_in_use(k, result);
+		if (k->is_due && k->is_in_use && !k->is_asking)
+			ask(k);
+		return;
 	}
-	if (k->is_due && k->is_in_use && !k->is_asking)
-		ask(k);
+	if (result == 0)
+		result = k->ops.is_free(k->ops_owner, &why);
+	if (result != -EINPROGRESS)
+		kernel_watched_go_on(k, &why);
 }
 
 static void it_takes_too_long(void *owner)

@@ -34,6 +34,12 @@ struct kernel_watch *kernel_watch_open(struct engine *e, struct err *err);
 void kernel_watch_close(struct kernel_watch *w); /* NULL is fine */
 
 struct kernel_watched_ops {
+	/*
+	 * No kernel runs it: what is to be done before it is used, and would be in a kernel's
+	 * way. 0: nothing; -EINPROGRESS: kernel_watched_go_on() comes; else a sentence, and the
+	 * ASSEMBLE ends with it.
+	 */
+	int (*is_free)(void *owner, struct err *err);
 	/* It is in use here, and a kernel runs it, where says `why`: array_give_up(). */
 	void (*is_elsewhere)(void *owner, const struct err *why);
 };
@@ -43,6 +49,7 @@ struct kernel_watched *kernel_watched_new(struct kernel_watch *w, const char *ar
 					  struct metadata_runner *below,
 					  const struct kernel_watched_ops *ops, void *owner);
 struct metadata_runner *kernel_watched_runner(struct kernel_watched *k);
+void kernel_watched_go_on(struct kernel_watched *k, const struct err *result);
 /* What was said may not hold any more: asked again, where it is in use. */
 void kernel_watched_again(struct kernel_watched *k);
 /* Behind `below`, which calls nothing any more. NULL is fine. */

@@ -290,11 +290,25 @@ static void free_parts(struct unit *u)
 	u->watched = NULL;
 	u->registered = NULL;
 	u->reserve = NULL;
-	u->is_reserving = false;
 	u->finder = NULL;
 	u->found = NULL;
 	u->found_count = 0;
 	unit_tell_lookers(u, NULL);
+}
+
+static void is_reserved(struct unit *u, const struct err *result)
+{
+	kernel_watched_go_on(u->watched, result);
+}
+
+/* R1: before anything is written, and not before what others write would be refused. */
+static int is_free(void *owner, struct err *err)
+{
+	struct unit *u = owner;
+
+	if (!u->reserve || unit_reserve_key(u->reserve))
+		return 0;
+	return unit_reserve_begin(u->reserve, is_reserved, err) < 0 ? err->code : -EINPROGRESS;
 }
 
 /* Rule 8 */
@@ -309,7 +323,7 @@ static void is_elsewhere(void *owner, const struct err *why)
 
 static int make_threads(struct unit *u, struct err *err)
 {
-	static const struct kernel_watched_ops watched_ops = { is_elsewhere };
+	static const struct kernel_watched_ops watched_ops = { is_free, is_elsewhere };
 	const struct config_array *c = &u->config;
 	const struct plane_work_config plane = {
 		.name = c->name,
@@ -396,36 +410,19 @@ static void start_array(struct unit *u, char *const *paths, size_t count)
 	}
 }
 
-/* R1: before anything is written. */
-static void is_reserved(struct unit *u, const struct err *result)
-{
-	const struct err why = *result;
-
-	u->is_reserving = false;
-	if (u->is_stopping)
-		return;
-	if (why.code == 0) {
-		start_array(u, u->found ? u->found : u->config.disks,
-			    u->found ? u->found_count : u->config.disk_count);
-		return;
-	}
-	free_parts(u);
-	has_failed(u, &why);
-}
-
 static void start_with(struct unit *u, char *const *paths, size_t count)
 {
 	struct err err = ERR_INIT;
 
 	u->why = (struct err)ERR_INIT;
-	if (!unit_reserve_is_wanted(u)) {
-		start_array(u, paths, count);
-		return;
+	if (unit_reserve_is_wanted(u)) {
+		u->reserve = unit_reserve_new(u, paths, count, &err);
+		if (!u->reserve) {
+			has_failed(u, &err);
+			return;
+		}
 	}
-	u->reserve = unit_reserve_new(u, paths, count, is_reserved, &err);
-	u->is_reserving = u->reserve != NULL;
-	if (!u->reserve)
-		has_failed(u, &err);
+	start_array(u, paths, count);
 }
 
 static void found(void *owner, char **paths, size_t count)
@@ -478,7 +475,7 @@ struct unit *unit_start(struct engine *e, const struct config_array *c,
 {
 	struct unit *u = unit_find(e, c->name);
 
-	if (u && (u->array || u->finder || u->is_reserving || u->is_stopping)) {
+	if (u && (u->array || u->finder || u->is_stopping)) {
 		err_set(err, -EEXIST, "%s: is there already", c->name);
 		return NULL;
 	}

@@ -26,7 +26,6 @@ struct unit {
 
 	struct finder *finder;
 	struct unit_reserve *reserve;  /* NULL: not wanted */
-	bool is_reserving;             /* its start waits for that */
 	char **found;                  /* paths that it found */
 	size_t found_count;
 	struct metadata_thread *metadata;

@@ -171,7 +171,6 @@ static int copy_paths(struct unit_reserve *r, char *const *paths, size_t count)
 }
 
 struct unit_reserve *unit_reserve_new(struct unit *u, char *const *paths, size_t count,
-				      void (*done)(struct unit *u, const struct err *result),
 				      struct err *err)
 {
 	const struct config *c = u->engine->config;
@@ -182,15 +181,20 @@ struct unit_reserve *unit_reserve_new(struct unit *u, char *const *paths, size_t
 		return NULL;
 	}
 	r->unit = u;
-	r->done = done;
 	qb_list_init(&r->singles);
 	r->key = pr_key(c->cluster, c->nodes[c->self].id);
-	if (copy_paths(r, paths, count) < 0)
-		err_nomem(err, "reservations");
-	else if (begin(r, PR_TASK_REGISTER, false, is_registered, err) == 0)
+	if (copy_paths(r, paths, count) == 0)
 		return r;
+	err_nomem(err, "reservations");
 	unit_reserve_free(r);
 	return NULL;
+}
+
+int unit_reserve_begin(struct unit_reserve *r,
+		       void (*done)(struct unit *u, const struct err *result), struct err *err)
+{
+	r->done = done;
+	return begin(r, PR_TASK_REGISTER, false, is_registered, err);
 }
 
 bool unit_reserve_leave(struct unit_reserve *r, bool is_last,

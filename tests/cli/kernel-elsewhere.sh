@@ -92,3 +92,17 @@ for i in 1 2 3; do
   finished "$i"
   expect_equal "exit status of node$i" 0 "$code"
 done
+
+# --- nothing is reserved of disks that a kernel writes to: it would fail them ----------------------
+rm -r state.1 log.1
+configure 1 "fence { device disks { type = reservation } level 1 { devices = { disks } } }
+array web { disks = { \"$PWD/a.img\", \"$PWD/b.img\" } auto = no }"
+kernel_runs 1 md7
+start_on 1
+ring_of 1
+case $(refused 1) in *"node node1 runs it as /dev/md7"*) ;; *) fail "what comes first: $(cat out)" ;; esac
+rm -r host.1/sys
+case $(refused 1) in *"a.img: is no SCSI disk: it has no reservations"*) ;; *) fail "used without reservations: $(cat out)" ;; esac
+kill -TERM "${pid_of[1]}"
+finished 1
+expect_equal "exit status of node1" 0 "$code"
