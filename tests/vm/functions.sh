@@ -228,7 +228,7 @@ echo \"\$node\" >/tmp/to-be-fenced
 until [ -e \"/tmp/is-off.\$node\" ]; do sleep 0.2; done
 END
 chmod +x /bin/lab-fence
-kill \$(pidof dlm_controld)
-while pidof dlm_controld; do sleep 0.1; done
+# it forgets a signal that comes while it is not waiting, say for the end of its helper
+while p=\$(pidof dlm_controld); do kill \$p; sleep 0.3; done
 dlm_controld" >/dev/null
 }
