@@ -30,7 +30,7 @@ max_len()
 	keyfile | fragment) echo 1000 ;;
 	wire | ring | cpg_wire) echo 2000 ;;
 	lock_dump | control) echo 5000 ;;
-	seal | pack | checkpoint | lock_table | lock_manager | dlm | nbd | cpg_order) echo 600 ;;
+	seal | pack | checkpoint | lock_table | lock_manager | dlm | kernel_ask | nbd | cpg_order) echo 600 ;;
 	*) echo 49156 ;;       # two disks of 24 KiB
 	esac
 }
