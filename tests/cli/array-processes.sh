@@ -195,12 +195,10 @@ story_corosync() {
 }
 
 # Corosync hangs under a daemon, on a host that lives: the daemon writes no more when its lease is
-# over, answers whoever asks it, and says what is wrong. Nothing of it waits for corosync: not an
-# engine that is killed, its supervisor, or one that is told to stop.
+# over, answers whoever asks it, and says what is wrong. When corosync goes on so does the daemon.
 answers_quickly() { timeout 10 mdcluster status --run-dir="$here_is/n$1/run" >/dev/null 2>&1 || [ $? -lt 4 ]; }
-is_alive() { kill -0 "${supervisor[$1]}" 2>/dev/null; }
 story_hung() {
-  local old
+  local i
   if [ "$cluster_engine" != corosync ]; then
     echo "it is without corosync"
     return 0
@@ -213,38 +211,59 @@ story_hung() {
   corosync_hang 2
   await "n2 writes, and corosync hangs" is_shut 2
   await "n2 does not say that corosync hangs" grep -q MDC5920 n2/log
+  ask 2 status | grep -q "NO QUORUM: corosync on this host does not answer" ||
+    fail "n2 does not say why it writes nothing: $(ask 2 status)"
   await "n1 waits for no proof of n2's death" waits_for_proof 1 2
   # shellcheck disable=SC2251
   ! timeout 30 mdcluster reload --run-dir="$here_is/n2/run" 2>reloaded || fail "n2 knows corosync's nodes"
   grep -q "nothing is reloaded" reloaded || fail "n2 says: $(cat reloaded)"
-  grep -q "engine: .*corosync runs on this host and does not answer" n2/log || fail "n2 does not say why"
+  grep -q "daemon: .*corosync runs on this host and does not answer" n2/log || fail "n2 does not say why"
   answers_quickly 2 || fail "n2 does not answer"
   end_fio 1
   corosync_go_on 2
   active 1 2 3
   await "n2 does not say that corosync goes on" grep -q MDC5921 n2/log
   await "n1 does not know n2 again" has_members 1 1 2 3
-  idle 1 2 3
+  for i in 1 2 3; do end_witness "$i" 0; done
+  heard_out 3 1 2 3
+  end_well 1 2 3
+}
+
+# ... and an engine is killed meanwhile: its supervisor does not wait for corosync, nor does the next
+# engine without a word; or the daemon is told to stop.
+is_alive() { kill -0 "${supervisor[$1]}" 2>/dev/null; }
+story_hung_end() {
+  local old
+  if [ "$cluster_engine" != corosync ]; then
+    echo "it is without corosync"
+    return 0
+  fi
+  without_fence
+  begin 3
+  start_witness 1 2 3
+  sleep 0.5
   corosync_hang 3
   old=$(engine_of 3)
   kill_engine 3
   end_witness 3 3
   await "n3 does not say that nobody hears of its death" grep -q "does not answer.*MDC5403" n3/log
   await "n3 has no new engine" is_another 3 "$old"
-  await "n3 does not say what its engine waits for" grep -q "daemon: .*corosync runs on this host and does not answer" n3/log
+  await "n3 does not say what its engine waits for" \
+    grep -q "daemon: .*corosync runs on this host and does not answer" n3/log
   is_alive 3 || fail "n3 has no supervisor any more"
   corosync_go_on 3
   active 1 2 3
   idle 1 2 3
-  for i in 1 2; do end_witness "$i" 0; done
-  heard_out 3 1 2 3
   corosync_hang 2
   await "n2 writes, and corosync hangs" is_shut 2
   kill -TERM "${supervisor[2]}"
   reap 2 || :
+  end_witness 2 3
   corosync_go_on 2
   start 2
   active 1 2 3
+  end_witness 1 0
+  heard_out 3 1 2 3
   end_well 1 2 3
 }
 
@@ -1000,7 +1019,7 @@ story_random() {
   end_well 1 2 3
 }
 
-all_stories=(quiet alone engine node corosync hung unproven stop_alone stopped standstill cut cut_and_fenced orders not_fenced handover disks spare replace replace_raid10 unseen back eight full slow random)
+all_stories=(quiet alone engine node corosync hung hung_end unproven stop_alone stopped standstill cut cut_and_fenced orders not_fenced handover disks spare replace replace_raid10 unseen back eight full slow random)
 node_network 8
 for s in ${stories:-"${all_stories[@]}"}; do
   echo "--- $s (at $SECONDS s)"
