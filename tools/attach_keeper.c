@@ -29,6 +29,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "tools/attach.h"
+#include "tools/host.h"
 #include "tools/keeper.h"
 #include "tools/nbd_export.h"
 #include "tools/nbd_kernel.h"
@@ -65,10 +66,10 @@ static void pause_ms(long ms)
 /* How often the kernel looks at what is under way; setting its timeout sets that, too. */
 static void look_often(const struct place *p)
 {
-	char path[128];
+	char path[PATH_MAX];
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/sys/block/%s/queue/io_timeout",
+	snprintf(path, sizeof(path), "%s/sys/block/%s/queue/io_timeout", host_root(),
 		 p->a->device + strlen("/dev/"));
 	file = fopen(path, "we");
 	if (!file)

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/slurp.h"
 #include "tools/attach.h"
+#include "tools/host.h"
 #include "tools/nbd_export.h"
 #include "tools/nbd_kernel.h"
 #include "tools/run.h"
@@ -30,15 +31,24 @@ enum {
 	TRIES = 500,          /* 10 s */
 };
 
+/* "/sys/block/nbd0/FILE"; "": the device itself */
+static bool has_file(const char *name, const char *file)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/sys/block/%s/%s", host_root(), name, file);
+	return access(path, F_OK) == 0;
+}
+
 /* The module may be there and not be loaded. */
 static int need_nbd(struct err *err)
 {
 	struct err why = ERR_INIT;
 
-	if (access("/sys/block/nbd0", F_OK) == 0)
+	if (has_file("nbd0", ""))
 		return 0;
 	run_program((const char *[]){ "modprobe", "nbd", NULL }, "kmod", NULL, 0, &why);
-	if (access("/sys/block/nbd0", F_OK) == 0)
+	if (has_file("nbd0", ""))
 		return 0;
 	return err_set(err, -ENODEV, "the kernel has no nbd (%.120s): --via=fuse does without",
 		       why.code ? why.text : "its module is there, but no /dev/nbd0");
@@ -56,13 +66,10 @@ int attach_nbd_index(const struct attach *a)
 	return atoi(a->device + strlen("/dev/nbd"));
 }
 
-/* "/sys/block/nbd0/pid": there as long as it is connected, or waits to be again. */
+/* Its pid is there as long as it is connected, or waits to be again. */
 bool attach_nbd_is_there(const struct attach *a)
 {
-	char file[128];
-
-	snprintf(file, sizeof(file), "/sys/block/%s/pid", a->device + strlen("/dev/"));
-	return access(file, F_OK) == 0;
+	return has_file(a->device + strlen("/dev/"), "pid");
 }
 
 static int wait_until_gone(const struct attach *a, struct err *err)
@@ -96,14 +103,12 @@ static int connect_free(struct attach *a, struct nbd_kernel *k, const int *socke
 			struct err *err)
 {
 	struct nbd_kernel_device device;
-	char file[64];
 	int r;
 
 	for (int i = 0; i < MAX_DEVICES; i++) {
-		snprintf(file, sizeof(file), "/sys/block/nbd%d", i);
-		if (access(file, F_OK) < 0)
-			break;
 		snprintf(a->device, sizeof(a->device), "/dev/nbd%d", i);
+		if (!has_file(a->device + strlen("/dev/"), ""))
+			break;
 		if (attach_nbd_is_there(a))
 			continue;
 		device = device_of(a, sockets);
@@ -180,7 +185,7 @@ enum { SYSFS_SECTOR = 512 };
 /* "": a kernel before 5.14, which does not say */
 static void read_backend(const char *name, char to[PATH_MAX])
 {
-	(void)slurp_line(to, PATH_MAX, "/sys/block/%s/backend", name);
+	(void)slurp_line(to, PATH_MAX, "%s/sys/block/%s/backend", host_root(), name);
 }
 
 bool attach_nbd_find(struct attach *a)
@@ -201,7 +206,7 @@ static uint64_t sysfs_number(const char *name, const char *file)
 {
 	char line[32];
 
-	(void)slurp_line(line, sizeof(line), "/sys/block/%s/%s", name, file);
+	(void)slurp_line(line, sizeof(line), "%s/sys/block/%s/%s", host_root(), name, file);
 	return strtoull(line, NULL, 10);
 }
 

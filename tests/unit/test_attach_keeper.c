@@ -18,6 +18,7 @@
 
 #include "base/slurp.h"
 #include "tools/attach.h"
+#include "tools/host.h"
 #include "tools/nbd_export.h"
 #include "tools/nbd_kernel.h"
 
@@ -29,6 +30,11 @@ static struct attach web;
 static int ends[2];              /* the kernel's, and the daemon's */
 
 /* --- the kernel, played -------------------------------------------------------------------- */
+
+const char *host_root(void)
+{
+	return folder;
+}
 
 int attach_nbd_index(const struct attach *a)
 {
