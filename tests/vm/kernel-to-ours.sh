@@ -11,19 +11,7 @@
 . "$(dirname "$0")/../cli/functions.sh"
 levels=${*:-${vm_levels:-raid1 raid10}}
 export vm_levels=$levels
-here=$srcdir/tests/vm
-need_root
-need ip unshare flock
-own_network "$0" --mount
-[ -n "${in_own_network:-}" ] || skip "no network namespaces here"
-mkdir -p /run/netns
-cluster_name=lab
-array=md
-slots=4
-. "$srcdir/tests/cli/array-functions.sh"
-. "$srcdir/tests/vm/functions.sh"
-need_lab
-trap 'code=$?; end_daemons; end_lab $code' EXIT
+. "$srcdir/tests/vm/beside.sh"
 
 alternations=${VM_ALTERNATIONS:-2}
 seed=${VM_SEED:-$RANDOM}

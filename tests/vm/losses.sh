@@ -8,19 +8,8 @@
 #	losses.sh [--table]     with --table nothing but the table
 . "$(dirname "$0")/../cli/functions.sh"
 export vm_table=${vm_table:-${1:-}}
-here=$srcdir/tests/vm
-need_root
-need ip unshare flock nbdcopy
-own_network "$0" --mount
-[ -n "${in_own_network:-}" ] || skip "no network namespaces here"
-mkdir -p /run/netns
-cluster_name=lab
-array=md
-slots=4
-. "$srcdir/tests/cli/array-functions.sh"
-. "$srcdir/tests/vm/functions.sh"
-need_lab
-trap 'code=$?; end_daemons; end_lab $code' EXIT
+need nbdcopy
+. "$srcdir/tests/vm/beside.sh"
 node_network 3
 mdcluster keygen --quiet key
 tell() { [ "$vm_table" = --table ] || echo "$* (at $SECONDS s)"; }

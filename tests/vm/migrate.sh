@@ -6,22 +6,16 @@
 # node 1 is killed, and comes back. No number is missing, no write of the guest fails, and the
 # array holds every one that was told.
 . "$(dirname "$0")/../cli/functions.sh"
-here=$srcdir/tests/vm
-need_root
-need ip unshare jq flock nbdcopy
-own_network "$0" --mount
-[ -n "${in_own_network:-}" ] || skip "no network namespaces here"
-mkdir -p /run/netns
-. "$srcdir/tests/cli/array-functions.sh"
-. "$srcdir/tests/vm/functions.sh"
-need_lab
+need jq nbdcopy
+array=web
+. "$srcdir/tests/vm/beside.sh"
 cache=${MDC_VM_CACHE:-$HOME/.cache/mdcluster-vm}
 declare -A guest=() # node -> pid of its qemu
 end_guests() {
   local n
   for n in "${!guest[@]}"; do kill -KILL "${guest[$n]}" 2>/dev/null || :; done
 }
-trap 'end_guests; end_daemons; cleanup' EXIT
+beside_end() { end_guests; }
 array_size=64M
 patience_s=300
 

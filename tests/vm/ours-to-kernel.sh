@@ -17,20 +17,10 @@
 . "$(dirname "$0")/../cli/functions.sh"
 levels=${*:-${vm_levels:-raid1 raid10}}
 export vm_levels=$levels
-here=$srcdir/tests/vm
-need_root
-need ip unshare flock nbdfuse losetup
+need nbdfuse losetup
 [ -c /dev/fuse ] || skip "there is no /dev/fuse"
-own_network "$0" --mount
-[ -n "${in_own_network:-}" ] || skip "no network namespaces here"
-mkdir -p /run/netns
-cluster_name=lab
-array=md
-slots=4
-. "$srcdir/tests/cli/array-functions.sh"
-. "$srcdir/tests/vm/functions.sh"
-need_lab
-trap 'code=$?; end_daemons; disks_off; end_lab $code' EXIT
+. "$srcdir/tests/vm/beside.sh"
+beside_end() { disks_off; }
 
 cuts=${VM_CUTS:-5}
 seed=${VM_SEED:-$RANDOM}
