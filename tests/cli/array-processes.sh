@@ -892,12 +892,31 @@ story_replace_raid10() {
 # Who does not see it is named, and it is added nowhere; a new disk that holds something is refused.
 story_unseen() {
   local a b c d i
-  begin_disks "$PWD/disk-[abc]"
+  begin_disks "$PWD/disk-[abc]*"
   # shellcheck disable=SC2251
   ! timeout 30 mdcluster add --run-dir="$here_is/n1/run" "$array" "$d" 2>why || fail "n3 does not see it"
   grep -q "$d: is not added: n3 .*cannot find the disk; every node" why || fail "who does not see it: $(cat why)"
   for i in 1 2 3; do disk_is "$i" "$d" "" || { complain; fail "n$i has it all the same"; }; done
   mdcluster examine "$d" >/dev/null 2>&1 && fail "it has a superblock"
+  # degraded, too: all is as it was, and once its cable is mended it comes
+  changes 2 fail "$array" "$b"
+  changes 2 remove "$array" failed
+  for i in 1 2 3; do await "n$i has b still" disk_is "$i" "$b" ""; done
+  mdcluster examine --json "$a" | jq 'del(.update_time)' >before.unseen
+  # shellcheck disable=SC2251
+  ! timeout 30 mdcluster add --run-dir="$here_is/n2/run" "$array" "$d" 2>why || fail "n3 does not see it still"
+  grep -q "$d: is not added: n3 .*cannot find the disk" why || fail "who does not see it: $(cat why)"
+  mdcluster examine --json "$a" | jq 'del(.update_time)' | cmp - before.unseen || fail "a refused disk left something in the superblocks"
+  for i in 1 2 3; do disk_is "$i" "$d" "" || { complain; fail "n$i has it all the same"; }; done
+  ln -s disk-d disk-c.mended
+  changes 2 add --wait "$array" "$d"
+  has_both() { has_disks "$1" 2; }
+  for i in 1 2 3; do await "n$i does not have d" has_both "$i"; done
+  changes 1 fail "$array" "$d"
+  changes 1 remove "$array" failed
+  rm disk-c.mended
+  changes 1 re-add --wait "$array" "$b"
+  for i in 1 2 3; do await "n$i does not have b" has_both "$i"; done
   mkfs.ext4 -q -F "$c" 2>/dev/null || fail "mkfs.ext4 failed"
   # shellcheck disable=SC2251
   ! ask 2 add "$array" "$c" 2>why || fail "a file system is overwritten"
