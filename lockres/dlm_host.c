@@ -65,6 +65,29 @@ static bool has_device(const char *root, const char *kernel_name)
 	return has;
 }
 
+static bool is_ours(const char *name)
+{
+	return strncmp(name, "mdcl-", 5) == 0 || strncmp(name, "mdclx-", 6) == 0;
+}
+
+size_t dlm_host_our_spaces(const char *root, char (*names)[DLM_NAME_ROOM], size_t room)
+{
+	const struct dirent *e;
+	char path[PATH_ROOM];
+	size_t count = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s" SPACES, root);
+	dir = opendir(path);
+	while (dir && count < room && (e = readdir(dir)) != NULL)
+		if (is_ours(e->d_name) && strlen(e->d_name) < DLM_NAME_ROOM &&
+		    has_device(root, e->d_name))
+			strcpy(names[count++], e->d_name);
+	if (dir)
+		(void)closedir(dir);
+	return count;
+}
+
 static bool is_path(const char *name, size_t length)
 {
 	return memchr(name, '/', length) || memchr(name, '\0', length) || name[0] == '.';
@@ -105,7 +128,7 @@ static int check_owner(const char *root, const char *name, size_t name_length,
 /* --- dlm_controld --------------------------------------------------------------------------- */
 
 /* Its socket is there. The last word of a line is the name. */
-static bool has_daemon(const char *root)
+bool dlm_host_has_daemon(const char *root)
 {
 	size_t length = 0, want = sizeof(DAEMON) - 1;
 	char *text = read_below(root, "/proc/net/unix", &length);
@@ -150,7 +173,7 @@ static int check_daemon(const char *root, struct err *err)
 {
 	char left[DLM_NAME_ROOM];
 
-	if (has_daemon(root))
+	if (dlm_host_has_daemon(root))
 		return 0;
 	if (find_space(root, left))
 		return err_set(err, -ESTALE,

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lockres/dlm_dump.h"
+
 struct err;
 
 /*
@@ -31,6 +33,10 @@ int dlm_host_check(const char *root, const char *name, size_t name_length,
 
 /* Has the kernel a lockspace of this name? */
 bool dlm_host_has_space(const char *root, const char *kernel_name);
+/* Those that the kernel has under names of ours (dlm_name()), made by a process; how many. */
+size_t dlm_host_our_spaces(const char *root, char (*names)[DLM_NAME_ROOM], size_t room);
+/* Does dlm_controld run? Without it whoever leaves a lockspace waits for ever. */
+bool dlm_host_has_daemon(const char *root);
 
 /*
  * Of a lockspace of the bare name that is not ours: its owner is a process (there is a

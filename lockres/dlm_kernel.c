@@ -188,17 +188,28 @@ static bool has_orphan(const char *kernel_name)
 	return has;
 }
 
+static bool leave(const char *kernel_name, void *handle)
+{
+	if (!handle)
+		return false;
+	if (has_orphan(kernel_name)) {
+		dlm_close_lockspace(handle);
+		return false;
+	}
+	return dlm_release_lockspace(kernel_name, handle, 1) == 0;
+}
+
 bool dlm_kernel_close(const char *kernel_name, void *handle)
 {
 	void *second = dlm_open_lockspace(kernel_name);
 
 	dlm_close_lockspace(handle);
-	if (!second)
-		return false;
-	if (has_orphan(kernel_name)) {
-		dlm_close_lockspace(second);
-		return false;
-	}
-	dlm_release_lockspace(kernel_name, second, 1);
-	return true;
+	return leave(kernel_name, second);
+}
+
+bool dlm_kernel_leave(const char *kernel_name)
+{
+	struct err err = ERR_INIT;
+
+	return ready(&err) == 0 && leave(kernel_name, dlm_open_lockspace(kernel_name));
 }

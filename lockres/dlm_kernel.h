@@ -32,6 +32,8 @@ int dlm_kernel_fd(void *handle);
  * would be lost. True: it is left.
  */
 bool dlm_kernel_close(const char *kernel_name, void *handle);
+/* Waits. The same of one that nobody here has open. */
+bool dlm_kernel_leave(const char *kernel_name);
 
 /*
  * Which member of the lockspace this node is to the kernel: 0, it is none. Another

@@ -19,6 +19,15 @@
  *    it is confirmed in any case. LOCK_DEATH_PROCESS leaves the orphans, LOCK_DEATH_NODE
  *    has every member purge them.
  *  * Who was there before all others began anew is known to `guards` alone.
+ *  * Locks of a process that was killed are not adopted by the next one. The kernel unlocks
+ *    them at once, which nobody acts upon before the death is proven; from then on the others may
+ *    have its slot, and so may the new process. An orphan would save nobody's work: what was in
+ *    flight is in the slot on the disks, and has to be copied, by whoever takes it; the new
+ *    process knows no more of it than the others do. And it would keep them waiting, reads from a
+ *    single source, until there is a new process, for ever where there is none. What is adopted is
+ *    the lockspace: this node is a member of it on, and its next process opens it, so that the
+ *    kernels recover nothing for a restart. Who does not come back to it before the daemon ends
+ *    leaves it then (daemon/libdlm_locks.c).
  *  * PERSISTENT is a word of the last call: a conversion without it makes the lock one
  *    that ends with its process. An adoption brings no value.
  *  * A deadline that is over while the lockspace recovers is told when it has: the

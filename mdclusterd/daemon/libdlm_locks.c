@@ -5,8 +5,15 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/log.h"
+#include "lockres/dlm_host.h"
+#include "lockres/dlm_kernel.h"
 #include "lockres/lockspace_dlm.h"
 #include "totem/station.h"
+
+LOG_SUBSYSTEM(libdlm);
+
+enum { LEFT_BEHIND = 64 };
 
 struct libdlm_locks {
 	struct libdlm_locks_config config;
@@ -72,11 +79,31 @@ struct libdlm_locks *libdlm_locks_open(const struct libdlm_locks_config *config,
 	return NULL;
 }
 
+/*
+ * A process that is killed leaves its lockspaces in the kernel, where the next one opens them;
+ * those that none has opened since keep dlm_controld from ending. All of ours are closed by now.
+ */
+static void leave_what_was_left_behind(void)
+{
+	char names[LEFT_BEHIND][DLM_NAME_ROOM];
+	size_t count = dlm_host_has_daemon("") ? dlm_host_our_spaces("", names, LEFT_BEHIND) : 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (dlm_kernel_leave(names[i]))
+			log_notice("MDC5931", "lockspace %s, which a process that was killed had left in the kernel, is left",
+				   names[i]);
+		else
+			log_warning("MDC5932", "lockspace %s stays in the kernel: it cannot be left, or somebody's locks are in it",
+				    names[i]);
+	}
+}
+
 void libdlm_locks_close(struct libdlm_locks *l)
 {
 	if (!l || !lockspace_dlm_is_idle(l->dlm))
 		return;
 	lockspace_dlm_free(l->dlm);
+	leave_what_was_left_behind();
 	free(l);
 }
 

@@ -243,6 +243,32 @@ static void a_controld_that_does_not_say_is_not_believed(void **state)
 
 #define ON_A_HOST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+/* Who was killed leaves them behind; what others have there is none of it. */
+static void lockspaces_of_ours_are_found_and_nobody_elses(void **state)
+{
+	const struct host *h = *state;
+	char names[4][DLM_NAME_ROOM];
+
+	assert_int_equal(dlm_host_our_spaces(h->root, names, 4), 0);
+	put(h, "/sys/kernel/dlm/" UUID "/", "");       /* md-cluster's */
+	put(h, "/sys/kernel/dlm/mdcl-kernel/", "");    /* no process made it */
+	put(h, "/sys/kernel/dlm/lvm_mdcl-x/", "");
+	put(h, "/sys/kernel/dlm/mdcl-" UUID "/", "");
+	put(h, "/proc/misc", "124 dlm-control\n 55 dlm_mdcl-" UUID "\n 56 dlm_lvm_mdcl-x\n");
+	assert_int_equal(dlm_host_our_spaces(h->root, names, 4), 1);
+	assert_string_equal(names[0], "mdcl-" UUID);
+	assert_int_equal(dlm_host_our_spaces(h->root, names, 0), 0);
+}
+
+static void dlm_controld_is_seen_by_its_socket(void **state)
+{
+	const struct host *h = *state;
+
+	assert_true(dlm_host_has_daemon(h->root));
+	put(h, "/proc/net/unix", "Num RefCount\n");
+	assert_false(dlm_host_has_daemon(h->root));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -251,6 +277,8 @@ int main(void)
 		ON_A_HOST(a_controld_that_does_not_run_is_named),
 		ON_A_HOST(a_lockspace_that_a_crash_of_controld_left_asks_for_a_restart),
 		ON_A_HOST(a_lockspace_that_our_crash_left_is_taken_again),
+		ON_A_HOST(lockspaces_of_ours_are_found_and_nobody_elses),
+		ON_A_HOST(dlm_controld_is_seen_by_its_socket),
 		ON_A_HOST(our_name_without_a_device_is_not_ours),
 		ON_A_HOST(an_array_that_md_cluster_runs_is_refused),
 		ON_A_HOST(another_program_with_that_lockspace_is_told_from_the_kernel),
