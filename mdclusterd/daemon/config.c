@@ -301,7 +301,7 @@ static void tell(struct config_reader *r, config_mistake_fn mistake, void *owner
 }
 
 struct config *config_parse(const char *text, const char *host, config_ask_fn ask,
-			    config_mistake_fn mistake, void *owner)
+			    config_mistake_fn mistake, void *owner, struct err *err)
 {
 	struct config_reader r = { .text = strdup(text), .host = host, .ask = ask };
 	struct config *c = calloc(1, sizeof(*c));
@@ -313,6 +313,10 @@ struct config *config_parse(const char *text, const char *host, config_ask_fn as
 	if (!r.is_out_of_memory && !r.is_broken)
 		config_check(&r, c);
 	is_good = r.mistake_count == 0 && !r.is_out_of_memory;
+	if (r.is_refused && r.mistake_count == 1)
+		err_set(err, -EAGAIN, "corosync is not there yet");
+	else if (!is_good)
+		err_set(err, -EINVAL, "has mistakes");
 	tell(&r, mistake, owner);
 	if (r.cfg)
 		cfg_free(r.cfg);
@@ -363,9 +367,9 @@ struct config *config_read(const char *path, config_mistake_fn mistake, void *ow
 		return NULL;
 	(void)gethostname(host, sizeof(host) - 1);
 	host[strcspn(host, ".")] = '\0';
-	c = config_parse(text, host, corosync_map_read, mistake, owner);
+	c = config_parse(text, host, corosync_map_read, mistake, owner, err);
 	if (!c)
-		err_set(err, -EINVAL, "%s: has mistakes", path);
+		err_prefix(err, "%s", path);
 	return c;
 }
 

@@ -108,7 +108,8 @@ struct config {
 typedef void (*config_mistake_fn)(void *owner, int line, const char *sentence);
 
 /*
- * NULL where there was any mistake, or with err->code where the file cannot be read.
+ * NULL: -EINVAL, there was any mistake; -EAGAIN: none but that corosync does not run, or does
+ * not answer, which may pass; and others where the file cannot be read.
  * Keys are not looked at here.
  */
 struct config *config_read(const char *path, config_mistake_fn mistake, void *owner,
@@ -120,7 +121,7 @@ struct config *config_read(const char *path, config_mistake_fn mistake, void *ow
 struct corosync_map;
 typedef int (*config_ask_fn)(struct corosync_map *map, struct err *err);
 struct config *config_parse(const char *text, const char *host, config_ask_fn ask,
-			    config_mistake_fn mistake, void *owner);
+			    config_mistake_fn mistake, void *owner, struct err *err);
 void config_free(struct config *c); /* NULL is fine */
 /*
  * Asks each fence agent what it can be told, which takes a moment for each, and compares.

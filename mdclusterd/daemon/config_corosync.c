@@ -3,6 +3,7 @@
  * engine = corosync: nodes and the name of the cluster are corosync's, and nothing of its
  * configuration is said twice. What would be without effect is refused by name.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,6 +116,7 @@ void config_check_corosync(struct config_reader *r, struct config *c)
 	if (r->ask(map, &err) < 0) {
 		struct section s = section_of(r, cfg_getsec(r->cfg, "cluster"));
 
+		r->is_refused = err.code == -ECONNREFUSED || err.code == -ETIMEDOUT;
 		complain(&s, "engine", 0, "engine: %s", err.text);
 	} else {
 		take_nodes(r, c, map);

@@ -30,6 +30,7 @@ struct config_reader {
 	char *text;
 	const char *host;
 	config_ask_fn ask;      /* of corosync's nodes */
+	bool is_refused;        /* it is not there, or does not answer */
 	struct config_place *places;
 	size_t place_count, place_room;
 	struct config_mistake *mistakes;

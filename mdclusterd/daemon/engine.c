@@ -260,7 +260,7 @@ int engine_run(const struct options *options)
 	e.config = daemon_config_read(options->config_path, &err);
 	if (!e.config) {
 		log_error("MDC5424", "the configuration cannot be used by the engine: %s", err.text);
-		return EXIT_CONFIG;
+		return daemon_config_exit(&err);
 	}
 	if (begin(&e, &err) < 0) {
 		log_error("MDC5425", "the engine does not start: %s", err.text);

@@ -15,8 +15,10 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/arith.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -25,6 +27,8 @@
 #include "mdclusterd/daemon/supervisor.h"
 
 LOG_SUBSYSTEM(daemon);
+
+enum { COROSYNC_PATIENCE_S = 16 }; /* pauses of 1, 2, 4, 8 */
 
 static const char *const targets[] = { "stderr", "syslog", "journal" };
 static const char *const levels[] = { "error", "warning", "notice", "info", "debug" };
@@ -68,6 +72,11 @@ static void tell_mistake(void *owner, int line, const char *sentence)
 struct config *daemon_config_read(const char *path, struct err *err)
 {
 	return config_read(path, tell_mistake, (void *)(uintptr_t)path, err);
+}
+
+int daemon_config_exit(const struct err *err)
+{
+	return err->code == -EAGAIN ? EXIT_FAILED : EXIT_CONFIG;
 }
 
 int daemon_log_open(const struct options *options, const struct config *config,
@@ -142,6 +151,27 @@ static void harden(const struct config *c)
 			    strerror(errno));
 }
 
+/*
+ * Where corosync alone is missing we wait for it a while, and then fail in a way that has systemd
+ * start us again: seldom enough that it does not lose its patience.
+ */
+static struct config *read_config(const struct options *options, struct err *err)
+{
+	const uint64_t until = clock_boot_ns() + COROSYNC_PATIENCE_S * NS_PER_S;
+
+	for (unsigned int pause_s = 1;; pause_s *= 2) {
+		struct config *c;
+
+		*err = (struct err)ERR_INIT;
+		c = daemon_config_read(options->config_path, err);
+		if (c || err->code != -EAGAIN || options->engine_fd >= 0 ||
+		    clock_boot_ns() + pause_s * NS_PER_S > until)
+			return c;
+		log_notice("MDC5922", "waits for corosync, and looks again in %u s", pause_s);
+		(void)sleep(pause_s);
+	}
+}
+
 static int run(const struct options *options)
 {
 	struct err err = ERR_INIT;
@@ -152,7 +182,7 @@ static int run(const struct options *options)
 		fprintf(stderr, "mdclusterd: %s\n", err.text);
 		return EXIT_FAILED;
 	}
-	c = daemon_config_read(options->config_path, &err);
+	c = read_config(options, &err);
 	if (c && daemon_log_open(options, c, &err) < 0) {
 		fprintf(stderr, "mdclusterd: %s\n", err.text);
 		config_free(c);
@@ -161,7 +191,7 @@ static int run(const struct options *options)
 	if (!c) {
 		fprintf(stderr, "mdclusterd: %s\n", err.text);
 		log_close();
-		return EXIT_CONFIG;
+		return daemon_config_exit(&err);
 	}
 	harden(c);
 	config_free(c);

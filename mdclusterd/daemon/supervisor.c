@@ -464,7 +464,7 @@ int supervisor_run(const struct options *options)
 	s.config = daemon_config_read(options->config_path, &err);
 	if (!s.config) {
 		log_error("MDC5408", "the configuration cannot be used: %s", err.text);
-		return EXIT_CONFIG;
+		return daemon_config_exit(&err);
 	}
 	s.exit_code = EXIT_FAILED;
 	if (begin(&s, &err) < 0) {

@@ -67,3 +67,5 @@ const char *daemon_log_target_name(int target);
 const char *daemon_log_level_name(int level);
 /* Reads it; mistakes go to the log. */
 struct config *daemon_config_read(const char *path, struct err *err);
+/* How to end when it cannot be used: corosync may come, mistakes stay. */
+int daemon_config_exit(const struct err *err);

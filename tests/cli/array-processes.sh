@@ -259,8 +259,9 @@ story_hung_end() {
   kill -TERM "${supervisor[2]}"
   reap 2 || :
   end_witness 2 3
-  corosync_go_on 2
   start 2
+  await "n2 does not wait for corosync" grep -q MDC5922 n2/log
+  corosync_go_on 2
   active 1 2 3
   end_witness 1 0
   heard_out 3 1 2 3

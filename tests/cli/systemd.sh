@@ -25,10 +25,18 @@ for unit in mdclusterd.service mdcluster-attach@.service; do
   grep -q '^Before=remote-fs-pre.target' $unit || fail "$unit: mounts do not wait for it"
 done
 values After | grep -q 'network-online.target' || fail "the ring does not wait for the network"
+for engine in corosync.service dlm.service; do
+  values After | grep -qw "$engine" || fail "$engine may start behind us, and stop before us"
+  ! grep -E '^(Wants|Requires|BindsTo)=' mdclusterd.service | grep -w "$engine" ||
+    fail "$engine is started where nobody needs it"
+done
 expect_equal "KillMode" mixed "$(values KillMode)"
 for code in 2 3 4; do
   values RestartPreventExitStatus | grep -qw $code || fail "exit status $code is tried again for ever"
 done
+patience=$(sed -n 's/^enum { COROSYNC_PATIENCE_S = \([0-9]*\) }.*/\1/p' "$srcdir/mdclusterd/daemon/main.c")
+[ $(((patience - 1) * $(values StartLimitBurst))) -gt "$(values StartLimitIntervalSec)" ] ||
+  fail "systemd gives up on a daemon that waits for corosync"
 ! grep -q '^ExecStartPre=' mdclusterd.service || fail "ExecStartPre: its exit status is no reason not to restart"
 stop_ms=$(sed -n 's/^\tSTOP_MS = \([0-9]*\),.*/\1/p' "$srcdir/mdclusterd/daemon/supervisor.c")
 [ "$(values TimeoutStopSec | tr -d s)000" -gt "$stop_ms" ] ||

@@ -32,6 +32,7 @@ static void tell(void *owner, int line, const char *sentence)
 	"node host2 { id = 2 address = 10.0.0.2 }\n"
 
 static int refusal; /* of corosync */
+static struct err said; /* of the last text */
 
 static int ask(struct corosync_map *map, struct err *err)
 {
@@ -47,7 +48,7 @@ static int ask(struct corosync_map *map, struct err *err)
 static struct config *good(const char *text)
 {
 	struct told told = { 0 };
-	struct config *c = config_parse(text, "host1", ask, tell, &told);
+	struct config *c = config_parse(text, "host1", ask, tell, &told, &said);
 
 	if (!c)
 		fail_msg("refused: %s", told.text);
@@ -62,7 +63,7 @@ static void expect_mistakes(const char *text, const char *mistakes)
 	struct config *c;
 
 	snprintf(whole, sizeof(whole), GOOD_CLUSTER GOOD_NODES "%s", text);
-	c = config_parse(whole, "host1", ask, tell, &told);
+	c = config_parse(whole, "host1", ask, tell, &told, &said);
 	assert_null(c);
 	assert_string_equal(told.text, mistakes);
 }
@@ -270,7 +271,7 @@ static void nodes_that_cannot_be_told_apart_are_refused(void **state)
 				 "node c { id = 0 address = host }\n"
 				 "node d { }\n"
 				 "node e { id = 5 address = ::1 }\n",
-				 "z", ask, tell, &told));
+				 "z", ask, tell, &told, &said));
 	assert_string_equal(told.text,
 			    "0: no node is called 'z' as this host is: say this_node = NAME\n"
 			    "3: node b: id: node a (line 2) has 1, too\n"
@@ -288,7 +289,7 @@ static void what_is_required_is_named(void **state)
 	struct told told = { 0 };
 
 	(void)state;
-	assert_null(config_parse("", "host1", ask, tell, &told));
+	assert_null(config_parse("", "host1", ask, tell, &told, &said));
 	assert_string_equal(told.text, "0: cluster: name is missing\n"
 				       "0: there is no node NAME { ... }\n");
 }
@@ -439,15 +440,15 @@ static void a_text_that_is_torn_is_told_with_its_line(void **state)
 
 	(void)state;
 	assert_null(config_parse("cluster { name = x }\nbar = 1\nnode a {\n id = = 2 }\n", "a",
-				 ask, tell, &told));
+				 ask, tell, &told, &said));
 	assert_int_equal(told.count, 2);
 	assert_non_null(strstr(told.text, "2: bar: is no option here"));
 	assert_non_null(strstr(told.text, "\n4: "));
 	memset(&told, 0, sizeof(told));
-	assert_null(config_parse("cluster { name = \"x", "a", ask, tell, &told));
+	assert_null(config_parse("cluster { name = \"x", "a", ask, tell, &told, &said));
 	assert_true(told.count >= 1);
 	memset(&told, 0, sizeof(told));
-	assert_null(config_parse("cluster { name = x", "a", ask, tell, &told));
+	assert_null(config_parse("cluster { name = x", "a", ask, tell, &told, &said));
 	assert_true(told.count >= 1);
 }
 
@@ -499,7 +500,7 @@ static void expect_words(const char *text, const char *mistakes)
 {
 	struct told told = { 0 };
 
-	assert_null(config_parse(text, "host1", ask, tell, &told));
+	assert_null(config_parse(text, "host1", ask, tell, &told, &said));
 	assert_string_equal(told.text, mistakes);
 }
 
@@ -543,6 +544,15 @@ static void the_wrong_cluster_and_no_corosync_are_said(void **state)
 	refusal = -ECONNREFUSED;
 	expect_words("cluster {\n engine = corosync }\n",
 		     "2: cluster: engine: corosync does not run on this host\n");
+	assert_int_equal(said.code, -EAGAIN); /* it may come */
+	expect_words("cluster {\n engine = corosync }\nnode a { }\n",
+		     "2: cluster: engine: corosync does not run on this host\n"
+		     "3: node a: not with engine = corosync: nodes are those of its nodelist\n");
+	assert_int_equal(said.code, -EINVAL);
+	refusal = -EINVAL;
+	expect_words("cluster {\n engine = corosync }\n",
+		     "2: cluster: engine: corosync does not run on this host\n");
+	assert_int_equal(said.code, -EINVAL);
 	refusal = 0;
 	expect_words("cluster { name = x locks = libdlm }\n"
 		     "node host1 { id = 1 address = 10.0.0.1 }\n",
