@@ -16,7 +16,7 @@
 #	kill_node I            ... and to its supervisor, and corosync: no obituary
 #
 # With cluster_engine=corosync (MDC_TEST_ENGINE) each node has a corosync beside its daemon, new with
-# each cluster; cluster_ended() at the end, then.
+# each cluster, which ends with the daemons.
 #
 # What can be set before `cluster`: array, array_size, bitmap_chunk, token_ms, slots;
 # array_options and fencing, which go into these sections.
@@ -187,6 +187,7 @@ end_daemons() {
     reap "$i" || :
     flock --timeout 10 "n$i/state/lock" true 2>/dev/null || :
   done
+  corosync_end_all
 }
 
 # --- waiting: deadlines are far beyond what it takes ---------------------------------------------

@@ -22,7 +22,7 @@ need_mount || skip "no mounts of our own here"
 . "$here/array-functions.sh"
 . "$here/array-witness.sh"
 
-trap 'kill -KILL ${clients[@]+"${!clients[@]}"} 2>/dev/null || :; no_slow_disk; end_daemons; corosync_end_all; umount "$tmp"/n2/state 2>/dev/null || :; end_slow_disk; cleanup' EXIT
+trap 'kill -KILL ${clients[@]+"${!clients[@]}"} 2>/dev/null || :; no_slow_disk; end_daemons; umount "$tmp"/n2/state 2>/dev/null || :; end_slow_disk; cleanup' EXIT
 
 # --- fio: 8 of the 12 MiB that node I has of its own ------------------------------------------
 

@@ -15,16 +15,7 @@ if "$cat" --corosync 2>&1 </dev/null | grep -q 'built without corosync'; then
 fi
 
 trap 'finish_all; corosync_end_all; cleanup' EXIT
-address_of() { :; }
-
-start() { # I [OPTION...]
-  local i=$1
-  shift
-  [ -p "in.$i" ] || mkfifo "in.$i"
-  launch "in.$i" "out.$i" "err.$i" ip netns exec "n$i" "$cat" --corosync --token=1000 \
-    --state="boot.$i" "$@"
-  pid_of[$i]=$launched
-}
+ring_engine=corosync
 
 # group_is I MEMBER...: the processes of just these are in the group, as I knows. One is so a
 # little later than its node is on the ring; what is said between is not for it.
@@ -54,7 +45,7 @@ grep -q 'corosync does not run on this host: start it' err || fail "no remedy: $
 
 for i in 1 2 3; do corosync_start "$i"; done
 for i in 1 2 3; do await "corosync $i answers" corosync_answers "$i"; done
-for i in 1 2 3; do start "$i"; done
+start_all 3
 together "they started" 1 2 3
 all_talk "first words" 1 2 3
 say 1 "/set colour blue"
@@ -62,7 +53,7 @@ say 1 "/set colour blue"
 end_node 3 KILL
 together "n3 was killed" 1 2
 all_talk "for two" 1 2
-start 3
+start 3 3
 together "n3 is back" 1 2 3
 all_talk "for three" 1 2 3
 ! grep -q "for two" out.3 || fail "n3 heard what was said without it"
@@ -71,7 +62,7 @@ await "n3 has the board" grep -q "colour" out.3
 
 end_node 2 TERM
 together "n2 left" 1 3
-start 2
+start 2 3
 together "n2 is back" 1 2 3
 
 # who stands still holds all up, is left out, and finds that when it wakes
@@ -102,6 +93,6 @@ together "corosync of n1 was killed" 2 3
 end_node 1 TERM
 corosync_start 1
 await "corosync 1 answers" corosync_answers 1
-start 1
+start 1 3
 together "corosync of n1 is back" 1 2 3
 all_talk "at the end" 1 2 3

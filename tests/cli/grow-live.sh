@@ -4,7 +4,7 @@
 # the engine that changes it is killed. Clients stay; nothing that was acknowledged is lost.
 . "$(dirname "$0")/functions.sh"
 need nbdcopy nbdinfo qemu-io jq
-own_network "$0"
+own_network "$0" --mount
 . "$(dirname "$0")/array-functions.sh"
 trap 'end_daemons; cleanup' EXIT
 array_size=160M

@@ -8,6 +8,9 @@
 #	address_of I    ADDRESS:PORT of node I
 #	place_of I      sets place=(COMMAND...), in front of the node's own command
 #
+# With ring_engine=corosync each node has a real corosync for its ring, which the test has
+# started (corosync-functions.sh); address_of and place_of are not asked then.
+#
 # What is waited for has a deadline far beyond it; how fast it is, `make
 # bench-ring` says.
 need mkfifo
@@ -56,13 +59,18 @@ launch() {
 
 # start I N [OPTION...]: node I of N
 start() {
-  local i=$1 n=$2 place=()
+  local i=$1 n=$2 place=() who=()
   shift 2
   [ -p "in.$i" ] || mkfifo "in.$i"
-  place_of "$i"
-  # shellcheck disable=SC2046
-  launch "in.$i" "out.$i" "err.$i" ${place[@]+"${place[@]}"} "$cat" --self="$i" $(members "$n") \
-    --key=key --token=1000 "$@"
+  if [ "${ring_engine:-totem}" = corosync ]; then
+    place=(ip netns exec "n$i")
+    who=(--corosync --state="boot.$i")
+  else
+    place_of "$i"
+    # shellcheck disable=SC2207
+    who=(--self="$i" $(members "$n") --key=key)
+  fi
+  launch "in.$i" "out.$i" "err.$i" ${place[@]+"${place[@]}"} "$cat" "${who[@]}" --token=1000 "$@"
   pid_of[$i]=$launched
 }
 

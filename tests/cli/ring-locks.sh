@@ -2,10 +2,27 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Locks among real processes on loopback: who holds and who waits, as `mdcluster
 # locks` shows it; one dies by kill -9 and its locks count until its death is said.
+#
+#	MDC_TEST_ENGINE=corosync ring-locks.sh    each with a real corosync (root)
 . "$(dirname "$0")/functions.sh"
+ring_engine=${MDC_TEST_ENGINE:-totem}
 need jq
-own_network "$0"
-. "$(dirname "$0")/ring-functions.sh"
+if [ "$ring_engine" = corosync ]; then
+  need_root
+  need ip bridge unshare corosync corosync-cmapctl
+  own_network "$0" --mount
+  [ -n "${in_own_network:-}" ] || skip "no network namespaces here"
+  . "$(dirname "$0")/ring-functions.sh"
+  . "$(dirname "$0")/corosync-functions.sh"
+  trap 'finish_all; corosync_end_all; cleanup' EXIT
+  node_network 3
+  corosync_conf 3
+  for i in 1 2 3; do corosync_start "$i"; done
+  for i in 1 2 3; do await "corosync $i is not whole" corosync_is_whole "$i" 3; done
+else
+  own_network "$0"
+  . "$(dirname "$0")/ring-functions.sh"
+fi
 
 base=$((10000 + $$ % 20000))
 address_of() { echo "127.0.0.1:$((base + $1))"; }
