@@ -53,9 +53,10 @@ static cs_error_t open_seat(struct corosync_seat *s)
 	return cpg_local_get(s->handle, &s->node);
 }
 
+/* "Exists" is another connection of this pid, which goes: this one is in no group by that. */
 static bool is_to_be_tried_again(cs_error_t e)
 {
-	return e == CS_ERR_TRY_AGAIN || e == CS_ERR_BUSY;
+	return e == CS_ERR_TRY_AGAIN || e == CS_ERR_BUSY || e == CS_ERR_EXIST;
 }
 
 static cs_error_t join_seat(struct corosync_passage *p)
@@ -65,8 +66,6 @@ static cs_error_t join_seat(struct corosync_passage *p)
 	while (is_to_be_tried_again(e = cpg_join(p->seat.handle, &p->seat.name)) &&
 	       !atomic_load(&p->is_abandoned))
 		(void)poll(NULL, 0, JOIN_AGAIN_MS);
-	if (e == CS_ERR_EXIST)
-		e = CS_OK;
 	p->seat.has_joined = e == CS_OK;
 	return e;
 }
