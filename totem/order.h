@@ -9,6 +9,12 @@
 #include "totem/cpg_order.h"
 #include "totem/ring.h"
 
+/* The other one is NULL. */
+struct order {
+	struct ring *ring;
+	struct cpg_order *cpg;
+};
+
 struct order_look {
 	bool is_installed; /* and no other configuration is being made */
 	struct ring_id current;
@@ -23,19 +29,15 @@ struct order_look {
 };
 
 /* As the calls of ring.h that are named so. */
-struct order_ops {
-	void (*start)(void *machine, uint64_t now);
-	void (*advance)(void *machine, uint64_t now);
-	void (*evidence)(void *machine, uint64_t now, uint32_t node);
-	void (*evict)(void *machine, uint64_t now, uint32_t node);
-	void (*again)(void *machine, uint64_t now);
-	void (*wake)(void *machine, uint64_t now);
-	void (*synchronised)(void *machine, uint64_t now);
-	void (*seq_saved)(void *machine, uint64_t now, uint64_t seq);
-	void (*leave)(void *machine, uint64_t now);
-	uint64_t (*deadline)(const void *machine);
-	struct order_look (*look)(const void *machine);
-	void (*free)(void *machine);
-};
-
-extern const struct order_ops order_on_ring, order_on_cpg;
+void order_start(const struct order *o, uint64_t now);
+void order_advance(const struct order *o, uint64_t now);
+void order_evidence(const struct order *o, uint64_t now, uint32_t node);
+void order_evict(const struct order *o, uint64_t now, uint32_t node);
+void order_again(const struct order *o, uint64_t now);
+void order_wake(const struct order *o, uint64_t now);
+void order_synchronised(const struct order *o, uint64_t now);
+void order_seq_saved(const struct order *o, uint64_t now, uint64_t seq);
+void order_leave(const struct order *o, uint64_t now);
+uint64_t order_deadline(const struct order *o);
+struct order_look order_look(const struct order *o);
+void order_free(struct order *o);

@@ -12,10 +12,7 @@ struct totem {
 	struct totem_ops ops;
 	void *owner;
 	struct node_table nodes;
-	struct {
-		const struct order_ops *ops;
-		void *machine;
-	} order;
+	struct order order;
 	struct sync *sync;
 	struct group_ring *groups;
 	struct checkpoint_store *checkpoints;
@@ -41,7 +38,7 @@ static void evict(struct totem *t)
 	t->to_evict = (struct node_set){ { 0 } };
 	for (int i = set_next(evicted, 0); i != TOTEM_NO_INDEX;
 	     i = set_next(evicted, i + 1))
-		t->order.ops->evict(t->order.machine, t->now, t->nodes.ids[i]);
+		order_evict(&t->order, t->now, t->nodes.ids[i]);
 }
 
 /* What the ring must not be told in the middle of its own event. */
@@ -51,11 +48,11 @@ static void leave_event(struct totem *t)
 		evict(t);
 	if (t->depth == 1 && t->wants_again) {
 		t->wants_again = false;
-		t->order.ops->again(t->order.machine, t->now);
+		order_again(&t->order, t->now);
 	}
 	if (t->depth == 1 && t->why_broken && !t->has_left) {
 		t->has_left = true;
-		t->order.ops->leave(t->order.machine, t->now);
+		order_leave(&t->order, t->now);
 		t->ops.broken(t->owner, t->why_broken);
 	}
 	t->depth--;
@@ -164,7 +161,7 @@ static void upper_wake(void *owner)
 	struct totem *t = owner;
 
 	if (t->depth > 0)
-		t->order.ops->wake(t->order.machine, t->now);
+		order_wake(&t->order, t->now);
 	else
 		t->ops.wake(t->owner);
 }
@@ -173,7 +170,7 @@ static void sync_is_done(void *owner)
 {
 	struct totem *t = owner;
 
-	t->order.ops->synchronised(t->order.machine, t->now);
+	order_synchronised(&t->order, t->now);
 }
 
 static void sync_is_broken_by(void *owner, const char *why)
@@ -261,9 +258,8 @@ static int make_ring(struct totem *t, const struct ring_config *config, struct e
 		with.trace = NULL;
 	if (!t->ops.refused)
 		with.refused = NULL;
-	t->order.ops = &order_on_ring;
-	t->order.machine = ring_new(config, &with, t);
-	return t->order.machine ? 0 : err_nomem(err, "the ring");
+	t->order.ring = ring_new(config, &with, t);
+	return t->order.ring ? 0 : err_nomem(err, "the ring");
 }
 
 static int make_cpg(struct totem *t, const struct totem_config *config, struct err *err)
@@ -295,9 +291,8 @@ static int make_cpg(struct totem *t, const struct totem_config *config, struct e
 
 	if (!t->ops.trace)
 		with.trace = NULL;
-	t->order.ops = &order_on_cpg;
-	t->order.machine = cpg_order_new(&c, &with, t, err);
-	return t->order.machine ? 0 : err->code;
+	t->order.cpg = cpg_order_new(&c, &with, t, err);
+	return t->order.cpg ? 0 : err->code;
 }
 
 static int make_sync(struct totem *t, const struct totem_config *config, struct err *err)
@@ -389,8 +384,7 @@ void totem_free(struct totem *t)
 	sync_free(t->sync); /* calls nobody any more */
 	checkpoint_store_free(t->checkpoints);
 	group_ring_free(t->groups);
-	if (t->order.machine)
-		t->order.ops->free(t->order.machine);
+	order_free(&t->order);
 	free(t);
 }
 
@@ -399,21 +393,21 @@ void totem_free(struct totem *t)
 void totem_start(struct totem *t, uint64_t now)
 {
 	enter(t, now);
-	t->order.ops->start(t->order.machine, now);
+	order_start(&t->order, now);
 	leave_event(t);
 }
 
 void totem_receive(struct totem *t, uint64_t now, const uint8_t *bytes, size_t length)
 {
 	enter(t, now);
-	ring_receive(t->order.machine, now, bytes, length);
+	ring_receive(t->order.ring, now, bytes, length);
 	leave_event(t);
 }
 
 void totem_cpg_changed(struct totem *t, uint64_t now, const struct cpg_change *change)
 {
 	enter(t, now);
-	cpg_order_changed(t->order.machine, now, change);
+	cpg_order_changed(t->order.cpg, now, change);
 	leave_event(t);
 }
 
@@ -421,7 +415,7 @@ void totem_cpg_received(struct totem *t, uint64_t now, struct cpg_process from,
 			const uint8_t *bytes, size_t length)
 {
 	enter(t, now);
-	cpg_order_received(t->order.machine, now, from, bytes, length);
+	cpg_order_received(t->order.cpg, now, from, bytes, length);
 	leave_event(t);
 }
 
@@ -434,7 +428,7 @@ static bool is_on_a_ring(const struct totem *t)
 void totem_advance(struct totem *t, uint64_t now)
 {
 	enter(t, now);
-	t->order.ops->advance(t->order.machine, now);
+	order_advance(&t->order, now);
 	if (is_on_a_ring(t))
 		sync_advance(t->sync, now);
 	leave_event(t);
@@ -443,7 +437,7 @@ void totem_advance(struct totem *t, uint64_t now)
 void totem_evidence(struct totem *t, uint64_t now, uint32_t node)
 {
 	enter(t, now);
-	t->order.ops->evidence(t->order.machine, now, node);
+	order_evidence(&t->order, now, node);
 	leave_event(t);
 }
 
@@ -467,14 +461,14 @@ void totem_again(struct totem *t, uint64_t now)
 void totem_wake(struct totem *t, uint64_t now)
 {
 	enter(t, now);
-	t->order.ops->wake(t->order.machine, now);
+	order_wake(&t->order, now);
 	leave_event(t);
 }
 
 void totem_seq_saved(struct totem *t, uint64_t now, uint64_t seq)
 {
 	enter(t, now);
-	t->order.ops->seq_saved(t->order.machine, now, seq);
+	order_seq_saved(&t->order, now, seq);
 	leave_event(t);
 }
 
@@ -483,14 +477,14 @@ void totem_leave(struct totem *t, uint64_t now)
 	if (t->has_left)
 		return;
 	t->has_left = true;
-	t->order.ops->leave(t->order.machine, now);
+	order_leave(&t->order, now);
 }
 
 uint64_t totem_deadline(const struct totem *t)
 {
 	return is_on_a_ring(t) ?
-		       min_u64(t->order.ops->deadline(t->order.machine), sync_deadline(t->sync)) :
-		       t->order.ops->deadline(t->order.machine);
+		       min_u64(order_deadline(&t->order), sync_deadline(t->sync)) :
+		       order_deadline(&t->order);
 }
 
 struct group_engine *totem_groups(struct totem *t)
@@ -515,17 +509,17 @@ const struct sync *totem_sync_view(const struct totem *t)
 
 struct order_look totem_order(const struct totem *t)
 {
-	return t->order.ops->look(t->order.machine);
+	return order_look(&t->order);
 }
 
 const struct ring *totem_ring(const struct totem *t)
 {
-	return t->order.ops == &order_on_ring ? t->order.machine : NULL;
+	return t->order.ring;
 }
 
 const struct cpg_order *totem_cpg(const struct totem *t)
 {
-	return t->order.ops == &order_on_cpg ? t->order.machine : NULL;
+	return t->order.cpg;
 }
 
 const struct group_ring_stats *totem_group_stats(const struct totem *t)
