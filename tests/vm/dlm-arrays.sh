@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Arrays on corosync and the kernel's DLM (engine = corosync, locks = libdlm), two machines:
-# both write; an engine is killed and is back; a machine dies while a message to it is under
-# way, and is recovered when dlm_controld has fenced it, and not before; a kernel that runs
-# the array keeps it from being used here. What was acknowledged is on both disks.
+# both write; an engine is killed and is back; a daemon is, and comes back without the array;
+# a kernel starts it, and it is given up until that has stopped it; a machine dies while a
+# message to it is under way, and is recovered when dlm_controld has fenced it, and not before.
+# What was acknowledged is on both disks.
 . "$(dirname "$0")/../cli/functions.sh"
 . "$srcdir/tests/vm/functions.sh"
 need_lab
@@ -84,6 +85,7 @@ on 1 'dlm_tool ls' | grep -q '^name  *mdcl-' || fail "no lockspace of ours in th
 for n in 1 2; do writes "$n" 40; done
 
 # --- an engine is killed: its locks come free, its slot is recovered, and it is back -----------
+for n in 1 2; do on "$n" 'dmesg -c' >/dev/null; done
 # the engine is the supervisor's child, and was born behind it
 on 2 "kill -9 \$(pidof mdclusterd | tr ' ' '\n' | sort -n | tail -n 1)" >/dev/null
 # by its supervisor's word or, where that is slower, by the engine that comes behind it
@@ -93,6 +95,36 @@ until_on 2 "the daemon is not back" 'mdcluster nodes >/tmp/nodes 2>&1'
 try_on 2 'mdcluster assemble web' >/dev/null 2>&1 || :
 for n in 1 2; do until_state "$n" "$active and (.members | length) == 2"; done
 writes 2 20
+# in the lockspace that it had left: the kernels did not notice
+for n in 1 2; do ! try_on "$n" 'dmesg | grep "mdcl-.*dlm_recover "' || fail "machine $n: the kernel's DLM recovered"; done
+
+# --- a daemon is killed, and the next one does not use the array: nothing stays behind -----------
+on 2 'kill -9 $(pidof mdclusterd)' >/dev/null
+until_state 1 'any(.members[]; .state == "missing" or .is_missing == true)'
+writes 1 10
+daemon 2 # it says that those before it are dead
+until_state 1 "$at_rest and (.members | length) == 1"
+on 2 'dlm_tool ls' | grep -q '^name  *mdcl-' || fail "the killed daemon's lockspace is gone by itself"
+on 2 'kill -TERM $(pidof mdclusterd)' >/dev/null
+until_on 2 "the daemon does not end" '! pidof mdclusterd'
+! on 2 'dlm_tool ls' | grep '^name  *mdcl-' || fail "a lockspace is left over: $(on 2 'tail -n 3 /tmp/log')"
+on 2 'grep -q "MDC5931" /tmp/log' >/dev/null
+daemon 2
+
+# --- a kernel starts what we have in use: it is given up, and comes back when that stops it ------
+until_state 1 "$at_rest"
+on 2 'mdadm --assemble /dev/md0 /dev/vda /dev/vdb' >/dev/null
+until_on 1 "it is used beside a kernel" 'grep -q "runs it as /dev/md0.*MDC5930" /tmp/log'
+until_state 1 '.state == "lost" or .state == "assembling"'
+! try_on 2 'mdcluster assemble web' >said 2>&1 || fail "used beside the kernel of this machine"
+grep -q 'md0' said || fail "not told what has it: $(cat said)"
+on 2 'mdadm --stop /dev/md0' >/dev/null
+until_state 1 "$at_rest"
+writes 1 10
+
+on 2 'mdcluster assemble web' >/dev/null
+for n in 1 2; do until_state "$n" "$active and (.members | length) == 2"; done
+writes 2 10
 
 # --- a machine dies while a message to it is under way -----------------------------------------
 lab pause 2
@@ -107,8 +139,9 @@ until_on 1 "dlm_controld's fencing is no proof" 'grep -q "proven dead by dlm_con
 until_state 1 "$active and (.members | length) == 1"
 writes 1 10
 
-# --- it is back, and its kernel is told from ours: rule 8 ----------------------------------------
+# --- stopped: what both wrote is on both disks -----------------------------------------------------
 on 1 'mdcluster stop web' >/dev/null
+! on 1 'dlm_tool ls' | grep '^name  *mdcl-' || fail "a lockspace is left over"
 lab down
 mdcluster examine-bitmap --json --merged "$MDC_LAB/disk-a.img" "$MDC_LAB/disk-b.img" >bitmap
 expect_equal "bits that are left" 0 "$(jq '[.slots[].dirty] | add' bitmap)"
