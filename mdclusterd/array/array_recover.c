@@ -156,7 +156,7 @@ static void was_read(struct array *a, struct metadata_request *req, int result)
 		fail(a, &req->err);
 		return;
 	}
-	if (!array_has_plane(a)) {
+	if (!array_has_plane(a) || a->ending) {
 		end(a, &rec->value);
 		return;
 	}
@@ -217,9 +217,12 @@ void recovery_go(struct array *a)
 	struct array_recovery *rec = &a->recovery;
 	struct array_slot *s;
 
-	if (rec->step == RECOVERY_FLAG && may_go_on(a) && tell_is_stored(a) &&
-	    a->tell.stored_owes)
-		clear(a);
+	if (rec->step == RECOVERY_FLAG && may_go_on(a)) {
+		if (a->ending)
+			end(a, &rec->value); /* its bits are here and there: nothing is lost */
+		else if (tell_is_stored(a) && a->tell.stored_owes)
+			clear(a);
+	}
 	if (rec->step != RECOVERY_NONE || !may_go_on(a))
 		return;
 	s = next_slot(a);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tests/sim/array_node.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -308,6 +309,17 @@ void array_node_stop(struct array_node *a)
 	a->stopping_since = sim_clock(a->node);
 	if (array_stop(a->array, &err) < 0)
 		sim_fail(world_of(a), "n%d: %s", a->node->index + 1, err.text);
+}
+
+void array_node_give_up(struct array_node *a)
+{
+	struct err why = ERR_INIT;
+
+	if (!a->array || a->is_stopping)
+		return;
+	sim_say(world_of(a), a->node->index, "array: is given up");
+	err_set(&why, -EBUSY, "somebody else writes to its disks");
+	array_give_up(a->array, &why);
 }
 
 void array_node_quorate(struct array_node *a, bool is_quorate)

@@ -46,6 +46,8 @@ uint64_t array_node_deadline(const struct array_node *a);
 
 /* The array stops, the process goes on; then it may start again. */
 void array_node_stop(struct array_node *a);
+/* As if somebody else ran it for a moment: array_give_up(). */
+void array_node_give_up(struct array_node *a);
 void array_node_start(struct array_node *a);
 /* It is stopped, or has failed to start. */
 bool array_node_may_start(const struct array_node *a);

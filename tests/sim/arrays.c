@@ -416,6 +416,13 @@ void arrays_leave(struct sim_arrays *all, int node)
 		array_node_stop(all->nodes[node]);
 }
 
+void arrays_give_up(struct sim_arrays *all, int node)
+{
+	for (int i = 0; i < all->world->count; i++)
+		if ((node < 0 || node == i) && is_at_work(all, i))
+			array_node_give_up(all->nodes[i]);
+}
+
 void arrays_crash_writing(struct sim_arrays *all, int node)
 {
 	if (all->nodes[node])

@@ -26,6 +26,8 @@ void arrays_tidy(struct sim_arrays *all);
 void arrays_calm(struct sim_arrays *all);
 /* A node's array leaves; its process goes on, until arrays_tidy(). */
 void arrays_leave(struct sim_arrays *all, int node);
+/* Of one node, or (-1) of all, which join anew. */
+void arrays_give_up(struct sim_arrays *all, int node);
 /* The node dies while it writes to a disk. */
 void arrays_crash_writing(struct sim_arrays *all, int node);
 /* All at once, disks too. Nobody is back. */

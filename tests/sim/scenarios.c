@@ -420,6 +420,8 @@ const struct scenario scenarios[] = {
 	{ "arrays-power", "the power of all fails, also while they recover", 5,
 	  scenario_arrays_power, false },
 	{ "arrays-leave", "nodes join and leave under load", 5, scenario_arrays_leave, false },
+	{ "arrays-elsewhere", "it is given up for a moment, by some or all, under load", 5,
+	  scenario_arrays_elsewhere, false },
 	{ "arrays-grow", "the array is changed while all write", 5, scenario_arrays_grow, false },
 	{ "arrays-members", "disks are failed, removed, added, rebuilt", 5, scenario_arrays_members, false },
 	{ "arrays-fence", "clusters are cut, with any quorum, and nodes fence each other", 5,

@@ -192,6 +192,25 @@ void scenario_arrays_leave(struct sim_world *w)
 	end(w, all);
 }
 
+/* A kernel has it for a moment, of which not all hear at once, and some are not there. */
+void scenario_arrays_elsewhere(struct sim_world *w)
+{
+	struct sim_arrays *all = begin(w);
+
+	for (int step = 0; step < 60 && !w->failure[0]; step++) {
+		a_while(w);
+		arrays_stir(all);
+		arrays_prove(all);
+		if (sim_below(w, 4) == 0)
+			arrays_give_up(all, (int)sim_below(w, (uint64_t)w->count));
+		if (sim_below(w, 12) == 0)
+			arrays_give_up(all, -1);
+		if (sim_below(w, 4) == 0)
+			some_trouble(w, all);
+	}
+	end(w, all);
+}
+
 /*
  * Disks are failed, removed, added, and rebuilt, by whom death does not spare; now and then one
  * hangs, and others take its role.
