@@ -13,7 +13,7 @@
 #	kernel_cluster COUNT N...   machines N, of a cluster of COUNT, run corosync and DLM
 #	kernel_create N OPTION...   a clustered array of all disks (mdadm)
 #	kernel_assemble N...
-#	kernel_idle N               nothing resyncs there, or waits to
+#	kernel_idle N               nothing resyncs there, or waits to; of md0, or $md
 #	kernel_check N              no place where copies differ, as md's own check sees it
 #	dlm_fences N                dlm_controld fences there, and waits for us to say so
 #
@@ -104,9 +104,10 @@ kernel_assemble() { # N...
     done" >assembled
   done
 }
+kernel_md() { echo "/sys/block/${md:-md0}/md"; }
 kernel_idle() {
   until_on "$1" "it does not come to rest" \
-    '{ ! grep -qE "resync|recovery|reshape" /proc/mdstat && [ "$(cat /sys/block/md0/md/sync_action)" = idle ]; }' 1500
+    '{ ! grep -qE "resync|recovery|reshape" /proc/mdstat && [ "$(cat '"$(kernel_md)"'/sync_action)" = idle ]; }' 1500
 }
 kernel_stop() { # N...
   local n
@@ -114,9 +115,9 @@ kernel_stop() { # N...
 }
 kernel_check() {
   local count
-  on "$1" 'echo check >/sys/block/md0/md/sync_action; sleep 0.5' >/dev/null
+  on "$1" "echo check >$(kernel_md)/sync_action; sleep 0.5" >/dev/null
   kernel_idle "$1"
-  count=$(on "$1" 'cat /sys/block/md0/md/mismatch_cnt')
+  count=$(on "$1" "cat $(kernel_md)/mismatch_cnt")
   [ "$count" = 0 ] || fail "md's check finds $count sectors that differ"
 }
 kernel_recovered() { # N: ... who died, and is at rest
