@@ -143,7 +143,8 @@ static void to_kernel(const struct migrate_facts *facts, struct migration *to)
 	step(to, every, "corosync and the kernel's DLM, of that cluster",
 	     "systemctl enable --now corosync dlm && modprobe md-cluster");
 	step(to, one, "the first node gets slot 0", "mdadm --assemble %s %s", device, paths);
-	step(to, one, "what slot 0 says is resynced", "mdadm --wait %s", device);
+	step(to, one, "what slot 0 says is resynced; it ends with 1 where that was nothing",
+	     "mdadm --wait %s", device);
 	step(to, others, "one after the other", "mdadm --assemble %s %s", device, paths);
 }
 
