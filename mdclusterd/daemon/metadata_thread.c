@@ -17,6 +17,7 @@
 #include "bitmap/disk.h"
 #include "mdclusterd/array/metadata.h"
 #include "mdclusterd/daemon/cluster.h"
+#include "mdclusterd/daemon/disk_probe.h"
 #include "mdclusterd/daemon/disk_search.h"
 #include "mdclusterd/daemon/finder.h"
 #include "mdclusterd/daemon/mailbox.h"
@@ -115,9 +116,13 @@ static bool has_lease(void *owner)
 	return clock_boot_ns() < atomic_load(&t->lease->until_ns);
 }
 
+/* One that hangs is nobody's yet, and shall hold up nobody. */
 static struct disk *open_shared(void *owner, const char *path, struct err *err)
 {
-	struct disk *disk = disk_aio_open(path, DISK_SHARED, err);
+	struct disk *disk = NULL;
+
+	if (disk_probe(path, disk_probe_read, SEARCH_MS, err) == 0)
+		disk = disk_aio_open(path, DISK_SHARED, err);
 
 	if (disk)
 		disk_guard(disk, has_lease, owner);

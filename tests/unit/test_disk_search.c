@@ -2,11 +2,13 @@
 /* Members of one array among paths, one of which hangs. */
 #include "tests/unit/help.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "mdclusterd/daemon/disk_probe.h"
 #include "mdclusterd/daemon/disk_search.h"
 
 enum { SECTORS = 8192, ROOM = 8 };
@@ -103,11 +105,49 @@ static void where_nothing_is_nothing_is_found(void **state)
 	tear_down(&f, NULL, 0);
 }
 
+static _Atomic unsigned int asked;
+
+/* As a disk whose path is gone, and is waited for. */
+static void hang(const char *path)
+{
+	(void)path;
+	asked++;
+	for (;;)
+		pause();
+}
+
+static void a_disk_that_hangs_is_left_behind_and_the_others_answer(void **state)
+{
+	static const char *const names[] = { "b" };
+	const uint8_t ours[16] = { 1 };
+	char disk[80], nothing[80];
+	struct err err = ERR_INIT;
+	struct folder f;
+
+	(void)state;
+	set_up(&f);
+	snprintf(disk, sizeof(disk), "%s/b", f.path);
+	snprintf(nothing, sizeof(nothing), "%s/c", f.path);
+	put_member(&f, "b", ours);
+	for (int i = 0; i < 3; i++) {
+		err = (struct err)ERR_INIT;
+		assert_refused(disk_probe("/dev/gone", hang, 100, &err), -ETIMEDOUT, err,
+			       "/dev/gone", "does not answer");
+		err = (struct err)ERR_INIT;
+		assert_ok(disk_probe(disk, disk_probe_read, 20000, &err), err);
+		/* who opens it is told */
+		assert_ok(disk_probe(nothing, disk_probe_read, 20000, &err), err);
+	}
+	assert_true(asked <= 1); /* however often it is tried: one thread hangs */
+	tear_down(&f, names, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(members_are_found_though_a_disk_before_them_hangs),
 		cmocka_unit_test(where_nothing_is_nothing_is_found),
+		cmocka_unit_test(a_disk_that_hangs_is_left_behind_and_the_others_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
