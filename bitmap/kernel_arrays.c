@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/fnv.h"
 #include "base/printable.h"
 #include "base/slurp.h"
 #include "base/text.h"
@@ -265,6 +266,37 @@ void kernel_arrays_fini(struct kernel_arrays *arrays)
 		free(arrays->arrays[i].disks);
 	free(arrays->arrays);
 	*arrays = (struct kernel_arrays){ 0 };
+}
+
+bool kernel_array_is_run(const char *state)
+{
+	return strcmp(state, "inactive") != 0 && strcmp(state, "clear") != 0;
+}
+
+/* One that is stopped and comes again under its name has another inode in sysfs. */
+uint64_t kernel_arrays_sum(const char *root)
+{
+	char path[PATH_MAX], state[24];
+	const struct dirent *e;
+	uint64_t sum = 0, hash;
+	struct stat st;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/sys/block", root);
+	dir = opendir(path);
+	while (dir && (e = readdir(dir)) != NULL) {
+		snprintf(path, sizeof(path), "%s/sys/block/%s/md", root, e->d_name);
+		if (e->d_name[0] == '.' || stat(path, &st) < 0)
+			continue;
+		get_text(state, sizeof(state), path, "array_state");
+		if (!kernel_array_is_run(state))
+			continue;
+		hash = fnv_add(FNV_START, e->d_name, strlen(e->d_name));
+		sum += fnv_add(hash, &st.st_ino, sizeof(st.st_ino));
+	}
+	if (dir)
+		closedir(dir);
+	return sum;
 }
 
 /* --- whose is it --------------------------------------------------------------------------- */

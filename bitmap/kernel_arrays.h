@@ -59,6 +59,18 @@ struct kernel_arrays {
 int kernel_arrays_read(const char *root, struct kernel_arrays *to, struct err *err);
 void kernel_arrays_fini(struct kernel_arrays *arrays); /* twice is fine */
 
+/*
+ * By its state: not only gathered (inactive), or a name (clear). One whose state cannot be read
+ * may be.
+ */
+bool kernel_array_is_run(const char *state);
+
+/*
+ * Another number where other arrays are run than before; 0: none. Cheap, for who looks often: no
+ * disk is opened.
+ */
+uint64_t kernel_arrays_sum(const char *root);
+
 /* NULL: it runs none of this uuid. */
 const struct kernel_array *kernel_arrays_find(const struct kernel_arrays *arrays,
 					      const uint8_t uuid[16]);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the kernel of this host has of arrays, in words that follow "the kernel of node n2". */
+/* What the kernel of this host has of an array, in words that follow "the kernel of node n2". */
 #pragma once
 
 #include <stddef.h>
@@ -14,5 +14,3 @@
  */
 int kernel_look(const char *root, const uint8_t uuid[16], enum kernel_hold *hold, char *to,
 		size_t size);
-/* Another number where the kernel runs other arrays than before; 0: none. As above. */
-int kernel_look_sum(const char *root, uint64_t *sum);

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
-#include "mdclusterd/daemon/kernel_look.h"
+#include "bitmap/kernel_arrays.h"
 #include "mdclusterd/daemon/mailbox.h"
 
 struct kernel_notice {
@@ -113,10 +113,10 @@ static void *run(void *arg)
 			mdstat = open_mdstat(n);
 		if (mdstat >= 0)
 			read_mdstat(mdstat);
-		if (kernel_look_sum(n->root, &now) < 0 || now == before)
-			continue;
+		now = kernel_arrays_sum(n->root);
+		if (now != before)
+			tell(n);
 		before = now;
-		tell(n);
 	} while (wait_for_more(n, mdstat));
 	if (mdstat >= 0)
 		close(mdstat);

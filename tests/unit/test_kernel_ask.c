@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "bitmap/kernel_arrays.h"
 #include "mdclusterd/daemon/kernel_ask.h"
 #include "mdclusterd/daemon/kernel_look.h"
 #include "tests/unit/bus.h"
@@ -346,37 +347,31 @@ static void a_look_tells_how_this_hosts_kernel_has_it(void **state)
 	(void)nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-static uint64_t sum(const char *root)
-{
-	uint64_t n = 1;
-
-	assert_int_equal(kernel_look_sum(root, &n), 0);
-	return n;
-}
-
 static void another_sum_tells_of_other_arrays_and_of_nothing_else(void **state)
 {
-	char root[] = "/tmp/test-kernel-ask-XXXXXX";
+	char root[] = "/tmp/test-kernel-ask-XXXXXX", one_again[64], again[64];
 	uint64_t one, two;
 
 	(void)state;
 	assert_non_null(mkdtemp(root));
-	assert_int_equal(sum(root), 0);
-	put(root, "/sys/block/md0/md/uuid", UUID_TEXT "\n");
+	assert_int_equal(kernel_arrays_sum(root), 0);
 	put(root, "/sys/block/md0/md/array_state", "inactive\n");
-	assert_int_equal(sum(root), 0); /* not run */
+	assert_int_equal(kernel_arrays_sum(root), 0); /* not run */
 	put(root, "/sys/block/md0/md/array_state", "active\n");
-	one = sum(root);
+	one = kernel_arrays_sum(root);
 	assert_int_not_equal(one, 0);
 	put(root, "/sys/block/md0/md/array_state", "clean\n"); /* as it comes and goes */
 	put(root, "/sys/block/md0/md/sync_action", "check\n");
-	assert_int_equal(sum(root), one);
-	put(root, "/sys/block/md1/md/uuid", "6f2b1c9e-0d5a-4a55-9d0e-000000000002\n");
+	assert_int_equal(kernel_arrays_sum(root), one);
 	put(root, "/sys/block/md1/md/array_state", "clean\n");
-	two = sum(root);
+	two = kernel_arrays_sum(root);
 	assert_int_not_equal(two, one);
-	put(root, "/sys/block/md1/md/uuid", "6f2b1c9e-0d5a-4a55-9d0e-000000000003\n");
-	assert_int_not_equal(sum(root), two);
+	/* stopped, and another one under its name: its folder is a new one */
+	snprintf(one_again, sizeof(one_again), "%s/sys/block/md1/md", root);
+	snprintf(again, sizeof(again), "%s/was", root);
+	assert_int_equal(rename(one_again, again), 0);
+	put(root, "/sys/block/md1/md/array_state", "clean\n");
+	assert_int_not_equal(kernel_arrays_sum(root), two);
 	(void)nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
