@@ -314,7 +314,7 @@ struct config *config_parse(const char *text, const char *host, config_ask_fn as
 		config_check(&r, c);
 	is_good = r.mistake_count == 0 && !r.is_out_of_memory;
 	if (r.is_refused && r.mistake_count == 1)
-		err_set(err, -EAGAIN, "corosync is not there yet");
+		err_set(err, -EAGAIN, "corosync does not run on this host, or does not answer");
 	else if (!is_good)
 		err_set(err, -EINVAL, "has mistakes");
 	tell(&r, mistake, owner);

@@ -183,6 +183,8 @@ static void method_reload(void *owner, struct control_call *call, const json_t *
 	if (engine_reload(owner, note_change, &c, &err) < 0) {
 		json_decref(c.changed);
 		json_decref(c.needs_restart);
+		if (err.code == -EAGAIN)
+			err_prefix(&err, "nothing is reloaded");
 		if (err.code == -EINVAL) /* the log has them all, with their lines */
 			err_set(&err, -EBADMSG, "%s has mistakes, and nothing is reloaded: mdclusterd --check-config tells them",
 				((const struct engine *)owner)->options->config_path);
