@@ -75,6 +75,20 @@ together "n2 is back" 1 2 3
 all_talk "with the sleeper" 1 2 3
 ! grep -q "without the sleeper" out.2 || fail "n2 heard what was said without it"
 
+# a corosync that hangs takes some hundred packets, then libqb would wait for it: the node does not
+corosync_hang 2
+together "corosync of n2 hangs" 1 3
+for k in {1..400}; do
+  say 2 "in vain $k"
+  sleep 0.005
+done
+await "n2 does not say that corosync hangs" grep -q MDC5920 err.2
+kill -USR1 "${pid_of[2]}"
+await "n2 hangs with its corosync" grep -q '^-- view' out.2
+corosync_go_on 2
+together "corosync of n2 goes on" 1 2 3
+all_talk "with the one that hung" 1 2 3
+
 # a cable
 unplug 3
 together "n3 is cut off" 1 2
