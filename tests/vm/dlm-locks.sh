@@ -31,15 +31,7 @@ refuses() {
   done
 }
 
-# a token that outlasts a busy host: who is only slow must not be fenced
-patient_cluster() {
-  local n jobs=()
-  for n in 1 2; do
-    on "$n" 'cluster-up 2 2 8000' >"cluster.$n" &
-    jobs+=($!)
-  done
-  for n in "${jobs[@]}"; do wait "$n"; done
-}
+cluster_token_ms=8000 # outlasts a busy host: who is only slow must not be fenced
 
 boot 2
 
@@ -47,7 +39,7 @@ boot 2
 refuses 1 "refused: ENOENT" "modprobe dlm"
 on 1 'modprobe configfs; modprobe dlm' >/dev/null
 refuses 1 "refused: ESRCH" "dlm_controld does not run"
-patient_cluster
+kernel_cluster 2 1 2
 on 1 'rm /dev/dlm-control' >/dev/null
 refuses 1 "refused: ENODEV" "/dev/misc/dlm-control is missing" "mknod"
 # the remedy is one
@@ -120,7 +112,7 @@ refuses 1 "refused: ESTALE" "mdcl-space is left over" "restart this node"
 # --- dlm_controld that fences: what it drops is dead, not before -------------------------------------
 lab kill 1
 boot 2
-patient_cluster
+kernel_cluster 2 1 2
 for n in 1 2; do dlm_fences "$n"; done
 for n in 1 2; do until_on "$n" "dlm_controld does not begin" 'dlm_tool status >/tmp/dlm 2>&1 && ! grep -q fence_init /tmp/dlm'; done
 fenced=1

@@ -10,7 +10,8 @@
 #	on N COMMAND                machine N does it, or the test fails
 #	try_on N COMMAND            ... or not; its output and code
 #	until_on N WHAT COMMAND     ... until it can
-#	kernel_cluster COUNT N...   machines N, of a cluster of COUNT, run corosync and DLM
+#	kernel_cluster COUNT N...   machines N, of a cluster of COUNT, run corosync and DLM;
+#	                            cluster_token_ms: corosync's token
 #	kernel_create N OPTION...   a clustered array of all disks (mdadm)
 #	kernel_assemble N...
 #	kernel_idle N               nothing resyncs there, or waits to; of md0, or $md
@@ -81,11 +82,11 @@ kernel_cluster() { # COUNT N...
   local count=$1 n jobs=() failed=
   shift
   for n; do
-    { try_on "$n" "cluster-up $count ${present:-$#}" || { echo "code $?" && false; }; } >"cluster.$n" 2>&1 &
+    { try_on "$n" "cluster-up $count ${present:-$#} ${cluster_token_ms:-}" || { echo "code $?" && false; }; } >"cluster.$n" 2>&1 &
     jobs+=($!)
   done
   for n in "${jobs[@]}"; do wait "$n" || failed=1; done
-  [ -z "$failed" ] || fail "corosync or the DLM do not start: $(tail -n 3 cluster.*)"
+  [ -z "$failed" ] || fail "corosync or the DLM do not start: $(cat cluster.*)"
 }
 
 kernel_create() { # N OPTION...
