@@ -259,6 +259,20 @@ static void judge_daemon(const struct migrate_facts *facts, struct migration *to
 		       "mdcluster update --home-cluster=%s, once nobody runs it", facts->daemon_cluster);
 }
 
+/* What corosync and dlm_controld did for the kernel, a configuration of ours says anew. */
+static void judge_new_daemon(const struct migrate_facts *facts, struct migration *to)
+{
+	if (facts->is_to_kernel || facts->has_daemon)
+		return;
+	advise(find(to, MIGRATE_NOTE, "fencing",
+		    "dlm_controld's fencing proves nothing to mdclusterd: what a dead node had dirty waits until its death is proven"),
+	       "add a section fence to mdclusterd.conf; without one mdcluster confirm-dead is yours to say, each time");
+	if (facts->node_count == 2)
+		advise(find(to, MIGRATE_NOTE, "quorum",
+			    "one of two nodes has no quorum: when the other is gone its writes wait"),
+		       "add to mdclusterd.conf quorum { two_node = yes }, with a fence device that really ends the other, or a tie_breaker");
+}
+
 static void judge_host(const struct migrate_facts *facts, struct migration *to)
 {
 	if (!facts->running && !facts->is_daemons)
@@ -318,6 +332,7 @@ void migrate_judge(const struct migrate_facts *facts, struct migration *to)
 	if (facts->running)
 		judge_kernel(facts, to);
 	judge_daemon(facts, to);
+	judge_new_daemon(facts, to);
 	judge_host(facts, to);
 	to->is_possible = true;
 	for (size_t i = 0; i < to->finding_count; i++)
