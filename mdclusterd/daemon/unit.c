@@ -440,6 +440,7 @@ static void found(void *owner, char **paths, size_t count)
 	}
 	err_set(&err, -ENOENT, "%s: no disk with its uuid is found where the configuration has it look",
 		u->config.name);
+	free_parts(u); /* it looks no more: who asks, or a disk that comes, begins anew */
 	has_failed(u, &err);
 }
 

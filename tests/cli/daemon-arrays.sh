@@ -45,6 +45,25 @@ finished 1
 expect_equal "exit status of node1" 0 "$code"
 rm -r state.1
 
+# --- its disks are not there yet: it is tried at once when somebody asks, or when they come -------
+mkdir away
+for how in assemble incremental; do
+  mv a.img b.img away
+  : >log.1
+  start 1
+  await "node1 does not say that it finds none" shows 1 "$array | .waits | test(\"no disk with its uuid\")" true
+  mv away/*.img .
+  if [ $how = assemble ]; then
+    mdcluster assemble --quiet --run-dir=run.1 web || fail "assemble, when the search had failed"
+  else
+    for disk in a b; do mdcluster incremental --quiet --run-dir=run.1 "$PWD/$disk.img" || :; done
+  fi
+  await "node1: web is not active after $how" is_active 1
+  kill -TERM "${pid_of[1]}"
+  finished 1
+  rm -r state.1
+done
+
 cat >fence <<EOF
 #!/bin/sh
 # the test has ended it: nothing is left to be done
