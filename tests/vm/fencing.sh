@@ -130,7 +130,8 @@ on 1 'mdcluster create --quiet --level=mirror --raid-devices=2 --home-cluster=al
   --bitmap-chunk=64K --nodes=4 --assume-clean web /dev/vda /dev/vdb' >/dev/null
 for i in 1 2 3; do start_node $i; done
 for i in 1 2 3; do active $i; done
-on 3 'p=$(cat /root/pid.3); kill -STOP $(cat /proc/$p/task/$p/children)'
+# the supervisor, too: with a timeout as long as this one it would end the engine first, and say so
+on 3 'p=$(cat /root/pid.3); kill -STOP $p $(cat /proc/$p/task/$p/children)'
 says 1 'node node3, .* is proven dead by its watchdog'
 lab status | grep -q 'machines 1 2,' || fail "node3 was counted dead, and its host lives: $(lab status)"
 active 1
