@@ -39,6 +39,7 @@
 #define ARRAY_CLOSE_NS       (400 * 1000000ull)  /* V7: and waits for its lockspace */
 #define ARRAY_WRITES_SUFFER_NS (50 * 1000000ull)
 #define ARRAY_PROGRESS_NS    (10 * 1000000000ull) /* of a rebuild, saved: that often, or */
+#define ARRAY_UNREAD_TRIES   3                    /* ... of what is rebuilt from */
 #define ARRAY_REFUSED_NS     (60 * 1000000000ull) /* a spare that could not be used */
 #define ARRAY_PROGRESS_PARTS 16                   /* ... a part of the array further */
 
@@ -277,6 +278,8 @@ struct array_rebuild {
 	bool is_say_owed;      /* the superblocks say it, and not all may know */
 	uint32_t fresh;        /* role of the disk that is said; ARRAY_NO_ROLE: none is new */
 	bool is_taken_back;    /* somebody refused it */
+	uint32_t unread_tries; /* in a row, of a place that no disk can read */
+	struct err why;        /* the pass ended without an end */
 	struct array_deed deed;
 	struct array_retry retry;
 };
@@ -536,6 +539,8 @@ void scrub_go(struct array *a);
 void scrub_granted(struct array *a, bool is_granted);
 
 void rebuild_go(struct array *a);
+/* A window of the pass met what no disk can read. */
+void rebuild_unread(struct array *a, const struct err *why);
 void rebuild_granted(struct array *a, bool is_granted);
 bool rebuild_is_wanted(const struct array *a);
 

@@ -20,6 +20,9 @@
  * this very node since it saw the disk there.
  *
  * A pass is for disks that it began with: one that comes meanwhile has its own, later.
+ *
+ * What no disk can read ends it, as with md where it records no bad blocks: a disk without that
+ * place is never in sync. The disk is faulty then, and the event says which sectors they are.
  */
 #include "mdclusterd/array/array_private.h"
 
@@ -134,7 +137,9 @@ static void finished(struct array *a, uint32_t role)
 	array_tell_event(a, (struct array_event){
 		.kind = ARRAY_EVENT_RECOVERY_FINISHED,
 		.role = role,
-		.text = is_whole ? "" : "the disk is gone",
+		.text = is_whole	? "" :
+			a->rebuild.why.code ? a->rebuild.why.text :
+					      "the disk is gone",
 	});
 }
 
@@ -200,11 +205,28 @@ static void begin_pass(struct array *a)
 	if (r->pass == 0)
 		return;
 	position = round_down(position, a->view.geo.chunk_bytes / SECTOR_BYTES);
+	r->unread_tries = 0;
+	r->why = (struct err)ERR_INIT;
 	a->sweep.position = r->saved = position;
 	a->sweep.began_ns = array_now(a);
 	a->sweep.is_on = true;
 	r->save_at_ns = array_now(a) + ARRAY_PROGRESS_NS;
 	a->must_go = true;
+}
+
+/* Tried some times, for a path may be gone for a moment. */
+void rebuild_unread(struct array *a, const struct err *why)
+{
+	struct array_rebuild *r = &a->rebuild;
+
+	array_retry(a, &a->resync.retry, why);
+	if (++r->unread_tries < ARRAY_UNREAD_TRIES)
+		return;
+	r->unread_tries = 0;
+	r->why = *why;
+	for (uint32_t role = 0; role < roles(a); role++)
+		if (is_in_pass(a, role))
+			fail_want(a, role, false);
 }
 
 /* --- by the bitmap ------------------------------------------------------------------------ */

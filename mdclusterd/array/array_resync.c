@@ -277,6 +277,7 @@ static void synced(struct array *a, struct plane_request *req, int result)
 			r->compares = false;
 		r->is_wrapped = false;
 		r->is_busy = req->was_busy;
+		a->rebuild.unread_tries = 0;
 		retry_fine(&r->retry);
 		adapt(a, range, req);
 		pace(a, req);
@@ -284,6 +285,8 @@ static void synced(struct array *a, struct plane_request *req, int result)
 		r->position = min_u64(r->position, range.low);
 	} else if (result == -EIO && req->position == req->high && !is_sweep(a)) {
 		synced_in_part(a, req);
+	} else if (result == -ENODATA && req->kind == PLANE_REBUILD) {
+		rebuild_unread(a, &req->err);
 	} else if (array_has_plane(a)) {
 		array_retry(a, &r->retry, &req->err);
 	}

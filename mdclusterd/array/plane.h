@@ -79,7 +79,7 @@ struct plane_request {
 	/* Results. WINDOW: low == high: nothing is needed from there on. */
 	/*
 	 * SYNC: all below is done. -EIO with all of it done: but for what no disk can read, which
-	 * stays needed.
+	 * stays needed. -ENODATA of REBUILD: no disk can read what lies behind it.
 	 */
 	uint64_t position;
 	uint64_t copied_sectors, mismatch_sectors;
@@ -89,7 +89,7 @@ struct plane_request {
 	uint64_t needed_chunks;  /* START, NEED, SET_DISK, WINDOW, SYNC: left */
 	struct plane_look *look;
 
-	/* 0, -ECANCELED (SYNC), -EIO, -ESHUTDOWN (stopped meanwhile), -ENOMEM */
+	/* 0, -ECANCELED (SYNC), -EIO, -ENODATA (SYNC), -ESHUTDOWN (stopped meanwhile), -ENOMEM */
 	void (*done)(void *owner, struct plane_request *req, int result);
 	void *owner;
 	struct err err;          /* where result is not 0 */

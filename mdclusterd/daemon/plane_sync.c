@@ -103,7 +103,12 @@ static void sync_is_done(void *owner, struct mirror_sync *sync, int result)
 	req->needed_chunks = intent_needed_count(w->intent);
 	if (result == 0)
 		measure(w, sync);
-	if (result == -EIO && sync->unread_sectors > 0)
+	if (result == -EIO && sync->unread_sectors > 0 && req->kind == PLANE_REBUILD)
+		result = err_set(&req->err, -ENODATA,
+				 "%" PRIu64 " sectors, from sector %" PRIu64
+				 " on, can be read on no disk: a disk cannot be recovered to before somebody has written them",
+				 sync->unread_sectors, sync->unread_low);
+	else if (result == -EIO && sync->unread_sectors > 0)
 		err_set(&req->err, result,
 			"%" PRIu64 " sectors, from sector %" PRIu64
 			" on, can be read on no disk: they are resynced when somebody has written them",

@@ -236,7 +236,8 @@ struct mirror_sync {
 	uint64_t low, high;          /* sectors */
 	/*
 	 * 0; -ECANCELED: `position` says how far; -EIO: no further than that; or, where
-	 * unread_sectors is not 0, all but these, which no disk can read: they stay needed.
+	 * unread_sectors is not 0, all but these, which no disk can read: they stay needed. A
+	 * REBUILD ends there, at the first of them.
 	 */
 	void (*done)(void *owner, struct mirror_sync *sync, int result);
 	/* A mismatch of CHECK and REPAIR; may be NULL. */

@@ -239,6 +239,12 @@ static void is_through(struct sync *sync, const struct piece *p)
 	}
 	tell_synced(sync, p, p->at, p->unread_low);
 	tell_synced(sync, p, p->unread_high, end);
+}
+
+static void note_unread(struct mirror_sync *owner, const struct piece *p)
+{
+	if (p->unread_sectors == 0)
+		return;
 	if (owner->unread_sectors == 0)
 		owner->unread_low = p->unread_low;
 	owner->unread_sectors += p->unread_sectors;
@@ -254,8 +260,10 @@ static void retire(struct sync *sync)
 			break;
 		if (sync->result == 0 && p->result == 0)
 			is_through(sync, p);
-		if (sync->result == 0)
+		if (sync->result == 0) {
 			sync->result = p->result;
+			note_unread(sync->owner, p);
+		}
 		put_away(p);
 	}
 }

@@ -150,15 +150,14 @@ static void part_over(struct piece *p)
 
 static void unread(struct piece *p)
 {
-	if (sync_rebuilds(p->sync)) {
-		over(p, -EIO);
-		return;
-	}
 	if (p->unread_sectors == 0)
 		p->unread_low = p->map.at;
 	p->unread_sectors += p->map.sectors;
 	p->unread_high = p->map.at + p->map.sectors;
-	part_over(p);
+	if (sync_rebuilds(p->sync))
+		over(p, -EIO);
+	else
+		part_over(p);
 }
 
 /* --- reading back ------------------------------------------------------------------------- */

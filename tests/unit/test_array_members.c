@@ -392,6 +392,69 @@ static void what_could_not_be_read_is_not_taken_for_copied(void **state)
 	}
 }
 
+static void all_cannot_read(struct array_rig *rig, uint64_t chunks)
+{
+	for (int i = 1; i <= rig->count; i++)
+		rig->nodes[i].plane.unread = chunks;
+}
+
+static unsigned int all_syncs(const struct array_rig *rig)
+{
+	unsigned int sum = 0;
+
+	for (int i = 1; i <= rig->count; i++)
+		sum += rig->nodes[i].plane.syncs;
+	return sum;
+}
+
+/* Who waits for its end hears of it, and is told where. */
+static void what_no_disk_can_read_ends_a_rebuild_with_the_place(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct array_rig *rig = running(2, seed);
+		unsigned int syncs;
+		struct wish wish;
+
+		fail_role(rig, 1, 1);
+		all_cannot_read(rig, UINT64_C(1) << 40);
+		ask(rig, 2, &wish, ARRAY_ADD, "new", 0);
+		array_rig_run_seconds(rig, 60);
+		assert_ok(wish.result, wish.change.err);
+		assert_int_equal(rig->disks.state[1], METADATA_DISK_FAULTY);
+		assert_int_equal(all_events(rig, ARRAY_EVENT_RECOVERY_FINISHED), 1);
+		assert_true(strstr(rig->nodes[1].last_text, "from sector 4711") ||
+			    strstr(rig->nodes[2].last_text, "from sector 4711"));
+		syncs = all_syncs(rig);
+		array_rig_run_seconds(rig, 300);
+		assert_int_equal(all_syncs(rig), syncs);
+		all_cannot_read(rig, 0); /* somebody has written there */
+		ask(rig, 1, &wish, ARRAY_ADD, "newer", 0);
+		array_rig_run(rig);
+		assert_ok(wish.result, wish.change.err);
+		assert_true(is_whole(rig));
+		array_rig_free(rig);
+	}
+}
+
+/* A path that is gone for a moment is no reason. */
+static void what_cannot_be_read_for_a_moment_ends_no_rebuild(void **state)
+{
+	struct array_rig *rig = running(2, 1);
+	struct wish wish;
+
+	(void)state;
+	fail_role(rig, 1, 1);
+	all_cannot_read(rig, UINT64_C(1) << 40);
+	ask(rig, 2, &wish, ARRAY_ADD, "new", 0);
+	for (int i = 0; i < 200 && all_events(rig, ARRAY_EVENT_RECOVERY_STARTED) == 0; i++)
+		array_rig_run_next(rig);
+	all_cannot_read(rig, 0);
+	array_rig_run_seconds(rig, 60);
+	assert_true(is_whole(rig));
+	array_rig_free(rig);
+}
+
 static void a_spare_that_could_not_be_used_is_tried_again(void **state)
 {
 	(void)state;
@@ -664,6 +727,8 @@ int main(void)
 		cmocka_unit_test(a_disk_that_is_back_gets_what_the_dead_wrote),
 		cmocka_unit_test(a_disk_whose_bits_are_gone_is_not_re_added_but_rebuilt),
 		cmocka_unit_test(what_could_not_be_read_is_not_taken_for_copied),
+		cmocka_unit_test(what_no_disk_can_read_ends_a_rebuild_with_the_place),
+		cmocka_unit_test(what_cannot_be_read_for_a_moment_ends_no_rebuild),
 		cmocka_unit_test(a_spare_that_could_not_be_used_is_tried_again),
 		cmocka_unit_test(what_is_written_is_said_until_all_have_heard_it),
 		cmocka_unit_test(another_goes_on_where_the_dead_one_was),

@@ -88,6 +88,8 @@ static void what_the_source_cannot_read_comes_from_the_next_one(void **state)
 	mr_fault(rig, 1, DISK_MEM_FAIL_READS, 2 * M, 4 * K);
 	assert_int_equal(rebuild(rig, &w, 0, 4 * M), -EIO);
 	assert_int_equal(w.sync.position, SECTORS(2 * M));
+	assert_int_equal(w.sync.unread_low, SECTORS(2 * M)); /* who is told knows where */
+	assert_true(w.sync.unread_sectors > 0 && w.sync.unread_sectors <= SECTORS(4 * K));
 	assert_int_equal(rig->failed, 0);
 	mr_free(rig);
 }
