@@ -281,6 +281,14 @@ static void read_all(struct config_reader *r)
 	r->is_broken = true;
 }
 
+static void look_for_stars(struct config_reader *r, const char *text)
+{
+	int line = 0;
+
+	while ((line = config_text_stray_star(text, line)) != 0)
+		config_mistake(r, line, "an asterisk outside of quotes would be lost: a pattern goes in quotes, \"/dev/sd*\"");
+}
+
 /* --- the whole -------------------------------------------------------------------------- */
 
 static void tell(struct config_reader *r, config_mistake_fn mistake, void *owner)
@@ -308,8 +316,10 @@ struct config *config_parse(const char *text, const char *host, config_ask_fn as
 	bool is_good;
 
 	r.is_out_of_memory = !r.text || !c;
-	if (!r.is_out_of_memory)
+	if (!r.is_out_of_memory) {
+		look_for_stars(&r, text);
 		read_all(&r);
+	}
 	if (!r.is_out_of_memory && !r.is_broken)
 		config_check(&r, c);
 	is_good = r.mistake_count == 0 && !r.is_out_of_memory;

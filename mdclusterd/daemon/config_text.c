@@ -30,8 +30,8 @@ static const char *skip_comment(struct walk *w)
 	return *at ? at + 2 : at;
 }
 
-/* The next brace, whose line is w->line then; 0 at the end. */
-static char next_brace(struct walk *w)
+/* The next letter that is neither quoted nor of a comment, in w->line; 0 at the end. */
+static char next_plain(struct walk *w)
 {
 	while (*w->at) {
 		const char *behind = w->quote ? w->at : skip_comment(w);
@@ -54,9 +54,29 @@ static char next_brace(struct walk *w)
 		if (c == '"' || c == '\'')
 			w->quote = c;
 		w->is_in_word = !strchr(" \t\r\n={}(),\"'", c);
-		if (c == '{' || c == '}')
-			return c;
+		return c;
 	}
+	return 0;
+}
+
+/* The next brace, whose line is w->line then; 0 at the end. */
+static char next_brace(struct walk *w)
+{
+	char c;
+
+	while ((c = next_plain(w)) != 0 && c != '{' && c != '}')
+		;
+	return c;
+}
+
+int config_text_stray_star(const char *text, int line)
+{
+	struct walk w = { .at = text, .line = 1 };
+	char c;
+
+	while ((c = next_plain(&w)) != 0)
+		if (c == '*' && w.line > line)
+			return w.line;
 	return 0;
 }
 

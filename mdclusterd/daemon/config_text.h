@@ -18,5 +18,11 @@ int config_text_opening(const char *text, int closing_line);
  */
 bool config_text_blank(char *text, int line, const char *word);
 
+/*
+ * The first line behind that one with an asterisk outside of quotes, 0: none. libconfuse reads
+ * on as if it were not there: a pattern would be a name.
+ */
+int config_text_stray_star(const char *text, int line);
+
 /* How many letters must be changed, added or taken away; for "did you mean". */
 unsigned int config_text_distance(const char *a, const char *b);

@@ -324,6 +324,17 @@ static void an_array_needs_its_disks_or_a_way_to_find_them(void **state)
 			"9: array e: scan: the disks are named: one of both is enough\n");
 }
 
+static void a_pattern_without_quotes_is_no_name(void **state)
+{
+	(void)state;
+	expect_mistakes("/* a comment has stars * */ # and * this\n"
+			"array a { uuid = 5c0b0c4b:d6ae0359:f266cacf:72232250 scan = { /dev/sd* } }\n"
+			"array b { uuid = 5c0b0c4b:d6ae0359:f266cacf:72232251 scan = { \"/dev/sd*\",\n"
+			"	'/dev/vd*', /dev/nvme* } }\n",
+			"5: an asterisk outside of quotes would be lost: a pattern goes in quotes, \"/dev/sd*\"\n"
+			"7: an asterisk outside of quotes would be lost: a pattern goes in quotes, \"/dev/sd*\"\n");
+}
+
 static void a_fence_command_is_an_explicit_choice(void **state)
 {
 	(void)state;
@@ -576,6 +587,7 @@ int main(void)
 		cmocka_unit_test(what_is_required_is_named),
 		cmocka_unit_test(what_is_given_twice_is_named_with_both_lines),
 		cmocka_unit_test(an_array_needs_its_disks_or_a_way_to_find_them),
+		cmocka_unit_test(a_pattern_without_quotes_is_no_name),
 		cmocka_unit_test(a_fence_command_is_an_explicit_choice),
 		cmocka_unit_test(fence_levels_are_in_the_order_of_their_numbers),
 		cmocka_unit_test(mistakes_of_fencing_have_their_lines),
