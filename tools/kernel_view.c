@@ -58,11 +58,33 @@ static void read_slot(struct kernel_view_array *a, const struct md_array *array,
 	bitmap_slot_fini(&slot);
 }
 
+static uint64_t used_roles(const struct kernel_array *array)
+{
+	uint64_t used = 0;
+
+	for (size_t i = 0; i < array->disk_count; i++)
+		if (array->disks[i].role >= 0 && array->disks[i].role < 64 &&
+		    !strstr(array->disks[i].state, "faulty"))
+			used |= UINT64_C(1) << array->disks[i].role;
+	return used;
+}
+
+static uint64_t unused_roles(const struct kernel_array *array, const struct md_sb *sb)
+{
+	uint64_t named = 0;
+
+	for (uint32_t dev = 0; dev < sb->max_dev; dev++)
+		if (sb->roles[dev] < min_u64(sb->raid_disks, 64))
+			named |= UINT64_C(1) << sb->roles[dev];
+	return kernel_array_is_run(array->state) ? named & ~used_roles(array) : 0;
+}
+
 static void read_superblocks(struct kernel_view_array *a, const struct md_array *array)
 {
 	const struct md_member *m = md_array_freshest(array);
 
 	a->has_superblock = true;
+	a->unused_roles = unused_roles(a->array, &m->sb);
 	md_sb_name(&m->sb, a->name);
 	if (!m->has_bitmap)
 		return;
@@ -364,6 +386,17 @@ const struct kernel_view_array *kernel_view_find(const struct kernel_view *view,
 	return NULL;
 }
 
+const char *kernel_view_roles(uint64_t roles, char to[KERNEL_VIEW_TEXT])
+{
+	size_t at = 0;
+
+	to[0] = '\0';
+	for (unsigned int i = 0; i < 64; i++)
+		if (roles >> i & 1)
+			at += (size_t)snprintf(to + at, KERNEL_VIEW_TEXT - at, "%s%u", at ? ", " : "", i);
+	return to;
+}
+
 uint64_t kernel_view_orphaned_bytes(const struct kernel_view_array *a)
 {
 	uint64_t bytes = 0;
@@ -385,7 +418,7 @@ enum status_health kernel_view_health(const struct kernel_view_array *a)
 		is_served |= strcmp(k->state, served[i]) == 0;
 	if (!is_served)
 		return STATUS_DOWN;
-	return k->degraded || k->total_sectors || k->holdup[0] || kernel_view_orphaned_bytes(a) ?
+	return k->degraded || a->unused_roles || k->total_sectors || k->holdup[0] || kernel_view_orphaned_bytes(a) ?
 		       STATUS_DEGRADED :
 		       STATUS_FINE;
 }

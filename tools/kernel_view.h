@@ -46,6 +46,12 @@ struct kernel_view_array {
 	bool has_superblock;    /* the next four */
 	char name[MD_NAME_BYTES + 1];
 	char cluster[BITMAP_CLUSTER_NAME_BYTES + 1];
+	/*
+	 * Roles that are in sync by the superblocks, and that this kernel runs without (B57): it
+	 * kicked disks as it assembled the array while another node wrote superblocks, and tells
+	 * nobody. What this node writes is not on them.
+	 */
+	uint64_t unused_roles;
 	uint32_t slot_count;    /* 0: the bitmap could not be read */
 	uint32_t chunk_bytes;
 	struct kernel_slot slots[BITMAP_MAX_NODES];
@@ -78,6 +84,8 @@ void kernel_view_fini(struct kernel_view *view); /* twice is fine */
 const struct kernel_view_array *kernel_view_find(const struct kernel_view *view,
 						 const char *word);
 
+/* "1, 2": of unused_roles. */
+const char *kernel_view_roles(uint64_t roles, char to[KERNEL_VIEW_TEXT]);
 /* Bits in slots that are known to be nobody's: a recovery is due. */
 uint64_t kernel_view_orphaned_bytes(const struct kernel_view_array *a);
 enum status_health kernel_view_health(const struct kernel_view_array *a);

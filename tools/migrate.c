@@ -217,7 +217,7 @@ static void judge_kernel(const struct migrate_facts *facts, struct migration *to
 {
 	const struct kernel_view_array *v = facts->running;
 	const struct kernel_array *a = v->array;
-	char nodes[MIGRATE_TEXT / 2];
+	char nodes[KERNEL_VIEW_TEXT];
 
 	if (facts->is_to_kernel) {
 		advise(find(to, MIGRATE_BLOCKS, "owner", "the kernel runs it already, as /dev/%s",
@@ -228,6 +228,12 @@ static void judge_kernel(const struct migrate_facts *facts, struct migration *to
 	advise(find(to, MIGRATE_FIRST, "owner", "the kernel runs it now, as /dev/%s, on %s", a->name,
 		    list_nodes(v, nodes, sizeof(nodes))),
 	       "stop it on every node");
+	if (v->unused_roles)
+		advise(find(to, MIGRATE_BLOCKS, "kicked",
+			    "the kernel of this host runs it without role %s, which the superblocks have in sync: what was written here is not there",
+			    kernel_view_roles(v->unused_roles, nodes)),
+		       "where the kernel has those disks: mdadm /dev/%s --fail DISK, so that nobody takes them for good; add them again afterwards",
+		       a->name);
 	if (strcmp(a->activity, "reshape") == 0 && !is_told(to, "reshape"))
 		advise(find(to, MIGRATE_BLOCKS, "reshape", "a reshape is under way"),
 		       "wait for its end");

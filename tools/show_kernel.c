@@ -112,7 +112,7 @@ static void show_trouble(const struct kernel_view *view, const struct kernel_vie
 			 struct terminal *t)
 {
 	const struct kernel_array *a = v->array;
-	char text[MSG_TEXT_BYTES + 64], size[TEXT_SIZE_BYTES];
+	char text[MSG_TEXT_BYTES + KERNEL_VIEW_TEXT + 64], size[TEXT_SIZE_BYTES], roles[KERNEL_VIEW_TEXT];
 
 	for (size_t i = 0; i < a->disk_count; i++)
 		if (!is_in_sync(&a->disks[i]) && strcmp(a->disks[i].state, "spare") != 0) {
@@ -121,6 +121,11 @@ static void show_trouble(const struct kernel_view *view, const struct kernel_vie
 			terminal_word(t, TERMINAL_PLAIN, "/dev/%s", a->disks[i].name);
 			terminal_end(t);
 		}
+	if (v->unused_roles) {
+		snprintf(text, sizeof(text), "it runs without what the superblocks have in role %s, and other nodes may not know: what this one writes is not there",
+			 kernel_view_roles(v->unused_roles, roles));
+		show_line(t, TERMINAL_RED, text);
+	}
 	if (a->holdup[0]) {
 		snprintf(text, sizeof(text), "%s waits: %s", a->activity,
 			 strcmp(a->holdup, "DELAYED") == 0 ? "another array of these disks has its turn" :

@@ -54,7 +54,7 @@ static json_t *message_text(const struct kernel_view_array *v)
 static json_t *lists_of(json_t *o, const struct kernel_view_array *v)
 {
 	json_t *disks = json_array(), *slots = json_array(), *nodes = json_array();
-	json_t *unseen = json_array();
+	json_t *unseen = json_array(), *unused = json_array();
 
 	for (size_t i = 0; i < v->array->disk_count; i++)
 		json_array_append_new(disks, disk_json(&v->array->disks[i]));
@@ -64,7 +64,12 @@ static json_t *lists_of(json_t *o, const struct kernel_view_array *v)
 		json_array_append_new(nodes, integer(v->nodes[i]));
 	for (size_t i = 0; i < v->unseen_count; i++)
 		json_array_append_new(unseen, show_json_text(v->unseen[i], SIZE_MAX));
+	for (unsigned int i = 0; i < 64; i++)
+		if (v->unused_roles >> i & 1)
+			json_array_append_new(unused, integer(i));
 	json_object_set_new(o, "disks", disks);
+	json_object_set_new(o, "unused_roles", v->has_superblock ? json_incref(unused) : json_null());
+	json_decref(unused);
 	json_object_set_new(o, "slots", slots);
 	json_object_set_new(o, "nodes", v->has_nodes ? json_incref(nodes) : json_null());
 	json_decref(nodes);

@@ -77,6 +77,10 @@ host dirty 1
 echo file >"$md/bitmap/location"
 check 1 md0
 blocks bitmap-file
+host dirty 1
+rm -rf "$md/dev-vdb" "$md/rd1"
+check 1 md0
+blocks kicked "mdadm /dev/md0 --fail"
 no_host
 
 # --- and one that is ours, to the kernel ----------------------------------------------------------

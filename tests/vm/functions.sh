@@ -96,11 +96,14 @@ kernel_create() { # N OPTION...
     --home-cluster=$home_cluster --metadata=1.2 $*" >created
   kernel_idle "$n"
 }
+# mdadm reads one disk after the other, and so does the kernel, which kicks those that look older
+# than others and runs without them: no other node knows (B57). Another node may just write
+# superblocks: so it is done again until all are there.
 kernel_assemble() { # N...
   local n
-  # mdadm reads one disk after the other: another node may just write superblocks
   for n; do
-    on "$n" "i=0; until mdadm --assemble /dev/md0 ${devices:-/dev/vda /dev/vdb}; do
+    on "$n" "kicked() { dmesg | grep -c 'kicking non-fresh'; }; i=0
+    until k=\$(kicked); mdadm --assemble /dev/md0 ${devices:-/dev/vda /dev/vdb} && [ \$(kicked) = \$k ]; do
       i=\$((i + 1)); [ \$i -lt 4 ] || exit 1; mdadm --stop /dev/md0; sleep 1
     done" >assembled
   done
