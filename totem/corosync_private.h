@@ -13,7 +13,12 @@
 
 struct err;
 
-/* --- waiting: for ever, where corosync is stopped or hangs --------------------------------- */
+/*
+ * --- waiting: for ever, where corosync is stopped or hangs ---------------------------------
+ *
+ * Each library makes its table of handles at its first call, and that not for two threads at
+ * once: errands that may be a library's first are waited for.
+ */
 
 enum { COROSYNC_ANSWER_MS = 5000 };
 
