@@ -47,7 +47,7 @@ struct kernel_view_array {
 	char name[MD_NAME_BYTES + 1];
 	char cluster[BITMAP_CLUSTER_NAME_BYTES + 1];
 	/*
-	 * Roles that are in sync by the superblocks, and that this kernel runs without (B57): it
+	 * Roles that are in sync by the superblocks, and that this kernel runs without (B58): it
 	 * kicked disks as it assembled the array while another node wrote superblocks, and tells
 	 * nobody. What this node writes is not on them.
 	 */

@@ -76,7 +76,7 @@ sed -i 's/^lkb 8 2 2 170 0 4 10000 2 0/lkb 8 2 2 170 0 4 10000 2 5/' "$(locks_fi
 ends_with 1 mdcluster status --kernel
 says "node 2 tells the others: "
 is 1 '.arrays[0].speaker == 2'
-# a kernel that kicked a disk as it assembled, while another wrote superblocks: B57
+# a kernel that kicked a disk as it assembled, while another wrote superblocks: B58
 host dirty 1
 rm -rf "$md/dev-vdb" "$md/rd1"
 echo 1 >"$md/degraded"

@@ -97,7 +97,7 @@ kernel_create() { # N OPTION...
   kernel_idle "$n"
 }
 # mdadm reads one disk after the other, and so does the kernel, which kicks those that look older
-# than others and runs without them: no other node knows (B57). Another node may just write
+# than others and runs without them: no other node knows (B58). Another node may just write
 # superblocks: so it is done again until all are there.
 kernel_assemble() { # N...
   local n
