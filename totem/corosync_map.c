@@ -186,7 +186,7 @@ int corosync_map_read(struct corosync_map *m, struct err *err)
 		return err_nomem(err, "the nodes of the cluster");
 	r->errand.work = read_map;
 	r->errand.drop = forget_map;
-	if (corosync_wait(&r->errand, COROSYNC_ANSWER_MS, "the nodes of the cluster", err) < 0)
+	if (corosync_wait(&r->errand, COROSYNC_MAP_MS, "the nodes of the cluster", err) < 0)
 		return err->code;
 	*m = r->map;
 	*err = r->err;

@@ -20,7 +20,11 @@ struct err;
  * once: errands that may be a library's first are waited for.
  */
 
-enum { COROSYNC_ANSWER_MS = 5000 };
+enum {
+	COROSYNC_ANSWER_MS = 5000,
+	/* Its map it has in memory; and a supervisor with a watchdog of 2 s waits for that. */
+	COROSYNC_MAP_MS = 1500,
+};
 
 /* A cs_error_t as -errno and what to do about it; `what` was asked for. */
 int corosync_refusal(int error, const char *what, struct err *err);

@@ -337,8 +337,11 @@ static void stop(struct supervisor *s)
 static void reload(struct supervisor *s)
 {
 	struct err err = ERR_INIT;
-	struct config *c = daemon_config_read(s->options->config_path, &err);
+	struct config *c;
 
+	if (s->watchdog)
+		pet(s); /* a corosync that hangs holds us up for a moment */
+	c = daemon_config_read(s->options->config_path, &err);
 	if (!c) {
 		log_error("MDC5405", "nothing is reloaded: %s", err.text);
 		return;
