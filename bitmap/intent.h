@@ -156,6 +156,8 @@ void intent_synced(struct intent *in, uint64_t first, uint64_t last);
  */
 void intent_set_disk(struct intent *in, uint32_t role, struct disk *disk,
 		     uint64_t start_bytes, struct intent_request *req);
+/* Of this role alone, from now on; 0: as all. */
+void intent_set_hang(struct intent *in, uint32_t role, uint64_t hang_ns);
 /* It is so as well while a role's disk went, and none came: whoever says what first. */
 void intent_set_degraded(struct intent *in, bool is_degraded);
 /*

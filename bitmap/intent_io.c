@@ -244,12 +244,36 @@ void intent_io_leave(struct intent *in, uint32_t role)
 		io->failed &= ~(1u << role);
 }
 
-static void io_late(struct intent *in, struct intent_io *io)
+static uint64_t hang_of(const struct intent *in, uint32_t role)
 {
-	uint32_t role;
+	return in->roles[role].hang_ns ? in->roles[role].hang_ns : in->hang_ns;
+}
 
-	for (role = 0; role < in->role_count; role++) {
-		if (!(io->awaited & ~io->late & 1u << role))
+/* Roles, as bits, that are waited for, and were not told of. */
+static uint32_t roles_due(const struct intent_io *io)
+{
+	return io->awaited & ~io->late;
+}
+
+static uint32_t roles_overdue(const struct intent *in, const struct intent_io *io, uint64_t now)
+{
+	uint32_t overdue = 0;
+
+	for (uint32_t due = roles_due(io); due != 0; due &= due - 1) {
+		uint32_t role = (uint32_t)__builtin_ctz(due);
+
+		if (now >= io->began_ns && now - io->began_ns >= hang_of(in, role))
+			overdue |= 1u << role;
+	}
+	return overdue;
+}
+
+static void io_late(struct intent *in, struct intent_io *io, uint32_t roles)
+{
+	for (; roles != 0; roles &= roles - 1) {
+		uint32_t role = (uint32_t)__builtin_ctz(roles);
+
+		if (!(roles_due(io) >> role & 1))
 			continue;
 		io->late |= 1u << role;
 		tell(in, role, ETIMEDOUT);
@@ -260,19 +284,19 @@ static void io_late(struct intent *in, struct intent_io *io)
 void intent_io_advance(struct intent *in, uint64_t now)
 {
 	struct intent_io *io, *late;
+	uint32_t roles = 0;
 
 	do {
 		late = NULL;
 		qb_list_for_each_entry(io, &in->ios, link) {
-			if (now < io->began_ns || now - io->began_ns < in->hang_ns)
-				break;
-			if (io->awaited & ~io->late) {
+			roles = roles_overdue(in, io, now);
+			if (roles) {
 				late = io;
 				break;
 			}
 		}
 		if (late)
-			io_late(in, late);
+			io_late(in, late, roles);
 	} while (late);
 }
 
@@ -288,9 +312,10 @@ void intent_stood_still(struct intent *in, uint64_t ns)
 uint64_t intent_io_deadline(const struct intent *in)
 {
 	const struct intent_io *io;
+	uint64_t at = UINT64_MAX;
 
 	qb_list_for_each_entry(io, &in->ios, link)
-		if (io->awaited & ~io->late)
-			return io->began_ns + in->hang_ns;
-	return UINT64_MAX;
+		for (uint32_t due = roles_due(io); due != 0; due &= due - 1)
+			at = min_u64(at, io->began_ns + hang_of(in, (uint32_t)__builtin_ctz(due)));
+	return at;
 }

@@ -115,6 +115,7 @@ struct intent_role {
 	uint64_t start_bytes;
 	uint32_t in_flight;        /* also of the one that was here before */
 	bool is_failing;           /* it was told */
+	uint64_t hang_ns;          /* 0: as all */
 };
 
 struct intent_io;

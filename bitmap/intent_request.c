@@ -179,6 +179,11 @@ void intent_set_disk(struct intent *in, uint32_t role, struct disk *disk,
 	intent_page_retry(in);
 }
 
+void intent_set_hang(struct intent *in, uint32_t role, uint64_t hang_ns)
+{
+	in->roles[role].hang_ns = hang_ns;
+}
+
 /* --- the array around it ------------------------------------------------------------- */
 
 bool intent_is_degraded(const struct intent *in)

@@ -132,6 +132,7 @@ static void come(struct mirror_change *c)
 	} else {
 		m->disks[c->role].coming = c;
 		c->intent.done = slot_is_on_it;
+		failure_tell_hang(m, c->role, c->state);
 		intent_set_disk(m->intent, c->role, c->disk, c->bitmap_start_bytes,
 				&c->intent);
 	}

@@ -10,7 +10,8 @@
  *	F3  The last disk in sync of a set of copies never fails: without it there is
  *	    nothing. What it refuses is an error of the io.
  *	F4  A request that is not over after hang_ns fails its disk, and all others there are
- *	    given up with it. On a last disk only that request is.
+ *	    given up with it. On a last disk only that request is. Of a disk that is rebuilt
+ *	    a third of that is enough: writes wait for it, and nothing is lost with it.
  *
  * Errors of reads fail a disk only when there are many, as md does: unreadable.c.
  */
@@ -298,6 +299,17 @@ void mirror_failure_known(struct mirror *m, uint32_t role)
 
 /* --- hangs -------------------------------------------------------------------------------- */
 
+uint64_t failure_hang_ns(const struct mirror *m, enum mirror_disk_state state)
+{
+	return state == MIRROR_DISK_REBUILD ? m->hang_ns / 3 : m->hang_ns;
+}
+
+void failure_tell_hang(struct mirror *m, uint32_t role, enum mirror_disk_state state)
+{
+	intent_set_hang(m->intent, role,
+			state == MIRROR_DISK_REBUILD ? failure_hang_ns(m, state) : 0);
+}
+
 static bool is_overdue(const struct mirror *m, const struct mirror_disk *d)
 {
 	const struct transfer *t;
@@ -305,7 +317,8 @@ static bool is_overdue(const struct mirror *m, const struct mirror_disk *d)
 	if (qb_list_empty(&d->in_flight))
 		return false;
 	t = qb_list_first_entry(&d->in_flight, struct transfer, link);
-	return m->now_ns >= t->since_ns && m->now_ns - t->since_ns >= m->hang_ns;
+	return m->now_ns >= t->since_ns &&
+	       m->now_ns - t->since_ns >= failure_hang_ns(m, d->state);
 }
 
 void failure_check_hangs(struct mirror *m)
@@ -402,6 +415,8 @@ void mirror_set_disk(struct mirror *m, uint32_t role, enum mirror_disk_state sta
 	if (state != MIRROR_DISK_IN_SYNC)
 		unreadable_forget_disk(m, role);
 	d->state = state;
+	if (m->intent)
+		failure_tell_hang(m, role, state);
 	disks_changed(m);
 	mirror_answer(m, d->request, -ECANCELED);
 	d->request = req;

@@ -294,7 +294,7 @@ uint64_t mirror_deadline(const struct mirror *m)
 		if (!qb_list_empty(list))
 			at = min_u64(at, qb_list_first_entry(list, struct transfer,
 							     link)->since_ns +
-						 m->hang_ns);
+						 failure_hang_ns(m, m->disks[role].state));
 	}
 	if (!qb_list_empty(&m->drains))
 		at = min_u64(at, m->now_ns + NS_PER_S / 1000);

@@ -19,7 +19,8 @@
  *	    Looked at before each submit.
  *	A6  (B37) While single-sourced, all reads of a place are served by the disk that a resync
  *	    would copy from: the first one in sync.
- *	A7  Nothing hangs on one disk: a request that is not over after hang_ns fails its disk.
+ *	A7  Nothing hangs on one disk: a request that is not over after hang_ns fails its disk;
+ *	    after a third of that one that is rebuilt.
  *	A8  A flush covers all disks, and all writes done before it; one at a time, others
  *	    join the next.
  *	A9  No allocation and no lock on the path of reads, and of writes that hit.

@@ -252,6 +252,10 @@ void failure_of_reread(struct mirror *m, uint32_t role, const struct disk_req *r
 void failure_of_many_reads(struct mirror *m, uint32_t role);
 /* Hangs: what is overdue is given up. */
 void failure_check_hangs(struct mirror *m);
+/* F4: of a disk in that state. */
+uint64_t failure_hang_ns(const struct mirror *m, enum mirror_disk_state state);
+/* The intent, which there is. */
+void failure_tell_hang(struct mirror *m, uint32_t role, enum mirror_disk_state state);
 void failure_tell(struct mirror *m);
 bool failure_can_fail(const struct mirror *m, uint32_t role);
 void failure_hold(struct mirror_io *mi);

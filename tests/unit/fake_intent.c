@@ -107,6 +107,13 @@ void intent_synced(struct intent *in, uint64_t first, uint64_t last)
 	}
 }
 
+void intent_set_hang(struct intent *in, uint32_t role, uint64_t hang_ns)
+{
+	(void)in;
+	(void)role;
+	(void)hang_ns;
+}
+
 void intent_set_disk(struct intent *in, uint32_t role, struct disk *disk,
 		     uint64_t start_bytes, struct intent_request *req)
 {

@@ -186,6 +186,30 @@ static void a_disk_that_does_not_answer_fails_and_holds_up_nobody_then(void **st
 	intent_rig_fini(&rig);
 }
 
+static void a_role_may_have_less_time_than_the_others(void **state)
+{
+	struct intent_rig rig;
+	struct rig_write w;
+
+	(void)state;
+	start(&rig, 2);
+	intent_set_hang(rig.in, 1, 10 * SECOND);
+	disk_world_set_latency(rig.world, 1000 * SECOND, 1000 * SECOND);
+	assert_int_equal(rig_begin(&rig, &w, 5, 5), INTENT_WAIT);
+	intent_rig_pass(&rig, 9 * SECOND);
+	assert_int_equal(rig.failures, 0);
+	intent_rig_pass(&rig, 2 * SECOND);
+	assert_int_equal(rig.failed[1], ETIMEDOUT);
+	assert_int_equal(rig.failures, 1);
+	intent_rig_pass(&rig, 18 * SECOND);
+	assert_int_equal(rig.failures, 1);
+	intent_rig_pass(&rig, 2 * SECOND);
+	assert_int_equal(rig.failed[0], ETIMEDOUT);
+	intent_rig_pass(&rig, 1000 * SECOND);
+	rig_end(&w, false);
+	intent_rig_fini(&rig);
+}
+
 static void time_in_which_nobody_listened_is_no_hang(void **state)
 {
 	struct intent_rig rig;
@@ -716,6 +740,7 @@ int main(void)
 		cmocka_unit_test(
 			a_page_that_hangs_on_the_disk_that_had_the_role_holds_up_no_other),
 		cmocka_unit_test(a_flush_that_hangs_clears_nothing),
+		cmocka_unit_test(a_role_may_have_less_time_than_the_others),
 		cmocka_unit_test(time_in_which_nobody_listened_is_no_hang),
 		cmocka_unit_test(a_flush_of_other_disks_clears_nothing),
 		cmocka_unit_test(a_flush_that_fails_clears_nothing),

@@ -208,6 +208,31 @@ static void A7_a_disk_that_hangs_while_it_is_rebuilt_holds_up_nothing(void **sta
 	mr_free(rig);
 }
 
+/* It is not trusted yet: writes do not wait for it as long as for one that others read. */
+static void A7_a_disk_that_is_rebuilt_has_less_time(void **state)
+{
+	struct mirror_rig *rig = mr_new(3, 0, 0);
+	struct mr_io *write;
+	uint64_t began;
+
+	(void)state;
+	rig->is_known_at_once = true;
+	replace(rig, 1);
+	for (int role = 1; role <= 2; role++) {
+		rig->is_frozen[role] = true;
+		began = mr_now(rig);
+		write = mr_submit(rig, VOLUME_WRITE, 0, 4 * K, 1, 0);
+		assert_int_equal(mr_wait(write), 0);
+		assert_true(rig->failed & 1u << role);
+		assert_true(write->done_at_ns - began >= MR_HANG_NS / 3);
+		assert_int_equal(write->done_at_ns - began < MR_HANG_NS / 2, role == 1);
+		rig->is_frozen[role] = false; /* it gives back the buffer */
+		mr_run(rig);
+		mr_io_free(write);
+	}
+	mr_free(rig);
+}
+
 /* A7 of the flush at the end. */
 static void a_disk_that_hangs_when_its_rebuild_is_flushed_holds_up_nothing(void **state)
 {
@@ -380,6 +405,7 @@ int main(void)
 			a_rebuild_that_does_not_go_as_fast_as_it_may_says_how_far_it_is),
 		cmocka_unit_test(a_disk_that_fails_while_it_is_rebuilt_is_told),
 		cmocka_unit_test(A7_a_disk_that_hangs_while_it_is_rebuilt_holds_up_nothing),
+		cmocka_unit_test(A7_a_disk_that_is_rebuilt_has_less_time),
 		cmocka_unit_test(
 			a_disk_that_hangs_when_its_rebuild_is_flushed_holds_up_nothing),
 		cmocka_unit_test(a_disk_that_comes_amid_a_rebuild_makes_it_begin_anew),
