@@ -3,11 +3,12 @@
 # Makes what the lab's machines boot, from Debian packages alone, in a cache folder; `lab
 # build` calls it.
 #
-#	image.sh CACHE base|tools FILE
+#	image.sh CACHE base|tools|systemd FILE
 #
 # CACHE/debs has the packages, as apt offers them on this host; CACHE/vmlinux the kernel,
 # unpacked, as the PVH entry wants it. FILE, in CACHE, becomes an archive: base has busybox,
-# mdadm, corosync, DLM and modules; tools what few machines need (fio, file systems, RDMA).
+# mdadm, corosync, DLM and modules; tools what few machines need (fio, file systems, RDMA);
+# systemd that and udev, whole.
 # Their libraries are the packages', or this host's. Needs no root. What is of our own tree
 # (guest/, our build) is in neither: the lab puts it behind them.
 set -eu
@@ -32,6 +33,12 @@ tools_programs="fio mkfs.gfs2 fsck.gfs2 mkfs.ocfs2 fsck.ocfs2 mount.ocfs2 ocfs2_
 tools_libraries=
 tools_modules="gfs2 ocfs2 ocfs2_stack_user ocfs2_stack_o2cb xfs rdma_rxe rdma_ucm rdma_cm \
   ib_uverbs crc32_generic crc32-pclmul"
+
+systemd_packages="systemd udev"
+systemd_programs="systemctl journalctl udevadm systemd-tmpfiles systemd-sysusers systemd-run mount umount \
+  findmnt blkid"
+systemd_libraries=
+systemd_modules=
 
 say() { printf 'lab: %s\n' "$*"; }
 refuse() {
@@ -189,6 +196,30 @@ base_end() { # ROOT
   for name in modprobe insmod rmmod lsmod modinfo depmod; do ln -sf kmod "$1/bin/$name"; done
 }
 tools_skeleton() { :; }
+
+# As the packages have it; but below /usr/bin and /sbin, which are /bin here, there is nothing,
+# and of what a machine without a console, users and buses has no use nothing is started.
+systemd_skeleton() { # ROOT
+  local root=$1 at unit
+  mkdir -p "$root"/{etc/systemd/system,lib,usr/lib,bin}
+  for at in lib/systemd lib/udev lib/modprobe.d usr/lib/systemd usr/lib/udev usr/lib/tmpfiles.d usr/lib/sysusers.d etc/udev; do
+    [ ! -e "files/$at" ] || { mkdir -p "$root/${at%/*}" && cp -a "files/$at" "$root/${at%/*}/"; }
+  done
+  rm -rf "$root"/lib/udev/hwdb.d "$root"/usr/lib/systemd/catalog "$root"/lib/systemd/catalog \
+    "$root"/lib/systemd/system/multi-user.target.wants
+  ln -s /lib/systemd/system/multi-user.target "$root/etc/systemd/system/default.target"
+  for unit in getty.target serial-getty@ttyS0.service systemd-logind.service systemd-firstboot.service \
+    systemd-hwdb-update.service systemd-update-utmp.service systemd-networkd.service systemd-timesyncd.service; do
+    ln -s /dev/null "$root/etc/systemd/system/$unit"
+  done
+  printf '[Journal]\nStorage=volatile\n' >"$root/etc/systemd/journald.conf"
+}
+systemd_end() { # ROOT
+  local file
+  for file in "$1"/lib/systemd/systemd* "$1"/lib/systemd/system-generators/* "$1"/lib/udev/*; do
+    [ ! -f "$file" ] || [ ! -x "$file" ] || add_libraries "$1" "$file"
+  done
+}
 tools_end() { # ROOT
   mkdir -p "$1/etc/libibverbs.d" "$1/usr/lib/x86_64-linux-gnu/libibverbs"
   cp files/etc/libibverbs.d/rxe.driver "$1/etc/libibverbs.d/"
