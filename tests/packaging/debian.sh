@@ -50,6 +50,9 @@ say() { echo "FAILED: $*"; exit 1; }
 dpkg -i ./mdclusterd_*.deb ./libmdcluster0_*.deb ./libmdcluster-dev_*.deb >dpkg.log 2>&1 || say "install: $(cat dpkg.log)"
 getent group mdcluster >/dev/null || say "there is no group mdcluster"
 mdcluster version && mdclusterd --version
+for part in libdlm corosync systemd; do
+  mdcluster version | grep -q "+$part" || say "a site with $part cannot use the package"
+done
 mdclusterd --check-config 2>/dev/null && say "it is configured already"
 for page in mdclusterd.8 mdcluster.8 mdclusterd.conf.5 mdcluster-events.7 mdclusterd-protocol.7; do
   [ -e /usr/share/man/man${page##*.}/$page.gz ] || say "no manual page $page"
