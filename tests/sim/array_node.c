@@ -55,9 +55,13 @@ static bool has_lease(void *owner)
 static struct disk *open_disk(void *owner, const char *path, struct err *err)
 {
 	struct array_node *a = owner;
-	struct disk *disk = sim_disks_open(a->config.disks, a->node->index, SIM_DISK_METADATA,
-					   path, err);
+	struct disk *disk;
 
+	if (a->is_dead) { /* its disks have failed; a new one would be awaited for ever */
+		err_set(err, -ENODEV, "%s: nobody is here to open it", path);
+		return NULL;
+	}
+	disk = sim_disks_open(a->config.disks, a->node->index, SIM_DISK_METADATA, path, err);
 	if (disk)
 		disk_guard(disk, has_lease, a);
 	return disk;
