@@ -43,6 +43,6 @@ done
 # arrays: 6500 in all where the ring has 6000
 simulate arrays $((seeds * 5 / 12))
 simulate arrays-fence $((seeds / 20))
-for scenario in arrays-disks arrays-sectors arrays-power arrays-leave arrays-elsewhere arrays-members arrays-grow; do
+for scenario in arrays-disks arrays-sectors arrays-power arrays-leave arrays-elsewhere arrays-torn arrays-members arrays-grow; do
   simulate "$scenario" $((seeds * 5 / 48))
 done

@@ -31,6 +31,7 @@ void scenario_arrays_sectors(struct sim_world *w);
 void scenario_arrays_power(struct sim_world *w);
 void scenario_arrays_leave(struct sim_world *w);
 void scenario_arrays_elsewhere(struct sim_world *w);
+void scenario_arrays_torn(struct sim_world *w);
 void scenario_arrays_members(struct sim_world *w);
 void scenario_arrays_fence(struct sim_world *w);
 void scenario_arrays_grow(struct sim_world *w);

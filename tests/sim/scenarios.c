@@ -422,6 +422,8 @@ const struct scenario scenarios[] = {
 	{ "arrays-leave", "nodes join and leave under load", 5, scenario_arrays_leave, false },
 	{ "arrays-elsewhere", "it is given up for a moment, by some or all, under load", 5,
 	  scenario_arrays_elsewhere, false },
+	{ "arrays-torn", "... while its disks, size or shape are changed", 5,
+	  scenario_arrays_torn, false },
 	{ "arrays-grow", "the array is changed while all write", 5, scenario_arrays_grow, false },
 	{ "arrays-members", "disks are failed, removed, added, rebuilt", 5, scenario_arrays_members, false },
 	{ "arrays-fence", "clusters are cut, with any quorum, and nodes fence each other", 5,

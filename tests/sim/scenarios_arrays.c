@@ -192,21 +192,41 @@ void scenario_arrays_leave(struct sim_world *w)
 	end(w, all);
 }
 
+static void given_up(struct sim_world *w, struct sim_arrays *all)
+{
+	a_while(w);
+	arrays_stir(all);
+	arrays_prove(all);
+	if (sim_below(w, 4) == 0)
+		arrays_give_up(all, (int)sim_below(w, (uint64_t)w->count));
+	if (sim_below(w, 12) == 0)
+		arrays_give_up(all, -1);
+	if (sim_below(w, 4) == 0)
+		some_trouble(w, all);
+}
+
 /* A kernel has it for a moment, of which not all hear at once, and some are not there. */
 void scenario_arrays_elsewhere(struct sim_world *w)
 {
 	struct sim_arrays *all = begin(w);
 
+	for (int step = 0; step < 60 && !w->failure[0]; step++)
+		given_up(w, all);
+	end(w, all);
+}
+
+/* ... in the midst of a change of its disks, or of its size and shape. */
+void scenario_arrays_torn(struct sim_world *w)
+{
+	struct sim_arrays *all = begin_with(w, 2);
+	bool grows = sim_below(w, 2) == 0;
+
 	for (int step = 0; step < 60 && !w->failure[0]; step++) {
-		a_while(w);
-		arrays_stir(all);
-		arrays_prove(all);
-		if (sim_below(w, 4) == 0)
-			arrays_give_up(all, (int)sim_below(w, (uint64_t)w->count));
-		if (sim_below(w, 12) == 0)
-			arrays_give_up(all, -1);
-		if (sim_below(w, 4) == 0)
-			some_trouble(w, all);
+		given_up(w, all);
+		if (!grows && sim_below(w, 3) == 0)
+			arrays_manage(all, true);
+		if (grows && sim_below(w, 6) == 0)
+			arrays_grow(all);
 	}
 	end(w, all);
 }
