@@ -11,7 +11,6 @@ need_lab
 mdcluster version | grep -q libdlm || skip "the build has no libdlm"
 
 low=$((8 << 20)) bytes=$((4 << 20)) # of machine N: N times that
-patience_s=240
 
 machine() { # N: our daemon's configuration
   on "$1" "mkdir -p /etc/mdcluster /run/mdcluster /var/lib/mdcluster

@@ -8,7 +8,7 @@
 . "$srcdir/tests/vm/functions.sh"
 need_lab
 [ -x "$builddir/dlm-conformance" ] || skip "dlm-conformance is not built"
-patience_s=3600
+vm_patience_s=3600
 
 # verdict OUTPUT: nothing failed, and as much as ever was played
 verdict() {
