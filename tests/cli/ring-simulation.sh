@@ -42,7 +42,9 @@ for scenario in arrays arrays-disks arrays-power arrays-leave arrays-members arr
 done
 # arrays: 6500 in all where the ring has 6000
 simulate arrays $((seeds * 5 / 12))
-simulate arrays-fence $((seeds / 20))
-for scenario in arrays-disks arrays-sectors arrays-power arrays-leave arrays-elsewhere arrays-torn arrays-members arrays-grow; do
+for scenario in arrays-fence arrays-elsewhere arrays-torn; do
+  simulate "$scenario" $((seeds / 20))
+done
+for scenario in arrays-disks arrays-sectors arrays-power arrays-leave arrays-members arrays-grow; do
   simulate "$scenario" $((seeds * 5 / 48))
 done
