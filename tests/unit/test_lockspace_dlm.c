@@ -458,6 +458,7 @@ static void what_the_guard_alone_misses_holds_up_what_the_kernel_grants(void **s
 	h->guard_handlers->recover_prep(h->guard_owner, &h->guard);
 	assert_int_equal(h->preps, 1);
 	ask(site, &lock, &answer);
+	for_some_time(site);
 	assert_int_equal(answer, 0);
 	guard_done(h);
 	UNTIL(site, answer);
