@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdint.h>
+#include <time.h>
 
 #define NS_PER_MS 1000000ull
 #define NS_PER_S  1000000000ull
@@ -15,6 +16,9 @@
  * not outlive a suspend. Monotonic, comparable within one boot of one host.
  */
 uint64_t clock_boot_ns(void);
+
+/* So long from now, of CLOCK_MONOTONIC: for pthread_cond_timedwait() on that clock. */
+struct timespec clock_deadline(uint32_t timeout_ms);
 
 /* Microseconds since the epoch: for timestamps that people and disks see. */
 uint64_t clock_wall_us(void);

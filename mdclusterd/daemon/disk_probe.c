@@ -10,6 +10,7 @@
 
 #include <qb/qblist.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "bitmap/disk.h"
 
@@ -100,24 +101,10 @@ static struct probe *start(const char *path, void (*ask)(const char *path))
 	return p;
 }
 
-static struct timespec after(uint32_t timeout_ms)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += timeout_ms % 1000 * 1000000L;
-	if (until.tv_nsec >= 1000000000L) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000L;
-	}
-	return until;
-}
-
 int disk_probe(const char *path, void (*ask)(const char *path), uint32_t timeout_ms,
 	       struct err *err)
 {
-	const struct timespec until = after(timeout_ms);
+	const struct timespec until = clock_deadline(timeout_ms);
 	bool is_late = false;
 	struct probe *p;
 

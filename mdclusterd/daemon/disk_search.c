@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/arith.h"
+#include "base/clock.h"
 #include "mdclusterd/daemon/finder.h"
 
 enum { WORKERS = 8 };
@@ -102,15 +103,8 @@ static struct search *search_new(char *const *patterns, size_t count, const uint
 
 static void wait(struct search *s, uint32_t timeout_ms)
 {
-	struct timespec until;
+	const struct timespec until = clock_deadline(timeout_ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += timeout_ms % 1000 * 1000000L;
-	if (until.tv_nsec >= 1000000000L) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000L;
-	}
 	/* without any worker there is nobody to wait for */
 	while (s->looked_at < s->disks.gl_pathc && s->users > 1)
 		if (pthread_cond_timedwait(&s->has_more, &s->mutex, &until) != 0)
